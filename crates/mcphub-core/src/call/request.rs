@@ -1,0 +1,341 @@
+//! Arguments and a binding become an HTTP request.
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use url::Url;
+
+use super::Arguments;
+use super::style::{self, Escape};
+use crate::spec::{Location, Serialization, Style};
+use crate::tool::{
+    BodyBinding, BodyFormat, BodySource, HttpBinding, MemberBinding, ParameterBinding,
+};
+use crate::{Error, Result};
+
+/// An HTTP request that is ready to be sent.
+#[derive(Clone)]
+pub struct HttpRequest {
+    /// Such as `GET`.
+    pub method: &'static str,
+    /// Absolute, escaped, without a fragment.
+    pub url: Url,
+    /// In order; names are unique but for those the document repeats. Values have no control
+    /// characters.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Option<Body>,
+    /// Which parts of the request are secrets, for those who print it.
+    pub(super) secrets: Vec<SecretPart>,
+}
+
+/// The body of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Body {
+    /// The value of the `Content-Type` header.
+    pub media_type: String,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SecretPart {
+    Header(String),
+    Query(String),
+    Cookie(String),
+}
+
+impl HttpBinding {
+    /// The request for these arguments, without credentials.
+    ///
+    /// `base` is an absolute http(s) URL; its path is kept before the binding's own. Arguments
+    /// that the binding does not know are left alone: checking them is the caller's part.
+    ///
+    /// # Errors
+    /// `InvalidInput` that names the argument: a required one is absent, a path value would change
+    /// the path's shape, a header value has a control character.
+    pub fn request(&self, base: &Url, arguments: &Arguments) -> Result<HttpRequest> {
+        let mut path = self.path.clone();
+        let mut query = Vec::new();
+        let mut cookies = Vec::new();
+        let mut headers = vec![("accept".to_owned(), self.accept.clone())];
+        for parameter in &self.parameters {
+            let value = arguments.get(&parameter.argument);
+            if parameter.required && value.is_none() {
+                return Err(missing(&parameter.argument));
+            }
+            let at = |error: Error| error.with("argument", &parameter.argument);
+            match (parameter.location, value) {
+                (Location::Path, value) => {
+                    let text = match value {
+                        Some(raw) => text_value(parameter, raw, Escape::Percent).map_err(at)?,
+                        None => None,
+                    };
+                    let text = text.ok_or_else(|| missing(&parameter.argument))?;
+                    path = path.replace(&format!("{{{}}}", parameter.name), &text);
+                }
+                (_, None) => {}
+                (Location::Query, Some(raw)) => {
+                    query.extend(pair_values(parameter, raw).map_err(at)?)
+                }
+                (Location::Cookie, Some(raw)) => {
+                    cookies.extend(pair_values(parameter, raw).map_err(at)?)
+                }
+                (Location::Header, Some(raw)) => {
+                    if let Some(text) = text_value(parameter, raw, Escape::None).map_err(at)? {
+                        header_text(&text).map_err(at)?;
+                        headers.push((parameter.name.to_ascii_lowercase(), text));
+                    }
+                }
+            }
+        }
+        if !cookies.is_empty() {
+            headers.push(("cookie".to_owned(), join(&cookies, "; ")));
+        }
+        let url = self.url(base, &path, &query)?;
+        let body = self
+            .body
+            .as_ref()
+            .map(|body| body.bytes(arguments))
+            .transpose()?
+            .flatten();
+        if let Some(body) = &body {
+            headers.push(("content-type".to_owned(), body.media_type.clone()));
+        }
+        Ok(HttpRequest {
+            method: self.method.as_str(),
+            url,
+            headers,
+            body,
+            secrets: Vec::new(),
+        })
+    }
+
+    fn url(&self, base: &Url, path: &str, query: &[(String, String)]) -> Result<Url> {
+        self.keeps_shape(path)?;
+        let mut text = base
+            .as_str()
+            .split(['?', '#'])
+            .next()
+            .unwrap_or_default()
+            .trim_end_matches('/')
+            .to_owned();
+        text.push_str(path);
+        if !query.is_empty() {
+            // Some documents write a fixed query into the path.
+            text.push(if path.contains('?') { '&' } else { '?' });
+            text.push_str(&join(query, "&"));
+        }
+        Url::parse(&text).map_err(|error| {
+            Error::invalid("the server's URL and the operation's path do not make a URL")
+                .with("base", base)
+                .with("path", &self.path)
+                .caused_by(error)
+        })
+    }
+
+    /// A path value never adds, removes or empties a segment: RFC 3986, 5.2.4 removes `.` and `..`,
+    /// and an empty segment is taken for the collection above.
+    fn keeps_shape(&self, path: &str) -> Result<()> {
+        for (template, segment) in self.path.split('/').zip(path.split('/')) {
+            if template == segment {
+                continue;
+            }
+            if matches!(segment, "" | "." | "..") {
+                let names = self
+                    .parameters
+                    .iter()
+                    .filter(|p| p.location == Location::Path);
+                let name = names
+                    .into_iter()
+                    .find(|p| template.contains(&format!("{{{}}}", p.name)));
+                let shown = if segment.is_empty() {
+                    "an empty value"
+                } else {
+                    segment
+                };
+                return Err(Error::invalid(format!(
+                    "{shown} is not possible here: it would change the path"
+                ))
+                .with("argument", name.map_or(template, |p| p.argument.as_str()))
+                .with("path", &self.path));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn missing(argument: &str) -> Error {
+    Error::invalid("a required argument is missing").with("argument", argument)
+}
+
+fn join(pairs: &[(String, String)], separator: &str) -> String {
+    let mut text = String::new();
+    for (name, value) in pairs {
+        if !text.is_empty() {
+            text.push_str(separator);
+        }
+        text.push_str(name);
+        text.push('=');
+        text.push_str(value);
+    }
+    text
+}
+
+fn text_value(
+    parameter: &ParameterBinding,
+    raw: &RawValue,
+    escape: Escape,
+) -> Result<Option<String>> {
+    match &parameter.serialization.content {
+        Some(media_type) => content_text(media_type, raw).map(|text| Some(escape.text(&text))),
+        None => style::single(&parameter.name, raw, &parameter.serialization, escape),
+    }
+}
+
+fn pair_values(parameter: &ParameterBinding, raw: &RawValue) -> Result<Vec<(String, String)>> {
+    let how = &parameter.serialization;
+    let escape = if how.allow_reserved {
+        Escape::Reserved
+    } else {
+        Escape::Percent
+    };
+    match &how.content {
+        Some(media_type) => Ok(vec![(
+            Escape::Percent.text(&parameter.name),
+            escape.text(&content_text(media_type, raw)?),
+        )]),
+        None => style::pairs(&parameter.name, raw, how, escape),
+    }
+}
+
+/// The value of a parameter with `content`: JSON text, or the bare text for other media types.
+fn content_text(media_type: &str, raw: &RawValue) -> Result<String> {
+    if is_json(media_type) {
+        style::compact(raw)
+    } else {
+        style::scalar(raw)
+    }
+}
+
+/// Whether a media type is JSON: `application/json` or a `+json` suffix (RFC 6839).
+fn is_json(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+        || essence.to_ascii_lowercase().ends_with("+json")
+}
+
+fn header_text(text: &str) -> Result<()> {
+    // RFC 9110, 5.5: a field value has no control characters; CR and LF would add a header.
+    if text.bytes().any(|b| (b < b' ' && b != b'\t') || b == 0x7f) {
+        return Err(Error::invalid(
+            "a header value cannot hold control characters",
+        ));
+    }
+    Ok(())
+}
+
+impl BodyBinding {
+    fn bytes(&self, arguments: &Arguments) -> Result<Option<Body>> {
+        let bytes = match &self.source {
+            BodySource::Argument(argument) => match arguments.get(argument) {
+                Some(raw) => Some(
+                    self.whole(raw)
+                        .map_err(|error| error.with("argument", argument))?,
+                ),
+                None if self.required => return Err(missing(argument)),
+                None => None,
+            },
+            BodySource::Members(members) => {
+                let present: Vec<_> = members
+                    .iter()
+                    .filter_map(|m| arguments.get(&m.argument).map(|raw| (m, raw)))
+                    .collect();
+                if present.is_empty() && !self.required {
+                    None
+                } else {
+                    Some(self.members(&present)?)
+                }
+            }
+        };
+        Ok(bytes.map(|bytes| Body {
+            media_type: self.media_type.clone(),
+            bytes: bytes.into(),
+        }))
+    }
+
+    fn whole(&self, raw: &RawValue) -> Result<Vec<u8>> {
+        Ok(match self.format {
+            BodyFormat::Json => raw.get().as_bytes().to_vec(),
+            BodyFormat::Text => style::scalar(raw)?.into_bytes(),
+            BodyFormat::Form => {
+                let exploded = Serialization {
+                    style: Style::Form,
+                    explode: true,
+                    allow_reserved: false,
+                    content: None,
+                };
+                join(&style::pairs("", raw, &exploded, Escape::Percent)?, "&").into_bytes()
+            }
+        })
+    }
+
+    fn members(&self, members: &[(&MemberBinding, &RawValue)]) -> Result<Vec<u8>> {
+        match self.format {
+            BodyFormat::Form => {
+                let mut pairs = Vec::new();
+                for (member, raw) in members {
+                    pairs.extend(
+                        form_pairs(member, raw)
+                            .map_err(|e| e.with("argument", &member.argument))?,
+                    );
+                }
+                Ok(join(&pairs, "&").into_bytes())
+            }
+            BodyFormat::Json | BodyFormat::Text => {
+                let object: indexmap::IndexMap<&str, &RawValue> = members
+                    .iter()
+                    .map(|(member, raw)| (member.name.as_str(), *raw))
+                    .collect();
+                serde_json::to_vec(&object)
+                    .map_err(|error| Error::internal("a body cannot be written").caused_by(error))
+            }
+        }
+    }
+}
+
+fn form_pairs(member: &MemberBinding, raw: &RawValue) -> Result<Vec<(String, String)>> {
+    if let Some(how) = &member.serialization {
+        let escape = if how.allow_reserved {
+            Escape::Reserved
+        } else {
+            Escape::Percent
+        };
+        return match &how.content {
+            Some(media_type) => Ok(vec![(
+                Escape::Percent.text(&member.name),
+                escape.text(&content_text(media_type, raw)?),
+            )]),
+            None => style::pairs(&member.name, raw, how, escape),
+        };
+    }
+    // Without an Encoding Object: values and repeated values are text, objects are JSON
+    // (OpenAPI 3.0.4, Encoding Object, `contentType` defaults).
+    let object = raw.get().starts_with('{');
+    let how = Serialization {
+        style: Style::Form,
+        explode: true,
+        allow_reserved: false,
+        content: None,
+    };
+    if object {
+        return Ok(vec![(
+            Escape::Percent.text(&member.name),
+            Escape::Percent.text(&style::compact(raw)?),
+        )]);
+    }
+    style::pairs(&member.name, raw, &how, Escape::Percent)
+}
+
+#[cfg(test)]
+#[path = "request_tests.rs"]
+mod tests;

@@ -1,0 +1,392 @@
+//! The answer of an API becomes a tool result that a model can act on.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::tool::OutputShape;
+
+/// The most of an error's body that is shown to the model, in bytes.
+const MAX_ERROR_BODY: usize = 16 * 1024;
+
+/// What an API answered, read whole and bounded by whoever read it.
+#[derive(Debug, Clone)]
+pub struct HttpAnswer {
+    /// The status code.
+    pub status: u16,
+    /// The value of `Content-Type`, if any.
+    pub content_type: Option<String>,
+    /// The value of `Retry-After`, if any.
+    pub retry_after: Option<String>,
+    /// The decoded body.
+    pub body: Bytes,
+}
+
+/// The result of a tool call; serialises as MCP's `CallToolResult`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolResult {
+    /// For the model.
+    pub content: Vec<Content>,
+    /// The answer as JSON on one line, an object, where the tool has an output schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub structured_content: Option<Box<RawValue>>,
+    /// Whether the call failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_error: bool,
+}
+
+/// One item of a result (MCP 2026-07-28, ContentBlock).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+#[non_exhaustive]
+pub enum Content {
+    /// Text.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// An image, base64.
+    Image {
+        /// The bytes in base64.
+        data: String,
+        /// Such as `image/png`.
+        mime_type: String,
+    },
+    /// Sound, base64.
+    Audio {
+        /// The bytes in base64.
+        data: String,
+        /// Such as `audio/mpeg`.
+        mime_type: String,
+    },
+    /// Other bytes.
+    Resource {
+        /// The bytes and what they are.
+        resource: EmbeddedResource,
+    },
+}
+
+/// Bytes inside a result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EmbeddedResource {
+    /// The URL that was asked, without credentials.
+    pub uri: String,
+    /// Such as `application/pdf`.
+    pub mime_type: String,
+    /// The bytes in base64.
+    pub blob: String,
+}
+
+impl ToolResult {
+    /// A result of one text.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self {
+            content: vec![Content::Text { text: text.into() }],
+            structured_content: None,
+            is_error: false,
+        }
+    }
+
+    /// A failure that the model can read and act on.
+    pub fn error(text: impl Into<String>) -> Self {
+        Self {
+            is_error: true,
+            ..Self::text(text)
+        }
+    }
+
+    /// The answer to a call of a tool whose output has this shape.
+    ///
+    /// - A status outside 2xx is an error with status, reason and body, cut at 16 KiB.
+    /// - JSON and text come as they were sent; images and audio as their content types; other bytes
+    ///   as an embedded resource with `uri`.
+    /// - With an output shape, JSON also becomes `structuredContent`. `null` and an empty answer
+    ///   become `{}` or `{"result": null}`. An answer that is not of the promised shape is returned
+    ///   whole and flagged as an error, because clients refuse a result that breaks its schema.
+    pub fn from_answer(answer: &HttpAnswer, shape: OutputShape, uri: &str) -> Self {
+        if !(200..300).contains(&answer.status) {
+            return Self::error(error_text(answer));
+        }
+        let media_type = answer.content_type.as_deref().unwrap_or_default();
+        let essence = media_type
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
+        let json = essence == "application/json" || essence.ends_with("+json");
+        let content = content(answer, &essence, json, uri);
+        if shape.is_none() {
+            return Self {
+                content: vec![content],
+                structured_content: None,
+                is_error: false,
+            };
+        }
+        let structured = if json && !answer.body.is_empty() {
+            structured(&answer.body, shape)
+        } else {
+            absent(shape)
+        };
+        match structured {
+            Ok(raw) => Self {
+                content: vec![content],
+                structured_content: Some(raw),
+                is_error: false,
+            },
+            Err(why) => Self {
+                content: vec![
+                    Content::Text {
+                        text: format!("The API answered {}, but {why}. Its answer:", answer.status),
+                    },
+                    content,
+                ],
+                structured_content: None,
+                is_error: true,
+            },
+        }
+    }
+}
+
+fn content(answer: &HttpAnswer, essence: &str, json: bool, uri: &str) -> Content {
+    let text_like = json
+        || essence.is_empty()
+        || essence.starts_with("text/")
+        || essence.ends_with("+xml")
+        || matches!(
+            essence,
+            "application/xml"
+                | "application/yaml"
+                | "application/javascript"
+                | "application/x-ndjson"
+        );
+    if answer.body.is_empty() {
+        return Content::Text {
+            text: format!("HTTP {} {}", answer.status, reason(answer.status))
+                .trim_end()
+                .to_owned(),
+        };
+    }
+    if let (true, Ok(text)) = (text_like, std::str::from_utf8(&answer.body)) {
+        return Content::Text {
+            text: text.to_owned(),
+        };
+    }
+    let data = STANDARD.encode(&answer.body);
+    let mime_type = if essence.is_empty() {
+        "application/octet-stream".to_owned()
+    } else {
+        essence.to_owned()
+    };
+    match essence.split('/').next() {
+        Some("image") => Content::Image { data, mime_type },
+        Some("audio") => Content::Audio { data, mime_type },
+        _ => Content::Resource {
+            resource: EmbeddedResource {
+                uri: uri.to_owned(),
+                mime_type,
+                blob: data,
+            },
+        },
+    }
+}
+
+/// The structured form of a JSON body, on one line, so that it fits a stdio message and an SSE
+/// frame.
+fn structured(body: &[u8], shape: OutputShape) -> Result<Box<RawValue>, String> {
+    let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8".to_owned())?;
+    let raw: &RawValue = serde_json::from_str(text.trim_start_matches('\u{feff}'))
+        .map_err(|error| format!("it is not valid JSON ({error})"))?;
+    let text = raw.get();
+    let one_line = if text.contains(['\n', '\r']) {
+        let value: Value = serde_json::from_str(text)
+            .map_err(|error| format!("it is not valid JSON ({error})"))?;
+        std::borrow::Cow::Owned(value.to_string())
+    } else {
+        std::borrow::Cow::Borrowed(text)
+    };
+    let first = one_line.as_bytes().first().copied();
+    let json = match (shape, first) {
+        (OutputShape::Wrapped, _) => format!(r#"{{"result":{one_line}}}"#),
+        (_, Some(b'{')) => one_line.into_owned(),
+        (_, Some(b'n')) => "{}".to_owned(),
+        _ => return Err("its document promises a JSON object".to_owned()),
+    };
+    RawValue::from_string(json).map_err(|error| format!("it is not valid JSON ({error})"))
+}
+
+fn absent(shape: OutputShape) -> Result<Box<RawValue>, String> {
+    let json = if shape == OutputShape::Wrapped {
+        r#"{"result":null}"#
+    } else {
+        "{}"
+    };
+    RawValue::from_string(json.to_owned()).map_err(|error| error.to_string())
+}
+
+fn error_text(answer: &HttpAnswer) -> String {
+    let mut text = format!("HTTP {} {}", answer.status, reason(answer.status))
+        .trim_end()
+        .to_owned();
+    if let Some(after) = &answer.retry_after {
+        text.push_str(&format!(" (Retry-After: {after})"));
+    }
+    if answer.body.is_empty() {
+        return text;
+    }
+    let shown =
+        String::from_utf8_lossy(&answer.body[..answer.body.len().min(MAX_ERROR_BODY)]).into_owned();
+    text.push('\n');
+    text.push_str(&shown);
+    if answer.body.len() > MAX_ERROR_BODY {
+        text.push_str(&format!(
+            "\n[cut: {MAX_ERROR_BODY} of {} bytes shown]",
+            answer.body.len()
+        ));
+    }
+    text
+}
+
+/// The reason phrase of RFC 9110, 15, or nothing.
+fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        201 => "Created",
+        202 => "Accepted",
+        203 => "Non-Authoritative Information",
+        204 => "No Content",
+        205 => "Reset Content",
+        206 => "Partial Content",
+        300 => "Multiple Choices",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        411 => "Length Required",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        414 => "URI Too Long",
+        415 => "Unsupported Media Type",
+        416 => "Range Not Satisfiable",
+        417 => "Expectation Failed",
+        422 => "Unprocessable Content",
+        423 => "Locked",
+        424 => "Failed Dependency",
+        425 => "Too Early",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, content_type: &str, body: &str) -> HttpAnswer {
+        HttpAnswer {
+            status,
+            content_type: Some(content_type.into()),
+            retry_after: None,
+            body: Bytes::copy_from_slice(body.as_bytes()),
+        }
+    }
+
+    fn result(answer: &HttpAnswer, shape: OutputShape) -> Value {
+        serde_json::to_value(ToolResult::from_answer(answer, shape, "http://api/x")).unwrap()
+    }
+
+    #[test]
+    fn json_becomes_text_and_structure_on_one_line() {
+        let json = answer(200, "application/json; charset=utf-8", "{\n \"a\": 1\n}");
+        let value = result(&json, OutputShape::Object);
+        assert_eq!(value["content"][0]["text"], "{\n \"a\": 1\n}");
+        assert_eq!(value["structuredContent"]["a"], 1);
+        let text = serde_json::to_string(&ToolResult::from_answer(&json, OutputShape::Object, ""))
+            .unwrap();
+        assert!(!text.contains('\n'));
+        let list = result(
+            &answer(200, "application/json", "[1]"),
+            OutputShape::Wrapped,
+        );
+        assert_eq!(list["structuredContent"]["result"][0], 1);
+    }
+
+    #[test]
+    fn errors_say_status_reason_and_body_and_are_cut() {
+        let value = result(
+            &answer(404, "application/json", "{\"detail\":\"no such pet\"}"),
+            OutputShape::Object,
+        );
+        assert_eq!(value["isError"], true);
+        assert_eq!(
+            value["content"][0]["text"],
+            "HTTP 404 Not Found\n{\"detail\":\"no such pet\"}"
+        );
+        let long = result(
+            &answer(500, "text/plain", &"x".repeat(20_000)),
+            OutputShape::None,
+        );
+        let text = long["content"][0]["text"].as_str().unwrap();
+        assert!(text.ends_with("[cut: 16384 of 20000 bytes shown]") && text.len() < 17_000);
+    }
+
+    #[test]
+    fn an_empty_success_is_no_error() {
+        let value = result(&answer(204, "", ""), OutputShape::Object);
+        assert_eq!(value["content"][0]["text"], "HTTP 204 No Content");
+        assert_eq!(value["structuredContent"], serde_json::json!({}));
+        assert!(value.get("isError").is_none());
+    }
+
+    #[test]
+    fn an_answer_of_another_shape_is_returned_and_flagged() {
+        for (body, word) in [
+            ("{broken", "not valid JSON"),
+            ("[1]", "promises a JSON object"),
+        ] {
+            let value = result(&answer(200, "application/json", body), OutputShape::Object);
+            assert_eq!(value["isError"], true);
+            assert!(value["content"][0]["text"].as_str().unwrap().contains(word));
+            assert_eq!(value["content"][1]["text"], body);
+        }
+    }
+
+    #[test]
+    fn bytes_become_their_content_types() {
+        let png = result(&answer(200, "image/png", "\u{1}"), OutputShape::None);
+        assert_eq!(png["content"][0]["type"], "image");
+        assert_eq!(png["content"][0]["mimeType"], "image/png");
+        let pdf = result(&answer(200, "application/pdf", "x"), OutputShape::None);
+        assert_eq!(pdf["content"][0]["resource"]["mimeType"], "application/pdf");
+        assert_eq!(pdf["content"][0]["resource"]["uri"], "http://api/x");
+    }
+}

@@ -1,0 +1,76 @@
+//! Federate: everything that a gateway serves, as one immutable value.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use url::Url;
+
+use crate::Result;
+use crate::deployment::Endpoint;
+use crate::secret::Credentials;
+use crate::server::ServerName;
+use crate::tool::ToolSet;
+
+/// Gives the gateway what to serve.
+///
+/// # Behavior
+/// - `version` is cheap and differs after every change of what `catalog` would give.
+/// - `catalog` has every registered server, by name; one that cannot be called is there as
+///   [`Upstream::Down`] and does not keep the others out.
+#[async_trait]
+pub trait CatalogSource: Send + Sync + Debug + 'static {
+    /// Which catalogue is current.
+    async fn version(&self) -> Result<CatalogVersion>;
+
+    /// The current catalogue.
+    async fn catalog(&self) -> Result<Catalog>;
+}
+
+/// Tells catalogues apart: the count of changes in the store, and of changes of what runs here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct CatalogVersion {
+    /// Changes in the store, by any node.
+    pub registry: u64,
+    /// Changes of this node's deployments.
+    pub deployments: u64,
+}
+
+/// All servers.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// Which one this is.
+    pub version: CatalogVersion,
+    /// By name.
+    pub servers: Vec<Arc<CatalogServer>>,
+}
+
+/// One server of a catalogue. Two values with the same name and revision are equal.
+#[derive(Debug)]
+pub struct CatalogServer {
+    /// Unique in the catalogue.
+    pub name: ServerName,
+    /// Grows with every change of this server.
+    pub revision: CatalogVersion,
+    /// What mcphub planned for it: what is listed while the server itself has not answered.
+    pub tools: Arc<ToolSet>,
+    /// Where its calls go.
+    pub upstream: Upstream,
+}
+
+/// Where the calls of a server go.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Upstream {
+    /// To the HTTP API itself.
+    Native {
+        /// The API's base URL.
+        base_url: Url,
+        /// What is sent in order to be let in.
+        credentials: Credentials,
+    },
+    /// To an MCP server.
+    Mcp(Endpoint),
+    /// Nowhere, for this reason.
+    Down(String),
+}

@@ -1,0 +1,47 @@
+//! Events: hints that something changed. The store is the truth; a lost event costs time only.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::deployment::Phase;
+use crate::server::ServerName;
+
+/// Carries events between the parts of a host, or between hosts.
+///
+/// # Behavior
+/// - A subscriber gets every event published after `subscribe` returned, in order, unless it falls
+///   behind by more than the bus keeps; then it gets [`Event::Lagged`] and goes on with the newest.
+/// - `publish` never waits for a subscriber, and is no error without one.
+#[async_trait]
+pub trait EventBus: Send + Sync + Debug + 'static {
+    /// Tells everybody.
+    async fn publish(&self, event: Event) -> Result<()>;
+
+    /// Events from now on.
+    fn subscribe(&self) -> BoxStream<'static, Result<Event>>;
+}
+
+/// What happened. Never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A server was registered, changed or removed.
+    CatalogChanged {
+        /// Which.
+        server: ServerName,
+    },
+    /// A deployment changed its phase.
+    DeploymentChanged {
+        /// Which.
+        server: ServerName,
+        /// To what.
+        phase: Phase,
+    },
+    /// Events were lost: read everything again.
+    Lagged,
+}

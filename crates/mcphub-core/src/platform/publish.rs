@@ -1,0 +1,196 @@
+//! Publish: parse, plan, render, build, register.
+
+use std::sync::Arc;
+
+use url::Url;
+
+use super::Platform;
+use crate::event::Event;
+use crate::project::{Project, RenderOptions};
+use crate::secret::Credentials;
+use crate::server::{self, Serve, ServerName};
+use crate::spec::{Diagnostic, Document};
+use crate::store::{Registration, ServerSummary};
+use crate::tool::{Plan, ToolSet};
+use crate::{Error, ErrorKind, Result};
+
+/// An API that is to be served.
+#[derive(Debug, Clone)]
+pub struct PublishRequest {
+    /// Its document.
+    pub document: Document,
+    /// The name of its server; by default that of an earlier registration from the same source,
+    /// else one made from the title.
+    pub name: Option<ServerName>,
+    /// How its calls are made.
+    pub serve: Serve,
+    /// Where the API is, in place of what the document says.
+    pub base_url: Option<Url>,
+    /// What is sent to the API.
+    pub credentials: Credentials,
+}
+
+/// An API that was parsed and planned.
+#[derive(Debug)]
+pub struct Prepared {
+    request: PublishRequest,
+    tools: Arc<ToolSet>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Prepared {
+    /// The planned tools.
+    pub fn tools(&self) -> &Arc<ToolSet> {
+        &self.tools
+    }
+
+    /// What the document gets wrong, and what planning left out.
+    pub fn diagnostics(&self) -> &[Diagnostic] {
+        &self.diagnostics
+    }
+}
+
+/// A registered API.
+#[derive(Debug)]
+pub struct Published {
+    /// The name of its server.
+    pub name: ServerName,
+    /// Its tools.
+    pub tools: Arc<ToolSet>,
+    /// What the document gets wrong, and what planning left out.
+    pub diagnostics: Vec<Diagnostic>,
+    /// Whether anything differs from what was registered before.
+    pub changed: bool,
+}
+
+impl Platform {
+    /// Parses and plans. Pure and, for a large document, some hundred milliseconds of work: an
+    /// asynchronous host runs it where blocking is allowed.
+    ///
+    /// # Errors
+    /// `InvalidDocument`, `TooLarge` or `Unsupported` when the document cannot be read;
+    /// `InvalidInput` when nothing says where the API is, or no operation can be offered.
+    pub fn prepare(&self, request: PublishRequest) -> Result<Prepared> {
+        let parsed = self.parser.parse(&request.document)?;
+        let Plan {
+            tools,
+            diagnostics: planned,
+        } = self.planner.plan(&parsed, &self.plan_options)?;
+        server::base_url(request.base_url.as_ref(), &tools, &request.document.source)?;
+        let mut diagnostics = parsed.diagnostics;
+        diagnostics.extend(planned);
+        if tools.tools.is_empty() {
+            let first = diagnostics
+                .iter()
+                .find(|d| d.severity == crate::spec::Severity::Error);
+            let why = first.map_or("it has none".to_owned(), |d| {
+                format!("{} ({})", d.message, d.pointer)
+            });
+            return Err(Error::new(
+                ErrorKind::InvalidDocument,
+                format!("the document offers no operation: {why}"),
+            )
+            .with("document", &request.document.source));
+        }
+        Ok(Prepared {
+            request,
+            tools: Arc::new(tools),
+            diagnostics,
+        })
+    }
+
+    /// Builds what has to be built, and registers. Nothing is registered when a step fails. A host
+    /// that runs deployments calls [`Platform::reconcile`] afterwards.
+    ///
+    /// # Errors
+    /// Those of the target, the builder and the store; `Unsupported` for a way of serving that
+    /// this platform has no runtime for.
+    pub async fn publish(&self, prepared: Prepared) -> Result<Published> {
+        let Prepared {
+            request,
+            tools,
+            diagnostics,
+        } = prepared;
+        let name = self.name(&request, &tools).await?;
+        let artifact = match request.serve {
+            Serve::Native => None,
+            Serve::Process => {
+                let runtime = self.runtime()?;
+                let base_url =
+                    server::base_url(request.base_url.as_ref(), &tools, &request.document.source)?;
+                let options = RenderOptions {
+                    name: name.to_string(),
+                    base_url: Some(base_url),
+                };
+                let project: Project = runtime.target.render(&tools, &options)?;
+                Some(runtime.builder.build(&project).await?)
+            }
+        };
+        let registration = Registration {
+            name: name.clone(),
+            document: request.document,
+            serve: request.serve,
+            base_url: request.base_url,
+            tools: tools.clone(),
+            artifact,
+            credentials: request.credentials,
+        };
+        let saved = self.store.save(&registration).await?;
+        if saved.changed {
+            self.announce(Event::CatalogChanged {
+                server: name.clone(),
+            })
+            .await;
+        }
+        Ok(Published {
+            name,
+            tools,
+            diagnostics,
+            changed: saved.changed,
+        })
+    }
+
+    pub(super) fn runtime(&self) -> Result<&super::ProcessRuntime> {
+        self.runtime.as_ref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                "this host cannot run generated projects; serve the API `native`",
+            )
+        })
+    }
+
+    /// The same source keeps its name; two APIs of one title get numbers.
+    async fn name(&self, request: &PublishRequest, tools: &ToolSet) -> Result<ServerName> {
+        if let Some(name) = &request.name {
+            return Ok(name.clone());
+        }
+        if let Some(name) = self.store.find_by_source(&request.document.source).await? {
+            return Ok(name);
+        }
+        let stem = ServerName::from_title(&tools.api.title);
+        let taken = self.servers().await?;
+        let free = |name: &ServerName| taken.iter().all(|summary| summary.name != *name);
+        let numbered = (2..=u32::MAX).map(|number| stem.numbered(number));
+        let mut candidates = std::iter::once(stem.clone()).chain(numbered);
+        candidates
+            .find(free)
+            .ok_or_else(|| Error::internal("no server name is free"))
+    }
+
+    /// Plans a stored document again, after mcphub's plan format changed.
+    pub(super) async fn replan(&self, summary: &ServerSummary) -> Result<()> {
+        let document = self.store.document(&summary.name).await?;
+        let document = document.ok_or_else(|| {
+            Error::internal("the document of a registered server is gone")
+                .with("server", &summary.name)
+        })?;
+        let request = PublishRequest {
+            document,
+            name: Some(summary.name.clone()),
+            serve: summary.serve,
+            base_url: summary.base_url.clone(),
+            credentials: self.store.credentials(&summary.name).await?,
+        };
+        self.publish(self.prepare(request)?).await.map(drop)
+    }
+}

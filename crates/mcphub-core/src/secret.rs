@@ -1,0 +1,106 @@
+//! Secrets: values that never reach a log, an error, an event or a page.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+pub use secrecy::{ExposeSecret, SecretString};
+
+use crate::{Error, Result};
+
+/// What a server sends to its API in order to be let in. All values are secrets; `Debug` shows
+/// names only.
+#[derive(Clone, Default)]
+pub struct Credentials {
+    /// Headers that go with every call, by the explicit wish of whoever configured them.
+    pub headers: Vec<(String, SecretString)>,
+    /// A token for every `http bearer`, `oauth2` and `openIdConnect` scheme that an operation
+    /// lists, and for every operation of a document that declares no scheme at all.
+    pub bearer: Option<SecretString>,
+    /// Values by the name of the document's security scheme. `http basic` takes `user:password`.
+    pub schemes: BTreeMap<String, SecretString>,
+}
+
+impl Credentials {
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.headers.is_empty() && self.bearer.is_none() && self.schemes.is_empty()
+    }
+
+    /// The credentials as one flat list of `(key, value)`, the form that a store encrypts:
+    /// `header:NAME`, `bearer`, `scheme:NAME`.
+    pub fn to_entries(&self) -> Vec<(String, SecretString)> {
+        let headers = self
+            .headers
+            .iter()
+            .map(|(k, v)| (format!("header:{k}"), v.clone()));
+        let bearer = self.bearer.iter().map(|v| ("bearer".to_owned(), v.clone()));
+        let schemes = self
+            .schemes
+            .iter()
+            .map(|(k, v)| (format!("scheme:{k}"), v.clone()));
+        headers.chain(bearer).chain(schemes).collect()
+    }
+
+    /// The inverse of [`Credentials::to_entries`].
+    ///
+    /// # Errors
+    /// `Internal` for a key of another form: the store is damaged or newer.
+    pub fn from_entries(entries: impl IntoIterator<Item = (String, SecretString)>) -> Result<Self> {
+        let mut credentials = Self::default();
+        for (key, value) in entries {
+            match key.split_once(':') {
+                None if key == "bearer" => credentials.bearer = Some(value),
+                Some(("header", name)) => credentials.headers.push((name.to_owned(), value)),
+                Some(("scheme", name)) => {
+                    credentials.schemes.insert(name.to_owned(), value);
+                }
+                _ => {
+                    return Err(Error::internal("a stored credential has an unknown key")
+                        .with("key", key)
+                        .during("secret::from_entries"));
+                }
+            }
+        }
+        Ok(credentials)
+    }
+
+    /// Whether both hold the same values.
+    pub fn same_as(&self, other: &Self) -> bool {
+        let (a, b) = (self.to_entries(), other.to_entries());
+        a.len() == b.len()
+            && a.iter()
+                .zip(&b)
+                .all(|((ka, va), (kb, vb))| ka == kb && va.expose_secret() == vb.expose_secret())
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<String> = self
+            .to_entries()
+            .into_iter()
+            .map(|(name, _)| name)
+            .collect();
+        f.debug_tuple("Credentials").field(&names).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_round_trip_and_debug_shows_names_only() {
+        let credentials = Credentials {
+            headers: vec![("X-Key".into(), "s3cret".into())],
+            bearer: Some("t0ken".into()),
+            schemes: [("api:key".to_owned(), "v".into())].into(),
+        };
+        let again = Credentials::from_entries(credentials.to_entries()).unwrap();
+        assert!(again.same_as(&credentials));
+        let shown = format!("{credentials:?}");
+        assert!(
+            shown.contains("header:X-Key") && !shown.contains("s3cret") && !shown.contains("t0ken")
+        );
+    }
+}

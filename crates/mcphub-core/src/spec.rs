@@ -1,0 +1,357 @@
+//! Parse: an API document becomes an [`ApiSpec`], whatever dialect it was written in.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::Result;
+
+/// An API document as it was received.
+#[derive(Debug, Clone)]
+pub struct Document {
+    /// Where it came from: a path or an http(s) URL. Relative server URLs resolve against it.
+    pub source: String,
+    /// The bytes: JSON or YAML in UTF-8.
+    pub bytes: Bytes,
+}
+
+impl Document {
+    /// The lower-case hex SHA-256 of the bytes.
+    pub fn digest(&self) -> String {
+        hex(&Sha256::digest(&self.bytes))
+    }
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Reads documents. A pure function of the bytes: no I/O, no clock.
+///
+/// # Behavior
+/// - A document that is not of a known dialect is an `InvalidDocument` error that says what was
+///   expected and where reading stopped.
+/// - Whatever is wrong below one operation skips that operation with an error diagnostic that has
+///   a JSON pointer; it never fails the document.
+/// - Time and memory are bounded by the size of the document.
+pub trait SpecParser: Send + Sync + Debug + 'static {
+    /// Reads one document.
+    fn parse(&self, document: &Document) -> Result<Parsed>;
+}
+
+/// What parsing gives: the value, and everything the document itself gets wrong.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    /// The API.
+    pub spec: ApiSpec,
+    /// In document order.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// One remark about a document.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnostic {
+    /// How bad it is.
+    pub severity: Severity,
+    /// A stable kebab-case identifier, such as `dangling-reference`.
+    pub code: String,
+    /// Where: an RFC 6901 JSON pointer into the document.
+    pub pointer: String,
+    /// What is wrong and how to mend it.
+    pub message: String,
+}
+
+/// How bad a [`Diagnostic`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Something was repaired or left out; the operation works.
+    Warning,
+    /// An operation was skipped.
+    Error,
+}
+
+/// An HTTP API, independent of the dialect of its document. References are resolved; schemas are
+/// JSON Schema 2020-12 whose `$ref`s are all `#/$defs/NAME` with NAME in `definitions`.
+#[derive(Debug, Clone, Default)]
+pub struct ApiSpec {
+    /// `info.title`, or a name made from the source.
+    pub title: String,
+    /// `info.version`, as text.
+    pub version: String,
+    /// `info.description`.
+    pub description: Option<String>,
+    /// What the document was written in.
+    pub dialect: Dialect,
+    /// Base URLs in order of preference, variables replaced by their defaults, possibly relative.
+    pub servers: Vec<String>,
+    /// In document order.
+    pub operations: Vec<Operation>,
+    /// By name.
+    pub security_schemes: IndexMap<String, SecurityScheme>,
+    /// The shared schemas that operations reach, by the name under `$defs`.
+    pub definitions: IndexMap<Arc<str>, Arc<Value>>,
+}
+
+/// The description language of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// OpenAPI 3.0.x.
+    #[default]
+    #[serde(rename = "openapi-3.0")]
+    OpenApi30,
+    /// OpenAPI 3.1.x.
+    #[serde(rename = "openapi-3.1")]
+    OpenApi31,
+}
+
+impl Dialect {
+    /// The identifier used in output: `openapi-3.0`, `openapi-3.1`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenApi30 => "openapi-3.0",
+            Self::OpenApi31 => "openapi-3.1",
+        }
+    }
+}
+
+/// One method on one path.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    /// `operationId`.
+    pub id: Option<String>,
+    /// The HTTP method.
+    pub method: Method,
+    /// The path template, such as `/pets/{petId}`.
+    pub path: String,
+    /// A short line.
+    pub summary: Option<String>,
+    /// A longer text, CommonMark.
+    pub description: Option<String>,
+    /// For grouping.
+    pub tags: Vec<String>,
+    /// Whether callers should stop using it.
+    pub deprecated: bool,
+    /// Path-level and operation-level parameters merged (OpenAPI 3.0.4, Path Item Object).
+    pub parameters: Vec<Parameter>,
+    /// What it reads.
+    pub body: Option<RequestBody>,
+    /// What it answers, in document order.
+    pub responses: Vec<Response>,
+    /// Alternatives; each is a set of scheme names that are needed together. An empty list or an
+    /// empty set means that no credential is needed.
+    pub security: Vec<Vec<String>>,
+    /// Base URLs that replace those of the document, if any.
+    pub servers: Vec<String>,
+    /// Where it stands in the document.
+    pub pointer: String,
+}
+
+/// The HTTP methods of an OpenAPI path item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+#[allow(missing_docs)]
+#[non_exhaustive]
+pub enum Method {
+    Get,
+    Put,
+    Post,
+    Delete,
+    Options,
+    Head,
+    Patch,
+    Trace,
+}
+
+impl Method {
+    /// Every method, in the order of the Path Item Object.
+    pub const ALL: [Self; 8] = [
+        Self::Get,
+        Self::Put,
+        Self::Post,
+        Self::Delete,
+        Self::Options,
+        Self::Head,
+        Self::Patch,
+        Self::Trace,
+    ];
+
+    /// The name on the wire, such as `GET`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Put => "PUT",
+            Self::Post => "POST",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
+            Self::Head => "HEAD",
+            Self::Patch => "PATCH",
+            Self::Trace => "TRACE",
+        }
+    }
+
+    /// The key in a Path Item Object, such as `get`.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::Put => "put",
+            Self::Post => "post",
+            Self::Delete => "delete",
+            Self::Options => "options",
+            Self::Head => "head",
+            Self::Patch => "patch",
+            Self::Trace => "trace",
+        }
+    }
+
+    /// Safe methods do not ask for a change (RFC 9110, 9.2.1).
+    pub const fn is_safe(self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Options | Self::Trace)
+    }
+
+    /// Idempotent methods may be sent twice (RFC 9110, 9.2.2).
+    pub const fn is_idempotent(self) -> bool {
+        self.is_safe() || matches!(self, Self::Put | Self::Delete)
+    }
+}
+
+/// A parameter outside the body.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// The name on the wire.
+    pub name: String,
+    /// Where it goes.
+    pub location: Location,
+    /// For the model.
+    pub description: Option<String>,
+    /// Whether a call needs it. Always true in a path.
+    pub required: bool,
+    /// Whether callers should stop using it.
+    pub deprecated: bool,
+    /// JSON Schema of the value.
+    pub schema: Value,
+    /// How the value is written.
+    pub serialization: Serialization,
+    /// An example value, if the document has one.
+    pub example: Option<Value>,
+}
+
+/// Where a parameter goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+#[non_exhaustive]
+pub enum Location {
+    Path,
+    Query,
+    Header,
+    Cookie,
+}
+
+/// How a value is written (OpenAPI 3.0.4, Parameter Object and Encoding Object).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Serialization {
+    /// The style.
+    pub style: Style,
+    /// Whether arrays and objects become one item per value.
+    pub explode: bool,
+    /// Whether reserved characters pass unescaped (RFC 6570, 3.2.3). Query only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_reserved: bool,
+    /// A media type whose text is the value: the parameter has `content` instead of a style.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+}
+
+/// `style` of a parameter (OpenAPI 3.0.4, Style Values).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs)]
+#[non_exhaustive]
+pub enum Style {
+    Matrix,
+    Label,
+    Simple,
+    Form,
+    SpaceDelimited,
+    PipeDelimited,
+    DeepObject,
+}
+
+/// What an operation reads.
+#[derive(Debug, Clone)]
+pub struct RequestBody {
+    /// For the model.
+    pub description: Option<String>,
+    /// Whether a call needs it.
+    pub required: bool,
+    /// In document order.
+    pub content: Vec<BodyContent>,
+}
+
+/// One media type of a request body.
+#[derive(Debug, Clone)]
+pub struct BodyContent {
+    /// Such as `application/json`, without parameters, lower case.
+    pub media_type: String,
+    /// JSON Schema of the value.
+    pub schema: Value,
+    /// How members are written, by name; for form bodies. Only what the document states.
+    pub encoding: IndexMap<String, Serialization>,
+}
+
+/// One answer of an operation.
+#[derive(Debug, Clone)]
+pub struct Response {
+    /// `200`, `2XX`, `default`.
+    pub status: String,
+    /// For a person.
+    pub description: Option<String>,
+    /// Media types with the JSON Schema of the value, in document order.
+    pub content: Vec<(String, Value)>,
+}
+
+impl Response {
+    /// Whether this describes success.
+    pub fn is_success(&self) -> bool {
+        self.status.starts_with('2')
+    }
+}
+
+/// How an API wants to be shown who calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum SecurityScheme {
+    /// A secret in a header, the query or a cookie.
+    ApiKey {
+        /// Never `path`.
+        #[serde(rename = "in")]
+        location: Location,
+        /// The name of the header, query parameter or cookie.
+        name: String,
+    },
+    /// `Authorization: Basic …` (RFC 7617).
+    Basic,
+    /// `Authorization: Bearer …` (RFC 6750).
+    Bearer,
+    /// A token that somebody else has obtained goes as a bearer token.
+    OAuth2,
+    /// A token that somebody else has obtained goes as a bearer token.
+    OpenIdConnect,
+    /// Known by name only; calls that need it are sent without it.
+    Unsupported {
+        /// What the document says.
+        scheme: String,
+    },
+}

@@ -1,0 +1,3 @@
+//! MCP servers behind one endpoint.
+
+pub mod upstream;

@@ -1,0 +1,39 @@
+//! Upstreams: what a call of a federated tool goes to.
+//!
+//! One folder or file per kind. Nothing in here knows who called or under which name: names are
+//! mapped in `federation`, the protocol of clients is spoken in `mcp`.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use mcphub_core::Result;
+use serde_json::value::RawValue;
+
+/// One MCP server as the gateway calls it.
+///
+/// # Behavior
+/// - Every method ends within a bound that its implementation documents.
+/// - A tool that fails is an `Ok` result with `isError`; an `Err` means that the server itself did
+///   not answer as MCP asks.
+#[async_trait]
+pub trait Upstream: Send + Sync + Debug + 'static {
+    /// The tools of the server, in its order, each as the JSON object that `tools/list` has.
+    async fn tools(&self) -> Result<Vec<UpstreamTool>>;
+
+    /// Calls a tool by its own name. `arguments` is a JSON object, forwarded as it is. The result
+    /// is MCP's `CallToolResult` on one line.
+    async fn call(&self, tool: &str, arguments: &RawValue) -> Result<Box<RawValue>>;
+
+    /// An item each time the tools may have changed.
+    fn changes(&self) -> BoxStream<'static, ()>;
+}
+
+/// A tool as an upstream lists it.
+#[derive(Debug, Clone)]
+pub struct UpstreamTool {
+    /// Its own name, which `definition` repeats.
+    pub name: String,
+    /// The JSON object, on one line.
+    pub definition: Box<RawValue>,
+}

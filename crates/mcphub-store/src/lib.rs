@@ -1,0 +1,1 @@
+//! mcphub-store
