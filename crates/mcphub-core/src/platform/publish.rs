@@ -5,8 +5,9 @@ use std::sync::Arc;
 use url::Url;
 
 use super::Platform;
+use crate::artifact::Artifact;
 use crate::event::Event;
-use crate::project::{Project, RenderOptions};
+use crate::project::RenderOptions;
 use crate::secret::Credentials;
 use crate::server::{self, Serve, ServerName};
 use crate::spec::{Diagnostic, Document};
@@ -115,13 +116,11 @@ impl Platform {
         let artifact = match request.serve {
             Serve::Native => None,
             Serve::Process => {
-                let runtime = self.runtime()?;
-                let base_url =
-                    server::base_url(request.base_url.as_ref(), &tools, &request.document.source)?;
-                let options = RenderOptions {
-                    name: name.to_string(),
-                    base_url: Some(base_url),
-                };
+                let source = &request.document.source;
+                let base_url = server::base_url(request.base_url.as_ref(), &tools, source)?;
+                Some(self.build(&name, &tools, base_url).await?)
+            }
+        };
                 let project: Project = runtime.target.render(&tools, &options)?;
                 Some(runtime.builder.build(&project).await?)
             }
@@ -150,7 +149,23 @@ impl Platform {
         })
     }
 
-    pub(super) fn runtime(&self) -> Result<&super::ProcessRuntime> {
+    /// Renders and builds. Quick when the same project was built before.
+    pub(super) async fn build(
+        &self,
+        name: &ServerName,
+        tools: &ToolSet,
+        base_url: Url,
+    ) -> Result<Artifact> {
+        let runtime = self.runtime()?;
+        let options = RenderOptions {
+            name: name.to_string(),
+            base_url: Some(base_url),
+        };
+        let project = runtime.target.render(tools, &options)?;
+        runtime.builder.build(&project).await
+    }
+
+    fn runtime(&self) -> Result<&super::ProcessRuntime> {
         self.runtime.as_ref().ok_or_else(|| {
             Error::new(
                 ErrorKind::Unsupported,
