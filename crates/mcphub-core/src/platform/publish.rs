@@ -121,10 +121,6 @@ impl Platform {
                 Some(self.build(&name, &tools, base_url).await?)
             }
         };
-                let project: Project = runtime.target.render(&tools, &options)?;
-                Some(runtime.builder.build(&project).await?)
-            }
-        };
         let registration = Registration {
             name: name.clone(),
             document: request.document,
