@@ -1,0 +1,282 @@
+//! The command line: what can be said, and the help that teaches it.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use mcphub_core::server::{Serve, ServerName};
+use url::Url;
+
+/// Exit codes are listed in `mcphub help` and in the README.
+#[derive(Debug, Parser)]
+#[command(name = "mcphub", version, about, long_about = None, after_long_help = EXIT_CODES)]
+#[command(about = "Any HTTP API as an MCP server, and all of them behind one endpoint")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Say more on standard error; twice for everything. `RUST_LOG` overrides it.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  mcphub itself failed
+  2  the command line or a configuration value is wrong
+  3  the document cannot be used
+  4  something named does not exist
+  5  something is in the way: a port in use, a file that was edited
+  6  something needed cannot be reached or is not installed
+  7  the API answered the call with an error";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show it all in one go: a small API, its tools, one call, an endpoint to connect to
+    Demo(Demo),
+    /// Serve APIs as MCP tools: register their documents and open an endpoint
+    Up(Up),
+    /// Show what a document becomes: its tools, and what it gets wrong
+    Inspect(Inspect),
+    /// Call one tool of a document, without a gateway
+    Call(Call),
+    /// Write a standalone MCP server project for a document
+    Generate(Generate),
+    /// Serve what was registered before
+    Serve(ServeArgs),
+    /// List the registered servers
+    List(List),
+    /// Remove a registered server
+    Remove(Remove),
+}
+
+/// `mcphub demo`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Starts a bookshop API on loopback, publishes its OpenAPI document, makes one call through the
+endpoint, prints every step and stays up until Ctrl-C. Nothing is written to disk.")]
+pub struct Demo {
+    /// Address of the MCP endpoint; another port is taken when this one is in use
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
+    pub listen: SocketAddr,
+}
+
+/// `mcphub up`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcphub up https://api.example.com/openapi.json
+  mcphub up billing.yaml --base-url http://127.0.0.1:9000 --bearer-env BILLING_TOKEN
+  mcphub up a.yaml b.json --listen 127.0.0.1:9100
+  mcphub up a.yaml --stdio                  (for a desktop client to start)
+
+All servers answer at /mcp, their tools prefixed with the server's name; each one answers at
+/mcp/NAME with its own names. What is registered stays in the store: `mcphub serve` brings it back,
+and `mcphub up` in a second terminal changes what a running gateway over the same store serves.")]
+pub struct Up {
+    /// OpenAPI documents: paths or http(s) URLs, YAML or JSON
+    #[arg(required = true, value_name = "SPEC")]
+    pub specs: Vec<String>,
+
+    /// Name of the server; by default made from the document's title
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<ServerName>,
+
+    #[command(flatten)]
+    pub api: ApiArgs,
+
+    /// Address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000", conflicts_with = "stdio")]
+    pub listen: SocketAddr,
+
+    /// Who makes the HTTP requests
+    #[arg(long, value_enum, value_name = "HOW", default_value_t)]
+    pub serve: ServeMode,
+
+    /// Serve over standard input and output instead of HTTP; logs go to standard error
+    #[arg(long)]
+    pub stdio: bool,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// How calls reach an API, shared by several commands.
+#[derive(Debug, Args, Default)]
+pub struct ApiArgs {
+    /// Where the API is, instead of what the document says
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<Url>,
+
+    /// A header for every call; repeatable
+    #[arg(long = "header", value_name = "'K: V'")]
+    pub headers: Vec<String>,
+
+    /// Environment variable that holds a bearer token for the API
+    #[arg(long, value_name = "VAR")]
+    pub bearer_env: Option<String>,
+
+    /// A security scheme of the document and the environment variable that holds its secret
+    /// (`user:password` for HTTP basic); repeatable
+    #[arg(long = "secret-env", value_name = "SCHEME=VAR")]
+    pub secrets: Vec<String>,
+}
+
+/// Where things are kept.
+#[derive(Debug, Args, Default)]
+pub struct StoreArgs {
+    /// The store: a SQLite file [default: ./mcphub.db; with --stdio: kept in memory only]
+    #[arg(long, value_name = "FILE", env = "MCPHUB_STORE")]
+    pub store: Option<String>,
+}
+
+/// `--serve`.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum ServeMode {
+    /// The gateway itself
+    #[default]
+    Native,
+    /// A generated Python project, run as a supervised local process
+    Process,
+}
+
+impl From<ServeMode> for Serve {
+    fn from(mode: ServeMode) -> Self {
+        match mode {
+            ServeMode::Native => Self::Native,
+            ServeMode::Process => Self::Process,
+        }
+    }
+}
+
+/// `--format`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs; the form is documented in the README and stays
+    Json,
+}
+
+/// `mcphub inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// An OpenAPI document: a path or an http(s) URL
+    #[arg(value_name = "SPEC")]
+    pub spec: String,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// `mcphub call`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcphub call shop.yaml list_books --args '{\"limit\": 2}'
+  mcphub call shop.yaml create_order --args @order.json --dry-run
+
+`mcphub inspect SPEC` lists the tools and their arguments.")]
+pub struct Call {
+    /// An OpenAPI document: a path or an http(s) URL
+    #[arg(value_name = "SPEC")]
+    pub spec: String,
+
+    /// The name of the tool
+    #[arg(value_name = "TOOL")]
+    pub tool: String,
+
+    /// The arguments: a JSON object, or @FILE
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub args: String,
+
+    #[command(flatten)]
+    pub api: ApiArgs,
+
+    /// Print the HTTP request, secrets redacted, and send nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// How to print the answer; a dry run always prints JSON
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// `mcphub generate`.
+#[derive(Debug, Args)]
+pub struct Generate {
+    /// An OpenAPI document: a path or an http(s) URL
+    #[arg(value_name = "SPEC")]
+    pub spec: String,
+
+    /// The language of the project
+    #[arg(long, value_name = "TARGET", value_parser = ["python"])]
+    pub target: String,
+
+    /// The folder to write
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+
+    /// Name of the server; by default made from the document's title
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<ServerName>,
+
+    /// The API's base URL that the project uses by default
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<Url>,
+
+    /// Overwrite files that were edited since they were generated
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// `mcphub serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The configuration is TOML. Everything is optional; these are the defaults:
+
+  listen = \"127.0.0.1:8000\"
+  store = \"./mcphub.db\"
+  key_file = \"./mcphub.key\"      # beside the store; MCPHUB_MASTER_KEY comes first
+  cache_dir = \"~/.cache/mcphub\"  # builds of generated projects
+  allowed_origins = []           # browser origins besides loopback
+
+`mcphub.toml` in the working directory is read when --config is not given.")]
+pub struct ServeArgs {
+    /// The configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Address to listen on, before what the configuration says
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `mcphub list`.
+#[derive(Debug, Args)]
+pub struct List {
+    #[command(flatten)]
+    pub store: StoreArgs,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// `mcphub remove`.
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// The name of the server
+    pub name: ServerName,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+}

@@ -1,0 +1,20 @@
+//! Configurations that a person pastes into an MCP client.
+
+use serde_json::{Value, json};
+
+/// For clients that read `mcpServers` with a URL: Claude Code, Cursor and others.
+pub fn http(name: &str, url: &str) -> Value {
+    json!({ "mcpServers": { name: { "type": "http", "url": url } } })
+}
+
+/// For VS Code (`.vscode/mcp.json`).
+pub fn vs_code(name: &str, url: &str) -> Value {
+    json!({ "servers": { name: { "type": "http", "url": url } } })
+}
+
+/// For desktop clients that start a program: Claude Desktop and others.
+pub fn stdio(name: &str, spec: &str, base_url: Option<&str>) -> Value {
+    let mut args = vec!["up", spec, "--stdio"];
+    args.extend(base_url.into_iter().flat_map(|url| ["--base-url", url]));
+    json!({ "mcpServers": { name: { "command": "mcphub", "args": args } } })
+}

@@ -1,0 +1,51 @@
+//! `mcphub generate`: a standalone project.
+
+use std::process::ExitCode;
+
+use mcphub_codegen::project::{self, WriteOptions};
+use mcphub_codegen::targets::python::PythonTarget;
+use mcphub_core::Result;
+use mcphub_core::project::{RenderOptions, Target};
+use mcphub_core::server::{self, ServerName};
+use mcphub_core::spec::Severity;
+
+use super::inspect;
+use crate::cli::Generate;
+use crate::{document, host, output, progress};
+
+pub async fn run(args: Generate) -> Result<ExitCode> {
+    let document = progress::during("fetching the document", document::load(&args.spec)).await?;
+    let source = document.source.clone();
+    let inspected = inspect::inspect(document).await?;
+    let tools = inspected.tools;
+    let name = args.name.unwrap_or_else(|| ServerName::from_title(&tools.api.title));
+    // A project can be told by its environment where the API is; a document need not say it.
+    let base_url = server::base_url(args.base_url.as_ref(), &tools, &source);
+    let base_url = if args.base_url.is_some() { Some(base_url?) } else { base_url.ok() };
+    let options = RenderOptions { name: name.to_string(), base_url };
+    let (out, write) = (args.out.clone(), WriteOptions { force: args.force });
+    let count = tools.tools.len();
+    let written = host::blocking(move || {
+        let project = PythonTarget::default().render(&tools, &options)?;
+        project::write(&project, &out, &write)
+    });
+    let written = progress::during("writing the project", written).await?;
+    let folder = args.out.display();
+    output::line(&format!("{name}: {count} tools, {} in {folder}", summary(&written)))?;
+    let skipped = inspected.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    if skipped > 0 {
+        output::say(&format!("{skipped} operations were left out; `mcphub inspect {}` says why", args.spec));
+    }
+    output::line(&format!("Next: read {folder}/README.md"))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn summary(written: &project::Written) -> String {
+    let parts = [
+        (written.written.len(), "written"),
+        (written.unchanged.len(), "unchanged"),
+        (written.removed.len(), "removed"),
+    ];
+    let parts: Vec<_> = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} files {what}")).collect();
+    parts.join(", ")
+}

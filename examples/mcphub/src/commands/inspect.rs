@@ -1,0 +1,149 @@
+//! `mcphub inspect`: what a document becomes.
+
+use std::process::ExitCode;
+
+use mcphub_codegen::openapi::OpenApiParser;
+use mcphub_codegen::plan::ToolPlanner;
+use mcphub_core::Result;
+use mcphub_core::schema::Schema;
+use mcphub_core::spec::{Diagnostic, Document, Severity, SpecParser};
+use mcphub_core::tool::{PlanOptions, Planner, Tool, ToolAnnotations, ToolSet};
+use serde::Serialize;
+
+use crate::cli::{Format, Inspect};
+use crate::{document, host, output, progress};
+
+/// A document that was parsed and planned.
+pub struct Inspected {
+    /// Operations that the document has, offered or not.
+    pub operations: usize,
+    /// The tools.
+    pub tools: ToolSet,
+    /// What the document gets wrong, and what planning left out.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Parses and plans a document.
+///
+/// # Errors
+/// Those of the parser and the planner.
+pub async fn inspect(document: Document) -> Result<Inspected> {
+    let work = host::blocking(move || {
+        let parsed = OpenApiParser::default().parse(&document)?;
+        let plan = ToolPlanner::default().plan(&parsed, &PlanOptions::default())?;
+        let mut diagnostics = parsed.diagnostics;
+        diagnostics.extend(plan.diagnostics);
+        // Every operation is a tool or an error.
+        let skipped = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+        Ok(Inspected { operations: plan.tools.tools.len() + skipped, tools: plan.tools, diagnostics })
+    });
+    progress::during("reading the document", work).await
+}
+
+pub async fn run(args: Inspect) -> Result<ExitCode> {
+    let document = progress::during("fetching the document", document::load(&args.spec)).await?;
+    let inspected = inspect(document).await?;
+    match args.format {
+        Format::Json => output::json(&Report::from(&inspected))?,
+        Format::Text => output::line(&text(&inspected))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    api: Api<'a>,
+    operations: usize,
+    tools: Vec<ToolReport<'a>>,
+    diagnostics: &'a [Diagnostic],
+}
+
+#[derive(Serialize)]
+struct Api<'a> {
+    title: &'a str,
+    version: &'a str,
+    dialect: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ToolReport<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    description: &'a str,
+    input_schema: &'a Schema,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_schema: Option<&'a Schema>,
+    annotations: ToolAnnotations,
+    operation: Operation<'a>,
+}
+
+#[derive(Serialize)]
+struct Operation<'a> {
+    method: &'static str,
+    path: &'a str,
+}
+
+impl<'a> From<&'a Inspected> for Report<'a> {
+    fn from(inspected: &'a Inspected) -> Self {
+        let api = &inspected.tools.api;
+        Self {
+            api: Api { title: &api.title, version: &api.version, dialect: api.dialect.as_str() },
+            operations: inspected.operations,
+            tools: inspected.tools.tools.iter().map(ToolReport::from).collect(),
+            diagnostics: &inspected.diagnostics,
+        }
+    }
+}
+
+impl<'a> From<&'a Tool> for ToolReport<'a> {
+    fn from(tool: &'a Tool) -> Self {
+        Self {
+            name: tool.name.as_str(),
+            title: tool.title.as_deref(),
+            description: &tool.description,
+            input_schema: &tool.input,
+            output_schema: tool.output.as_ref(),
+            annotations: tool.annotations,
+            operation: Operation { method: tool.binding.method.as_str(), path: &tool.binding.path },
+        }
+    }
+}
+
+fn text(inspected: &Inspected) -> String {
+    let api = &inspected.tools.api;
+    let tools = &inspected.tools.tools;
+    let mut lines = vec![format!("{} {} ({})", api.title, api.version, api.dialect.as_str())];
+    lines.push(format!("{} operations, {} tools", inspected.operations, tools.len()));
+    for tool in tools {
+        lines.push(String::new());
+        lines.push(format!("{}  {} {}", tool.name, tool.binding.method.as_str(), tool.binding.path));
+        let summary = tool.title.as_deref().or(tool.description.lines().next()).unwrap_or_default();
+        if !summary.is_empty() {
+            lines.push(format!("    {summary}"));
+        }
+        let arguments: Vec<_> = tool.input.properties().map(|(name, _)| argument(tool, name)).collect();
+        if !arguments.is_empty() {
+            lines.push(format!("    arguments: {}", arguments.join(", ")));
+        }
+    }
+    if !inspected.diagnostics.is_empty() {
+        lines.push(String::new());
+        lines.push("Diagnostics:".to_owned());
+    }
+    for diagnostic in &inspected.diagnostics {
+        let severity = match diagnostic.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            _ => "info",
+        };
+        lines.push(format!("  {severity} [{}] {}", diagnostic.code, diagnostic.message));
+        lines.push(format!("      at {}", diagnostic.pointer));
+    }
+    lines.join("\n")
+}
+
+fn argument(tool: &Tool, name: &str) -> String {
+    if tool.input.requires(name) { format!("{name} (required)") } else { name.to_owned() }
+}

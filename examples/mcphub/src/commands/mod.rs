@@ -1,0 +1,32 @@
+//! One file a command.
+
+mod call;
+mod demo;
+mod generate;
+mod inspect;
+mod list;
+mod serve;
+mod up;
+
+use std::process::ExitCode;
+
+use mcphub_core::Result;
+
+use crate::cli::Command;
+
+/// Runs a command.
+///
+/// # Errors
+/// Whatever kept the command from being done.
+pub async fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Up(args) => up::run(args).await,
+        Command::Inspect(args) => inspect::run(args).await,
+        Command::Call(args) => call::run(args).await,
+        Command::Generate(args) => generate::run(args).await,
+        Command::Serve(args) => serve::run(args).await,
+        Command::List(args) => list::run(args).await,
+        Command::Remove(args) => list::remove(args).await,
+    }
+}

@@ -1,0 +1,40 @@
+//! `mcphub serve`: the gateway over the store.
+
+use std::process::ExitCode;
+
+use mcphub_core::Result;
+
+use crate::cli::ServeArgs;
+use crate::config::Config;
+use crate::host::Host;
+use crate::{output, running, serving};
+
+pub async fn run(args: ServeArgs) -> Result<ExitCode> {
+    let mut config = Config::load(args.config.as_deref())?;
+    if let Some(store) = args.store.store {
+        config.store = store;
+    }
+    if let Some(listen) = args.listen {
+        config.listen = listen;
+    }
+    let host = Host::open(&config).await?;
+    let Some(listener) = serving::bind(config.listen).await? else {
+        if running::is_running(config.listen, &host.instance).await {
+            output::say(&format!("a gateway over this store already serves http://{}/mcp", config.listen));
+        }
+        return Err(serving::in_use(config.listen));
+    };
+    let gateway = host.gateway();
+    gateway.refresh().await?;
+    let servers = host.platform.servers().await?;
+    if servers.is_empty() {
+        output::say("nothing is registered yet; `mcphub up SPEC` registers an API, also while this runs");
+    }
+    for server in &servers {
+        output::say(&format!("{}: {} tools from {}", server.name, server.tools, server.source));
+    }
+    let address = listener.local_addr().unwrap_or(config.listen);
+    output::say(&format!("Serving MCP at http://{address}/mcp (Ctrl-C stops)"));
+    serving::serve_http(&host, &gateway, listener).await?;
+    Ok(ExitCode::SUCCESS)
+}

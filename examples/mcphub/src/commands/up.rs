@@ -1,0 +1,143 @@
+//! `mcphub up`: register documents and serve them.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+
+use mcphub_core::catalog::CatalogSource;
+use mcphub_core::platform::{PublishRequest, Published};
+use mcphub_core::spec::Severity;
+use mcphub_core::{Error, Result};
+
+use crate::cli::Up;
+use crate::config::Config;
+use crate::host::{self, Host};
+use crate::{client_config, credentials, document, output, progress, running, serving};
+
+pub async fn run(args: Up) -> Result<ExitCode> {
+    if args.specs.len() > 1 && (args.name.is_some() || args.api.base_url.is_some()) {
+        return Err(Error::invalid("--name and --base-url are for one document; run `mcphub up` for each"));
+    }
+    let mut config = Config::load(None)?;
+    config.store = match (&args.store.store, args.stdio) {
+        (Some(store), _) => store.clone(),
+        // A desktop client starts programs wherever it likes, and one for each window.
+        (None, true) => host::IN_MEMORY.to_owned(),
+        (None, false) => config.store,
+    };
+    let requests = requests(&args).await?;
+    if args.stdio {
+        return stdio(&config, requests).await;
+    }
+    let host = Host::open(&config).await?;
+    // The port is taken first: when it cannot be had, nothing has been registered.
+    let listener = serving::bind(args.listen).await?;
+    if listener.is_none() && !running::is_running(args.listen, &host.instance).await {
+        return Err(serving::in_use(args.listen));
+    }
+    let published = publish(&host, requests).await?;
+    match listener {
+        None => tell_running(&host, args.listen, &published).await?,
+        Some(listener) => {
+            let gateway = host.gateway();
+            let address = listener.local_addr().unwrap_or(args.listen);
+            start_deployments(&host).await?;
+            gateway.refresh().await?;
+            announce(&host, address, &args, &published).await?;
+            serving::serve_http(&host, &gateway, listener).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn requests(args: &Up) -> Result<Vec<PublishRequest>> {
+    let credentials = credentials::from_flags(&args.api)?;
+    let mut requests = Vec::new();
+    for spec in &args.specs {
+        let document = progress::during(&format!("fetching {spec}"), document::load(spec)).await?;
+        requests.push(PublishRequest {
+            document,
+            name: args.name.clone(),
+            serve: args.serve.into(),
+            base_url: args.api.base_url.clone(),
+            credentials: credentials.clone(),
+        });
+    }
+    Ok(requests)
+}
+
+/// Registers the documents; all are read before the first is registered.
+pub async fn publish(host: &Host, requests: Vec<PublishRequest>) -> Result<Vec<Published>> {
+    let mut prepared = Vec::new();
+    for request in requests {
+        let platform = host.platform.clone();
+        let source = request.document.source.clone();
+        let work = host::blocking(move || platform.prepare(request));
+        let ready = progress::during("reading the document", work).await;
+        prepared.push(ready.map_err(|error| error.with("document", source))?);
+    }
+    let mut published = Vec::new();
+    for prepared in prepared {
+        let work = host.platform.publish(prepared);
+        published.push(progress::during("registering and building", work).await?);
+    }
+    for published in &published {
+        report(published);
+    }
+    Ok(published)
+}
+
+fn report(published: &Published) {
+    let api = &published.tools.api;
+    let count = published.tools.tools.len();
+    let state = if published.changed { "" } else { " (unchanged)" };
+    output::say(&format!("{}: {count} tools from {} {}{state}", published.name, api.title, api.version));
+    let skipped = published.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    if skipped > 0 {
+        output::say(&format!("  {skipped} operations were left out; `mcphub inspect` says why"));
+    }
+}
+
+async fn start_deployments(host: &Host) -> Result<()> {
+    let report = progress::during("starting servers", host.platform.reconcile()).await?;
+    for (server, error) in report.failed {
+        output::say(&format!("warning: {server} does not run: {}", error.report()));
+    }
+    Ok(())
+}
+
+async fn tell_running(host: &Host, address: SocketAddr, published: &[Published]) -> Result<()> {
+    let version = host.platform.version().await?;
+    progress::during("waiting for the running gateway", running::serves(address, version.registry)).await?;
+    let changed = published.iter().filter(|published| published.changed).count();
+    output::line(&format!("updated {changed} of {} servers of the gateway at http://{address}/mcp", published.len()))
+}
+
+async fn announce(host: &Host, address: SocketAddr, args: &Up, published: &[Published]) -> Result<()> {
+    let servers = host.platform.servers().await?;
+    output::line(&format!("Serving MCP at http://{address}/mcp (Ctrl-C stops)"))?;
+    for server in &servers {
+        let new = published.iter().any(|published| published.name == server.name);
+        let origin = if new { "" } else { "  (registered before)" };
+        output::line(&format!("  http://{address}/mcp/{}  {} tools{origin}", server.name, server.tools))?;
+    }
+    output::line("\nFor a client that takes a URL:")?;
+    output::json(&client_config::http("mcphub", &format!("http://{address}/mcp")))?;
+    if let ([published], [spec]) = (published, args.specs.as_slice()) {
+        output::line("\nFor a desktop client that starts a program:")?;
+        let base_url = args.api.base_url.as_ref().map(|url| url.as_str());
+        let spec = std::path::absolute(spec).ok().filter(|path| path.exists());
+        let spec = spec.map_or_else(|| args.specs[0].clone(), |path| path.display().to_string());
+        output::json(&client_config::stdio(published.name.as_str(), &spec, base_url))?;
+    }
+    Ok(())
+}
+
+async fn stdio(config: &Config, requests: Vec<PublishRequest>) -> Result<ExitCode> {
+    let host = Host::open(config).await?;
+    publish(&host, requests).await?;
+    start_deployments(&host).await?;
+    let gateway = host.gateway();
+    gateway.refresh().await?;
+    serving::serve_stdio(&host, &gateway).await?;
+    Ok(ExitCode::SUCCESS)
+}

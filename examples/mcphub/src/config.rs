@@ -1,0 +1,84 @@
+//! The configuration of `mcphub serve`: TOML, checked before anything is opened.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use mcphub_core::{Error, ErrorKind, Result};
+use serde::Deserialize;
+
+/// The file that is read when none is named.
+const DEFAULT_FILE: &str = "mcphub.toml";
+
+/// What can be configured. Everything has a default; an unknown key is an error.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The address to listen on. Default `127.0.0.1:8000`.
+    pub listen: SocketAddr,
+    /// The store. Default `./mcphub.db`.
+    pub store: String,
+    /// The file with the master key. Default: `mcphub.key` beside the store.
+    pub key_file: Option<PathBuf>,
+    /// Builds of generated projects. Default: `mcphub` in the user's cache folder.
+    pub cache_dir: Option<PathBuf>,
+    /// Browser origins that may call, besides loopback. Default none.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            store: "./mcphub.db".to_owned(),
+            key_file: None,
+            cache_dir: None,
+            allowed_origins: Vec::new(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a configuration: the file named, else `mcphub.toml` if it is there, else defaults.
+    ///
+    /// # Errors
+    /// `NotFound` for a named file that is not there, `InvalidInput` with line and key otherwise.
+    pub fn load(file: Option<&Path>) -> Result<Self> {
+        let path = file.unwrap_or(Path::new(DEFAULT_FILE));
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if file.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => {
+                return Err(Error::new(ErrorKind::NotFound, "the configuration cannot be read")
+                    .with("file", path.display())
+                    .caused_by(error));
+            }
+        };
+        toml::from_str(&text).map_err(|error| {
+            Error::invalid("the configuration is wrong").with("file", path.display()).caused_by(error)
+        })
+    }
+
+    /// The folder for builds of generated projects.
+    pub fn cache_dir(&self) -> PathBuf {
+        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+        let user = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+        let given = || std::env::var_os("MCPHUB_CACHE_DIR").map(PathBuf::from);
+        let chosen = self.cache_dir.clone().or_else(given);
+        chosen.unwrap_or_else(|| user().unwrap_or_else(std::env::temp_dir).join("mcphub"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        let error = toml::from_str::<Config>("lisen = \"127.0.0.1:1\"").unwrap_err();
+        assert!(error.to_string().contains("lisen"));
+        let config: Config = toml::from_str("listen = \"0.0.0.0:80\"").unwrap();
+        assert_eq!((config.listen.port(), config.store.as_str()), (80, "./mcphub.db"));
+    }
+}

@@ -1,0 +1,68 @@
+//! Credentials from flags and environment variables.
+
+use mcphub_core::secret::Credentials;
+use mcphub_core::{Error, Result};
+
+use crate::cli::ApiArgs;
+
+/// The credentials that the flags name.
+///
+/// # Errors
+/// `InvalidInput` for a header without `:`, an illegal header name, or a variable that is not set.
+/// No error shows a value.
+pub fn from_flags(args: &ApiArgs) -> Result<Credentials> {
+    let mut credentials = Credentials::default();
+    for header in &args.headers {
+        let (name, value) = header.split_once(':').ok_or_else(|| {
+            Error::invalid("--header takes `Name: value`, with a colon after the name")
+        })?;
+        let name = name.trim();
+        if reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
+            return Err(Error::invalid("--header: this is no legal header name").with("name", name));
+        }
+        let value = value.trim();
+        if reqwest::header::HeaderValue::from_str(value).is_err() {
+            return Err(Error::invalid("--header: the value has characters that no header can hold")
+                .with("name", name));
+        }
+        credentials.headers.push((name.to_owned(), value.into()));
+    }
+    if let Some(variable) = &args.bearer_env {
+        credentials.bearer = Some(variable_value("--bearer-env", variable)?.into());
+    }
+    for secret in &args.secrets {
+        let (scheme, variable) = secret.split_once('=').ok_or_else(|| {
+            Error::invalid("--secret-env takes SCHEME=VAR: a security scheme of the document and a variable")
+        })?;
+        let value = variable_value("--secret-env", variable)?;
+        credentials.schemes.insert(scheme.to_owned(), value.into());
+    }
+    Ok(credentials)
+}
+
+fn variable_value(flag: &str, variable: &str) -> Result<String> {
+    match std::env::var(variable) {
+        Ok(value) if !value.is_empty() => Ok(value),
+        _ => Err(Error::invalid(format!("{flag}: the environment variable is not set")).with("variable", variable)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_header_is_refused_without_showing_its_value() {
+        for header in ["no-colon-s3cret", "bad name: s3cret", "X-Key: s3cret\u{7f}"] {
+            let args = ApiArgs { headers: vec![header.to_owned()], ..ApiArgs::default() };
+            let error = from_flags(&args).unwrap_err();
+            assert!(!error.report().contains("s3cret"), "{}", error.report());
+        }
+    }
+
+    #[test]
+    fn a_variable_that_is_not_set_is_named() {
+        let args = ApiArgs { bearer_env: Some("MCPHUB_TEST_NOT_SET".to_owned()), ..ApiArgs::default() };
+        assert!(from_flags(&args).unwrap_err().to_string().contains("MCPHUB_TEST_NOT_SET"));
+    }
+}

@@ -1,0 +1,102 @@
+//! Composition: which backends this host is made of.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mcphub_codegen::openapi::OpenApiParser;
+use mcphub_codegen::plan::ToolPlanner;
+use mcphub_codegen::targets::python::PythonTarget;
+use mcphub_core::event::EventBus;
+use mcphub_core::platform::{Platform, ProcessRuntime};
+use mcphub_core::store::Store;
+use mcphub_core::{Error, Result};
+use mcphub_deploy::process::{ProcessDeployer, PythonBuilder};
+use mcphub_gateway::{Gateway, GatewaySettings};
+use mcphub_store::memory::MemoryEventBus;
+use mcphub_store::{MasterKey, StoreSettings};
+use sha2::{Digest, Sha256};
+
+use crate::config::Config;
+
+/// A store that is gone when the program ends.
+pub const IN_MEMORY: &str = "sqlite::memory:";
+
+/// The platform with its backends.
+#[derive(Debug)]
+pub struct Host {
+    /// The stages.
+    pub platform: Arc<Platform>,
+    events: Arc<dyn EventBus>,
+    allowed_origins: Vec<String>,
+    /// Tells gateways over different stores apart.
+    pub instance: String,
+}
+
+impl Host {
+    /// Opens the store and composes the platform over it.
+    ///
+    /// # Errors
+    /// Those of the store and of reading the master key.
+    pub async fn open(config: &Config) -> Result<Self> {
+        let store = open_store(config).await?;
+        let events: Arc<dyn EventBus> = Arc::new(MemoryEventBus::default());
+        let runtime = ProcessRuntime {
+            target: Arc::new(PythonTarget::default()),
+            builder: Arc::new(PythonBuilder::new(config.cache_dir())),
+            deployer: Arc::new(ProcessDeployer::default()),
+        };
+        let platform = Platform::new(Arc::new(OpenApiParser::default()), Arc::new(ToolPlanner::default()), store)
+            .with_events(events.clone())
+            .with_runtime(runtime);
+        Ok(Self {
+            platform: Arc::new(platform),
+            events,
+            allowed_origins: config.allowed_origins.clone(),
+            instance: instance(&config.store),
+        })
+    }
+
+    /// A gateway over the platform's catalogue.
+    pub fn gateway(&self) -> Gateway {
+        let mut settings = GatewaySettings::default();
+        settings.allowed_origins.extend(self.allowed_origins.iter().cloned());
+        settings.instance = Some(self.instance.clone());
+        Gateway::builder(self.platform.clone()).settings(settings).events(self.events.clone()).build()
+    }
+}
+
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+    let master_key = match std::env::var("MCPHUB_MASTER_KEY") {
+        Ok(text) => MasterKey::from_text(&text)?,
+        Err(_) if config.store == IN_MEMORY => MasterKey::random()?,
+        Err(_) => MasterKey::load_or_create(&key_file(config))?,
+    };
+    mcphub_store::open(&StoreSettings::new(&config.store, master_key)).await
+}
+
+fn key_file(config: &Config) -> PathBuf {
+    let beside = || store_path(&config.store).with_file_name("mcphub.key");
+    config.key_file.clone().unwrap_or_else(beside)
+}
+
+fn store_path(store: &str) -> &Path {
+    Path::new(store.strip_prefix("sqlite:").unwrap_or(store))
+}
+
+/// The same for every process over the same store on this machine, and no path.
+fn instance(store: &str) -> String {
+    let path = store_path(store);
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let unique = if store == IN_MEMORY { std::process::id().to_string() } else { String::new() };
+    let digest = Sha256::digest(format!("{}{unique}", path.display()));
+    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Runs work that computes for long where it may block.
+///
+/// # Errors
+/// Those of the work; `Internal` when it was interrupted.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let task = tokio::task::spawn_blocking(work);
+    task.await.map_err(|error| Error::internal("the work was interrupted").caused_by(error))?
+}

@@ -1,0 +1,133 @@
+//! Serving until the person or the system asks to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use mcphub_core::catalog::CatalogSource;
+use mcphub_core::platform::Platform;
+use mcphub_core::{Error, ErrorKind, Result};
+use mcphub_gateway::Gateway;
+use tokio::net::TcpListener;
+
+use crate::host::Host;
+use crate::output;
+
+/// How often the store is asked whether another process changed it.
+const POLL: Duration = Duration::from_millis(500);
+/// How long open requests may go on after a stop was asked for.
+const DRAIN: Duration = Duration::from_secs(3);
+
+/// Opens a port; `None` when another program has it.
+///
+/// # Errors
+/// `Unavailable` for an address that this machine does not have, or that needs more rights.
+pub async fn bind(address: SocketAddr) -> Result<Option<TcpListener>> {
+    match TcpListener::bind(address).await {
+        Ok(listener) => Ok(Some(listener)),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Ok(None),
+        Err(error) => Err(Error::new(ErrorKind::Unavailable, "the address cannot be listened on")
+            .with("address", address)
+            .caused_by(error)),
+    }
+}
+
+/// The error for a port that another program has.
+pub fn in_use(address: SocketAddr) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "another program listens on this address; stop it, or choose another with --listen",
+    )
+    .with("address", address)
+}
+
+/// Serves HTTP until Ctrl-C or SIGTERM, then drains for at most 3 s and stops what was deployed.
+///
+/// # Errors
+/// `Unavailable` when the listener breaks.
+pub async fn serve_http(host: &Host, gateway: &Gateway, listener: TcpListener) -> Result<()> {
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    // Small answers must not wait for the client's delayed acknowledgement.
+    let listener = listener.tap_io(|connection| {
+        let _ = connection.set_nodelay(true);
+    });
+    let mut drain = stopped.clone();
+    let server = axum::serve(listener, gateway.router()).with_graceful_shutdown(async move {
+        let _ = drain.wait_for(|stop| *stop).await;
+    });
+    let mut server = std::pin::pin!(server.into_future());
+    let upkeep = upkeep(host, gateway);
+    let outcome = tokio::select! {
+        outcome = &mut server => outcome,
+        () = upkeep => Ok(()),
+        () = stop_signal() => {
+            let _ = stop.send(true);
+            // Event streams have no end of their own; after this they are cut.
+            tokio::time::timeout(DRAIN, &mut server).await.unwrap_or(Ok(()))
+        }
+    };
+    host.platform.stop_deployments().await?;
+    outcome.map_err(|error| Error::new(ErrorKind::Unavailable, "the listener broke").caused_by(error))
+}
+
+/// Serves one client on standard input and output until it closes them.
+///
+/// # Errors
+/// Those of the gateway when the streams break.
+pub async fn serve_stdio(host: &Host, gateway: &Gateway) -> Result<()> {
+    let outcome = tokio::select! {
+        outcome = gateway.serve_stdio(tokio::io::stdin(), tokio::io::stdout()) => outcome,
+        () = upkeep(host, gateway) => Ok(()),
+        () = stop_signal() => Ok(()),
+    };
+    host.platform.stop_deployments().await?;
+    outcome
+}
+
+/// Everything that goes on beside serving. Never ends.
+async fn upkeep(host: &Host, gateway: &Gateway) {
+    tokio::join!(gateway.run(), keep_deployed(&host.platform), async {
+        host.platform.watch_deployments().await;
+        std::future::pending::<()>().await;
+    });
+}
+
+/// Starts and stops deployments whenever the store changes, by whomever.
+async fn keep_deployed(platform: &Arc<Platform>) {
+    let mut seen = None;
+    loop {
+        match platform.version().await {
+            Ok(version) if seen != Some(version.registry) => {
+                match platform.reconcile().await {
+                    Ok(report) => {
+                        seen = Some(version.registry);
+                        for (server, error) in report.failed {
+                            output::say(&format!("warning: {server} does not run: {}", error.report()));
+                        }
+                    }
+                    Err(error) => tracing::warn!(error = %error.report(), "deployments cannot be checked"),
+                }
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(error = %error.report(), "the store cannot be read"),
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn stop_signal() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupt.await;
+}
