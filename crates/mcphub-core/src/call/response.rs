@@ -4,7 +4,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::tool::OutputShape;
@@ -143,17 +142,18 @@ impl ToolResult {
                 structured_content: Some(raw),
                 is_error: false,
             },
-            Err(why) => Self {
-                content: vec![
-                    Content::Text {
-                        text: format!("The API answered {}, but {why}. Its answer:", answer.status),
-                    },
-                    content,
-                ],
-                structured_content: None,
-                is_error: true,
-            },
+            Err(why) => Self { content: vec![content], structured_content: None, is_error: false }
+                .mismatched(answer.status, &why),
         }
+    }
+
+    /// The result of an answer that is not as promised: whole, after a text that says why, without
+    /// `structuredContent`, and flagged as an error. `why` completes "The API answered 200, but …".
+    #[must_use]
+    pub fn mismatched(mut self, status: u16, why: &str) -> Self {
+        let text = format!("The API answered {status}, but {why}. Its answer:");
+        self.content.insert(0, Content::Text { text });
+        Self { content: self.content, structured_content: None, is_error: true }
     }
 }
 
@@ -207,10 +207,9 @@ fn structured(body: &[u8], shape: OutputShape) -> Result<Box<RawValue>, String> 
     let raw: &RawValue = serde_json::from_str(text.trim_start_matches('\u{feff}'))
         .map_err(|error| format!("it is not valid JSON ({error})"))?;
     let text = raw.get();
+    // In JSON a line end is always insignificant white space; a string holds it escaped.
     let one_line = if text.contains(['\n', '\r']) {
-        let value: Value = serde_json::from_str(text)
-            .map_err(|error| format!("it is not valid JSON ({error})"))?;
-        std::borrow::Cow::Owned(value.to_string())
+        std::borrow::Cow::Owned(text.replace(['\n', '\r'], " "))
     } else {
         std::borrow::Cow::Borrowed(text)
     };
@@ -310,6 +309,7 @@ fn reason(status: u16) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::Value;
 
     fn answer(status: u16, content_type: &str, body: &str) -> HttpAnswer {
         HttpAnswer {

@@ -3,12 +3,25 @@
 //! One folder or file per kind. Nothing in here knows who called or under which name: names are
 //! mapped in `federation`, the protocol of clients is spoken in `mcp`.
 
+mod connector;
+mod down;
+mod http;
+pub mod native;
+mod planned;
+pub mod streamable_http;
+
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use mcphub_core::Result;
+use mcphub_core::catalog::CatalogServer;
 use serde_json::value::RawValue;
+
+pub use connector::{Connector, UpstreamSettings};
+pub use down::Down;
+pub use planned::planned_tools;
 
 /// One MCP server as the gateway calls it.
 ///
@@ -36,4 +49,14 @@ pub struct UpstreamTool {
     pub name: String,
     /// The JSON object, on one line.
     pub definition: Box<RawValue>,
+}
+
+/// Makes the upstream of a server in the catalogue. [`Connector`] is the one that the gateway uses.
+///
+/// # Behavior
+/// - `connect` returns at once and connects to nothing: a server that cannot be reached says so
+///   when it is asked.
+pub trait Connect: Send + Sync + Debug + 'static {
+    /// The upstream of this server.
+    fn connect(&self, server: &CatalogServer) -> Arc<dyn Upstream>;
 }

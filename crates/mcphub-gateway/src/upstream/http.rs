@@ -1,0 +1,86 @@
+//! What all upstreams over HTTP have in common: the client, and what its errors say.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use mcphub_core::{Error, Result};
+use reqwest::redirect::Policy;
+use url::Url;
+
+/// A client that follows redirects within one origin only: what was meant for one origin, body and
+/// credentials, never reaches another. A redirect elsewhere, or one too many, is the answer.
+pub(super) fn client(connect_timeout: Duration, max_redirects: usize) -> Result<reqwest::Client> {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        return Err(Error::internal(
+            "no rustls crypto provider is installed; the program installs one when it starts",
+        )
+        .during("upstream::client"));
+    }
+    let policy = Policy::custom(move |attempt| {
+        let here = attempt.previous().last();
+        let within = here.is_some_and(|here| here.origin() == attempt.url().origin());
+        if within && attempt.previous().len() <= max_redirects {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
+    });
+    reqwest::Client::builder()
+        .user_agent(concat!("mcphub/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(connect_timeout)
+        .redirect(policy)
+        .referer(false)
+        .build()
+        .map_err(|error| {
+            Error::internal("the HTTP client cannot be made")
+                .caused_by(error)
+                .during("upstream::client")
+        })
+}
+
+/// Host and port of a URL, which is all that may be shown of it: a query can hold a key.
+pub(super) fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port()
+        .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}
+
+/// What is at the bottom of an error, in a few words and without a URL.
+pub(super) fn cause(error: &(dyn StdError + 'static)) -> String {
+    let mut bottom = error;
+    while let Some(source) = bottom.source() {
+        bottom = source;
+    }
+    let text = match bottom.downcast_ref::<io::Error>() {
+        Some(error) if error.raw_os_error().is_some() => error.kind().to_string(),
+        _ => match bottom.downcast_ref::<reqwest::Error>() {
+            // Its text has the URL in it.
+            Some(error) => kind(error).to_owned(),
+            None => bottom.to_string(),
+        },
+    };
+    clip(&text, 200)
+}
+
+fn kind(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "timed out"
+    } else if error.is_connect() {
+        "no connection"
+    } else if error.is_decode() {
+        "the body cannot be decoded"
+    } else if error.is_body() {
+        "the body broke off"
+    } else {
+        "the request failed"
+    }
+}
+
+/// The first characters of a text, with `…` where something is left out.
+pub(super) fn clip(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

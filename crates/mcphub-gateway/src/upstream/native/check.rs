@@ -1,0 +1,67 @@
+//! A tool's schema, compiled once, and values held against it.
+
+use jsonschema::Validator;
+use mcphub_core::Result;
+use mcphub_core::call::Arguments;
+use mcphub_core::schema::Schema;
+use serde_json::Value;
+
+use super::problem::{self, MAX_PROBLEMS};
+
+/// Values larger than this many bytes are checked up to their first problem only, because the
+/// problems of a large value take many times its memory.
+const MAX_LISTED: usize = 256 * 1024;
+
+/// A compiled schema (JSON Schema 2020-12; `format` is an annotation and not asserted).
+pub(super) struct Check {
+    /// Absent for a schema that does not compile.
+    validator: Option<Validator>,
+}
+
+impl Check {
+    /// Compiles a schema. One that does not compile is reported once and lets every value pass: the
+    /// API is the judge then, and the tool stays usable.
+    pub(super) fn new(schema: &Schema, tool: &str) -> Self {
+        let compiled = jsonschema::draft202012::options()
+            .should_validate_formats(false)
+            .build(&schema.to_value());
+        let validator = compiled
+            .inspect_err(|error| tracing::error!(tool, error = %error.masked(), "a tool's schema does not compile"))
+            .ok();
+        Self { validator }
+    }
+
+    /// The problems of a call's arguments, at most ten lines; none when they fit.
+    ///
+    /// # Errors
+    /// As [`Arguments::to_value`].
+    pub(super) fn arguments(&self, schema: &Schema, arguments: &Arguments) -> Result<Vec<String>> {
+        let Some(validator) = &self.validator else {
+            return Ok(Vec::new());
+        };
+        let value = arguments.to_value()?;
+        if validator.is_valid(&value) {
+            return Ok(Vec::new());
+        }
+        let size: usize = arguments
+            .names()
+            .filter_map(|name| arguments.get(name))
+            .map(|value| value.get().len())
+            .sum();
+        let errors: Vec<_> = if size > MAX_LISTED {
+            validator.validate(&value).err().into_iter().collect()
+        } else {
+            validator
+                .iter_errors(&value)
+                .take(MAX_PROBLEMS + 1)
+                .collect()
+        };
+        Ok(problem::lines(&errors, schema))
+    }
+
+    /// The first problem of an answer.
+    pub(super) fn first_problem(&self, value: &Value) -> Option<String> {
+        let error = self.validator.as_ref()?.validate(value).err()?;
+        Some(problem::line(&error))
+    }
+}

@@ -1,0 +1,246 @@
+//! An HTTP API that the gateway calls itself, without a server in between.
+//!
+//! A call is checked against the tool's input schema, becomes an HTTP request through the tool's
+//! own binding, and its answer becomes a tool result. Whatever goes wrong on the way is a tool
+//! error that a model can act on.
+
+mod check;
+mod exchange;
+mod problem;
+mod settings;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt};
+use mcphub_core::call::{Arguments, HttpRequest, ToolResult};
+use mcphub_core::secret::Credentials;
+use mcphub_core::tool::{Tool, ToolSet};
+use mcphub_core::{Error, ErrorKind, Result};
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+use url::Url;
+
+use self::check::Check;
+use super::{Upstream, UpstreamTool, planned_tools};
+pub use settings::{NativeClient, NativeSettings};
+
+/// An HTTP API as an MCP server.
+pub struct NativeApi {
+    set: Arc<ToolSet>,
+    base_url: Url,
+    credentials: Credentials,
+    client: NativeClient,
+    /// By name.
+    entries: HashMap<Box<str>, Entry>,
+}
+
+/// One tool, with what its first call prepares for the later ones.
+struct Entry {
+    /// In the set.
+    index: usize,
+    input: OnceLock<Check>,
+    output: OnceLock<Check>,
+}
+
+impl NativeApi {
+    /// The tools of `set`, called at `base_url`. An operation that the document places on a server
+    /// of its own is called there.
+    pub fn new(
+        set: Arc<ToolSet>,
+        base_url: Url,
+        credentials: Credentials,
+        client: NativeClient,
+    ) -> Self {
+        let entries = set.tools.iter().enumerate().map(|(index, tool)| {
+            let entry = Entry {
+                index,
+                input: OnceLock::new(),
+                output: OnceLock::new(),
+            };
+            (Box::from(tool.name.as_str()), entry)
+        });
+        Self {
+            entries: entries.collect(),
+            set,
+            base_url,
+            credentials,
+            client,
+        }
+    }
+
+    /// The request that a call of this tool makes, credentials included.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown tool. `InvalidInput` when the arguments do not fit: the message
+    /// begins with `Invalid arguments for NAME:` and has a line for each problem, at most ten.
+    pub fn prepare(&self, tool: &str, arguments: &Arguments) -> Result<HttpRequest> {
+        let (tool, entry) = self.find(tool)?;
+        let mut request = self.request(tool, entry, arguments)?;
+        self.authorize(tool, &mut request);
+        Ok(request)
+    }
+
+    /// Calls a tool. Ends within [`NativeSettings::timeout`].
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown tool; everything else is a tool error.
+    pub async fn invoke(&self, tool: &str, arguments: &Arguments) -> Result<ToolResult> {
+        let (tool, entry) = self.find(tool)?;
+        let mut request = match self.request(tool, entry, arguments) {
+            Ok(request) => request,
+            Err(error) => return Ok(failure(&error)),
+        };
+        let shown = shown_url(&request.url);
+        self.authorize(tool, &mut request);
+        let answer = match exchange::send(&self.client, request).await {
+            Ok(answer) => answer,
+            Err(text) => return Ok(ToolResult::error(text)),
+        };
+        let result = ToolResult::from_answer(&answer, tool.binding.output, &shown);
+        Ok(self.checked(tool, entry, result, answer.status))
+    }
+
+    fn find(&self, name: &str) -> Result<(&Tool, &Entry)> {
+        let found = self
+            .entries
+            .get(name)
+            .and_then(|entry| Some((self.set.tools.get(entry.index)?, entry)));
+        found.ok_or_else(|| {
+            Error::not_found("the server has no tool of that name")
+                .with("tool", super::http::clip(name, 128))
+        })
+    }
+
+    fn request(&self, tool: &Tool, entry: &Entry, arguments: &Arguments) -> Result<HttpRequest> {
+        let check = entry
+            .input
+            .get_or_init(|| Check::new(&tool.input, tool.name.as_str()));
+        let problems = check.arguments(&tool.input, arguments)?;
+        if !problems.is_empty() {
+            return Err(invalid(tool, &problems));
+        }
+        let own = tool
+            .binding
+            .server
+            .as_deref()
+            .map(|server| self.base_url.join(server))
+            .transpose();
+        let own = own
+            .map_err(|error| Error::invalid("the operation's server is no URL").caused_by(error))?;
+        tool.binding
+            .request(own.as_ref().unwrap_or(&self.base_url), arguments)
+            .map_err(|error| named(tool, error))
+    }
+
+    fn authorize(&self, tool: &Tool, request: &mut HttpRequest) {
+        request.authorize(
+            &tool.binding.security,
+            &self.set.security_schemes,
+            &self.credentials,
+        );
+    }
+
+    /// Flags a structured answer that breaks the tool's own output schema.
+    fn checked(&self, tool: &Tool, entry: &Entry, result: ToolResult, status: u16) -> ToolResult {
+        let (Some(schema), Some(structured)) = (&tool.output, &result.structured_content) else {
+            return result;
+        };
+        if structured.get().len() > self.client.settings.max_checked_output {
+            return result;
+        }
+        let check = entry
+            .output
+            .get_or_init(|| Check::new(schema, tool.name.as_str()));
+        // What nests deeper than a value can is beyond what the schema could be held against.
+        let Ok(value) = serde_json::from_str::<Value>(structured.get()) else {
+            return result;
+        };
+        match check.first_problem(&value) {
+            None => result,
+            Some(problem) => result.mismatched(
+                status,
+                &format!("its document promises something else ({problem})"),
+            ),
+        }
+    }
+}
+
+#[async_trait]
+impl Upstream for NativeApi {
+    async fn tools(&self) -> Result<Vec<UpstreamTool>> {
+        Ok(planned_tools(&self.set))
+    }
+
+    async fn call(&self, tool: &str, arguments: &RawValue) -> Result<Box<RawValue>> {
+        let result = match Arguments::parse(arguments.get()) {
+            Ok(arguments) => self.invoke(tool, &arguments).await?,
+            Err(error) => {
+                let (tool, _) = self.find(tool)?;
+                failure(&invalid(tool, &[error.report()]))
+            }
+        };
+        to_raw_value(&result)
+            .map_err(|error| Error::internal("a result cannot be written").caused_by(error))
+    }
+
+    fn changes(&self) -> BoxStream<'static, ()> {
+        // A changed plan is a new revision of the server, and a new value of this type.
+        stream::pending().boxed()
+    }
+}
+
+impl fmt::Debug for NativeApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NativeApi")
+            .field("api", &self.set.api.title)
+            .field("host", &super::http::host(&self.base_url))
+            .field("tools", &self.set.tools.len())
+            .field("credentials", &self.credentials)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The URL of a result's content: what was asked, without user and password.
+fn shown_url(url: &Url) -> String {
+    if url.username().is_empty() && url.password().is_none() {
+        return url.as_str().to_owned();
+    }
+    let mut url = url.clone();
+    // Only a URL that cannot have them refuses, and it has none.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
+}
+
+fn failure(error: &Error) -> ToolResult {
+    ToolResult::error(if error.kind() == ErrorKind::InvalidInput {
+        error.message().to_owned()
+    } else {
+        error.report()
+    })
+}
+
+fn invalid(tool: &Tool, problems: &[String]) -> Error {
+    let mut text = format!("Invalid arguments for {}:", tool.name);
+    for problem in problems {
+        text.push_str("\n- ");
+        text.push_str(problem);
+    }
+    Error::invalid(text)
+}
+
+/// What a binding refuses, in the form of all other wrong arguments.
+fn named(tool: &Tool, error: Error) -> Error {
+    let argument = error
+        .context()
+        .find(|(key, _)| *key == "argument")
+        .map(|(_, name)| name.to_owned());
+    let problem = match argument {
+        Some(argument) => format!("{argument}: {}", error.message()),
+        None => error.message().to_owned(),
+    };
+    invalid(tool, &[problem])
+}

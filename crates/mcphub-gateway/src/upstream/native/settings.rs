@@ -1,0 +1,58 @@
+//! Limits of the requests that the gateway makes itself, and the client that keeps them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mcphub_core::Result;
+
+use crate::upstream::http;
+
+/// Limits of one HTTP request of a native tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NativeSettings {
+    /// How long connecting may take, name lookup and TLS included. Default 5 s.
+    pub connect_timeout: Duration,
+    /// How long the whole call may take, to the last byte of the answer. Default 30 s.
+    pub timeout: Duration,
+    /// The largest answer in bytes, after decompression. Default 10 MiB.
+    pub max_response: usize,
+    /// How many redirects are followed, all within one origin. Default 5.
+    pub max_redirects: usize,
+    /// The largest structured answer in bytes that is checked against the tool's output schema; a
+    /// check takes many times the memory of the answer. Default 1 MiB.
+    pub max_checked_output: usize,
+}
+
+impl Default for NativeSettings {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            timeout: Duration::from_secs(30),
+            max_response: 10 * 1024 * 1024,
+            max_redirects: 5,
+            max_checked_output: 1024 * 1024,
+        }
+    }
+}
+
+/// The connections of native tools, pooled by host. A clone shares them.
+#[derive(Debug, Clone)]
+pub struct NativeClient {
+    pub(super) http: reqwest::Client,
+    pub(super) settings: Arc<NativeSettings>,
+}
+
+impl NativeClient {
+    /// A client that keeps these limits.
+    ///
+    /// # Errors
+    /// `Internal` when the process has not installed a rustls crypto provider.
+    pub fn new(settings: NativeSettings) -> Result<Self> {
+        let http = http::client(settings.connect_timeout, settings.max_redirects)?;
+        Ok(Self {
+            http,
+            settings: Arc::new(settings),
+        })
+    }
+}

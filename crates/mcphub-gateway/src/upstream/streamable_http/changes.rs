@@ -1,0 +1,118 @@
+//! The stream of a server's announcements that its tools changed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::stream::{self, BoxStream, StreamExt};
+use mcphub_core::{Error, ErrorKind, Result};
+
+use super::answer::{Events, is_events};
+use super::message::{Call, Incoming, Params};
+use super::wire::{Era, Wire};
+
+/// The largest event of such a stream, in bytes.
+const MAX_EVENT: usize = 1024 * 1024;
+
+/// An item for each announced change, and one each time a broken stream is open again, because what
+/// was announced meanwhile is lost. Never ends; a server without announcements gives no item.
+pub(super) fn changes(wire: Arc<Wire>) -> BoxStream<'static, ()> {
+    let state = Listener {
+        backoff: wire.client.settings.initial_backoff,
+        wire,
+        events: None,
+        lost: false,
+    };
+    stream::unfold(state, |mut state| async move {
+        state.next().await;
+        Some(((), state))
+    })
+    .boxed()
+}
+
+struct Listener {
+    wire: Arc<Wire>,
+    events: Option<Events>,
+    backoff: Duration,
+    /// Whether a stream was open before.
+    lost: bool,
+}
+
+impl Listener {
+    /// Returns when the tools may have changed.
+    async fn next(&mut self) {
+        loop {
+            match self.listen().await {
+                Ok(()) => return,
+                Err(error) if error.kind() == ErrorKind::Unsupported => {
+                    tracing::debug!(server = %self.wire.host, "the server announces no changes");
+                    std::future::pending::<()>().await;
+                }
+                Err(error) => {
+                    tracing::debug!(server = %self.wire.host, error = %error.report(), "no stream of changes");
+                    self.lost |= self.events.take().is_some();
+                    tokio::time::sleep(self.backoff).await;
+                    self.backoff = (self.backoff * 2).min(self.wire.client.settings.max_backoff);
+                }
+            }
+        }
+    }
+
+    /// Opens the stream if need be and waits for a change on it.
+    async fn listen(&mut self) -> Result<()> {
+        if self.events.is_none() {
+            self.events = Some(open(&self.wire).await?);
+            if std::mem::take(&mut self.lost) {
+                return Ok(());
+            }
+        }
+        let Some(events) = &mut self.events else {
+            return Ok(());
+        };
+        while let Some(data) = events.next().await? {
+            events.forget_read();
+            self.backoff = self.wire.client.settings.initial_backoff;
+            let message = serde_json::from_str::<Incoming<'_>>(&data);
+            match message.ok().and_then(|message| message.method) {
+                Some(method) if method == "notifications/tools/list_changed" => return Ok(()),
+                _ => {}
+            }
+        }
+        Err(Error::new(
+            ErrorKind::Upstream,
+            "the stream of changes ended",
+        ))
+    }
+}
+
+async fn open(wire: &Wire) -> Result<Events> {
+    let opening = async {
+        let era = wire.era().await?;
+        match &era {
+            Era::Modern => {
+                wire.post(
+                    &era,
+                    &Call::new("subscriptions/listen", Params::listen()),
+                    wire.id(),
+                )
+                .await
+            }
+            Era::Legacy { .. } => wire.get(&era).await,
+        }
+    };
+    let response = wire
+        .within(wire.client.settings.list_timeout, opening)
+        .await?;
+    let status = response.status();
+    if status.is_success() && is_events(&response) {
+        return Ok(Events::new(response, MAX_EVENT));
+    }
+    // 405 is how the legacy era says that there is none; 404 with -32601 is the modern way, and
+    // a forgotten session gives 404 as well.
+    if status.as_u16() == 405 || status.is_success() {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "the server has no stream of changes",
+        ));
+    }
+    Err(wire.status(status))
+}

@@ -1,0 +1,304 @@
+//! JSON-RPC messages as they go to a server and come back.
+
+use std::borrow::Cow;
+
+use indexmap::IndexMap;
+use mcphub_core::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+
+/// The revision of the modern era that is spoken.
+pub(super) const MODERN: &str = "2026-07-28";
+
+/// The revisions of the legacy era that are spoken, the one that is offered first.
+pub(super) const LEGACY: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+
+/// One request, of either era.
+pub(super) struct Call<'a> {
+    pub(super) method: &'static str,
+    pub(super) params: Params<'a>,
+    /// The value of `Mcp-Name`.
+    pub(super) name: Option<&'a str>,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn new(method: &'static str, params: Params<'a>) -> Self {
+        Self {
+            method,
+            params,
+            name: None,
+        }
+    }
+
+    pub(super) fn named(self, name: &'a str) -> Self {
+        Self {
+            name: Some(name),
+            ..self
+        }
+    }
+
+    /// The message. In the modern era each request says who sends it.
+    pub(super) fn message(&self, id: u64, modern: bool) -> Result<Vec<u8>> {
+        let params = Params {
+            meta: modern.then(Meta::default),
+            ..self.params
+        };
+        write(&Request {
+            jsonrpc: "2.0",
+            id: Some(id),
+            method: self.method,
+            params: Some(params),
+        })
+    }
+}
+
+/// The members of `params` that any request here has.
+#[derive(Serialize, Clone, Copy, Default)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Params<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arguments: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notifications: Option<Filter>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol_version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    capabilities: Option<Empty>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_info: Option<Implementation>,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<Meta>,
+}
+
+impl<'a> Params<'a> {
+    pub(super) fn call(name: &'a str, arguments: &'a RawValue) -> Self {
+        Self {
+            name: Some(name),
+            arguments: Some(arguments),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn list(cursor: Option<&'a str>) -> Self {
+        Self {
+            cursor,
+            ..Self::default()
+        }
+    }
+
+    /// `subscriptions/listen` for changes of the list of tools.
+    pub(super) fn listen() -> Self {
+        Self {
+            notifications: Some(Filter {
+                tools_list_changed: true,
+            }),
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn initialize() -> Self {
+        Self {
+            protocol_version: Some(LEGACY[0]),
+            capabilities: Some(Empty {}),
+            client_info: Some(Implementation::default()),
+            ..Self::default()
+        }
+    }
+}
+
+/// What every modern request carries (MCP 2026-07-28, Base Protocol, `_meta`).
+#[derive(Serialize, Clone, Copy)]
+struct Meta {
+    #[serde(rename = "io.modelcontextprotocol/protocolVersion")]
+    protocol_version: &'static str,
+    #[serde(rename = "io.modelcontextprotocol/clientInfo")]
+    client_info: Implementation,
+    #[serde(rename = "io.modelcontextprotocol/clientCapabilities")]
+    client_capabilities: Empty,
+}
+
+impl Default for Meta {
+    fn default() -> Self {
+        Self {
+            protocol_version: MODERN,
+            client_info: Implementation::default(),
+            client_capabilities: Empty {},
+        }
+    }
+}
+
+#[derive(Serialize, Clone, Copy)]
+struct Implementation {
+    name: &'static str,
+    version: &'static str,
+}
+
+impl Default for Implementation {
+    fn default() -> Self {
+        Self {
+            name: "mcphub",
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+#[derive(Serialize, Clone, Copy)]
+#[serde(rename_all = "camelCase")]
+struct Filter {
+    tools_list_changed: bool,
+}
+
+#[derive(Serialize, Clone, Copy)]
+struct Empty {}
+
+#[derive(Serialize)]
+struct Request<'a> {
+    jsonrpc: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u64>,
+    method: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    params: Option<Params<'a>>,
+}
+
+/// The notification that ends the handshake of the legacy era.
+pub(super) fn initialized() -> Result<Vec<u8>> {
+    write(&Request {
+        jsonrpc: "2.0",
+        id: None,
+        method: "notifications/initialized",
+        params: None,
+    })
+}
+
+fn write(message: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(message)
+        .map_err(|error| Error::internal("a message cannot be written").caused_by(error))
+}
+
+/// A message from the server. A member that is there twice is an error.
+#[derive(Deserialize)]
+pub(super) struct Incoming<'a> {
+    #[serde(borrow, default)]
+    pub(super) id: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    pub(super) method: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    pub(super) result: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(super) error: Option<Failure>,
+}
+
+/// A JSON-RPC error.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Failure {
+    pub(super) code: i64,
+    #[serde(default)]
+    pub(super) message: String,
+}
+
+impl Failure {
+    /// Whether only a server of the modern era answers this (MCP 2026-07-28, Error Codes).
+    pub(super) fn is_modern(&self) -> bool {
+        use rmcp::model::ErrorCode;
+        [
+            ErrorCode::HEADER_MISMATCH,
+            ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY,
+            ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
+        ]
+        .iter()
+        .any(|code| i64::from(code.0) == self.code)
+    }
+}
+
+/// A tool's result on one line, without `resultType`, which belongs to the era of this server and
+/// not to that of the client.
+pub(super) fn tool_result(result: Box<RawValue>) -> Result<Box<RawValue>> {
+    let nonsense = || {
+        Error::new(
+            ErrorKind::Upstream,
+            "the MCP server's result of a tool is no object",
+        )
+    };
+    if !result.get().starts_with('{') {
+        return Err(nonsense());
+    }
+    if !result.get().contains("resultType") {
+        return Ok(one_line(&result));
+    }
+    let mut members: IndexMap<Cow<'_, str>, &RawValue> =
+        serde_json::from_str(result.get()).map_err(|error| nonsense().caused_by(error))?;
+    match members.shift_remove("resultType") {
+        Some(kind) if kind.get() != r#""complete""# => {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "the tool asks for input, which is not supported yet",
+            )
+            .with(
+                "resultType",
+                kind.get().chars().take(64).collect::<String>(),
+            ));
+        }
+        _ => {}
+    }
+    let rest = to_raw_value(&members).map_err(|error| nonsense().caused_by(error))?;
+    Ok(one_line(&rest))
+}
+
+/// The same JSON on one line. A line end in JSON is always insignificant white space: a string
+/// holds it escaped.
+pub(super) fn one_line(raw: &RawValue) -> Box<RawValue> {
+    if !raw.get().contains(['\n', '\r']) {
+        return raw.to_owned();
+    }
+    let text = raw.get().replace(['\n', '\r'], " ");
+    RawValue::from_string(text).unwrap_or_else(|_| raw.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    #[test]
+    fn results_are_relayed_as_they_are_written() {
+        let result = raw("{\"content\": [],\n \"n\": 123456789012345678901234567890, \"p\": 1.10}");
+        assert_eq!(
+            tool_result(result).unwrap().get(),
+            "{\"content\": [],  \"n\": 123456789012345678901234567890, \"p\": 1.10}"
+        );
+        let result = raw(r#"{"resultType":"complete","content":[{"text":"resultType"}],"p":1.10}"#);
+        assert_eq!(
+            tool_result(result).unwrap().get(),
+            r#"{"content":[{"text":"resultType"}],"p":1.10}"#
+        );
+    }
+
+    #[test]
+    fn a_result_that_asks_for_input_is_refused() {
+        let error =
+            tool_result(raw(r#"{"resultType":"input_required","inputRequests":{}}"#)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(tool_result(raw("[1]")).is_err());
+    }
+
+    #[test]
+    fn modern_requests_say_who_sends_them_and_legacy_ones_do_not() {
+        let arguments = raw(r#"{"id": 1.10}"#);
+        let call = Call::new("tools/call", Params::call("t", &arguments));
+        let modern = String::from_utf8(call.message(7, true).unwrap()).unwrap();
+        assert!(modern.starts_with(r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t","arguments":{"id": 1.10},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28""#), "{modern}");
+        let legacy = String::from_utf8(call.message(7, false).unwrap()).unwrap();
+        assert!(
+            legacy.ends_with(r#""params":{"name":"t","arguments":{"id": 1.10}}}"#),
+            "{legacy}"
+        );
+    }
+}
