@@ -298,3 +298,6 @@ impl CatalogSource for Platform {
         Ok(Catalog { version, servers })
     }
 }
+
+#[cfg(test)]
+mod tests;

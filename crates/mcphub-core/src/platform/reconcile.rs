@@ -105,7 +105,9 @@ impl Platform {
         }
         // Built again from the plan rather than taken from the record: that is quick where the build
         // is still there, and heals where its folder was removed.
-        let artifact = self.build(&record.name, &record.tools, record.base_url()?).await?;
+        let artifact = self
+            .build(&record.name, &record.tools, record.base_url()?)
+            .await?;
         let credentials = self.store.credentials(&record.name).await?;
         let mut spec = DeploymentSpec::new(record.name.clone(), artifact);
         spec.revision = record.revision;

@@ -1,0 +1,437 @@
+//! The platform over backends that live in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+use bytes::Bytes;
+use futures::executor::block_on;
+use futures::stream::BoxStream;
+
+use super::*;
+use crate::ErrorKind;
+use crate::artifact::{Artifact, Program};
+use crate::deployment::{DeploymentSpec, Endpoint, LogLine};
+use crate::project::{Project, RenderOptions, Runtime};
+use crate::secret::Credentials;
+use crate::spec::{ApiSpec, Diagnostic, Document, Parsed, Severity};
+use crate::store::{CredentialStore, DocumentStore, Listing, Registration, Saved, ServerStore};
+use crate::tool::{
+    ApiInfo, HttpBinding, OutputShape, Plan, Tool, ToolAnnotations, ToolName, ToolSet,
+};
+
+/// Reads a document whose text is the title; `broken` offers nothing.
+#[derive(Debug)]
+struct TitleParser;
+
+impl SpecParser for TitleParser {
+    fn parse(&self, document: &Document) -> Result<Parsed> {
+        let title = String::from_utf8_lossy(&document.bytes).into_owned();
+        let spec = ApiSpec {
+            title,
+            servers: vec!["http://api.test".into()],
+            ..ApiSpec::default()
+        };
+        Ok(Parsed {
+            spec,
+            diagnostics: Vec::new(),
+        })
+    }
+}
+
+#[derive(Debug)]
+struct OneTool;
+
+impl Planner for OneTool {
+    fn plan(&self, parsed: &Parsed, _options: &PlanOptions) -> Result<Plan> {
+        let mut tools = Vec::new();
+        let mut diagnostics = Vec::new();
+        if parsed.spec.title == "broken" {
+            diagnostics.push(Diagnostic {
+                severity: Severity::Error,
+                code: "unsupported-body".into(),
+                pointer: "/paths/~1x/post".into(),
+                message: "the body cannot be sent".into(),
+            });
+        } else {
+            tools.push(tool());
+        }
+        let tools = ToolSet {
+            api: ApiInfo::from(&parsed.spec),
+            servers: parsed.spec.servers.clone(),
+            security_schemes: Default::default(),
+            tools,
+        };
+        Ok(Plan { tools, diagnostics })
+    }
+}
+
+fn tool() -> Tool {
+    let method = crate::spec::Method::Get;
+    Tool {
+        name: ToolName::new("get").unwrap(),
+        title: None,
+        description: "Gets".into(),
+        input: Default::default(),
+        output: None,
+        annotations: ToolAnnotations::from(method),
+        tags: Vec::new(),
+        binding: HttpBinding {
+            method,
+            path: "/".into(),
+            server: None,
+            parameters: Vec::new(),
+            body: None,
+            security: Vec::new(),
+            accept: "*/*".into(),
+            output: OutputShape::None,
+        },
+    }
+}
+
+#[derive(Debug, Clone)]
+struct Row {
+    registration: Registration,
+    revision: u64,
+    plan_version: u32,
+}
+
+#[derive(Debug, Default)]
+struct Rows {
+    rows: Mutex<BTreeMap<ServerName, Row>>,
+    version: AtomicU64,
+}
+
+#[async_trait]
+impl ServerStore for Rows {
+    async fn save(&self, registration: &Registration) -> Result<Saved> {
+        let revision = self.version.fetch_add(1, Ordering::SeqCst) + 1;
+        let row = Row {
+            registration: registration.clone(),
+            revision,
+            plan_version: PLAN_VERSION,
+        };
+        self.rows
+            .lock()
+            .unwrap()
+            .insert(registration.name.clone(), row);
+        Ok(Saved {
+            revision,
+            changed: true,
+        })
+    }
+
+    async fn get(&self, name: &ServerName) -> Result<Option<ServerRecord>> {
+        let row = self.rows.lock().unwrap().get(name).cloned();
+        Ok(row.map(
+            |Row {
+                 registration,
+                 revision,
+                 ..
+             }| ServerRecord {
+                name: registration.name,
+                document_digest: registration.document.digest(),
+                source: registration.document.source,
+                serve: registration.serve,
+                base_url: registration.base_url,
+                tools: registration.tools,
+                artifact: registration.artifact,
+                revision,
+            },
+        ))
+    }
+
+    async fn find_by_source(&self, source: &str) -> Result<Option<ServerName>> {
+        let rows = self.rows.lock().unwrap();
+        let row = rows
+            .values()
+            .find(|row| row.registration.document.source == source);
+        Ok(row.map(|row| row.registration.name.clone()))
+    }
+
+    async fn list(&self, page: &Page) -> Result<Listing> {
+        assert!(page.after.is_none(), "everything fits one page here");
+        let rows = self.rows.lock().unwrap();
+        let servers = rows.values().map(|row| ServerSummary {
+            name: row.registration.name.clone(),
+            title: row.registration.tools.api.title.clone(),
+            source: row.registration.document.source.clone(),
+            serve: row.registration.serve,
+            base_url: row.registration.base_url.clone(),
+            tools: row.registration.tools.tools.len() as u32,
+            revision: row.revision,
+            plan_version: row.plan_version,
+        });
+        Ok(Listing {
+            servers: servers.collect(),
+            next: None,
+        })
+    }
+
+    async fn remove(&self, name: &ServerName) -> Result<bool> {
+        self.version.fetch_add(1, Ordering::SeqCst);
+        Ok(self.rows.lock().unwrap().remove(name).is_some())
+    }
+
+    async fn registry_version(&self) -> Result<u64> {
+        Ok(self.version.load(Ordering::SeqCst))
+    }
+}
+
+#[async_trait]
+impl DocumentStore for Rows {
+    async fn document(&self, server: &ServerName) -> Result<Option<Document>> {
+        Ok(self
+            .rows
+            .lock()
+            .unwrap()
+            .get(server)
+            .map(|row| row.registration.document.clone()))
+    }
+}
+
+#[async_trait]
+impl CredentialStore for Rows {
+    async fn credentials(&self, server: &ServerName) -> Result<Credentials> {
+        let rows = self.rows.lock().unwrap();
+        Ok(rows
+            .get(server)
+            .map(|row| row.registration.credentials.clone())
+            .unwrap_or_default())
+    }
+}
+
+/// Renders, builds and runs nothing, and remembers what it was asked.
+#[derive(Debug, Default)]
+struct FakeRuntime {
+    running: Mutex<BTreeMap<ServerName, Deployment>>,
+    refuses: AtomicBool,
+    applied: AtomicU64,
+}
+
+impl Target for FakeRuntime {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn render(&self, _tools: &ToolSet, options: &RenderOptions) -> Result<Project> {
+        Ok(Project::new(
+            options.name.clone(),
+            Runtime::Python { module: "m".into() },
+            Vec::new(),
+        ))
+    }
+}
+
+#[async_trait]
+impl Builder for FakeRuntime {
+    async fn build(&self, project: &Project) -> Result<Artifact> {
+        let program = Program::Command {
+            executable: "/bin/true".into(),
+            arguments: Vec::new(),
+            directory: "/".into(),
+        };
+        Ok(Artifact {
+            digest: project.digest(),
+            program,
+            environment: Vec::new(),
+        })
+    }
+}
+
+#[async_trait]
+impl Deployer for FakeRuntime {
+    async fn apply(&self, spec: DeploymentSpec) -> Result<Deployment> {
+        self.applied.fetch_add(1, Ordering::SeqCst);
+        if self.refuses.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, "no Python here"));
+        }
+        let url = url::Url::parse("http://127.0.0.1:1/mcp").unwrap();
+        let deployment = Deployment {
+            name: spec.name.clone(),
+            revision: spec.revision,
+            digest: spec.artifact.digest,
+            phase: Phase::Ready,
+            endpoint: Some(Endpoint {
+                url,
+                headers: Vec::new(),
+            }),
+            restarts: 0,
+            message: None,
+        };
+        self.running
+            .lock()
+            .unwrap()
+            .insert(spec.name, deployment.clone());
+        Ok(deployment)
+    }
+
+    async fn status(&self, name: &ServerName) -> Result<Option<Deployment>> {
+        Ok(self.running.lock().unwrap().get(name).cloned())
+    }
+
+    async fn list(&self) -> Result<Vec<Deployment>> {
+        Ok(self.running.lock().unwrap().values().cloned().collect())
+    }
+
+    async fn remove(&self, name: &ServerName) -> Result<bool> {
+        Ok(self.running.lock().unwrap().remove(name).is_some())
+    }
+
+    fn logs(&self, _name: &ServerName) -> BoxStream<'static, Result<LogLine>> {
+        Box::pin(stream::empty())
+    }
+
+    fn watch(&self) -> BoxStream<'static, Result<Deployment>> {
+        Box::pin(stream::empty())
+    }
+}
+
+struct World {
+    store: Arc<Rows>,
+    runtime: Arc<FakeRuntime>,
+    platform: Platform,
+}
+
+fn world() -> World {
+    let (store, runtime) = (Arc::new(Rows::default()), Arc::new(FakeRuntime::default()));
+    let platform = Platform::new(Arc::new(TitleParser), Arc::new(OneTool), store.clone())
+        .with_runtime(ProcessRuntime {
+            target: runtime.clone(),
+            builder: runtime.clone(),
+            deployer: runtime.clone(),
+        });
+    World {
+        store,
+        runtime,
+        platform,
+    }
+}
+
+fn request(source: &str, title: &str, serve: Serve) -> PublishRequest {
+    PublishRequest {
+        document: Document {
+            source: source.into(),
+            bytes: Bytes::copy_from_slice(title.as_bytes()),
+        },
+        name: None,
+        serve,
+        base_url: None,
+        credentials: Credentials::default(),
+    }
+}
+
+fn publish(platform: &Platform, source: &str, title: &str, serve: Serve) -> ServerName {
+    let prepared = platform.prepare(request(source, title, serve)).unwrap();
+    block_on(platform.publish(prepared)).unwrap().name
+}
+
+fn upstream(platform: &Platform, name: &ServerName) -> String {
+    let catalog = block_on(platform.catalog()).unwrap();
+    let server = catalog
+        .servers
+        .iter()
+        .find(|server| server.name == *name)
+        .unwrap();
+    match &server.upstream {
+        Upstream::Native { base_url, .. } => format!("native {base_url}"),
+        Upstream::Mcp(endpoint) => format!("mcp {}", endpoint.url),
+        Upstream::Down(reason) => format!("down {reason}"),
+    }
+}
+
+#[test]
+fn a_source_keeps_its_name_and_equal_titles_get_numbers() {
+    let World { platform, .. } = world();
+    assert_eq!(
+        publish(&platform, "a.yaml", "Shop", Serve::Native).as_str(),
+        "shop"
+    );
+    assert_eq!(
+        publish(&platform, "b.yaml", "Shop", Serve::Native).as_str(),
+        "shop-2"
+    );
+    assert_eq!(
+        publish(&platform, "a.yaml", "Renamed", Serve::Native).as_str(),
+        "shop"
+    );
+    assert_eq!(block_on(platform.servers()).unwrap().len(), 2);
+}
+
+#[test]
+fn a_document_without_a_single_tool_is_refused_with_the_first_reason() {
+    let error = world()
+        .platform
+        .prepare(request("x", "broken", Serve::Native))
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidDocument);
+    assert!(
+        error
+            .message()
+            .contains("the body cannot be sent (/paths/~1x/post)"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_process_server_is_down_until_it_is_reconciled_and_again_when_it_is_removed() {
+    let World {
+        platform, runtime, ..
+    } = world();
+    let name = publish(&platform, "a.yaml", "Shop", Serve::Process);
+    assert_eq!(upstream(&platform, &name), "down it is being started");
+    let before = block_on(platform.version()).unwrap();
+    assert_eq!(
+        block_on(platform.reconcile()).unwrap().started,
+        [name.clone()]
+    );
+    assert_ne!(block_on(platform.version()).unwrap(), before);
+    assert_eq!(upstream(&platform, &name), "mcp http://127.0.0.1:1/mcp");
+    assert!(block_on(platform.reconcile()).unwrap().started.is_empty());
+
+    block_on(platform.store.remove(&name)).unwrap();
+    assert_eq!(block_on(platform.reconcile()).unwrap().stopped, [name]);
+    assert!(runtime.running.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_server_that_cannot_start_is_shown_with_its_reason_and_does_not_keep_others_out() {
+    let World {
+        platform, runtime, ..
+    } = world();
+    let native = publish(&platform, "n.yaml", "Native", Serve::Native);
+    let process = publish(&platform, "p.yaml", "Process", Serve::Process);
+    runtime.refuses.store(true, Ordering::SeqCst);
+    assert!(
+        block_on(platform.reconcile())
+            .unwrap()
+            .failed
+            .contains_key(&process)
+    );
+    assert_eq!(upstream(&platform, &process), "down no Python here");
+    assert_eq!(upstream(&platform, &native), "native http://api.test/");
+
+    // The same revision is not tried over and over; a new one is.
+    block_on(platform.reconcile()).unwrap();
+    assert_eq!(runtime.applied.load(Ordering::SeqCst), 1);
+    runtime.refuses.store(false, Ordering::SeqCst);
+    publish(&platform, "p.yaml", "Process", Serve::Process);
+    assert_eq!(block_on(platform.reconcile()).unwrap().started, [process]);
+}
+
+#[test]
+fn a_server_planned_by_another_version_is_planned_again_from_its_document() {
+    let World {
+        platform, store, ..
+    } = world();
+    let name = publish(&platform, "a.yaml", "Shop", Serve::Native);
+    store
+        .rows
+        .lock()
+        .unwrap()
+        .get_mut(&name)
+        .unwrap()
+        .plan_version = PLAN_VERSION + 1;
+    assert_eq!(upstream(&platform, &name), "native http://api.test/");
+    assert_eq!(store.rows.lock().unwrap()[&name].plan_version, PLAN_VERSION);
+}
