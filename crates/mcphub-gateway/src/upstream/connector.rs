@@ -46,7 +46,7 @@ impl Connect for Connector {
             Target::Native {
                 base_url,
                 credentials,
-            } => Arc::new(NativeApi::new(
+            } => Arc::new(NativeApi::with_client(
                 tools(),
                 base_url.clone(),
                 credentials.clone(),

@@ -46,9 +46,27 @@ struct Entry {
 }
 
 impl NativeApi {
-    /// The tools of `set`, called at `base_url`. An operation that the document places on a server
-    /// of its own is called there.
+    /// The tools of `set`, called at `base_url`, with connections of their own. An operation that
+    /// the document places on a server of its own is called there.
+    ///
+    /// # Errors
+    /// As [`NativeClient::new`].
     pub fn new(
+        set: Arc<ToolSet>,
+        base_url: Url,
+        credentials: Credentials,
+        settings: NativeSettings,
+    ) -> Result<Self> {
+        Ok(Self::with_client(
+            set,
+            base_url,
+            credentials,
+            NativeClient::new(settings)?,
+        ))
+    }
+
+    /// As [`NativeApi::new`], over connections that are shared with other APIs.
+    pub fn with_client(
         set: Arc<ToolSet>,
         base_url: Url,
         credentials: Credentials,
@@ -83,24 +101,28 @@ impl NativeApi {
         Ok(request)
     }
 
-    /// Calls a tool. Ends within [`NativeSettings::timeout`].
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown tool; everything else is a tool error.
-    pub async fn invoke(&self, tool: &str, arguments: &Arguments) -> Result<ToolResult> {
-        let (tool, entry) = self.find(tool)?;
+    /// Calls a tool. Ends within [`NativeSettings::timeout`]. Whatever goes wrong is a tool error.
+    pub async fn call(&self, tool: &str, arguments: &Arguments) -> ToolResult {
+        match self.find(tool) {
+            Ok((tool, entry)) => self.exchange(tool, entry, arguments).await,
+            Err(error) => failure(&error),
+        }
+    }
+
+    async fn exchange(&self, tool: &Tool, entry: &Entry, arguments: &Arguments) -> ToolResult {
         let mut request = match self.request(tool, entry, arguments) {
             Ok(request) => request,
-            Err(error) => return Ok(failure(&error)),
+            Err(error) => return failure(&error),
         };
         let shown = shown_url(&request.url);
         self.authorize(tool, &mut request);
-        let answer = match exchange::send(&self.client, request).await {
-            Ok(answer) => answer,
-            Err(text) => return Ok(ToolResult::error(text)),
-        };
-        let result = ToolResult::from_answer(&answer, tool.binding.output, &shown);
-        Ok(self.checked(tool, entry, result, answer.status))
+        match exchange::send(&self.client, request).await {
+            Ok(answer) => {
+                let result = ToolResult::from_answer(&answer, tool.binding.output, &shown);
+                self.checked(tool, entry, result, answer.status)
+            }
+            Err(text) => ToolResult::error(text),
+        }
     }
 
     fn find(&self, name: &str) -> Result<(&Tool, &Entry)> {
@@ -175,12 +197,10 @@ impl Upstream for NativeApi {
     }
 
     async fn call(&self, tool: &str, arguments: &RawValue) -> Result<Box<RawValue>> {
+        let (tool, entry) = self.find(tool)?;
         let result = match Arguments::parse(arguments.get()) {
-            Ok(arguments) => self.invoke(tool, &arguments).await?,
-            Err(error) => {
-                let (tool, _) = self.find(tool)?;
-                failure(&invalid(tool, &[error.report()]))
-            }
+            Ok(arguments) => self.exchange(tool, entry, &arguments).await,
+            Err(error) => failure(&invalid(tool, &[error.report()])),
         };
         to_raw_value(&result)
             .map_err(|error| Error::internal("a result cannot be written").caused_by(error))
