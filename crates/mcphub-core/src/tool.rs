@@ -104,6 +104,13 @@ impl From<&ApiSpec> for ApiInfo {
 }
 
 impl ToolSet {
+    /// Forgets the base URLs of single operations: whoever says where the API is means all of it.
+    pub fn ignore_operation_servers(&mut self) {
+        for tool in &mut self.tools {
+            tool.binding.server = None;
+        }
+    }
+
     /// The tool of that name.
     pub fn get(&self, name: &str) -> Option<&Tool> {
         self.tools.iter().find(|tool| tool.name.as_str() == name)

@@ -74,10 +74,13 @@ impl Platform {
     pub fn prepare(&self, request: PublishRequest) -> Result<Prepared> {
         let parsed = self.parser.parse(&request.document)?;
         let Plan {
-            tools,
+            mut tools,
             diagnostics: planned,
         } = self.planner.plan(&parsed, &self.plan_options)?;
         server::base_url(request.base_url.as_ref(), &tools, &request.document.source)?;
+        if request.base_url.is_some() {
+            tools.ignore_operation_servers();
+        }
         let mut diagnostics = parsed.diagnostics;
         diagnostics.extend(planned);
         if tools.tools.is_empty() {

@@ -17,7 +17,10 @@ pub async fn run(args: Call) -> Result<ExitCode> {
     let arguments = arguments(&args.args)?;
     let document = progress::during("fetching the document", document::load(&args.spec)).await?;
     let source = document.source.clone();
-    let tools = inspect::inspect(document).await?.tools;
+    let mut tools = inspect::inspect(document).await?.tools;
+    if args.api.base_url.is_some() {
+        tools.ignore_operation_servers();
+    }
     if tools.get(&args.tool).is_none() {
         return Err(unknown(&args.tool, tools.tools.iter().map(|tool| tool.name.as_str())));
     }
