@@ -1,0 +1,142 @@
+//! For every tool of the bundled documents and arguments made from its schema, the gateway itself
+//! and the generated Python server put the same request on the wire and give the same result.
+//!
+//! Needs Python and a package index: `scripts/test.sh` sets `MCPHUB_TEST_PYTHON`.
+
+mod arguments;
+mod recorder;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mcphub_codegen::openapi::OpenApiParser;
+use mcphub_codegen::plan::ToolPlanner;
+use mcphub_codegen::targets::python::PythonTarget;
+use mcphub_core::artifact::Builder;
+use mcphub_core::deployment::{Deployer, DeploymentSpec};
+use mcphub_core::project::{Purpose, RenderOptions, Target};
+use mcphub_core::secret::Credentials;
+use mcphub_core::server::ServerName;
+use mcphub_core::spec::{Document, SpecParser};
+use mcphub_core::tool::{PlanOptions, Planner, ToolSet};
+use mcphub_deploy::process::{ProcessDeployer, PythonBuilder};
+use mcphub_gateway::upstream::Upstream;
+use mcphub_gateway::upstream::native::{NativeApi, NativeSettings};
+use mcphub_gateway::upstream::streamable_http::{McpClient, McpHttp, McpSettings};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, TestRunner};
+use recorder::Recorder;
+use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
+
+/// Calls of each tool.
+const CASES: u32 = 24;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bookshop_is_called_alike() {
+    compare("bookshop.yaml").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_parameter_style_is_called_alike() {
+    compare("parameters.yaml").await;
+}
+
+async fn compare(file: &str) {
+    if std::env::var_os("MCPHUB_TEST_PYTHON").is_none() {
+        eprintln!("not run: MCPHUB_TEST_PYTHON is not set; scripts/test.sh sets it");
+        return;
+    }
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let tools = Arc::new(plan(file));
+    let recorder = Recorder::start().await;
+    let credentials = credentials(&tools);
+    let native =
+        NativeApi::new(tools.clone(), recorder.url.clone(), credentials.clone(), NativeSettings::default()).unwrap();
+    let python = Python::start(file, &tools, &recorder, &credentials).await;
+
+    let mut runner = TestRunner::new_with_rng(
+        Config::default(),
+        proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
+    );
+    let mut sent = 0;
+    for tool in &tools.tools {
+        let strategy = arguments::arguments(&tool.input);
+        for _ in 0..CASES {
+            let arguments = strategy.new_tree(&mut runner).unwrap().current();
+            let raw = to_raw_value(&arguments).unwrap();
+            let ours = call(&native, tool.name.as_str(), &raw).await;
+            let our_requests = recorder.take();
+            let theirs = call(&python.upstream, tool.name.as_str(), &raw).await;
+            let their_requests = recorder.take();
+            assert_eq!(our_requests, their_requests, "{file} {} {arguments}", tool.name);
+            assert_eq!(ours, theirs, "{file} {} {arguments}", tool.name);
+            sent += our_requests.len();
+        }
+    }
+    python.deployer.remove(&python.name).await.unwrap();
+    // Values that would change the path are refused by both and send nothing; most are sent.
+    assert!(sent as f64 > 0.8 * f64::from(CASES) * tools.tools.len() as f64, "only {sent} requests were sent");
+}
+
+async fn call(upstream: &dyn Upstream, tool: &str, arguments: &RawValue) -> Value {
+    let result = upstream.call(tool, arguments).await.unwrap();
+    let mut result: Value = serde_json::from_str(result.get()).unwrap();
+    let members = result.as_object_mut().unwrap();
+    // What the protocol adds around a result is not the tool's.
+    members.shift_remove("resultType");
+    members.shift_remove("_meta");
+    if members.get("isError") == Some(&Value::Bool(false)) {
+        members.shift_remove("isError");
+    }
+    result
+}
+
+fn plan(file: &str) -> ToolSet {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs").join(file);
+    let document = Document { source: file.to_owned(), bytes: std::fs::read(path).unwrap().into() };
+    let parsed = OpenApiParser::default().parse(&document).unwrap();
+    ToolPlanner::default().plan(&parsed, &PlanOptions::default()).unwrap().tools
+}
+
+/// One secret a scheme, told apart by its name.
+fn credentials(tools: &ToolSet) -> Credentials {
+    let schemes = tools.security_schemes.keys().map(|name| (name.clone(), format!("user:{name}&=ü").into()));
+    Credentials {
+        headers: vec![("X-Every-Call".to_owned(), "yes".into())],
+        bearer: Some("t0ken".into()),
+        schemes: schemes.filter(|(name, _)| name.len() % 2 == 0).collect(),
+    }
+}
+
+struct Python {
+    name: ServerName,
+    deployer: ProcessDeployer,
+    upstream: McpHttp,
+}
+
+impl Python {
+    async fn start(file: &str, tools: &ToolSet, recorder: &Recorder, credentials: &Credentials) -> Self {
+        let name = ServerName::from_title(file.trim_end_matches(".yaml"));
+        let options = RenderOptions { name: name.to_string(), base_url: Some(recorder.url.clone()) };
+        let project = PythonTarget::default().render(tools, &options).unwrap();
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("differential");
+        let artifact = PythonBuilder::new(root).build(&project).await.unwrap();
+        let mut spec = DeploymentSpec::new(name.clone(), artifact);
+        for variable in &project.environment {
+            let value = match &variable.purpose {
+                Purpose::BaseUrl => Some(recorder.url.to_string().into()),
+                Purpose::Headers => Some(r#"{"X-Every-Call": "yes"}"#.to_owned().into()),
+                Purpose::Bearer => credentials.bearer.clone(),
+                Purpose::Scheme(scheme) => credentials.schemes.get(scheme).cloned(),
+                _ => None,
+            };
+            spec.environment.extend(value.map(|value| (variable.name.clone(), value)));
+        }
+        let deployer = ProcessDeployer::default();
+        let deployment = deployer.apply(spec).await.unwrap();
+        let client = McpClient::new(McpSettings::default()).unwrap();
+        let upstream = McpHttp::new(deployment.endpoint.unwrap(), client);
+        Self { name, deployer, upstream }
+    }
+}
