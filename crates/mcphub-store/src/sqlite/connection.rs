@@ -1,0 +1,103 @@
+//! The pools: one connection that writes, a few that read.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use sqlx::ConnectOptions;
+use sqlx::SqlitePool;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+
+use super::SqliteStore;
+use super::failure::Failure;
+
+/// Connections that read. SQLite scales with cores, and a read takes microseconds.
+const READERS: u32 = 4;
+
+/// How long a caller waits for its turn among those of its own process.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The write-ahead log is cut back to so many bytes after a large document went through it.
+const LOG_LIMIT: u32 = 16 << 20;
+
+/// One writing connection, which makes callers queue fairly instead of polling for SQLite's lock,
+/// and several reading ones. A database in memory has a single connection for both.
+#[derive(Debug)]
+pub(super) struct Pools {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl Pools {
+    pub(super) async fn open(path: &Path) -> Result<Self, Failure> {
+        // A name that begins with `file:` would be read as a URI.
+        let options = options(&Path::new(".").join(path));
+        let log_limit = LOG_LIMIT.to_string();
+        let writing = options
+            .clone()
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .pragma("journal_size_limit", log_limit);
+        let writer = connect_patiently(writing).await?;
+        let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
+        Ok(Self { writer, readers })
+    }
+
+    pub(super) async fn in_memory() -> Result<Self, Failure> {
+        let options = options(Path::new(":memory:"));
+        let writer = pool(1).connect_with(options).await?;
+        Ok(Self {
+            readers: writer.clone(),
+            writer,
+        })
+    }
+
+    pub(super) fn writer(&self) -> &SqlitePool {
+        &self.writer
+    }
+
+    pub(super) fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    /// Readers first: the last connection to close folds the log in, and only a writer can.
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// The switch of a new file to WAL fails at once, whatever the busy timeout, while another process
+/// does the same.
+async fn connect_patiently(options: SqliteConnectOptions) -> Result<SqlitePool, Failure> {
+    let deadline = Instant::now() + SqliteStore::BUSY_TIMEOUT;
+    loop {
+        match pool(1).connect_with(options.clone()).await.map_err(Failure::from) {
+            Err(Failure(error)) if error.is_retryable() && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Connections live as long as the pool: one in memory is the database.
+fn pool(connections: u32) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(QUEUE_TIMEOUT)
+        .idle_timeout(None)
+        .max_lifetime(None)
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .foreign_keys(true)
+        .busy_timeout(SqliteStore::BUSY_TIMEOUT)
+        // A damaged or doctored file is an error, not a surprise.
+        .pragma("cell_size_check", "ON")
+        .pragma("trusted_schema", "OFF")
+        .disable_statement_logging()
+}

@@ -1,0 +1,90 @@
+//! What has to be true of the path before SQLite sees it. SQLite alone would open a file that it
+//! may not write for reading, and make new ones as open as the umask lets it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::path::Path;
+
+use mcphub_core::{Error, ErrorKind, Result};
+
+use crate::master_key::folder;
+
+/// The first bytes of every database (SQLite file format, section 1.2).
+const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// Makes the file and the folder it is in where they are missing, and checks that it can be
+/// written and is a database or empty. Files that SQLite makes beside it take over its mode.
+pub(super) fn prepare(path: &Path) -> Result<()> {
+    make_folder(&folder(path))?;
+    let file = match create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            OpenOptions::new().read(true).write(true).open(path)
+        }
+        other => other,
+    };
+    let file = file.map_err(|error| unusable("database file", &error))?;
+    let mut head = Vec::with_capacity(MAGIC.len());
+    match file.take(MAGIC.len() as u64).read_to_end(&mut head) {
+        Ok(_) if head.is_empty() || head == MAGIC => Ok(()),
+        Ok(_) => Err(Error::invalid(
+            "the file is not a SQLite database; name another one, or move it away",
+        )),
+        Err(error) => Err(unusable("database file", &error)),
+    }
+}
+
+/// One level only: a longer missing path is more likely a slip than a wish.
+fn make_folder(folder: &Path) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    match builder.create(folder) {
+        Ok(()) => Ok(()),
+        Err(_) if folder.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Error::invalid(
+            "the folder of the database does not exist, nor the one above it; make it first",
+        )
+        .with("folder", folder.display())),
+        Err(error) => Err(unusable("folder of the database", &error)),
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn unusable(what: &str, error: &io::Error) -> Error {
+    use io::ErrorKind as Io;
+    let (kind, why) = match error.kind() {
+        Io::PermissionDenied | Io::ReadOnlyFilesystem => {
+            (ErrorKind::PermissionDenied, "may not be written")
+        }
+        Io::IsADirectory => (ErrorKind::InvalidInput, "is a folder; name a file in it"),
+        Io::NotADirectory | Io::AlreadyExists => (ErrorKind::InvalidInput, "is below a file"),
+        Io::InvalidFilename | Io::InvalidInput => (ErrorKind::InvalidInput, "has an illegal name"),
+        Io::StorageFull | Io::QuotaExceeded => (ErrorKind::Unavailable, "finds the disk full"),
+        _ => (ErrorKind::Unavailable, "cannot be opened"),
+    };
+    Error::new(kind, format!("the {what} {why}")).caused_by(io::Error::from(error.kind()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_operating_system_says_keeps_its_kind() {
+        for (io, kind) in [
+            (io::ErrorKind::PermissionDenied, ErrorKind::PermissionDenied),
+            (io::ErrorKind::ReadOnlyFilesystem, ErrorKind::PermissionDenied),
+            (io::ErrorKind::StorageFull, ErrorKind::Unavailable),
+            (io::ErrorKind::TimedOut, ErrorKind::Unavailable),
+        ] {
+            assert_eq!(unusable("file", &io.into()).kind(), kind);
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The schema, brought up to date. The files are in `migrations/sqlite/`.
+
+use mcphub_core::Error;
+use sqlx::SqlitePool;
+use sqlx::migrate::Migrator;
+
+use super::failure::Failure;
+
+/// "mcph": what the first migration sets.
+const APPLICATION_ID: i64 = 0x6d63_7068;
+
+/// All migrations, oldest first, with their checksums.
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// Runs what is missing, all of it or nothing. Of several processes one does the work: SQLx takes
+/// no lock for SQLite, so that the transaction has to.
+pub(super) async fn run(pool: &SqlitePool) -> Result<(), Failure> {
+    let mut transaction = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let (application, tables): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT application_id FROM pragma_application_id),
+                (SELECT count(*) FROM sqlite_schema)",
+    )
+    .fetch_one(&mut *transaction)
+    .await?;
+    if application != APPLICATION_ID && tables > 0 {
+        let message = "the file is a database of another program; name another one";
+        return Err(Error::invalid(message).into());
+    }
+    MIGRATIONS.run(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! Saving: the one place that writes a server with its plan, document and credentials.
+
+use bytes::Bytes;
+use mcphub_core::server::ServerName;
+use mcphub_core::store::{Registration, Saved};
+use mcphub_core::tool::PLAN_VERSION;
+use mcphub_core::{Error, ErrorKind, Result};
+use sha2::{Digest, Sha256};
+use sqlx::SqliteConnection;
+
+use super::credential::{self, Entry};
+use super::failure::Failure;
+use super::server::number;
+use super::{SqliteStore, blocking};
+
+const UPSERT: &str = "
+    INSERT INTO server (name, title, source, serve, base_url, artifact, tools, plan_version,
+                        revision, fingerprint, created_at, updated_at)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, CAST(unixepoch('subsec') * 1000 AS INTEGER),
+            CAST(unixepoch('subsec') * 1000 AS INTEGER))
+    ON CONFLICT (name) DO UPDATE SET
+        title = excluded.title, source = excluded.source, serve = excluded.serve,
+        base_url = excluded.base_url, artifact = excluded.artifact, tools = excluded.tools,
+        plan_version = excluded.plan_version, revision = excluded.revision,
+        fingerprint = excluded.fingerprint, updated_at = excluded.updated_at
+    RETURNING id";
+
+/// A registration as the tables hold it.
+struct Rows {
+    name: ServerName,
+    title: String,
+    source: String,
+    serve: &'static str,
+    base_url: Option<String>,
+    artifact: Option<String>,
+    tool_count: i64,
+    tools: String,
+    digest: String,
+    bytes: Bytes,
+    fingerprint: String,
+}
+
+impl Rows {
+    fn new(registration: &Registration) -> Result<Self> {
+        let unwritable = |error| Error::internal("a plan cannot be written").caused_by(error);
+        let artifact = registration.artifact.as_ref().map(serde_json::to_string);
+        let mut rows = Self {
+            name: registration.name.clone(),
+            title: registration.tools.api.title.clone(),
+            source: registration.document.source.clone(),
+            serve: registration.serve.as_str(),
+            base_url: registration.base_url.as_ref().map(ToString::to_string),
+            artifact: artifact.transpose().map_err(unwritable)?,
+            tool_count: i64::try_from(registration.tools.tools.len()).unwrap_or(i64::MAX),
+            tools: serde_json::to_string(&registration.tools).map_err(unwritable)?,
+            digest: registration.document.digest(),
+            bytes: registration.document.bytes.clone(),
+            fingerprint: String::new(),
+        };
+        rows.fingerprint = rows.fingerprint();
+        Ok(rows)
+    }
+
+    /// The same for the same registration, and for no other. The tools carry their plan version.
+    fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        let optional = [&self.base_url, &self.artifact].map(Option::as_deref);
+        let parts = [&self.source, self.serve, &self.digest, &self.tools].map(Some);
+        for part in parts.into_iter().chain(optional) {
+            // Each part with its length, and an absent one unlike an empty one.
+            let length = part.map_or(u64::MAX, |part| part.len() as u64);
+            hash.update(length.to_be_bytes());
+            hash.update(part.unwrap_or_default());
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+impl SqliteStore {
+    pub(super) async fn write(&self, registration: &Registration) -> Result<Saved, Failure> {
+        let size = registration.document.bytes.len();
+        if size > Self::MAX_DOCUMENT {
+            return Err(Error::new(ErrorKind::TooLarge, "a document has at most 64 MiB")
+                .with("bytes", size)
+                .into());
+        }
+        // All that takes time is done before the lock is taken.
+        let sealed = credential::seal(&self.vault, &registration.name, &registration.credentials)?;
+        let shared = registration.clone();
+        let rows = blocking(move || Rows::new(&shared)).await?;
+
+        let mut transaction = self.pools.writer().begin_with("BEGIN IMMEDIATE").await?;
+        credential::refuse_another_key(&mut *transaction, &self.vault).await?;
+        if let Some(revision) = self.same(&mut transaction, &rows, registration).await? {
+            return Ok(Saved {
+                revision,
+                changed: false,
+            });
+        }
+        let revision = insert(&mut transaction, &rows, &sealed).await?;
+        transaction.commit().await?;
+        Ok(Saved {
+            revision,
+            changed: true,
+        })
+    }
+
+    /// The revision that is there, if it is equal.
+    async fn same(
+        &self,
+        connection: &mut SqliteConnection,
+        rows: &Rows,
+        registration: &Registration,
+    ) -> Result<Option<u64>, Failure> {
+        let revision: Option<i64> =
+            sqlx::query_scalar("SELECT revision FROM server WHERE name = ?1 AND fingerprint = ?2")
+                .bind(rows.name.as_str())
+                .bind(&rows.fingerprint)
+                .fetch_optional(&mut *connection)
+                .await?;
+        let Some(revision) = revision else {
+            return Ok(None);
+        };
+        // Credentials that do not open are not equal: saving heals them.
+        match credential::load(connection, &self.vault, &rows.name).await {
+            Ok(stored) if stored.same_as(&registration.credentials) => Ok(Some(number(revision)?)),
+            _ => Ok(None),
+        }
+    }
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    rows: &Rows,
+    sealed: &[Entry],
+) -> Result<u64, Failure> {
+    let revision = next_revision(connection).await?;
+    let id: i64 = sqlx::query_scalar(UPSERT)
+        .bind(rows.name.as_str())
+        .bind(&rows.title)
+        .bind(&rows.source)
+        .bind(rows.serve)
+        .bind(&rows.base_url)
+        .bind(&rows.artifact)
+        .bind(rows.tool_count)
+        .bind(PLAN_VERSION)
+        .bind(revision)
+        .bind(&rows.fingerprint)
+        .fetch_one(&mut *connection)
+        .await?;
+    sqlx::query(
+        "INSERT INTO tool_set (server_id, json) VALUES (?1, ?2)
+         ON CONFLICT (server_id) DO UPDATE SET json = excluded.json",
+    )
+    .bind(id)
+    .bind(&rows.tools)
+    .execute(&mut *connection)
+    .await?;
+    store_document(connection, rows).await?;
+    make_current(connection, id, revision, rows).await?;
+    credential::replace(connection, id, sealed).await?;
+    Ok(number(revision)?)
+}
+
+/// Keeps the bytes, unless they are there.
+async fn store_document(connection: &mut SqliteConnection, rows: &Rows) -> Result<(), Failure> {
+    let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM document WHERE digest = ?1")
+        .bind(&rows.digest)
+        .fetch_optional(&mut *connection)
+        .await?;
+    if known.is_none() {
+        sqlx::query(
+            "INSERT INTO document (digest, stored_at, bytes)
+             VALUES (?1, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?2)",
+        )
+        .bind(&rows.digest)
+        .bind(rows.bytes.as_ref())
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Marks the document as the server's, and keeps what it had before.
+async fn make_current(
+    connection: &mut SqliteConnection,
+    id: i64,
+    revision: i64,
+    rows: &Rows,
+) -> Result<(), Failure> {
+    sqlx::query(
+        "UPDATE document_version SET current = 0
+         WHERE server_id = ?1 AND current = 1 AND (digest, source) <> (?2, ?3)",
+    )
+    .bind(id)
+    .bind(&rows.digest)
+    .bind(&rows.source)
+    .execute(&mut *connection)
+    .await?;
+    sqlx::query(
+        "INSERT INTO document_version (server_id, revision, digest, source, uploaded_at, current)
+         SELECT ?1, ?2, ?3, ?4, CAST(unixepoch('subsec') * 1000 AS INTEGER), 1
+         WHERE NOT EXISTS
+             (SELECT 1 FROM document_version WHERE server_id = ?1 AND current = 1)",
+    )
+    .bind(id)
+    .bind(revision)
+    .bind(&rows.digest)
+    .bind(&rows.source)
+    .execute(&mut *connection)
+    .await?;
+    Ok(())
+}
+
+/// Counts a change, and gives its number.
+pub(super) async fn next_revision(connection: &mut SqliteConnection) -> Result<i64, Failure> {
+    let version = sqlx::query_scalar("UPDATE registry SET version = version + 1 RETURNING version")
+        .fetch_one(connection)
+        .await?;
+    Ok(version)
+}
