@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { Client, ProtocolError, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 
 const CONNECT_MS = 30_000;
-const CHANGE_MS = 20_000;
+const CHANGE_MS = 120_000;
 const MODES = {
   auto: { versionNegotiation: { mode: 'auto' } },
   default: {},

@@ -1,0 +1,71 @@
+//! A gateway as a person starts it: the binary, on a port that is free.
+
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+
+use super::process::Running;
+use super::sandbox::Sandbox;
+
+/// A generated project may have to be installed first.
+const START: Duration = Duration::from_secs(300);
+const STOP: Duration = Duration::from_secs(20);
+const SERVING: &str = "Serving MCP at http://";
+
+/// A running `mcphub`, stopped when this is dropped.
+#[derive(Debug)]
+pub struct Gateway {
+    running: Running,
+    address: String,
+}
+
+impl Gateway {
+    /// Runs `mcphub ARGS --listen 127.0.0.1:0` in the sandbox, until it says that it serves.
+    pub fn start(sandbox: &Sandbox, args: &[&str]) -> Self {
+        Self::start_at(sandbox, args, "127.0.0.1:0")
+    }
+
+    /// Like [`Gateway::start`], at a given address.
+    pub fn start_at(sandbox: &Sandbox, args: &[&str], address: &str) -> Self {
+        let mut command = sandbox.mcphub();
+        command.args(args).args(["--listen", address]);
+        let running = Running::start("the gateway", &mut command, "");
+        let deadline = Instant::now() + START;
+        loop {
+            let Some(line) = running.line(deadline) else {
+                running.fail("ended before it served");
+            };
+            if let Some(rest) = line.strip_prefix(SERVING) {
+                let address = rest.split('/').next().unwrap_or(rest).to_owned();
+                return Self { running, address };
+            }
+        }
+    }
+
+    /// `HOST:PORT`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The endpoint with the tools of all servers.
+    pub fn url(&self) -> String {
+        format!("http://{}/mcp", self.address)
+    }
+
+    /// The endpoint of one server.
+    pub fn server_url(&self, server: &str) -> String {
+        format!("http://{}/mcp/{server}", self.address)
+    }
+
+    /// The process.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Stops it as Ctrl-C does, and waits until it has ended.
+    pub fn stop(mut self) -> ExitStatus {
+        self.running.signal(Signal::SIGINT);
+        self.running.wait(STOP)
+    }
+}

