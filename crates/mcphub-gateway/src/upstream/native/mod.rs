@@ -140,7 +140,9 @@ impl NativeApi {
         let check = entry
             .input
             .get_or_init(|| Check::new(&tool.input, tool.name.as_str()));
-        let problems = check.arguments(&tool.input, arguments)?;
+        let problems = check
+            .arguments(&tool.input, arguments)
+            .map_err(|error| named(tool, error))?;
         if !problems.is_empty() {
             return Err(invalid(tool, &problems));
         }

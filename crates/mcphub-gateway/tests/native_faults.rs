@@ -1,0 +1,277 @@
+//! What an API does wrong becomes a tool error that a model can act on, and costs bounded time and
+//! memory.
+
+#![allow(missing_docs)]
+
+mod bookshop;
+mod recording_api;
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use bookshop::{native, native_with};
+use mcphub_core::secret::Credentials;
+use mcphub_gateway::upstream::Upstream;
+use mcphub_gateway::upstream::native::NativeApi;
+use recording_api::{RecordingApi, Reply};
+use serde_json::Value;
+use serde_json::value::RawValue;
+use url::Url;
+
+/// A call as the gateway makes it.
+async fn call(api: &NativeApi, tool: &str, arguments: &str) -> Value {
+    let arguments = RawValue::from_string(arguments.to_owned()).unwrap();
+    let result = Upstream::call(api, tool, &arguments).await.unwrap();
+    assert!(!result.get().contains('\n'), "a result is one line");
+    serde_json::from_str(result.get()).unwrap()
+}
+
+/// The text of an error.
+async fn error(api: &NativeApi, tool: &str, arguments: &str) -> String {
+    let result = call(api, tool, arguments).await;
+    assert_eq!(result["isError"], true, "{result}");
+    result["content"][0]["text"].as_str().unwrap().to_owned()
+}
+
+fn none() -> Credentials {
+    Credentials::default()
+}
+
+#[tokio::test]
+async fn an_api_that_refuses_connections_is_named_with_the_reason() {
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let api = native(&Url::parse(&format!("http://{free}/")).unwrap(), none());
+    assert_eq!(
+        error(&api, "open_hours", "{}").await,
+        format!("The API at {free} could not be reached: connection refused")
+    );
+}
+
+#[tokio::test]
+async fn a_host_without_an_address_is_said_to_be_unreachable() {
+    let api = native(&Url::parse("http://no-such-host.invalid/").unwrap(), none());
+    let text = error(&api, "open_hours", "{}").await;
+    assert!(
+        text.starts_with("The API at no-such-host.invalid could not be reached: "),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_failure_of_the_api_comes_with_status_reason_and_body() {
+    let server =
+        RecordingApi::start(|_| Reply::Whole(500, "text/plain", b"out of ink".to_vec())).await;
+    let text = error(&native(&server.url, none()), "open_hours", "{}").await;
+    assert_eq!(text, "HTTP 500 Internal Server Error\nout of ink");
+}
+
+#[tokio::test]
+async fn a_slow_api_is_given_up_in_time_and_a_write_is_said_to_be_in_doubt() {
+    let server = RecordingApi::start(|_| Reply::Silence(Duration::from_secs(60))).await;
+    let api = native_with(&server.url, none(), |settings| {
+        settings.timeout = Duration::from_millis(300)
+    });
+    let start = Instant::now();
+    let host = server.host();
+    assert_eq!(
+        error(&api, "open_hours", "{}").await,
+        format!("The API at {host} did not answer within 0.3 s")
+    );
+    assert_eq!(
+        error(&api, "add_book", r#"{"isbn":"123"}"#).await,
+        format!(
+            "The API at {host} did not answer within 0.3 s. The request may have been carried out all the same"
+        )
+    );
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn an_answer_that_stalls_is_given_up_in_time() {
+    let server = RecordingApi::start(|_| {
+        Reply::Stalled(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n12".to_vec())
+    })
+    .await;
+    let api = native_with(&server.url, none(), |settings| {
+        settings.timeout = Duration::from_millis(300)
+    });
+    assert!(
+        error(&api, "open_hours", "{}")
+            .await
+            .ends_with("did not answer within 0.3 s")
+    );
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_cut_off_and_not_collected() {
+    let server = RecordingApi::start(|_| Reply::Endless).await;
+    let text = error(&native(&server.url, none()), "open_hours", "{}").await;
+    assert_eq!(
+        text,
+        format!(
+            "The API at {} answered more than 10 MiB; ask for less",
+            server.host()
+        )
+    );
+    // What is over the limit is what lay in the sockets' buffers.
+    assert!(
+        server.sent() < 32 * 1024 * 1024,
+        "{} bytes were taken",
+        server.sent()
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_announces_too_much_is_not_read() {
+    let head =
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: 1073741824\r\n\r\nx"
+            .to_vec();
+    let server = RecordingApi::start(move |_| Reply::Raw(head.clone())).await;
+    let text = error(&native(&server.url, none()), "open_hours", "{}").await;
+    assert!(
+        text.ends_with("answered more than 10 MiB; ask for less"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_small_answer_that_unpacks_to_a_large_one_is_cut_off() {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(&vec![b'0'; 16 * 1024 * 1024]).unwrap();
+    let packed = packed.finish().unwrap();
+    assert!(packed.len() < 256 * 1024);
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\n\r\n",
+        packed.len()
+    );
+    let answer = [head.into_bytes(), packed].concat();
+    let server = RecordingApi::start(move |_| Reply::Raw(answer.clone())).await;
+    let api = native_with(&server.url, none(), |settings| {
+        settings.max_response = 1024 * 1024
+    });
+    assert!(
+        error(&api, "open_hours", "{}")
+            .await
+            .ends_with("answered more than 1 MiB; ask for less")
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_says_where() {
+    let bytes = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n0123456789".to_vec();
+    let server = RecordingApi::start(move |_| Reply::Raw(bytes.clone())).await;
+    let text = error(&native(&server.url, none()), "open_hours", "{}").await;
+    assert!(
+        text.starts_with(&format!(
+            "The answer of the API at {} broke off after 10 bytes",
+            server.host()
+        )),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_a_tool_error() {
+    let server = RecordingApi::start(|_| Reply::Raw(b"SSH-2.0-OpenSSH_9.2\r\n".to_vec())).await;
+    let text = error(&native(&server.url, none()), "open_hours", "{}").await;
+    assert!(
+        text.starts_with(&format!(
+            "The API at {} did not answer as HTTP asks: ",
+            server.host()
+        )),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn invalid_json_comes_whole_and_flagged() {
+    let server = RecordingApi::start(|_| Reply::json("{broken\n")).await;
+    let result = call(&native(&server.url, none()), "get_book", r#"{"isbn":"1"}"#).await;
+    assert_eq!(result["isError"], true);
+    assert!(
+        result["content"][0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("not valid JSON")
+    );
+    assert_eq!(result["content"][1]["text"], "{broken\n");
+    assert!(result.get("structuredContent").is_none());
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_its_own_schema_comes_whole_and_flagged() {
+    let server = RecordingApi::start(|_| Reply::json(r#"{"isbn": 7, "price": "cheap"}"#)).await;
+    let result = call(&native(&server.url, none()), "get_book", r#"{"isbn":"1"}"#).await;
+    assert_eq!(result["isError"], true);
+    let text = result["content"][0]["text"].as_str().unwrap();
+    assert!(
+        text.contains("isbn: must be a string") || text.contains("price: must be a number"),
+        "{text}"
+    );
+    assert_eq!(
+        result["content"][1]["text"],
+        r#"{"isbn": 7, "price": "cheap"}"#
+    );
+    assert!(result.get("structuredContent").is_none());
+}
+
+#[tokio::test]
+async fn an_answer_of_another_content_type_is_passed_on_as_what_it_is() {
+    let server = RecordingApi::start(|request| match request.target.as_str() {
+        "/hours" => Reply::Whole(200, "text/html", b"<b>always</b>".to_vec()),
+        _ => Reply::Whole(200, "image/png", vec![1, 2, 3]),
+    })
+    .await;
+    let api = native(&server.url, none());
+    assert_eq!(
+        call(&api, "open_hours", "{}").await["content"][0]["text"],
+        "<b>always</b>"
+    );
+    let image = call(&api, "public", "{}").await;
+    assert_eq!(
+        (&image["content"][0]["type"], &image["content"][0]["data"]),
+        (&"image".into(), &"AQID".into())
+    );
+}
+
+#[tokio::test]
+async fn json_becomes_text_and_structured_content_and_numbers_keep_their_digits() {
+    let body = "{\"isbn\": \"1\",\n \"price\": 1.10, \"n\": 123456789012345678901234567890}";
+    let server = RecordingApi::start(move |_| Reply::json(body)).await;
+    let api = native(&server.url, none());
+    let arguments = RawValue::from_string(r#"{"isbn":"1"}"#.to_owned()).unwrap();
+    let result = Upstream::call(&api, "get_book", &arguments).await.unwrap();
+    assert!(
+        result
+            .get()
+            .contains(r#""price": 1.10, "n": 123456789012345678901234567890}"#),
+        "{}",
+        result.get()
+    );
+    let result: Value = serde_json::from_str(result.get()).unwrap();
+    assert_eq!(result["content"][0]["text"], body);
+    assert!(result.get("isError").is_none());
+}
+
+#[tokio::test]
+async fn one_hanging_call_does_not_hold_up_the_others() {
+    let server = RecordingApi::start(|request| match request.target.as_str() {
+        "/hours" => Reply::Silence(Duration::from_secs(60)),
+        _ => Reply::json("{}"),
+    })
+    .await;
+    let api = std::sync::Arc::new(native(&server.url, none()));
+    let hanging = tokio::spawn({
+        let api = std::sync::Arc::clone(&api);
+        async move { call(&api, "open_hours", "{}").await }
+    });
+    let quick = tokio::time::timeout(Duration::from_secs(5), call(&api, "public", "{}"))
+        .await
+        .unwrap();
+    assert_eq!(quick["content"][0]["text"], "{}");
+    hanging.abort();
+}
