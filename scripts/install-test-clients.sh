@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 environment=${CARGO_TARGET_DIR:-target}/test-env
 mkdir -p "$environment/node"
 environment=$(cd "$environment" && pwd)
-export PIP_CACHE_DIR=$environment/cache/pip PIP_DISABLE_PIP_VERSION_CHECK=1
+export XDG_CACHE_HOME=$environment/cache PIP_DISABLE_PIP_VERSION_CHECK=1
 export npm_config_cache=$environment/cache/npm
 
 # What is installed depends on these files; a copy of them is the mark of a finished installation.

@@ -22,8 +22,7 @@ def metadata(*crates: dict) -> dict:
                 "version": crate["id"].partition("@")[2],
                 "license": crate.get("licence", "MIT"),
                 "dependencies": [
-                    {"name": target.partition("@")[0], "kind": kind}
-                    for target, kind in crate.get("uses", {}).items()
+                    {"name": target.partition("@")[0], "kind": kind} for target, kind in crate.get("uses", {}).items()
                 ],
             }
             for crate in crates
@@ -34,8 +33,7 @@ def metadata(*crates: dict) -> dict:
                 {
                     "id": crate["id"],
                     "deps": [
-                        {"pkg": target, "dep_kinds": [{"kind": kind}]}
-                        for target, kind in crate.get("uses", {}).items()
+                        {"pkg": target, "dep_kinds": [{"kind": kind}]} for target, kind in crate.get("uses", {}).items()
                     ],
                 }
                 for crate in crates
