@@ -1,1 +1,8 @@
-//! mcphub-deploy
+//! Builders and deployers: a project's source becomes something that can be started, and is kept
+//! running.
+//!
+//! One module per place to run in, each with its builder and its deployer, behind a feature of the
+//! same name. Backends return values; they never see a store, and the gateway never sees them.
+
+#[cfg(all(feature = "process", unix))]
+pub mod process;
