@@ -26,7 +26,8 @@ impl<T: ServerStore + DocumentStore + CredentialStore> Store for T {}
 /// - `save` under an existing name replaces it and grows its revision; a registration equal to
 ///   what is there changes nothing and says so.
 /// - `remove` removes a server with its documents and credentials; of an unknown name it is `false`.
-/// - `registry_version` grows with every change, in the same step as the change.
+/// - A revision is used once: a name that was removed and comes back has a greater one.
+/// - `registry_version` grows by one with every change, in the same step as the change.
 /// - `list` is sorted by name, and its pages join without gap or repetition.
 /// - `get` of a server planned by another [`PLAN_VERSION`](crate::tool::PLAN_VERSION) is a
 ///   `Conflict`; `list` shows it with its version.
@@ -38,7 +39,7 @@ pub trait ServerStore: Send + Sync + Debug + 'static {
     /// The server of that name.
     async fn get(&self, name: &ServerName) -> Result<Option<ServerRecord>>;
 
-    /// The name of the server that was registered from that source.
+    /// The name of the server that was registered from that source; of several, the first by name.
     async fn find_by_source(&self, source: &str) -> Result<Option<ServerName>>;
 
     /// A page of servers.
@@ -106,7 +107,7 @@ pub struct Saved {
 pub struct Page {
     /// Begin after this name.
     pub after: Option<ServerName>,
-    /// At most so many, 1 to 1,000. Default 100.
+    /// At most so many, 1 to 1,000; another limit is `InvalidInput`. Default 100.
     pub limit: u32,
 }
 

@@ -1,0 +1,198 @@
+//! How a [`Store`] behaves.
+//!
+//! What cannot be seen through the traits is left to the backend's own tests: that a saved server
+//! survives a crash, that no file holds a secret, that a moved ciphertext does not open, and what
+//! becomes of a plan of another [`PLAN_VERSION`](crate::tool::PLAN_VERSION).
+
+mod credentials;
+mod documents;
+mod list;
+mod save;
+mod sharing;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde_json::json;
+
+use crate::secret::Credentials;
+use crate::server::{Serve, ServerName};
+use crate::spec::Document;
+use crate::store::{Page, Registration, Saved, ServerSummary, Store};
+use crate::tool::{PLAN_VERSION, ToolSet};
+
+pub use credentials::*;
+pub use documents::*;
+pub use list::*;
+pub use save::*;
+pub use sharing::*;
+
+/// Makes tests of all checks of [`store`](crate::conformance::store) that need one handle. The
+/// factory is an async function without arguments that gives a smart pointer to an empty
+/// [`Store`](crate::store::Store), and a guard.
+#[macro_export]
+macro_rules! store_conformance {
+    ($factory:expr) => {
+        $crate::conformance_tests!(
+            $factory,
+            store: an_empty_store_knows_nobody,
+            what_is_saved_comes_back_whole,
+            saving_again_replaces_everything,
+            saving_the_same_again_changes_nothing,
+            every_part_of_a_registration_counts_as_a_change,
+            a_save_that_is_dropped_is_whole_or_not_there,
+            removing_takes_everything_along,
+            a_revision_is_used_once,
+            the_version_counts_changes,
+            the_version_grows_in_the_same_step,
+            sixteen_saves_at_once_are_sixteen_changes,
+            of_saves_at_once_under_one_name_one_is_there_whole,
+            a_list_is_sorted_and_shows_the_tools_apart,
+            pages_join_without_gap_or_repetition,
+            pages_join_while_servers_come_and_go,
+            a_page_of_no_length_is_refused,
+            a_server_is_found_by_its_current_source,
+            a_document_comes_back_byte_for_byte,
+            two_servers_can_have_the_same_document,
+            credentials_come_back_whole_and_in_order,
+            credentials_are_replaced_not_added_to,
+            no_debug_text_shows_a_secret,
+        );
+    };
+}
+
+/// Makes tests of the checks that need two handles on one store, as two processes have them. The
+/// factory gives `(Box::new([one, other]), guard)`, both `Arc<dyn Store>`.
+#[macro_export]
+macro_rules! shared_store_conformance {
+    ($factory:expr) => {
+        $crate::conformance_tests!(
+            $factory,
+            store: what_one_handle_saves_the_other_sees,
+            two_handles_that_write_at_once_lose_nothing,
+        );
+    };
+}
+
+fn name(text: &str) -> ServerName {
+    ServerName::new(text).expect("a legal name")
+}
+
+/// A plan of one tool, with a shared definition. The title tells variants apart.
+fn tools(title: &str) -> Arc<ToolSet> {
+    let plan = json!({
+        "planVersion": PLAN_VERSION,
+        "api": {"title": title, "version": "1.0", "dialect": "openapi-3.0", "description": "Ünïcode"},
+        "servers": ["https://api.example.com/v1"],
+        "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-Key"}},
+        "definitions": [["Pet", {"type": "object", "properties": {"name": {"type": "string"}}}]],
+        "tools": [{
+            "name": "get_pet",
+            "description": "Gets a pet.",
+            "input": {
+                "root": {"type": "object", "properties": {"pet": {"$ref": "#/$defs/Pet"}}},
+                "uses": [0],
+            },
+            "annotations": {
+                "readOnlyHint": true, "destructiveHint": false,
+                "idempotentHint": true, "openWorldHint": true,
+            },
+            "binding": {
+                "method": "GET", "path": "/pets", "security": [["key"]],
+                "accept": "application/json",
+            },
+        }],
+    });
+    serde_json::from_value(plan).expect("a plan")
+}
+
+/// A small native server.
+fn registration(server: &str) -> Registration {
+    Registration {
+        name: name(server),
+        document: Document {
+            source: format!("/apis/{server}.yaml"),
+            bytes: Bytes::from(format!("openapi: 3.0.4 # {server}")),
+        },
+        serve: Serve::Native,
+        base_url: None,
+        tools: tools(server),
+        artifact: None,
+        credentials: Credentials::default(),
+    }
+}
+
+async fn save(store: &dyn Store, registration: &Registration) -> Saved {
+    store.save(registration).await.expect("it is saved")
+}
+
+async fn version(store: &dyn Store) -> u64 {
+    let version = store.registry_version().await;
+    version.expect("the version is read")
+}
+
+async fn all(store: &dyn Store) -> Vec<ServerSummary> {
+    let page = Page {
+        limit: 1_000,
+        ..Page::default()
+    };
+    store
+        .list(&page)
+        .await
+        .expect("the servers are listed")
+        .servers
+}
+
+/// That what is stored of a server is this registration and nothing else.
+async fn assert_stored(store: &dyn Store, wanted: &Registration) {
+    let name = &wanted.name;
+    let record = store.get(name).await.expect("the server is read");
+    let record = record.expect("the server is there");
+    assert_eq!(record.name, wanted.name);
+    assert_eq!(record.source, wanted.document.source);
+    assert_eq!(record.document_digest, wanted.document.digest());
+    assert_eq!(record.serve, wanted.serve);
+    assert_eq!(record.base_url, wanted.base_url);
+    assert_eq!(record.tools, wanted.tools);
+    assert_eq!(record.artifact, wanted.artifact);
+    let document = store.document(name).await.expect("the document is read");
+    let document = document.expect("the document is there");
+    assert_eq!(document.source, wanted.document.source);
+    assert_eq!(document.bytes, wanted.document.bytes);
+    let credentials = store
+        .credentials(name)
+        .await
+        .expect("the credentials are read");
+    assert!(credentials.same_as(&wanted.credentials), "{credentials:?}");
+    let summaries = all(store).await;
+    let listed = summaries.iter().find(|summary| summary.name == *name);
+    let wanted = ServerSummary {
+        name: wanted.name.clone(),
+        title: wanted.tools.api.title.clone(),
+        source: wanted.document.source.clone(),
+        serve: wanted.serve,
+        base_url: wanted.base_url.clone(),
+        tools: 1,
+        revision: record.revision,
+        plan_version: PLAN_VERSION,
+    };
+    assert_eq!(listed, Some(&wanted));
+}
+
+/// That nothing of a server is stored.
+async fn assert_absent(store: &dyn Store, name: &ServerName) {
+    assert!(store.get(name).await.expect("the server is read").is_none());
+    assert!(
+        store
+            .document(name)
+            .await
+            .expect("the document is read")
+            .is_none()
+    );
+    let credentials = store
+        .credentials(name)
+        .await
+        .expect("the credentials are read");
+    assert!(credentials.is_empty());
+    assert!(all(store).await.iter().all(|summary| summary.name != *name));
+}

@@ -1,0 +1,110 @@
+//! Listing and finding.
+
+use super::{all, name, registration, save, tools};
+use crate::ErrorKind;
+use crate::server::ServerName;
+use crate::store::{Page, Store};
+
+/// In the order of their bytes, in which `-` comes before digits and letters.
+const SORTED: [&str; 7] = ["a", "a-b", "a0", "aa", "b", "b-1", "z9"];
+
+async fn fill(store: &dyn Store) {
+    for index in [3, 0, 6, 1, 5, 2, 4] {
+        save(store, &registration(SORTED[index])).await;
+    }
+}
+
+async fn page(
+    store: &dyn Store,
+    after: Option<ServerName>,
+    limit: u32,
+) -> (Vec<String>, Option<ServerName>) {
+    let listing = store.list(&Page { after, limit }).await.expect("a page");
+    let names = listing
+        .servers
+        .iter()
+        .map(|summary| summary.name.to_string());
+    (names.collect(), listing.next)
+}
+
+/// Whatever the order in which they were saved.
+pub async fn a_list_is_sorted_and_shows_the_tools_apart(store: &dyn Store) {
+    fill(store).await;
+    let listed = all(store).await;
+    let names: Vec<_> = listed.iter().map(|summary| summary.name.as_str()).collect();
+    assert_eq!(names, SORTED);
+    assert!(
+        listed
+            .iter()
+            .all(|summary| summary.tools == 1 && summary.title == summary.name.as_str())
+    );
+    let (_, next) = page(store, None, 100).await;
+    assert_eq!(next, None, "there is no other page");
+}
+
+/// For every length of a page.
+pub async fn pages_join_without_gap_or_repetition(store: &dyn Store) {
+    fill(store).await;
+    for limit in [1, 2, 3, 6, 7, 8, 1_000] {
+        let (mut names, mut next) = page(store, None, limit).await;
+        while let Some(after) = next {
+            let more;
+            (more, next) = page(store, Some(after), limit).await;
+            assert!(!more.is_empty() && more.len() <= limit as usize);
+            names.extend(more);
+        }
+        assert_eq!(names, SORTED, "pages of {limit}");
+    }
+}
+
+/// A page begins after a name that may be gone by then.
+pub async fn pages_join_while_servers_come_and_go(store: &dyn Store) {
+    fill(store).await;
+    let (_, next) = page(store, None, 2).await;
+    let after = next.expect("there is another page");
+    store.remove(&after).await.expect("it is removed");
+    save(store, &registration("a-a")).await;
+    save(store, &registration("a-c")).await;
+    let (names, _) = page(store, Some(after), 2).await;
+    assert_eq!(names, ["a-c", "a0"]);
+}
+
+/// 0 and more than 1,000.
+pub async fn a_page_of_no_length_is_refused(store: &dyn Store) {
+    for limit in [0, 1_001, u32::MAX] {
+        let page = Page { after: None, limit };
+        let error = store
+            .list(&page)
+            .await
+            .expect_err("a page has 1 to 1,000 servers");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{limit}");
+    }
+}
+
+/// Not by an earlier one, not after it is gone; of several, the first by name.
+pub async fn a_server_is_found_by_its_current_source(store: &dyn Store) {
+    let find = async |source: &str| {
+        let found = store.find_by_source(source).await;
+        found.expect("the source is looked up")
+    };
+    let mut moved = registration("m");
+    let old = moved.document.source.clone();
+    assert_eq!(find(&old).await, None);
+    save(store, &moved).await;
+    assert_eq!(find(&old).await, Some(name("m")));
+    moved.document.source = "https://example.com/a%20b.json?v=1".into();
+    moved.tools = tools("Moved");
+    save(store, &moved).await;
+    assert_eq!(find(&old).await, None);
+    assert_eq!(find(&moved.document.source).await, Some(name("m")));
+    for other in ["n", "b"] {
+        let mut other = registration(other);
+        other.document.source.clone_from(&moved.document.source);
+        save(store, &other).await;
+    }
+    assert_eq!(find(&moved.document.source).await, Some(name("b")));
+    for server in ["b", "m", "n"] {
+        store.remove(&name(server)).await.expect("it is removed");
+    }
+    assert_eq!(find(&moved.document.source).await, None);
+}
