@@ -162,7 +162,10 @@ mod tests {
         ] {
             assert_eq!(Location::parse(url).unwrap(), Location::File(path), "{url}");
         }
-        assert_eq!(Location::parse("sqlite::memory:").unwrap(), Location::Memory);
+        assert_eq!(
+            Location::parse("sqlite::memory:").unwrap(),
+            Location::Memory
+        );
     }
 
     #[test]

@@ -129,13 +129,19 @@ impl MasterKey {
     fn write(&self, path: &Path) -> io::Result<()> {
         let folder = folder(path);
         // Made with mode 0600, like every temporary file.
-        let mut file = tempfile::Builder::new().prefix(".mcphub-key-").tempfile_in(&folder)?;
+        let mut file = tempfile::Builder::new()
+            .prefix(".mcphub-key-")
+            .tempfile_in(&folder)?;
         file.write_all(hex(self.bytes().as_slice()).as_bytes())?;
         file.write_all(b"\n")?;
         file.as_file().sync_all()?;
         file.persist_noclobber(path).map_err(|error| error.error)?;
         // The name is durable only when the folder is; elsewhere a folder cannot be opened.
-        if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+        if cfg!(unix) {
+            File::open(folder)?.sync_all()
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -156,14 +162,19 @@ pub(crate) fn folder(path: &Path) -> PathBuf {
 #[cfg(unix)]
 fn refuse_if_readable_by_others(path: &Path, file: &File) -> Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    let metadata = file.metadata().map_err(|error| unusable(path, "read", error))?;
+    let metadata = file
+        .metadata()
+        .map_err(|error| unusable(path, "read", error))?;
     let mode = metadata.permissions().mode() & 0o777;
     if mode & 0o077 == 0 {
         return Ok(());
     }
     Err(Error::new(
         ErrorKind::PermissionDenied,
-        format!("the key file is open to other users; run `chmod 600 {}`", path.display()),
+        format!(
+            "the key file is open to other users; run `chmod 600 {}`",
+            path.display()
+        ),
     )
     .with("mode", format!("{mode:04o}")))
 }
@@ -203,19 +214,22 @@ fn from_hex(text: &[u8], into: &mut [u8]) -> Option<()> {
 }
 
 fn from_base64(text: &[u8], into: &mut [u8]) -> bool {
-    let config = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let config =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     // Room for the estimate that the decoder makes of an unpadded text.
     let mut room = Zeroizing::new([0; LENGTH + 4]);
-    [base64::alphabet::STANDARD, base64::alphabet::URL_SAFE].iter().any(|alphabet| {
-        let engine = GeneralPurpose::new(alphabet, config);
-        match engine.decode_slice(text, room.as_mut()) {
-            Ok(LENGTH) => {
-                into.copy_from_slice(&room[..LENGTH]);
-                true
+    [base64::alphabet::STANDARD, base64::alphabet::URL_SAFE]
+        .iter()
+        .any(|alphabet| {
+            let engine = GeneralPurpose::new(alphabet, config);
+            match engine.decode_slice(text, room.as_mut()) {
+                Ok(LENGTH) => {
+                    into.copy_from_slice(&room[..LENGTH]);
+                    true
+                }
+                _ => false,
             }
-            _ => false,
-        }
-    })
+        })
 }
 
 #[cfg(test)]
@@ -233,14 +247,24 @@ mod tests {
             padded.trim_end_matches('='),
             &padded.replace('+', "-").replace('/', "_"),
         ] {
-            assert_eq!(MasterKey::from_text(text).unwrap().bytes(), key.bytes(), "{text}");
+            assert_eq!(
+                MasterKey::from_text(text).unwrap().bytes(),
+                key.bytes(),
+                "{text}"
+            );
         }
         assert_eq!(key.id().len(), 16);
     }
 
     #[test]
     fn anything_else_is_refused_without_being_repeated() {
-        for text in ["", "hunter2", &"g".repeat(64), &"ab".repeat(31), &"A".repeat(44)] {
+        for text in [
+            "",
+            "hunter2",
+            &"g".repeat(64),
+            &"ab".repeat(31),
+            &"A".repeat(44),
+        ] {
             let error = MasterKey::from_text(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput, "{text}");
             assert!(text.is_empty() || !error.report().contains(text));
@@ -259,9 +283,19 @@ mod tests {
         let path = folder.path().join(MasterKey::FILE);
         assert!(MasterKey::load(&path).unwrap().is_none());
         let made = MasterKey::load_or_create(&path).unwrap();
-        assert_eq!(MasterKey::load_or_create(&path).unwrap().bytes(), made.bytes());
-        assert_eq!(MasterKey::load(&path).unwrap().unwrap().bytes(), made.bytes());
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file stays");
+        assert_eq!(
+            MasterKey::load_or_create(&path).unwrap().bytes(),
+            made.bytes()
+        );
+        assert_eq!(
+            MasterKey::load(&path).unwrap().unwrap().bytes(),
+            made.bytes()
+        );
+        assert_eq!(
+            std::fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "no temporary file stays"
+        );
     }
 
     #[test]
@@ -271,7 +305,10 @@ mod tests {
         let ids: Vec<String> = std::thread::scope(|scope| {
             let start = || MasterKey::load_or_create(&path).unwrap().id().to_owned();
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap())
+                .collect()
         });
         assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
     }

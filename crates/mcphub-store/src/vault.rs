@@ -80,9 +80,11 @@ impl Vault {
             return Err(another_key(&sealed.key_id, self.key_id()));
         }
         let damaged = |what: &str| {
-            Error::internal(format!("a stored credential {what}; register the server again"))
-                .with("server", server)
-                .with("key", key)
+            Error::internal(format!(
+                "a stored credential {what}; register the server again"
+            ))
+            .with("server", server)
+            .with("key", key)
         };
         let payload = Payload {
             msg: &sealed.ciphertext,
@@ -135,7 +137,9 @@ mod tests {
     #[test]
     fn a_sealed_value_opens_for_its_server_and_key_alone() {
         let vault = Vault::new(&MasterKey::generate().unwrap());
-        let sealed = vault.seal(&name("a"), "header:X", &"s3cret".into()).unwrap();
+        let sealed = vault
+            .seal(&name("a"), "header:X", &"s3cret".into())
+            .unwrap();
         let opened = vault.open(&name("a"), "header:X", &sealed).unwrap();
         assert_eq!(opened.expose_secret(), "s3cret");
         for (server, key) in [("b", "header:X"), ("a", "header:Y"), ("a", "header:")] {
@@ -160,15 +164,29 @@ mod tests {
         for index in 0..sealed.ciphertext.len() {
             let mut changed = sealed.clone();
             changed.ciphertext[index] ^= 1;
-            assert!(vault.open(&name("a"), "bearer", &changed).is_err(), "byte {index}");
+            assert!(
+                vault.open(&name("a"), "bearer", &changed).is_err(),
+                "byte {index}"
+            );
         }
     }
 
     #[test]
     fn another_master_key_is_named_by_its_id() {
-        let (one, two) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
-        let sealed = Vault::new(&one).seal(&name("a"), "bearer", &"s3cret".into()).unwrap();
-        let error = Vault::new(&two).open(&name("a"), "bearer", &sealed).unwrap_err();
-        assert!(error.to_string().contains(&format!("another master key (id {})", one.id())));
+        let (one, two) = (
+            MasterKey::generate().unwrap(),
+            MasterKey::generate().unwrap(),
+        );
+        let sealed = Vault::new(&one)
+            .seal(&name("a"), "bearer", &"s3cret".into())
+            .unwrap();
+        let error = Vault::new(&two)
+            .open(&name("a"), "bearer", &sealed)
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("another master key (id {})", one.id()))
+        );
     }
 }

@@ -3,11 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sqlx::ConnectOptions;
-use sqlx::SqlitePool;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 use super::SqliteStore;
 use super::failure::Failure;
@@ -73,7 +70,13 @@ impl Pools {
 async fn connect_patiently(options: SqliteConnectOptions) -> Result<SqlitePool, Failure> {
     let deadline = Instant::now() + SqliteStore::BUSY_TIMEOUT;
     loop {
-        match pool(1).connect_with(options.clone()).await.map_err(Failure::from) {
+        let healed =
+            pool(1).before_acquire(|connection, _| Box::pin(has_no_lost_transaction(connection)));
+        match healed
+            .connect_with(options.clone())
+            .await
+            .map_err(Failure::from)
+        {
             Err(Failure(error)) if error.is_retryable() && Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -89,6 +92,12 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .acquire_timeout(QUEUE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
+}
+
+/// On some errors, such as a full disk, SQLite rolls back by itself. SQLx does not notice, fails to
+/// roll back again, and would refuse every later transaction on that connection: so it goes.
+async fn has_no_lost_transaction(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    Ok(!connection.is_in_transaction())
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

@@ -48,18 +48,9 @@ impl From<MigrateError> for Failure {
     fn from(error: MigrateError) -> Self {
         match error {
             MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => error.into(),
-            MigrateError::VersionMissing(version) => Self(
-                Error::new(
-                    ErrorKind::Unsupported,
-                    "the database was written by a newer version of mcphub; upgrade mcphub",
-                )
-                .with("its schema", version),
-            ),
-            MigrateError::VersionMismatch(version) => Self(
-                Error::internal("the database was written by a build with another schema")
-                    .with("its schema", version),
-            ),
-            other => Self(Error::internal("the schema cannot be brought up to date").caused_by(other)),
+            other => {
+                Self(Error::internal("the schema cannot be brought up to date").caused_by(other))
+            }
         }
     }
 }
@@ -74,7 +65,10 @@ fn explain_code(code: i32) -> (ErrorKind, String) {
                 format!("another process kept the database locked for {seconds} seconds"),
             );
         }
-        3 | 8 | 23 => (ErrorKind::PermissionDenied, "the database may not be written"),
+        3 | 8 | 23 => (
+            ErrorKind::PermissionDenied,
+            "the database may not be written",
+        ),
         7 => (ErrorKind::Unavailable, "there is no memory left"),
         10 => (
             ErrorKind::Unavailable,
@@ -89,7 +83,10 @@ fn explain_code(code: i32) -> (ErrorKind, String) {
             "the disk is full; make room, nothing that was acknowledged is lost",
         ),
         14 => (ErrorKind::Unavailable, "the database file cannot be opened"),
-        18 => (ErrorKind::TooLarge, "a value is larger than SQLite can hold"),
+        18 => (
+            ErrorKind::TooLarge,
+            "a value is larger than SQLite can hold",
+        ),
         26 => (ErrorKind::InvalidInput, "the file is not a SQLite database"),
         _ => (ErrorKind::Internal, "the database failed"),
     };

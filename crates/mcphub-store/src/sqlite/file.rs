@@ -80,7 +80,10 @@ mod tests {
     fn what_the_operating_system_says_keeps_its_kind() {
         for (io, kind) in [
             (io::ErrorKind::PermissionDenied, ErrorKind::PermissionDenied),
-            (io::ErrorKind::ReadOnlyFilesystem, ErrorKind::PermissionDenied),
+            (
+                io::ErrorKind::ReadOnlyFilesystem,
+                ErrorKind::PermissionDenied,
+            ),
             (io::ErrorKind::StorageFull, ErrorKind::Unavailable),
             (io::ErrorKind::TimedOut, ErrorKind::Unavailable),
         ] {

@@ -133,8 +133,7 @@ impl SqliteStore {
 
     /// Says of an error where it happened.
     fn explain<T>(&self, operation: &'static str, outcome: Result<T, Failure>) -> Result<T> {
-        outcome
-            .map_err(|Failure(error)| error.during(operation).with("store", &self.location))
+        outcome.map_err(|Failure(error)| error.during(operation).with("store", &self.location))
     }
 }
 

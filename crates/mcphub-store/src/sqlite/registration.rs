@@ -72,7 +72,10 @@ impl Rows {
             hash.update(length.to_be_bytes());
             hash.update(part.unwrap_or_default());
         }
-        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        hash.finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }
 
@@ -80,9 +83,11 @@ impl SqliteStore {
     pub(super) async fn write(&self, registration: &Registration) -> Result<Saved, Failure> {
         let size = registration.document.bytes.len();
         if size > Self::MAX_DOCUMENT {
-            return Err(Error::new(ErrorKind::TooLarge, "a document has at most 64 MiB")
-                .with("bytes", size)
-                .into());
+            return Err(
+                Error::new(ErrorKind::TooLarge, "a document has at most 64 MiB")
+                    .with("bytes", size)
+                    .into(),
+            );
         }
         // All that takes time is done before the lock is taken.
         let sealed = credential::seal(&self.vault, &registration.name, &registration.credentials)?;

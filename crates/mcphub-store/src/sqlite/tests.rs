@@ -1,1 +1,97 @@
-#![allow(unused)]
+//! What the conformance suite cannot see: the file, the schema and the ciphertexts.
+
+mod at_rest;
+mod damage;
+mod schema;
+mod sharing;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mcphub_core::secret::{Credentials, ExposeSecret};
+use mcphub_core::server::{Serve, ServerName};
+use mcphub_core::spec::{Dialect, Document};
+use mcphub_core::store::{Registration, Store};
+use mcphub_core::tool::{ApiInfo, ToolSet};
+use tempfile::TempDir;
+
+use super::SqliteStore;
+
+mod in_a_file {
+    use super::*;
+    mcphub_core::store_conformance!(file_store);
+}
+
+mod in_memory {
+    use super::*;
+    mcphub_core::store_conformance!(memory_store);
+}
+
+mod of_two_handles {
+    use super::*;
+    mcphub_core::shared_store_conformance!(two_handles);
+}
+
+async fn file_store() -> (Arc<SqliteStore>, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder).await;
+    (Arc::new(store), folder)
+}
+
+async fn memory_store() -> (Arc<SqliteStore>, ()) {
+    (Arc::new(SqliteStore::in_memory(None).await.unwrap()), ())
+}
+
+async fn two_handles() -> (Box<[Arc<dyn Store>; 2]>, TempDir) {
+    let (one, folder) = file_store().await;
+    let other = Arc::new(open(&folder).await);
+    (Box::new([one, other]), folder)
+}
+
+async fn open(folder: &TempDir) -> SqliteStore {
+    let path = folder.path().join("mcphub.db");
+    SqliteStore::open(path, None).await.unwrap()
+}
+
+fn name(text: &str) -> ServerName {
+    ServerName::new(text).unwrap()
+}
+
+fn registration(server: &str) -> Registration {
+    let tools = ToolSet {
+        api: ApiInfo {
+            title: server.to_owned(),
+            version: "1".to_owned(),
+            dialect: Dialect::OpenApi30,
+            description: None,
+        },
+        servers: Vec::new(),
+        security_schemes: Default::default(),
+        tools: Vec::new(),
+    };
+    Registration {
+        name: name(server),
+        document: Document {
+            source: format!("/apis/{server}.yaml"),
+            bytes: Bytes::from(format!("openapi: 3.0.4 # {server}")),
+        },
+        serve: Serve::Native,
+        base_url: None,
+        tools: Arc::new(tools),
+        artifact: None,
+        credentials: Credentials::default(),
+    }
+}
+
+fn with_bearer(server: &str, secret: &str) -> Registration {
+    let mut registration = registration(server);
+    registration.credentials.bearer = Some(secret.into());
+    registration
+}
+
+fn bearer(credentials: &Credentials) -> &str {
+    credentials
+        .bearer
+        .as_ref()
+        .map_or("", |secret| secret.expose_secret())
+}

@@ -1,0 +1,72 @@
+//! Several handles on one file.
+
+use std::time::Instant;
+
+use futures::future::join_all;
+use mcphub_core::ErrorKind;
+use mcphub_core::store::{CredentialStore, ServerStore};
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_can_make_the_same_store_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mcphub.db");
+    let opening = (0..8).map(|_| tokio::spawn(SqliteStore::open(path.clone(), None)));
+    let stores: Vec<_> = join_all(opening)
+        .await
+        .into_iter()
+        .map(|opened| opened.unwrap().unwrap())
+        .collect();
+    for (number, store) in stores.iter().enumerate() {
+        let server = format!("api-{number}");
+        store.save(&with_bearer(&server, &server)).await.unwrap();
+    }
+    for number in 0..stores.len() {
+        let server = format!("api-{number}");
+        let credentials = stores[0].credentials(&name(&server)).await.unwrap();
+        assert_eq!(bearer(&credentials), server, "all have the same key");
+    }
+    assert_eq!(stores[0].registry_version().await.unwrap(), 8);
+}
+
+#[tokio::test]
+async fn a_lock_that_is_kept_too_long_is_unavailable_and_readers_go_on() {
+    let (store, folder) = file_store().await;
+    store.save(&registration("api")).await.unwrap();
+    let other = open(&folder).await;
+    let lock = other
+        .pools
+        .writer()
+        .begin_with("BEGIN IMMEDIATE")
+        .await
+        .unwrap();
+    let start = Instant::now();
+    let save = async { store.save(&registration("late")).await.unwrap_err() };
+    let read = async {
+        assert!(store.get(&name("api")).await.unwrap().is_some());
+        start.elapsed()
+    };
+    let (error, read) = futures::join!(save, read);
+    assert!(
+        read < SqliteStore::BUSY_TIMEOUT / 2,
+        "a reader waited for {read:?}"
+    );
+    assert!(start.elapsed() >= SqliteStore::BUSY_TIMEOUT);
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(
+        error.is_retryable() && error.to_string().contains("locked"),
+        "{error}"
+    );
+    drop(lock);
+    assert!(store.save(&registration("late")).await.unwrap().changed);
+}
+
+#[tokio::test]
+async fn a_closed_store_says_so() {
+    let (store, _folder) = file_store().await;
+    store.close().await;
+    let error = store.registry_version().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    assert!(!error.is_retryable());
+}
