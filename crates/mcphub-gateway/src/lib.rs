@@ -1,3 +1,21 @@
 //! MCP servers behind one endpoint.
+//!
+//! A [`Gateway`] reads a catalogue, lists the tools of its servers under one roof, and answers MCP
+//! over streamable HTTP and stdio, in both eras of the protocol:
+//!
+//! ```text
+//! catalogue ─▶ upstream (one per server) ─▶ federation (one snapshot) ─▶ mcp (clients)
+//! ```
 
+pub mod federation;
+mod gateway;
+mod health;
+mod mcp;
+mod members;
+mod roster;
+mod settings;
 pub mod upstream;
+
+pub use gateway::{Gateway, GatewayBuilder};
+pub use roster::{ServerHealth, ServerState};
+pub use settings::GatewaySettings;

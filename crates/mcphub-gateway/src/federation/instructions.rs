@@ -1,0 +1,52 @@
+//! What an endpoint tells a model about itself.
+
+use mcphub_core::tool::ApiInfo;
+
+use super::snapshot::Member;
+
+/// The longest title that is told, in characters.
+const MAX_TITLE: usize = 100;
+
+/// The longest description that is told, in characters.
+const MAX_DESCRIPTION: usize = 1_000;
+
+/// The most servers that are named.
+const MAX_SERVERS: usize = 50;
+
+/// Of an endpoint with all servers.
+pub(super) fn all(members: &[Member<'_>]) -> String {
+    if members.is_empty() {
+        return "No API is registered yet.".to_owned();
+    }
+    let mut text = "Tools that call these HTTP APIs; a tool's name begins with its server's name and `_`:".to_owned();
+    for member in members.iter().take(MAX_SERVERS) {
+        text.push_str(&format!("\n- {}_: {}", member.server, title(member.api)));
+    }
+    if members.len() > MAX_SERVERS {
+        text.push_str(&format!("\n- and {} more", members.len() - MAX_SERVERS));
+    }
+    text
+}
+
+/// Of an endpoint with one server.
+pub(super) fn one(member: &Member<'_>) -> String {
+    let mut text = format!("Tools that call the HTTP API {}.", title(member.api));
+    if let Some(description) = member.api.description.as_deref().filter(|text| !text.trim().is_empty()) {
+        text.push_str("\n\n");
+        text.push_str(&clip(description.trim(), MAX_DESCRIPTION));
+    }
+    text
+}
+
+fn title(api: &ApiInfo) -> String {
+    let whole = format!("{} {}", api.title, api.version);
+    let line: Vec<&str> = whole.split_whitespace().collect();
+    clip(&line.join(" "), MAX_TITLE)
+}
+
+fn clip(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,280 @@
+//! The gateway: keeps the snapshot current, and serves it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use futures::StreamExt;
+use futures::future::FutureExt;
+use futures::stream::{self, BoxStream};
+use mcphub_core::catalog::CatalogSource;
+use mcphub_core::event::EventBus;
+use mcphub_core::{Error, ErrorKind, Result};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
+
+use crate::federation::Scope;
+use crate::mcp;
+use crate::mcp::session::Sessions;
+use crate::roster::{Connected, Roster, ServerHealth, Watcher};
+use crate::settings::GatewaySettings;
+use crate::upstream::{Connect, Connector, UpstreamSettings};
+
+/// The first pause after a server did not list its tools; it doubles up to
+/// [`GatewaySettings::list_interval`].
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+
+/// The shortest time between two lists of one server, however often it says that they changed.
+const MIN_LIST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The most announcements that are taken at once.
+const MAX_DRAINED: usize = 1_024;
+
+/// All MCP servers of a catalogue behind one endpoint. Cheap to clone.
+///
+/// # Behavior
+/// - Requests are answered from the last snapshot and never wait for a new one.
+/// - A server that is slow, dead or broken does not keep others out of a list, nor slows them; its
+///   last good list, or the planned one, stays, and a call of it says what is wrong.
+/// - A server whose name and revision did not change keeps its upstream.
+/// - The tasks that it starts end when the last clone is dropped.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    source: Arc<dyn CatalogSource>,
+    events: Option<Arc<dyn EventBus>>,
+    connector: Arc<dyn Connect>,
+    reads: AtomicU64,
+    pub(crate) settings: GatewaySettings,
+    pub(crate) roster: Roster,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) streams: Arc<Semaphore>,
+}
+
+/// Makes a [`Gateway`].
+#[derive(Debug)]
+#[must_use]
+pub struct GatewayBuilder {
+    source: Arc<dyn CatalogSource>,
+    settings: GatewaySettings,
+    events: Option<Arc<dyn EventBus>>,
+    upstreams: UpstreamSettings,
+    connector: Option<Arc<dyn Connect>>,
+}
+
+impl GatewayBuilder {
+    /// Limits and choices.
+    pub fn settings(mut self, settings: GatewaySettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// Where changes are announced. Without it they are found by asking, within
+    /// [`GatewaySettings::poll_interval`].
+    pub fn events(mut self, events: Arc<dyn EventBus>) -> Self {
+        self.events = Some(events);
+        self
+    }
+
+    /// Limits of the upstreams that the gateway makes by itself.
+    pub fn upstreams(mut self, settings: UpstreamSettings) -> Self {
+        self.upstreams = settings;
+        self
+    }
+
+    /// Makes upstreams in another way.
+    pub fn connector(mut self, connector: Arc<dyn Connect>) -> Self {
+        self.connector = Some(connector);
+        self
+    }
+
+    /// The gateway, serving nothing until its first refresh.
+    ///
+    /// # Errors
+    /// As [`Connector::new`].
+    pub fn build(self) -> Result<Gateway> {
+        let connector = match self.connector {
+            Some(connector) => connector,
+            None => Arc::new(Connector::new(self.upstreams)?),
+        };
+        let inner = Inner {
+            source: self.source,
+            events: self.events,
+            connector,
+            reads: AtomicU64::new(0),
+            roster: Roster::new(self.settings.page_size),
+            sessions: Arc::new(Sessions::new(self.settings.max_ended_sessions)),
+            streams: Arc::new(Semaphore::new(self.settings.max_streams.min(Semaphore::MAX_PERMITS))),
+            settings: self.settings,
+        };
+        Ok(Gateway { inner: Arc::new(inner) })
+    }
+}
+
+impl Gateway {
+    /// A gateway over this catalogue, with default settings.
+    pub fn builder(source: Arc<dyn CatalogSource>) -> GatewayBuilder {
+        GatewayBuilder {
+            source,
+            settings: GatewaySettings::default(),
+            events: None,
+            upstreams: UpstreamSettings::default(),
+            connector: None,
+        }
+    }
+
+    /// Reads the catalogue, serves it, and waits until every new server has listed its tools, at
+    /// most [`GatewaySettings::settle`]. Has to be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// Those of the catalogue; then what was served before goes on. A server that does not answer
+    /// is no error.
+    pub async fn refresh(&self) -> Result<()> {
+        let mut signals = self.inner.roster.signals();
+        self.inner.read_catalog().await?;
+        let settled = async {
+            while self.inner.roster.is_settling() && signals.changed().await.is_ok() {}
+        };
+        // Running out of time is fine: the list comes when the server answers.
+        let _ = timeout(self.inner.settings.settle, settled).await;
+        Ok(())
+    }
+
+    /// Keeps what is served current: on events, and by asking for the catalogue's version every
+    /// [`GatewaySettings::poll_interval`]. Never ends by itself; drop it in order to stop. Errors
+    /// of the catalogue are logged, and asked for again.
+    pub async fn run(&self) {
+        let mut events = match &self.inner.events {
+            Some(bus) => bus.subscribe().chain(stream::pending()).boxed(),
+            None => stream::pending().boxed(),
+        };
+        let mut first = true;
+        loop {
+            if let Err(error) = self.inner.update(first).await {
+                tracing::warn!(error = %error.report(), "the catalogue cannot be read; what was read last is served");
+            } else {
+                first = false;
+            }
+            tokio::select! {
+                // Whatever the event says: the version tells whether there is something to read.
+                _ = events.next() => drain(&mut events),
+                () = sleep(self.inner.settings.poll_interval) => {}
+            }
+        }
+    }
+
+    /// The HTTP service: `/mcp` with all servers, `/mcp/{server}` with one, `GET /healthz`.
+    pub fn router(&self) -> Router {
+        mcp::http::router(Arc::clone(&self.inner))
+    }
+
+    /// Serves one client over a pair of byte streams, one JSON-RPC message a line, with the tools
+    /// of all servers. Ends after the reader has ended and what was running is answered, or after
+    /// 5 s.
+    ///
+    /// # Errors
+    /// When reading or writing fails.
+    pub async fn serve_stdio<R, W>(&self, reader: R, writer: W) -> std::io::Result<()>
+    where
+        R: AsyncRead + Send + Unpin,
+        W: AsyncWrite + Send + Unpin,
+    {
+        mcp::stdio::serve(&self.inner, Scope::All, reader, writer).await
+    }
+
+    /// The servers that are served, by name.
+    pub fn servers(&self) -> Vec<ServerHealth> {
+        self.inner.roster.health().1
+    }
+
+    /// Ends all open streams politely, so that a graceful shutdown of the HTTP server does not
+    /// wait for them. New streams end at once; other requests go on.
+    pub fn close(&self) {
+        self.inner.roster.close();
+    }
+}
+
+/// Takes what is there already: one look serves all of it.
+fn drain<T>(events: &mut BoxStream<'static, T>) {
+    for _ in 0..MAX_DRAINED {
+        if events.next().now_or_never().is_none() {
+            break;
+        }
+    }
+}
+
+impl Inner {
+    async fn update(self: &Arc<Self>, always: bool) -> Result<()> {
+        if !always {
+            let version = self.bounded(self.source.version()).await?;
+            if version == self.roster.version() {
+                return Ok(());
+            }
+        }
+        self.read_catalog().await
+    }
+
+    async fn read_catalog(self: &Arc<Self>) -> Result<()> {
+        let read = self.reads.fetch_add(1, Ordering::Relaxed) + 1;
+        let catalog = self.bounded(self.source.catalog()).await?;
+        self.roster.reconcile(catalog, read, |server| self.connector.connect(server), |server| self.watch(server));
+        Ok(())
+    }
+
+    async fn bounded<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let limit = self.settings.catalog_timeout;
+        timeout(limit, work).await.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Timeout, "the catalogue did not answer in time")
+                .with("limit", format!("{limit:?}"))
+                .during("gateway::refresh"))
+        })
+    }
+
+    /// Asks a server for its tools: now, when it says that they changed, from time to time, and
+    /// after a growing pause while it does not answer.
+    fn watch(self: &Arc<Self>, server: Connected) -> Watcher {
+        let inner = Arc::downgrade(self);
+        let Connected { name, connection, upstream, changes } = server;
+        let (limit, interval) = (self.settings.list_timeout, self.settings.list_interval);
+        let task = async move {
+            // A stream that ends is a server that will not say so any more.
+            let mut announced = upstream.changes().chain(stream::pending()).boxed();
+            let mut retry = FIRST_RETRY.min(interval);
+            loop {
+                let answer = timeout(limit, upstream.tools()).await.unwrap_or_else(|_| {
+                    Err(Error::new(ErrorKind::Timeout, "the server did not list its tools in time")
+                        .with("limit", format!("{limit:?}")))
+                });
+                let pause = match &answer {
+                    Ok(_) if changes => Some(interval),
+                    Ok(_) => None,
+                    Err(_) => Some(retry),
+                };
+                retry = if answer.is_ok() { FIRST_RETRY } else { retry * 2 }.min(interval);
+                let Some(inner) = inner.upgrade() else { return };
+                inner.roster.listed(&name, connection, answer);
+                drop(inner);
+                let again = async {
+                    match pause {
+                        Some(pause) => sleep(pause).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    _ = announced.next() => {
+                        sleep(MIN_LIST_PAUSE).await;
+                        drain(&mut announced);
+                    }
+                    () = again => {}
+                }
+            }
+        };
+        Watcher(tokio::spawn(task))
+    }
+}

@@ -1,0 +1,31 @@
+//! `GET /healthz`: what is served, for people and probes. Holds no secret and no error text.
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::gateway::Inner;
+use crate::roster::{ServerHealth, ServerState};
+
+/// The body. The gateway itself answers 200 as long as it serves: a probe that restarted it because
+/// an API is down would mend nothing.
+#[derive(Serialize)]
+struct Health {
+    /// `ok`, or `degraded` when a server cannot be reached.
+    status: &'static str,
+    version: Version,
+    servers: Vec<ServerHealth>,
+}
+
+#[derive(Serialize)]
+struct Version {
+    registry: u64,
+    deployments: u64,
+}
+
+pub(crate) fn answer(gateway: &Inner) -> Response {
+    let (version, servers) = gateway.roster.health();
+    let degraded = servers.iter().any(|server| matches!(server.state, ServerState::Unreachable | ServerState::Down));
+    let version = Version { registry: version.registry, deployments: version.deployments };
+    Json(Health { status: if degraded { "degraded" } else { "ok" }, version, servers }).into_response()
+}

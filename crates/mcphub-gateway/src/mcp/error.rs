@@ -1,0 +1,82 @@
+//! Errors of the protocol, as opposed to those of tools.
+
+use std::borrow::Cow;
+
+use rmcp::model::ErrorCode;
+use serde_json::{Value, json};
+
+use super::revision::Revision;
+
+/// A JSON-RPC error, and the HTTP status that carries it.
+///
+/// Errors of the message itself have the status that the specification asks for. Errors of what it
+/// asks for, such as an unknown tool, travel with status 200: to a client of both eras another
+/// status without a code that it knows would mean that the server is of the old era.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RpcError {
+    pub(crate) code: i32,
+    pub(crate) message: Cow<'static, str>,
+    pub(crate) data: Option<Value>,
+    pub(crate) status: u16,
+}
+
+impl RpcError {
+    fn new(code: ErrorCode, status: u16, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: code.0, message: message.into(), data: None, status }
+    }
+
+    /// The text is not JSON.
+    pub(crate) fn parse(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::PARSE_ERROR, 400, message)
+    }
+
+    /// The JSON is not a message.
+    pub(crate) fn invalid_request(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::INVALID_REQUEST, 400, message)
+    }
+
+    /// The message is not what its method asks for, or lacks what every message has
+    /// (2026-07-28, Overview, `_meta`).
+    pub(crate) fn malformed_params(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::INVALID_PARAMS, 400, message)
+    }
+
+    /// What the message asks for does not exist.
+    pub(crate) fn invalid_params(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::INVALID_PARAMS, 200, message)
+    }
+
+    /// There is no such method: 404 in the modern era (2026-07-28, Streamable HTTP, Protocol
+    /// Version Header), 200 before.
+    pub(crate) fn method_not_found(method: &str, revision: Revision) -> Self {
+        let method: String = method.chars().take(64).collect();
+        let status = if revision.is_modern() { 404 } else { 200 };
+        Self::new(ErrorCode::METHOD_NOT_FOUND, status, format!("Method not found: {method}"))
+    }
+
+    /// Headers and body disagree (2026-07-28, Streamable HTTP, Server Validation).
+    pub(crate) fn header_mismatch(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::HEADER_MISMATCH, 400, message)
+    }
+
+    /// The gateway does not speak this version (2026-07-28, Versioning).
+    pub(crate) fn unsupported_version(requested: &str) -> Self {
+        let requested: String = requested.chars().take(64).collect();
+        let supported = Revision::ALL.map(Revision::as_str);
+        Self {
+            data: Some(json!({"supported": supported, "requested": requested})),
+            ..Self::new(ErrorCode::UNSUPPORTED_PROTOCOL_VERSION, 400, "Unsupported protocol version")
+        }
+    }
+
+    /// A fault of the gateway. What it was is in the log only.
+    pub(crate) fn internal() -> Self {
+        Self::new(ErrorCode::INTERNAL_ERROR, 200, "Internal error")
+    }
+
+    /// A refusal that HTTP has a status for and MCP no code. The code is -31000 less the status,
+    /// outside the range that JSON-RPC and MCP reserve.
+    pub(crate) fn refused(status: u16, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: -31_000 - i32::from(status), message: message.into(), data: None, status }
+    }
+}

@@ -1,0 +1,125 @@
+//! Streamable HTTP: both eras on one endpoint.
+//!
+//! - Modern (2026-07-28): each POST stands for itself; its headers have to say what its body says.
+//! - Old (2025-03-26 to 2025-11-25): `initialize` gives a session; GET opens a stream for
+//!   announcements; DELETE ends the session. A request without a session is answered as well.
+//!
+//! Answers are JSON, or one event where a client accepts nothing else. A client that goes away
+//! cancels what it asked for.
+
+mod headers;
+mod origin;
+mod post;
+mod stream;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use mcphub_core::server::ServerName;
+use rmcp::transport::common::http_header::JSON_MIME_TYPE;
+
+use super::error::RpcError;
+use super::message::Rejected;
+use super::reply::Reply;
+use crate::federation::Scope;
+use crate::gateway::Inner;
+use crate::health;
+
+/// Up to this many bytes an answer is sent in one piece; more is not copied together.
+const ONE_PIECE: usize = 32 * 1024;
+
+/// The service of a gateway.
+pub(crate) fn router(gateway: Arc<Inner>) -> Router {
+    Router::new()
+        .route("/mcp", get(open).post(post_message).delete(end))
+        .route("/mcp/{server}", get(open).post(post_message).delete(end))
+        .route("/healthz", get(health))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&gateway), origin::check))
+        .with_state(gateway)
+}
+
+async fn post_message(State(gateway): State<Arc<Inner>>, Endpoint(scope): Endpoint, request: Request) -> Response {
+    post::answer(&gateway, scope, request).await
+}
+
+async fn open(State(gateway): State<Arc<Inner>>, Endpoint(scope): Endpoint, headers: HeaderMap) -> Response {
+    stream::open(&gateway, scope, &headers)
+}
+
+async fn end(State(gateway): State<Arc<Inner>>, headers: HeaderMap) -> Response {
+    stream::end(&gateway, &headers)
+}
+
+async fn health(State(gateway): State<Arc<Inner>>) -> Response {
+    health::answer(&gateway)
+}
+
+/// Which endpoint a path names.
+struct Endpoint(Scope);
+
+impl<S: Send + Sync> FromRequestParts<S> for Endpoint {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        let path = Option::<Path<String>>::from_request_parts(parts, state).await.map_err(|_| Refusal::no_server())?;
+        let Some(Path(name)) = path else { return Ok(Self(Scope::All)) };
+        ServerName::new(name).map(|name| Self(Scope::Server(name))).map_err(|_| Refusal::no_server())
+    }
+}
+
+/// An error before a request could be answered, or without one.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    status: StatusCode,
+    reply: Reply,
+}
+
+impl Refusal {
+    fn no_server() -> Self {
+        RpcError::refused(404, "There is no server of that name").into()
+    }
+}
+
+impl From<RpcError> for Refusal {
+    fn from(error: RpcError) -> Self {
+        Rejected::from(error).into()
+    }
+}
+
+impl From<Rejected<'_>> for Refusal {
+    fn from(rejected: Rejected<'_>) -> Self {
+        Self { status: status(rejected.error.status), reply: Reply::error(rejected.id, &rejected.error) }
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        json(self.status, self.reply)
+    }
+}
+
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+/// A message as the body of an answer.
+fn json(status: StatusCode, reply: Reply) -> Response {
+    let length = reply.len();
+    let body = if length <= ONE_PIECE {
+        Body::from(reply.into_bytes())
+    } else {
+        Body::from_stream(futures::stream::iter(reply.into_pieces().into_iter().map(Ok::<Bytes, std::convert::Infallible>)))
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON_MIME_TYPE));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response
+}

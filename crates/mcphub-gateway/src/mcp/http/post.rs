@@ -1,0 +1,169 @@
+//! POST: messages and their answers.
+
+use std::sync::Arc;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request as HttpRequest;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream;
+use rmcp::transport::common::http_header::HEADER_SESSION_ID;
+use serde_json::value::RawValue;
+use tokio::time::timeout;
+
+use super::headers::{self, Accepts};
+use super::{Refusal, json, status};
+use crate::federation::{Scope, View};
+use crate::gateway::Inner;
+use crate::mcp::error::RpcError;
+use crate::mcp::listen::Subscription;
+use crate::mcp::message::{Message, Notification, Payload, Request};
+use crate::mcp::methods::{self, INITIALIZE, LISTEN};
+use crate::mcp::reply::Reply;
+use crate::mcp::revision::Revision;
+use crate::mcp::session::SessionId;
+
+/// Answers a POST.
+pub(super) async fn answer(gateway: &Arc<Inner>, scope: Scope, request: HttpRequest) -> Response {
+    let (parts, body) = request.into_parts();
+    exchange(gateway, scope, &parts.headers, body).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn exchange(gateway: &Arc<Inner>, scope: Scope, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
+    if !headers::has_json(headers) {
+        return Err(RpcError::refused(415, "The body has to be application/json").into());
+    }
+    let accepts = Accepts::of(headers);
+    if !accepts.json && !accepts.events {
+        return Err(RpcError::refused(406, "Answers are application/json or text/event-stream").into());
+    }
+    let view = gateway.roster.snapshot().view(&scope).cloned().ok_or_else(Refusal::no_server)?;
+    let bytes = read(gateway, headers, body).await?;
+    let message = match Payload::read(&bytes, gateway.settings.max_batch)? {
+        Payload::One(message) => message,
+        Payload::Batch(messages) => return batch(gateway, &view, headers, accepts, &messages).await,
+    };
+    match message {
+        Message::Request(request) => {
+            let result = one(gateway, scope, &view, headers, accepts, &request).await;
+            Ok(result.unwrap_or_else(|error| deliver(accepts, status(error.status), Reply::error(Some(request.id), &error))))
+        }
+        Message::Notification(notification) => notified(gateway, headers, &notification),
+        Message::Response => {
+            session_revision(gateway, headers)?;
+            Ok(StatusCode::ACCEPTED.into_response())
+        }
+    }
+}
+
+/// Reads the body within its bounds.
+async fn read(gateway: &Inner, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+    let limit = gateway.settings.body_limit;
+    let too_large = || RpcError::refused(413, format!("A message has at most {limit} bytes"));
+    let stated = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if stated.is_some_and(|length| length > limit as u64) {
+        return Err(too_large().into());
+    }
+    match timeout(gateway.settings.body_timeout, to_bytes(body, limit)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if is_too_large(&error) => Err(too_large().into()),
+        Ok(Err(_)) => Err(RpcError::parse("Parse error: the body broke off").into()),
+        Err(_) => Err(RpcError::refused(408, "The body did not come in time").into()),
+    }
+}
+
+fn is_too_large(error: &axum::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        if error.to_string().contains("length limit") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+/// Answers one request.
+async fn one(
+    gateway: &Arc<Inner>,
+    scope: Scope,
+    view: &Arc<View>,
+    headers: &HeaderMap,
+    accepts: Accepts,
+    request: &Request<'_>,
+) -> Result<Response, RpcError> {
+    let mut revision = headers::revision(request, headers)?;
+    if !revision.is_modern() && request.method != INITIALIZE {
+        if let Some(session) = headers::session(gateway, headers)? {
+            if headers::version(headers)?.is_none() {
+                revision = session.revision();
+            }
+        }
+    }
+    if revision.is_modern() && request.method == LISTEN {
+        let subscription = Subscription::read(request)?;
+        return super::stream::listen(gateway, scope, view, accepts, subscription);
+    }
+    let outcome = methods::answer(gateway, view, request, revision).await?;
+    let mut response = deliver(accepts, StatusCode::OK, Reply::result(request.id, outcome));
+    if request.method == INITIALIZE {
+        let session = SessionId::new(methods::negotiate(request)?, view.digest()).map_err(|error| {
+            tracing::error!(error = %error.report(), "no session can be made");
+            RpcError::internal()
+        })?;
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(HEADER_SESSION_ID.as_bytes()), HeaderValue::from_str(session.as_str()))
+        {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    Ok(response)
+}
+
+/// Takes a notification. None asks for anything here: over HTTP a client cancels by going away.
+fn notified(gateway: &Inner, headers: &HeaderMap, notification: &Notification<'_>) -> Result<Response, Refusal> {
+    session_revision(gateway, headers)?;
+    tracing::trace!(method = &*notification.method, "a client told something");
+    Ok(StatusCode::ACCEPTED.into_response())
+}
+
+/// The revision that headers alone tell.
+fn session_revision(gateway: &Inner, headers: &HeaderMap) -> Result<Revision, RpcError> {
+    let stated = headers::version(headers)?;
+    let stated = stated.map(|text| text.parse().map_err(|_| RpcError::unsupported_version(text))).transpose()?;
+    if stated.is_some_and(Revision::is_modern) {
+        return Ok(Revision::V2026_07_28);
+    }
+    let session = headers::session(gateway, headers)?;
+    Ok(stated.or(session.map(|session| session.revision())).unwrap_or(Revision::UNSTATED))
+}
+
+/// Answers a batch, which only 2025-03-26 has (2025-03-26, Overview, Batching).
+async fn batch(
+    gateway: &Arc<Inner>,
+    view: &Arc<View>,
+    headers: &HeaderMap,
+    accepts: Accepts,
+    messages: &[&RawValue],
+) -> Result<Response, Refusal> {
+    let revision = session_revision(gateway, headers)?;
+    if revision != Revision::V2025_03_26 {
+        return Err(RpcError::invalid_request("Invalid request: only revision 2025-03-26 has batches").into());
+    }
+    let replies = methods::batch(gateway, view, messages).await;
+    if replies.is_empty() {
+        return Ok(StatusCode::ACCEPTED.into_response());
+    }
+    Ok(deliver(accepts, StatusCode::OK, Reply::batch(replies)))
+}
+
+/// A message in the form that the client takes.
+fn deliver(accepts: Accepts, status: StatusCode, reply: Reply) -> Response {
+    if accepts.json || status != StatusCode::OK {
+        return json(status, reply);
+    }
+    let event = Event::default().data(reply.into_line());
+    Sse::new(stream::iter([Ok::<_, std::convert::Infallible>(event)])).into_response()
+}

@@ -1,0 +1,80 @@
+//! What a request says of itself in `_meta` (2026-07-28, Overview, `_meta`).
+
+use std::borrow::Cow;
+
+use rmcp::model::RequestMetaObject;
+
+use super::error::RpcError;
+use super::message::members;
+use super::revision::Revision;
+use crate::members::{Members, is_object};
+
+/// The key of the revision.
+const VERSION: &str = RequestMetaObject::DRAFT_REQUIRED_KEYS[0];
+
+/// The key of the client's capabilities.
+const CAPABILITIES: &str = RequestMetaObject::DRAFT_REQUIRED_KEYS[1];
+
+/// What the gateway reads from `_meta`.
+#[derive(Debug, Default)]
+pub(crate) struct Meta<'a> {
+    /// The revision that the request names, as it names it.
+    pub(crate) version: Option<Cow<'a, str>>,
+    has_capabilities: bool,
+}
+
+impl<'a> Meta<'a> {
+    pub(crate) fn read(params: &Members<'a>) -> Result<Self, RpcError> {
+        let Some(raw) = params.get("_meta") else { return Ok(Self::default()) };
+        let meta = members("_meta", raw)?;
+        let version = meta.string(VERSION).map_err(|_| missing(VERSION, "a string"))?;
+        Ok(Self { version, has_capabilities: meta.get(CAPABILITIES).is_some_and(is_object) })
+    }
+
+    /// The revision that the request names, once it is known to be whole. `None` where it names
+    /// none.
+    pub(crate) fn revision(&self) -> Result<Option<Revision>, RpcError> {
+        let Some(version) = &self.version else { return Ok(None) };
+        let revision: Revision = version.parse().map_err(|_| RpcError::unsupported_version(version))?;
+        if revision.is_modern() && !self.has_capabilities {
+            return Err(missing(CAPABILITIES, "an object"));
+        }
+        Ok(Some(revision))
+    }
+
+    /// The error for a request of the modern era that names no revision.
+    pub(crate) fn missing_version() -> RpcError {
+        missing(VERSION, "a string")
+    }
+}
+
+fn missing(key: &str, kind: &str) -> RpcError {
+    RpcError::malformed_params(format!("Invalid params: `_meta[\"{key}\"]` has to be {kind}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn revision(params: &str) -> Result<Option<Revision>, i32> {
+        let params = Members::read(params).unwrap();
+        Meta::read(&params).and_then(|meta| meta.revision()).map_err(|error| error.code)
+    }
+
+    #[test]
+    fn a_modern_request_names_revision_and_capabilities() {
+        let whole = r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}"#;
+        assert_eq!(revision(whole), Ok(Some(Revision::V2026_07_28)));
+        assert_eq!(revision("{}"), Ok(None));
+        assert_eq!(revision(r#"{"_meta":{"progressToken":1}}"#), Ok(None));
+        for (params, code) in [
+            (r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#, -32602),
+            (r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":20260728}}"#, -32602),
+            (r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"1900-01-01"}}"#, -32022),
+            (r#"{"_meta":{"a":1,"a":2}}"#, -32602),
+            (r#"{"_meta":1}"#, -32602),
+        ] {
+            assert_eq!(revision(params), Err(code), "{params}");
+        }
+    }
+}

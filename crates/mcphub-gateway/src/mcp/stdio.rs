@@ -1,0 +1,375 @@
+//! Stdio: one client over a pair of byte streams, one message a line.
+//!
+//! A client of the modern era says with every request what it is; one of the old era begins with
+//! `initialize`, which holds until the end of the streams. Requests run side by side; what they
+//! answer is written one after the other.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use serde_json::value::RawValue;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::timeout;
+
+use super::error::RpcError;
+use super::listen::{LIST_CHANGED, ListChanges, Subscription};
+use super::message::{Message, Notification, Payload, Request};
+use super::meta::Meta;
+use super::methods::{self, INITIALIZE, LISTEN};
+use super::reply::{Outcome, Reply};
+use super::revision::Revision;
+use crate::federation::Scope;
+use crate::gateway::Inner;
+
+/// How long what is running may take after the client has closed its end.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// How many lines may wait to be written; then whoever has more waits.
+const OUTPUT_QUEUE: usize = 64;
+
+/// The most subscriptions of one client.
+const MAX_SUBSCRIPTIONS: usize = 16;
+
+/// Serves a client until its reader ends.
+pub(crate) async fn serve<R, W>(gateway: &Arc<Inner>, scope: Scope, reader: R, writer: W) -> io::Result<()>
+where
+    R: AsyncRead + Send + Unpin,
+    W: AsyncWrite + Send + Unpin,
+{
+    let (output, lines) = mpsc::channel(OUTPUT_QUEUE);
+    let client = Client {
+        gateway: Arc::clone(gateway),
+        scope,
+        output,
+        revision: None,
+        announcing: false,
+        requests: Running::default(),
+        subscriptions: Running::default(),
+        background: JoinSet::new(),
+    };
+    let reading = client.read(BufReader::new(reader));
+    tokio::pin!(reading);
+    let writing = write(lines, writer);
+    tokio::pin!(writing);
+    tokio::select! {
+        // The queue is closed once the client is dropped, so the writer ends after the reader.
+        read = &mut reading => {
+            let written = timeout(DRAIN, writing).await.unwrap_or(Ok(()));
+            read.and(written)
+        }
+        // Nobody reads any more.
+        written = &mut writing => written,
+    }
+}
+
+async fn write<W: AsyncWrite + Unpin>(mut lines: mpsc::Receiver<String>, mut writer: W) -> io::Result<()> {
+    while let Some(mut line) = lines.recv().await {
+        line.push('\n');
+        writer.write_all(line.as_bytes()).await?;
+        if lines.is_empty() {
+            writer.flush().await?;
+        }
+    }
+    writer.flush().await
+}
+
+struct Client {
+    gateway: Arc<Inner>,
+    scope: Scope,
+    output: mpsc::Sender<String>,
+    /// What `initialize` settled on.
+    revision: Option<Revision>,
+    /// Whether changes are announced in the manner of the old era.
+    announcing: bool,
+    requests: Running,
+    subscriptions: Running,
+    background: JoinSet<()>,
+}
+
+impl Client {
+    async fn read<R: AsyncBufRead + Unpin>(mut self, mut reader: R) -> io::Result<()> {
+        let mut line = Line::default();
+        loop {
+            let busy = self.requests.len() >= self.gateway.settings.max_in_flight;
+            tokio::select! {
+                read = line.next(&mut reader, self.gateway.settings.body_limit), if !busy => match read? {
+                    Read::Line(bytes) => self.take(&bytes).await,
+                    Read::TooLong => {
+                        let limit = self.gateway.settings.body_limit;
+                        let error = RpcError::refused(413, format!("A message has at most {limit} bytes"));
+                        self.send(Reply::error(None, &error)).await;
+                    }
+                    Read::End => break,
+                },
+                () = self.requests.finished() => {}
+                () = self.subscriptions.finished() => {}
+            }
+        }
+        drop(self.subscriptions);
+        drop(self.background);
+        // Past its time, what still runs ends with the client.
+        let _ = timeout(DRAIN, async {
+            while self.requests.len() > 0 {
+                self.requests.finished().await;
+            }
+        })
+        .await;
+        Ok(())
+    }
+
+    async fn send(&self, reply: Reply) {
+        // Fails when the writer has ended, which ends all of this.
+        let _ = self.output.send(reply.into_line()).await;
+    }
+
+    async fn take(&mut self, bytes: &Bytes) {
+        if bytes.trim_ascii().is_empty() {
+            return;
+        }
+        match Payload::read(bytes, self.gateway.settings.max_batch) {
+            Ok(Payload::One(Message::Request(request))) => self.request(&request, bytes).await,
+            Ok(Payload::One(Message::Notification(notification))) => self.notification(&notification),
+            Ok(Payload::One(Message::Response)) => {}
+            Ok(Payload::Batch(messages)) if self.revision == Some(Revision::V2025_03_26) => {
+                let replies = self.batch(&messages).await;
+                if !replies.is_empty() {
+                    self.send(Reply::batch(replies)).await;
+                }
+            }
+            Ok(Payload::Batch(_)) => {
+                let error = RpcError::invalid_request("Invalid request: only revision 2025-03-26 has batches");
+                self.send(Reply::error(None, &error)).await;
+            }
+            Err(rejected) => self.send(Reply::error(rejected.id, &rejected.error)).await,
+        }
+    }
+
+    async fn request(&mut self, request: &Request<'_>, bytes: &Bytes) {
+        if let Err(error) = self.start(request, bytes).await {
+            self.send(Reply::error(Some(request.id), &error)).await;
+        }
+    }
+
+    async fn start(&mut self, request: &Request<'_>, bytes: &Bytes) -> Result<(), RpcError> {
+        let id = request.id.get();
+        if self.requests.has(id) || self.subscriptions.has(id) {
+            return Err(RpcError::invalid_request("Invalid request: a request with this id is running"));
+        }
+        let revision = self.revision_of(request)?;
+        if request.method == INITIALIZE && !revision.is_modern() {
+            // Answered before the next line is read, which may already count on it.
+            let outcome = answer(&self.gateway, &self.scope, request, revision).await?;
+            self.revision = Some(methods::negotiate(request)?);
+            self.send(Reply::result(request.id, outcome)).await;
+            return Ok(());
+        }
+        if request.method == LISTEN && revision.is_modern() {
+            return self.listen(request);
+        }
+        let task = {
+            let (gateway, scope, output, bytes) =
+                (Arc::clone(&self.gateway), self.scope.clone(), self.output.clone(), bytes.clone());
+            async move {
+                // Read again, because a task cannot borrow from this one.
+                let Ok(Payload::One(Message::Request(request))) = Payload::read(&bytes, 1) else { return };
+                let reply = match answer(&gateway, &scope, &request, revision).await {
+                    Ok(outcome) => Reply::result(request.id, outcome),
+                    Err(error) => Reply::error(Some(request.id), &error),
+                };
+                let _ = output.send(reply.into_line()).await;
+            }
+        };
+        self.requests.spawn(id, task);
+        Ok(())
+    }
+
+    /// The revision of a request: what it says, else what `initialize` settled on.
+    fn revision_of(&self, request: &Request<'_>) -> Result<Revision, RpcError> {
+        if let Some(revision) = Meta::read(&request.params)?.revision()? {
+            return Ok(revision);
+        }
+        match self.revision {
+            Some(revision) => Ok(revision),
+            None if matches!(&*request.method, INITIALIZE | "ping") => Ok(Revision::NEWEST_WITH_INITIALIZE),
+            None => Err(Meta::missing_version()),
+        }
+    }
+
+    fn listen(&mut self, request: &Request<'_>) -> Result<(), RpcError> {
+        let subscription = Subscription::read(request)?;
+        if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
+            return Err(RpcError::refused(503, "As many subscriptions are open as there may be"));
+        }
+        let mut messages = Box::pin(subscription.messages(self.changes()));
+        let output = self.output.clone();
+        self.subscriptions.spawn(request.id.get(), async move {
+            while let Some(message) = messages.next().await {
+                if output.send(message).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(())
+    }
+
+    fn changes(&self) -> ListChanges {
+        let snapshot = self.gateway.roster.snapshot();
+        let digest = snapshot.view(&self.scope).map(|view| view.digest()).unwrap_or_default();
+        ListChanges::since(&self.gateway, self.scope.clone(), digest)
+    }
+
+    fn notification(&mut self, notification: &Notification<'_>) {
+        match &*notification.method {
+            "notifications/initialized" if self.revision.is_some() && !self.announcing => {
+                self.announcing = true;
+                let (mut changes, output) = (self.changes(), self.output.clone());
+                self.background.spawn(async move {
+                    while changes.next().await.is_some() {
+                        if output.send(LIST_CHANGED.to_owned()).await.is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+            "notifications/cancelled" => {
+                if let Some(id) = notification.params.get("requestId").map(RawValue::get) {
+                    self.requests.cancel(id);
+                    self.subscriptions.cancel(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    async fn batch(&self, messages: &[&RawValue]) -> Vec<Reply> {
+        let snapshot = self.gateway.roster.snapshot();
+        match snapshot.view(&self.scope) {
+            Some(view) => methods::batch(&self.gateway, view, messages).await,
+            None => vec![Reply::error(None, &no_server())],
+        }
+    }
+}
+
+async fn answer(
+    gateway: &Inner,
+    scope: &Scope,
+    request: &Request<'_>,
+    revision: Revision,
+) -> Result<Outcome, RpcError> {
+    let view = gateway.roster.snapshot().view(scope).cloned().ok_or_else(no_server)?;
+    methods::answer(gateway, &view, request, revision).await
+}
+
+fn no_server() -> RpcError {
+    RpcError::refused(404, "There is no server of that name")
+}
+
+/// Tasks by the id of their request. All end when this is dropped.
+#[derive(Default)]
+struct Running {
+    tasks: JoinSet<()>,
+    handles: HashMap<String, AbortHandle>,
+}
+
+impl Running {
+    fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.handles.contains_key(id)
+    }
+
+    fn spawn(&mut self, id: &str, task: impl Future<Output = ()> + Send + 'static) {
+        let handle = self.tasks.spawn(task);
+        self.handles.insert(id.to_owned(), handle);
+    }
+
+    /// Ends a task. An id that is not running is ignored (2026-07-28, Cancellation).
+    fn cancel(&mut self, id: &str) {
+        if let Some(handle) = self.handles.remove(id) {
+            handle.abort();
+        }
+    }
+
+    /// Waits until a task has ended; for ever when there is none.
+    async fn finished(&mut self) {
+        match self.tasks.join_next_with_id().await {
+            Some(ended) => {
+                let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
+                self.handles.retain(|_, handle| handle.id() != task);
+            }
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// A line that is being read. What was read of it is kept when the read is given up.
+#[derive(Default)]
+struct Line {
+    bytes: Vec<u8>,
+    too_long: bool,
+}
+
+enum Read {
+    Line(Bytes),
+    TooLong,
+    End,
+}
+
+impl Line {
+    /// The next line without its end. One longer than `limit` is skipped to its end.
+    async fn next<R: AsyncBufRead + Unpin>(&mut self, reader: &mut R, limit: usize) -> io::Result<Read> {
+        loop {
+            let available = reader.fill_buf().await?;
+            let end = available.iter().position(|byte| *byte == b'\n');
+            let ended = end.is_some() || available.is_empty();
+            let part = &available[..end.unwrap_or(available.len())];
+            self.too_long |= self.bytes.len() + part.len() > limit;
+            if self.too_long {
+                self.bytes = Vec::new();
+            } else {
+                self.bytes.extend_from_slice(part);
+            }
+            let at_end = available.is_empty();
+            let used = part.len() + usize::from(end.is_some());
+            reader.consume(used);
+            if !ended {
+                continue;
+            }
+            let bytes = std::mem::take(&mut self.bytes);
+            return Ok(match (std::mem::take(&mut self.too_long), at_end) {
+                (true, _) => Read::TooLong,
+                (false, true) if bytes.is_empty() => Read::End,
+                (false, _) => Read::Line(bytes.into()),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_are_bounded_and_the_next_one_is_read() {
+        let text = format!("one\n{}\n\ntwo", "x".repeat(100));
+        let mut reader = BufReader::with_capacity(7, text.as_bytes());
+        let mut line = Line::default();
+        let mut seen = Vec::new();
+        loop {
+            match line.next(&mut reader, 10).await.unwrap() {
+                Read::Line(bytes) => seen.push(String::from_utf8(bytes.to_vec()).unwrap()),
+                Read::TooLong => seen.push("too long".into()),
+                Read::End => break,
+            }
+        }
+        assert_eq!(seen, ["one", "too long", "", "two"]);
+    }
+}

@@ -1,0 +1,135 @@
+//! The members of a JSON object as raw text: nothing is copied, reordered or merged.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::{Deserialize, de};
+use serde_json::value::RawValue;
+
+/// The members of one JSON object, in order, borrowed from its text.
+///
+/// Reading fails when a member appears twice, because then readers disagree about which one
+/// counts, and when there are more than [`Members::MAX`].
+#[derive(Debug, Default)]
+pub(crate) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Members<'a> {
+    /// The most members an object may have. MCP's own objects have about ten.
+    pub(crate) const MAX: usize = 128;
+
+    /// Reads an object.
+    pub(crate) fn read(json: &'a str) -> Result<Self, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    /// The text of one member.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
+    }
+
+    /// A member that has to be a string, if it is there.
+    pub(crate) fn string(&self, name: &str) -> Result<Option<Cow<'a, str>>, NotAString> {
+        self.get(name).map(|raw| string(raw).ok_or(NotAString)).transpose()
+    }
+}
+
+/// A member is not the string that it has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotAString;
+
+/// The value of a JSON string, borrowed where it has no escapes.
+pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
+    let text = raw.get();
+    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') { serde_json::from_str(text).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+}
+
+/// Whether the value is an object.
+pub(crate) fn is_object(raw: &RawValue) -> bool {
+    raw.get().starts_with('{')
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::with_capacity(4);
+                while let Some(Key(name)) = map.next_key()? {
+                    if members.iter().any(|(known, _)| *known == name) {
+                        let name: String = name.chars().take(64).collect();
+                        return Err(A::Error::custom(format!("member `{name}` appears twice")));
+                    }
+                    if members.len() == Members::MAX {
+                        return Err(A::Error::custom(format!("more than {} members", Members::MAX)));
+                    }
+                    members.push((name, map.next_value()?));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// A member's name; `Cow` by itself always copies.
+struct Key<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl<'de> Visitor<'de> for Name {
+            type Value = Key<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a member name")
+            }
+
+            fn visit_borrowed_str<E: de::Error>(self, name: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(name.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_keep_their_text() {
+        let members = Members::read(r#"{"n": 1.10, "o": { "b" : [1] }, "s": "a\u0062", "p\u0071": 1}"#).unwrap();
+        assert_eq!(members.get("n").unwrap().get(), "1.10");
+        assert_eq!(members.get("o").unwrap().get(), r#"{ "b" : [1] }"#);
+        assert_eq!(members.string("s").unwrap().unwrap(), "ab");
+        assert!(members.get("pq").is_some() && members.string("n").is_err());
+    }
+
+    #[test]
+    fn a_member_that_appears_twice_is_refused_however_it_is_written() {
+        let error = Members::read(r#"{"name": 1, "n\u0061me": 2}"#).unwrap_err();
+        assert!(error.to_string().contains("`name` appears twice"), "{error}");
+    }
+
+    #[test]
+    fn the_number_of_members_is_bounded() {
+        let object = |count: usize| {
+            let members: Vec<String> = (0..count).map(|n| format!("\"{n}\":0")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        assert!(Members::read(&object(Members::MAX)).is_ok());
+        assert!(Members::read(&object(Members::MAX + 1)).is_err());
+    }
+}

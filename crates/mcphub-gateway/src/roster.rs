@@ -1,0 +1,263 @@
+//! The servers as they are now, and the snapshot that is served.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use mcphub_core::Result;
+use mcphub_core::catalog::{Catalog, CatalogServer, CatalogVersion, Upstream as Target};
+use mcphub_core::server::ServerName;
+use serde::Serialize;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::federation::{Listing, Member, Snapshot};
+use crate::upstream::{Upstream, UpstreamTool, planned_tools};
+
+/// The servers of the current catalogue with what each of them lists.
+///
+/// Requests read the snapshot without a lock. Whatever changes a server makes a new snapshot under
+/// the lock, so that snapshots follow each other in order.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    state: Mutex<State>,
+    snapshot: ArcSwap<Snapshot>,
+    signal: watch::Sender<Signal>,
+    page_size: usize,
+}
+
+/// What a listener for changes gets to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Something changed: look again.
+    Changed,
+    /// The gateway ends its streams.
+    Closed,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    version: CatalogVersion,
+    /// The number of the read that gave the catalogue.
+    read: u64,
+    servers: BTreeMap<ServerName, Server>,
+    /// Counts connections: a late answer of a replaced one is told apart.
+    connections: u64,
+}
+
+#[derive(Debug)]
+struct Server {
+    entry: Arc<CatalogServer>,
+    upstream: Arc<dyn Upstream>,
+    listing: Arc<Listing>,
+    state: ServerState,
+    connection: u64,
+    /// Asks the server for its tools as long as it is here. None is asked that is down.
+    _watcher: Option<Watcher>,
+}
+
+/// What is known about a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum ServerState {
+    /// It has not listed its tools yet; those planned for it are served.
+    Listing,
+    /// It listed its tools when it was asked last.
+    Ready,
+    /// It did not list its tools when it was asked last; those known before are served.
+    Unreachable,
+    /// The catalogue says that it cannot be called.
+    Down,
+}
+
+/// One server, for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ServerHealth {
+    /// Its name.
+    pub name: ServerName,
+    /// What is known about it.
+    pub state: ServerState,
+    /// How many tools are served for it.
+    pub tools: usize,
+}
+
+/// A task that ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Watcher(pub(crate) JoinHandle<()>);
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A server whose upstream was just made.
+#[derive(Debug)]
+pub(crate) struct Connected {
+    pub(crate) name: ServerName,
+    pub(crate) connection: u64,
+    pub(crate) upstream: Arc<dyn Upstream>,
+    /// Whether its list can change while its revision does not.
+    pub(crate) changes: bool,
+}
+
+impl Roster {
+    pub(crate) fn new(page_size: usize) -> Self {
+        Self {
+            state: Mutex::default(),
+            snapshot: ArcSwap::from_pointee(Snapshot::new(&[], page_size)),
+            signal: watch::Sender::new(Signal::Changed),
+            page_size,
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    pub(crate) fn signals(&self) -> watch::Receiver<Signal> {
+        self.signal.subscribe()
+    }
+
+    pub(crate) fn close(&self) {
+        self.signal.send_replace(Signal::Closed);
+    }
+
+    pub(crate) fn version(&self) -> CatalogVersion {
+        self.state().version
+    }
+
+    /// Takes a catalogue over. A server with the name and revision that it had keeps its upstream
+    /// and its list. `read` numbers the reads of the catalogue by when they began: one that began
+    /// before another that was taken over already is ignored.
+    pub(crate) fn reconcile(
+        &self,
+        catalog: Catalog,
+        read: u64,
+        connect: impl Fn(&CatalogServer) -> Arc<dyn Upstream>,
+        watch: impl Fn(Connected) -> Watcher,
+    ) {
+        let mut state = self.state();
+        if read < state.read {
+            return;
+        }
+        let mut before = std::mem::take(&mut state.servers);
+        let mut servers = BTreeMap::new();
+        for entry in catalog.servers {
+            let known = before.remove(&entry.name);
+            let server = match known {
+                Some(known) if known.entry.revision == entry.revision => known,
+                known => {
+                    state.connections += 1;
+                    let connection = state.connections;
+                    let upstream = connect(&entry);
+                    let down = matches!(entry.upstream, Target::Down(_));
+                    let watcher = (!down).then(|| {
+                        watch(Connected {
+                            name: entry.name.clone(),
+                            connection,
+                            upstream: Arc::clone(&upstream),
+                            changes: matches!(entry.upstream, Target::Mcp(_)),
+                        })
+                    });
+                    Server {
+                        listing: first_listing(&entry, known.as_ref()),
+                        upstream,
+                        state: if down { ServerState::Down } else { ServerState::Listing },
+                        connection,
+                        _watcher: watcher,
+                        entry,
+                    }
+                }
+            };
+            servers.insert(server.entry.name.clone(), server);
+        }
+        state.servers = servers;
+        state.version = catalog.version;
+        state.read = read;
+        self.publish(&state);
+        self.notify();
+    }
+
+    /// Takes an upstream's answer over. Ignored when the server was replaced meanwhile.
+    pub(crate) fn listed(&self, name: &ServerName, connection: u64, answer: Result<Vec<UpstreamTool>>) {
+        // Reading the definitions is the long part and needs no lock.
+        let answer = answer.map(|tools| Arc::new(Listing::new(tools)));
+        let mut state = self.state();
+        let Some(server) = state.servers.get_mut(name).filter(|server| server.connection == connection) else { return };
+        let was = server.state;
+        let changed = match answer {
+            Ok(listing) => {
+                server.state = ServerState::Ready;
+                let changed = !server.listing.same_as(&listing);
+                if changed {
+                    server.listing = listing;
+                }
+                changed
+            }
+            Err(error) => {
+                server.state = ServerState::Unreachable;
+                tracing::warn!(server = %name, error = %error.report(), "a server did not list its tools");
+                false
+            }
+        };
+        let now = server.state;
+        if changed {
+            self.publish(&state);
+        }
+        if changed || was != now {
+            self.notify();
+        }
+    }
+
+    /// Whether a server has not answered for the first time yet.
+    pub(crate) fn is_settling(&self) -> bool {
+        self.state().servers.values().any(|server| server.state == ServerState::Listing)
+    }
+
+    pub(crate) fn health(&self) -> (CatalogVersion, Vec<ServerHealth>) {
+        let state = self.state();
+        let servers = state.servers.values().map(|server| ServerHealth {
+            name: server.entry.name.clone(),
+            state: server.state,
+            tools: server.listing.len(),
+        });
+        (state.version, servers.collect())
+    }
+
+    fn publish(&self, state: &State) {
+        let members: Vec<Member<'_>> = state
+            .servers
+            .values()
+            .map(|server| Member {
+                server: &server.entry.name,
+                api: &server.entry.tools.api,
+                listing: &server.listing,
+                upstream: &server.upstream,
+            })
+            .collect();
+        self.snapshot.store(Arc::new(Snapshot::new(&members, self.page_size)));
+    }
+
+    fn notify(&self) {
+        self.signal.send_if_modified(|signal| *signal == Signal::Changed);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is made whole before anything in it can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is listed until the upstream answers: what the server listed before, where its plan is
+/// still the same; else what was planned.
+fn first_listing(entry: &CatalogServer, before: Option<&Server>) -> Arc<Listing> {
+    match before {
+        Some(before) if Arc::ptr_eq(&before.entry.tools, &entry.tools) || before.entry.tools == entry.tools => {
+            Arc::clone(&before.listing)
+        }
+        _ => Arc::new(Listing::new(planned_tools(&entry.tools))),
+    }
+}

@@ -1,0 +1,71 @@
+//! Limits and choices of a gateway.
+
+use std::time::Duration;
+
+/// Limits and choices of a [`Gateway`](crate::Gateway).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct GatewaySettings {
+    /// The largest message of a client, in bytes. Default 4 MiB. A larger one gets HTTP 413.
+    pub body_limit: usize,
+    /// How long a client may take to send its message. Default 30 s. A slower one gets HTTP 408.
+    pub body_timeout: Duration,
+    /// Web origins that may call, such as `https://chat.example.com`, besides those on a loopback
+    /// host, which always may. Default none. Requests without `Origin` do not come from a web page
+    /// of another site and always pass (MCP 2026-07-28, Streamable HTTP, Security).
+    pub allowed_origins: Vec<String>,
+    /// How often [`Gateway::run`](crate::Gateway::run) asks whether the catalogue has changed.
+    /// Default 500 ms.
+    pub poll_interval: Duration,
+    /// How long the catalogue may take to answer. Default 10 s.
+    pub catalog_timeout: Duration,
+    /// How long a server may take to list its tools. Default 10 s.
+    pub list_timeout: Duration,
+    /// How often a server over MCP is asked for its tools again, besides when it says that they
+    /// changed. Default 30 s.
+    pub list_interval: Duration,
+    /// How long [`Gateway::refresh`](crate::Gateway::refresh) waits for the first answer of
+    /// servers that it does not know yet. Default 1 s. Until they answer, their planned tools are
+    /// listed.
+    pub settle: Duration,
+    /// The longest a call may take, whatever its upstream's own limit. Default 120 s.
+    pub call_timeout: Duration,
+    /// The most tools in one page of `tools/list`. Default 2,000: many clients read only one page.
+    pub page_size: usize,
+    /// How long clients may keep a list without asking again (`ttlMs`). Default 0: lists are
+    /// cheap, and a client that does not listen for changes would be late.
+    pub list_ttl: Duration,
+    /// How often an open stream gets a comment that keeps it alive. Default 15 s.
+    pub keep_alive: Duration,
+    /// The most streams open at once, over HTTP. Default 1,024. One more gets HTTP 503.
+    pub max_streams: usize,
+    /// The most requests of one stdio client that run at once. Default 64. More wait unread.
+    pub max_in_flight: usize,
+    /// The most messages in one batch of revision 2025-03-26. Default 100.
+    pub max_batch: usize,
+    /// The most ended sessions that are remembered, the oldest are forgotten. Default 10,000.
+    pub max_ended_sessions: usize,
+}
+
+impl Default for GatewaySettings {
+    fn default() -> Self {
+        Self {
+            body_limit: 4 * 1024 * 1024,
+            body_timeout: Duration::from_secs(30),
+            allowed_origins: Vec::new(),
+            poll_interval: Duration::from_millis(500),
+            catalog_timeout: Duration::from_secs(10),
+            list_timeout: Duration::from_secs(10),
+            list_interval: Duration::from_secs(30),
+            settle: Duration::from_secs(1),
+            call_timeout: Duration::from_secs(120),
+            page_size: 2_000,
+            list_ttl: Duration::ZERO,
+            keep_alive: Duration::from_secs(15),
+            max_streams: 1_024,
+            max_in_flight: 64,
+            max_batch: 100,
+            max_ended_sessions: 10_000,
+        }
+    }
+}
