@@ -3,6 +3,7 @@
 
 #![allow(dead_code, missing_docs)]
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -67,7 +68,14 @@ pub struct RecordingApi {
 
 impl RecordingApi {
     pub async fn start(answer: impl Fn(&Recorded) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_at(([127, 0, 0, 1], 0).into(), answer).await
+    }
+
+    pub async fn start_at(
+        address: SocketAddr,
+        answer: impl Fn(&Recorded) -> Reply + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
         let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let (requests, sent) = (Arc::default(), Arc::new(AtomicUsize::new(0)));
         let api = Self {

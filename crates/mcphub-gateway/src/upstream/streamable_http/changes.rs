@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
 use mcphub_core::{Error, ErrorKind, Result};
+use reqwest::StatusCode;
 
 use super::answer::{Events, is_events};
 use super::message::{Call, Incoming, Params};
@@ -87,32 +88,33 @@ impl Listener {
 async fn open(wire: &Wire) -> Result<Events> {
     let opening = async {
         let era = wire.era().await?;
-        match &era {
-            Era::Modern => {
-                wire.post(
-                    &era,
-                    &Call::new("subscriptions/listen", Params::listen()),
-                    wire.id(),
-                )
-                .await
-            }
-            Era::Legacy { .. } => wire.get(&era).await,
-        }
+        let call = Call::new("subscriptions/listen", Params::listen());
+        let response = match &era {
+            Era::Modern => wire.post(&era, &call, wire.id()).await?,
+            Era::Legacy { .. } => wire.get(&era).await?,
+        };
+        Ok((era, response))
     };
-    let response = wire
-        .within(wire.client.settings.list_timeout, opening)
-        .await?;
+    let limit = wire.client.settings.list_timeout;
+    let (era, response) = wire.within(limit, opening).await?;
     let status = response.status();
     if status.is_success() && is_events(&response) {
         return Ok(Events::new(response, MAX_EVENT));
     }
-    // 405 is how the legacy era says that there is none; 404 with -32601 is the modern way, and
-    // a forgotten session gives 404 as well.
-    if status.as_u16() == 405 || status.is_success() {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            "the server has no stream of changes",
-        ));
+    // 405 is how the legacy era says that there is no such stream, 404 the modern one; to the
+    // legacy era that is a session that the server has forgotten.
+    match (era, status) {
+        (Era::Modern, StatusCode::NOT_FOUND) | (_, StatusCode::METHOD_NOT_ALLOWED) => {}
+        (_, status) if status.is_success() => {}
+        (_, status) => {
+            if matches!(status, StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND) {
+                wire.forget_era();
+            }
+            return Err(wire.status(status));
+        }
     }
-    Err(wire.status(status))
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        "the server has no stream of changes",
+    ))
 }

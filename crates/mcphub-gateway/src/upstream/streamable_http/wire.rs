@@ -124,6 +124,11 @@ impl Wire {
         self.era.compare_and_swap(wrong, Arc::default());
     }
 
+    /// The server is met anew with the next request.
+    pub(super) fn forget_era(&self) {
+        self.era.store(Arc::default());
+    }
+
     /// Which era the server speaks (MCP 2026-07-28, Versioning, Backward Compatibility).
     /// `server/discover` is asked because it does nothing: a server of the legacy era that does not
     /// look at versions would carry out a call without a handshake.
