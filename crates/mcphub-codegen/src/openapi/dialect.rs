@@ -1,0 +1,81 @@
+//! Which description language a document is written in.
+
+use mcphub_core::spec::Dialect;
+use mcphub_core::{Error, ErrorKind, Result};
+use serde_json::{Map, Value};
+
+use super::place::Place;
+use super::remark::{Remarks, kind, shown};
+
+/// The document's object and its dialect, by major and minor version alone.
+///
+/// # Errors
+/// `InvalidDocument` that says what was found instead of an OpenAPI document; `Unsupported` for
+/// Swagger 2.0 and for versions after 3.
+pub(super) fn dialect<'d>(document: &'d Value, remarks: &mut Remarks) -> Result<(&'d Map<String, Value>, Dialect)> {
+    let Value::Object(root) = document else {
+        return Err(invalid(format!(
+            "this is not an OpenAPI document: expected an object with the member `openapi`, found {}",
+            kind(document)
+        )));
+    };
+    if let Some(swagger) = root.get("swagger") {
+        let version = text(swagger).unwrap_or_else(|| kind(swagger).to_owned());
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("Swagger {version} is not read yet; convert to OpenAPI 3"),
+        ));
+    }
+    let Some(version) = root.get("openapi") else {
+        return Err(invalid(not_openapi(root)));
+    };
+    let at = Place::ROOT.key("openapi");
+    let Some(written) = text(version) else {
+        return Err(invalid(format!("`openapi` should be a version such as \"3.0.3\", found {}", kind(version))));
+    };
+    if !version.is_string() {
+        remarks.warn("wrong-type", at, || format!("the version is a number; write it as a string: \"{written}\""));
+    }
+    let mut parts = written.trim().split('.').map(str::parse::<u32>);
+    match (parts.next(), parts.next()) {
+        (Some(Ok(3)), Some(Ok(0)) | None) => Ok((root, Dialect::OpenApi30)),
+        (Some(Ok(3)), Some(Ok(1))) => Ok((root, Dialect::OpenApi31)),
+        (Some(Ok(3)), Some(Ok(_))) => {
+            remarks.warn("newer-version", at, || {
+                format!("OpenAPI {written} is read as 3.1; what is new in it is left out")
+            });
+            Ok((root, Dialect::OpenApi31))
+        }
+        (Some(Ok(_)), _) => {
+            Err(Error::new(ErrorKind::Unsupported, format!("OpenAPI {} is not read; 3.0 and 3.1 are", shown(&written))))
+        }
+        _ => Err(invalid(format!("`openapi` should be a version such as \"3.0.3\", found {}", shown(&written)))),
+    }
+}
+
+fn invalid(message: String) -> Error {
+    Error::new(ErrorKind::InvalidDocument, message)
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+fn not_openapi(root: &Map<String, Value>) -> String {
+    const SHOWN: usize = 8;
+    for (key, name) in [("asyncapi", "an AsyncAPI document"), ("$schema", "a JSON Schema"), ("kind", "a Kubernetes object")] {
+        if root.contains_key(key) {
+            return format!("this is not an OpenAPI document but {name}: it has `{key}` and no `openapi`");
+        }
+    }
+    let mut found: Vec<_> = root.keys().take(SHOWN).map(|key| shown(key)).collect();
+    if root.len() > SHOWN {
+        found.push(format!("{} more", root.len() - SHOWN));
+    }
+    let found = if found.is_empty() { "no members".to_owned() } else { found.join(", ") };
+    format!("this is not an OpenAPI document: it has no member `openapi`; found {found}")
+}

@@ -1,0 +1,90 @@
+//! Operation Object.
+
+use std::borrow::Cow;
+
+use indexmap::IndexMap;
+use mcphub_core::spec::{Method, Operation, SecurityScheme};
+use serde_json::Value;
+
+use super::path::Members;
+use super::place::Place;
+use super::{Skip, Walk};
+
+/// What an operation inherits.
+pub(super) struct Surroundings<'s, 'd> {
+    pub(super) path: &'s str,
+    pub(super) schemes: &'s IndexMap<String, SecurityScheme>,
+    pub(super) security: &'s [Vec<String>],
+    pub(super) item: Members<'s, 'd>,
+}
+
+impl<'d> Walk<'d> {
+    /// Reads one operation that stands at `at`.
+    ///
+    /// # Errors
+    /// What it cannot be called without is wrong.
+    pub(super) fn operation(
+        &mut self,
+        method: Method,
+        operation: &'d Value,
+        at: Place<'_>,
+        around: &Surroundings<'_, 'd>,
+    ) -> Result<Operation, Skip> {
+        let Value::Object(object) = operation else {
+            return Err(Skip::new("invalid-operation", "an operation is an object with `responses`").at(at));
+        };
+        if let Some(reference) = object.get("$ref").and_then(Value::as_str) {
+            super::reference::local(reference).map_err(|skip| skip.at(at))?;
+            return Err(Skip::new("invalid-operation", "an operation cannot be a reference; write it out").at(at));
+        }
+        if self.shared {
+            // A path item that several paths share is copied for each.
+            let bytes = |key| object.get(key).and_then(Value::as_str).map_or(0, str::len);
+            self.charge(256 + bytes("description") + bytes("summary"))?;
+        }
+        let mut text = |key| self.text(object, key, at).map(Cow::into_owned).filter(|text| !text.trim().is_empty());
+        let (id, summary, description) = (text("operationId"), text("summary"), text("description"));
+        let parameters = self.parameters(object, at, around)?;
+        let body = match object.get("requestBody") {
+            Some(body) => self.request_body(body, at.key("requestBody"))?,
+            None => None,
+        };
+        let responses = self.responses(object, at);
+        let security = match object.get("security") {
+            Some(security) => self.security(Some(security), at.key("security"), around.schemes),
+            None => None,
+        };
+        let mut servers = self.servers(object.get("servers"), at.key("servers"));
+        if servers.is_empty() {
+            if let Some((item, place)) = around.item.with("servers") {
+                servers = self.servers(item.get("servers"), place.key("servers"));
+            }
+        }
+        Ok(Operation {
+            id,
+            method,
+            path: around.path.to_owned(),
+            summary,
+            description,
+            tags: self.tags(object, at),
+            deprecated: self.flag(object, "deprecated", at).unwrap_or_default(),
+            parameters,
+            body,
+            responses,
+            security: security.unwrap_or_else(|| around.security.to_vec()),
+            servers,
+            pointer: at.pointer(),
+        })
+    }
+
+    fn tags(&mut self, object: &'d serde_json::Map<String, Value>, at: Place<'_>) -> Vec<String> {
+        let mut tags = Vec::new();
+        for (index, tag) in self.array(object, "tags", at).iter().enumerate() {
+            match tag {
+                Value::String(tag) => tags.push(tag.clone()),
+                other => self.remarks.wrong_type(at.key("tags").index(index), "a string", other),
+            }
+        }
+        tags
+    }
+}

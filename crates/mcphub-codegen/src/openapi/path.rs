@@ -1,0 +1,149 @@
+//! Paths Object and Path Item Object.
+
+use indexmap::IndexMap;
+use mcphub_core::spec::{Method, Operation, SecurityScheme};
+use mcphub_core::{Error, ErrorKind, Result};
+use serde_json::{Map, Value};
+
+use super::operation::Surroundings;
+use super::place::Place;
+use super::remark::shown;
+use super::{Skip, Walk};
+
+impl<'d> Walk<'d> {
+    /// The operations of the document, in its order.
+    ///
+    /// # Errors
+    /// `TooLarge` over `max` operations.
+    pub(super) fn paths(
+        &mut self,
+        root: &'d Map<String, Value>,
+        schemes: &IndexMap<String, SecurityScheme>,
+        security: &[Vec<String>],
+        max: usize,
+    ) -> Result<Vec<Operation>> {
+        let mut operations = Vec::new();
+        let mut count = 0;
+        let at = Place::ROOT.key("paths");
+        for (key, item) in self.object(root, "paths", Place::ROOT).into_iter().flatten() {
+            if key.starts_with("x-") {
+                continue;
+            }
+            let here = at.key(key);
+            let Some(item) = self.path_item(item, here) else { continue };
+            let path = self.path_template(key, here);
+            let members = item.members(here);
+            let around = Surroundings { path: &path, schemes, security, item: members };
+            for (method, operation, place) in members.operations() {
+                count += 1;
+                if count > max {
+                    return Err(Error::new(
+                        ErrorKind::TooLarge,
+                        format!("the document has more than {max} operations"),
+                    ));
+                }
+                let named = here.key(method.key());
+                self.shared = item.pointer.is_some();
+                match self.operation(method, operation, place.key(method.key()), &around) {
+                    Ok(operation) => operations.push(Operation { pointer: named.pointer(), ..operation }),
+                    Err(skip) => self.skip(skip, named),
+                }
+                self.shared = false;
+            }
+        }
+        Ok(operations)
+    }
+
+    /// The one error diagnostic of something that is skipped.
+    fn skip(&mut self, skip: Skip, at: Place<'_>) {
+        let Skip { code, message, pointer } = skip;
+        let cause = pointer.filter(|pointer| *pointer != at.pointer());
+        let message = match cause {
+            Some(pointer) => format!("skipped because of {}: {message}", shown(&pointer)),
+            None => format!("skipped: {message}"),
+        };
+        self.remarks.error(code, at, message);
+    }
+
+    fn path_item(&mut self, item: &'d Value, at: Place<'_>) -> Option<PathItem<'d>> {
+        let Value::Object(own) = item else {
+            self.remarks.wrong_type(at, "a path item object", item);
+            return None;
+        };
+        if !own.contains_key("$ref") {
+            return Some(PathItem { own, referenced: None, pointer: None });
+        }
+        match self.follow(item, at) {
+            Ok(target) => Some(PathItem {
+                own,
+                referenced: target.object().filter(|_| target.shared()),
+                pointer: target.pointer,
+            }),
+            Err(skip) => {
+                // How many operations are lost is not known; the ones beside the reference stay.
+                self.skip(skip, at);
+                Some(PathItem { own, referenced: None, pointer: None })
+            }
+        }
+    }
+
+    /// The path template of a key. A fragment never reaches a server.
+    fn path_template(&mut self, key: &str, at: Place<'_>) -> String {
+        let (path, fragment) = key.split_once('#').map_or((key, None), |(path, rest)| (path, Some(rest)));
+        if fragment.is_some() {
+            self.remarks.warn("invalid-path", at, || "a path has no fragment; what follows `#` is not sent".to_owned());
+        }
+        if path.starts_with('/') {
+            return path.to_owned();
+        }
+        self.remarks.warn("invalid-path", at, || "a path begins with `/`; it is read as if it did".to_owned());
+        format!("/{path}")
+    }
+}
+
+/// A path item, and the one it refers to.
+struct PathItem<'d> {
+    own: &'d Map<String, Value>,
+    referenced: Option<&'d Map<String, Value>>,
+    /// Where the referenced one stands.
+    pointer: Option<String>,
+}
+
+impl<'d> PathItem<'d> {
+    fn members<'p>(&'p self, at: Place<'p>) -> Members<'p, 'd> {
+        let there = self.pointer.as_deref().map_or(at, Place::Pointer);
+        Members { own: (self.own, at), referenced: self.referenced.map(|item| (item, there)) }
+    }
+}
+
+/// The members of a path item with their places; its own come before those of the one it refers to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Members<'p, 'd> {
+    own: (&'d Map<String, Value>, Place<'p>),
+    referenced: Option<(&'d Map<String, Value>, Place<'p>)>,
+}
+
+impl<'p, 'd> Members<'p, 'd> {
+    /// The object that has the member, and where it stands.
+    pub(super) fn with(&self, key: &str) -> Option<(&'d Map<String, Value>, Place<'p>)> {
+        self.each().find(|(item, _)| item.contains_key(key))
+    }
+
+    /// The operations in document order, each with the place of its path item.
+    fn operations(&self) -> Vec<(Method, &'d Value, Place<'p>)> {
+        let mut found: Vec<(Method, _, _)> = Vec::new();
+        for (item, place) in self.each() {
+            for (key, value) in item {
+                let Some(method) = Method::ALL.into_iter().find(|method| method.key() == key) else { continue };
+                if found.iter().all(|(other, ..)| *other != method) {
+                    found.push((method, value, place));
+                }
+            }
+        }
+        found
+    }
+
+    fn each(&self) -> impl Iterator<Item = (&'d Map<String, Value>, Place<'p>)> + use<'p, 'd> {
+        [Some(self.own), self.referenced].into_iter().flatten()
+    }
+}

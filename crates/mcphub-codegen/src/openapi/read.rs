@@ -1,0 +1,204 @@
+//! Bytes become a value: JSON by `serde_json`, anything else as YAML 1.2.
+
+use std::cell::Cell;
+use std::fmt;
+
+use mcphub_core::{Error, ErrorKind, Result};
+use serde::Deserializer;
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
+
+use super::ParserSettings;
+
+/// The deepest nesting, as `serde_json` has it.
+const MAX_DEPTH: usize = 128;
+
+/// Reads a document.
+///
+/// # Errors
+/// `TooLarge` over the limit, before anything is read; `InvalidDocument` with line and column when
+/// it is neither JSON nor YAML, nests deeper than 128 levels, or grows beyond the limit when its
+/// YAML aliases are replaced.
+pub(super) fn read(bytes: &[u8], settings: &ParserSettings) -> Result<Value> {
+    if bytes.len() > settings.max_document {
+        return Err(Error::new(
+            ErrorKind::TooLarge,
+            format!("the document has {} bytes; at most {} are read", bytes.len(), settings.max_document),
+        ));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        invalid("the document is not UTF-8 text").with("byte", error.valid_up_to()).caused_by(error)
+    })?;
+    let text = text.trim_start_matches('\u{feff}');
+    match text.trim_start().as_bytes().first() {
+        None => Err(invalid("the document is empty")),
+        Some(b'{' | b'[') => match serde_json::from_str(text) {
+            Ok(value) => Ok(value),
+            // YAML's flow style begins like JSON.
+            Err(error) => yaml(text, settings).map_err(|_| not_json(error)),
+        },
+        Some(b'<') => Err(invalid("the document is HTML or XML; expected an OpenAPI document in JSON or YAML")),
+        Some(_) => yaml(text, settings),
+    }
+}
+
+fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::InvalidDocument, message)
+}
+
+fn not_json(error: serde_json::Error) -> Error {
+    invalid("the document is not valid JSON").with("line", error.line()).with("column", error.column()).caused_by(error)
+}
+
+fn yaml(text: &str, settings: &ParserSettings) -> Result<Value> {
+    let options = serde_saphyr::options! {
+        // Real documents have hundreds of thousands of nodes. What aliases add is bounded below.
+        budget: serde_saphyr::budget! {
+            max_reader_input_bytes: None,
+            max_events: usize::MAX,
+            max_nodes: usize::MAX,
+            max_total_scalar_bytes: usize::MAX,
+            max_depth: MAX_DEPTH,
+            enforce_alias_anchor_ratio: false,
+        },
+        duplicate_keys: DuplicateKeyPolicy::LastWins,
+        strict_booleans: true,
+        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
+        with_snippet: false,
+    };
+    let room = Room { bytes: Cell::new(settings.max_document), nodes: Cell::new(settings.max_document / 8) };
+    serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
+        Node(&room).deserialize(deserializer)
+    })
+    .map_err(|error| {
+        let place = error.location();
+        let mut told = invalid("the document is not valid YAML");
+        if let Some(place) = place {
+            told = told.with("line", place.line()).with("column", place.column());
+        }
+        told.with("reason", error.without_snippet())
+    })
+}
+
+/// What a YAML document may still become: aliases repeat nodes and text without limit.
+struct Room {
+    bytes: Cell<usize>,
+    nodes: Cell<usize>,
+}
+
+impl Room {
+    fn take<E: de::Error>(&self, bytes: usize) -> Result<(), E> {
+        match (self.bytes.get().checked_sub(bytes), self.nodes.get().checked_sub(1)) {
+            (Some(bytes), Some(nodes)) => {
+                self.bytes.set(bytes);
+                self.nodes.set(nodes);
+                Ok(())
+            }
+            _ => Err(E::custom("its aliases make it larger than the limit for a document")),
+        }
+    }
+}
+
+/// Reads one node, whatever it is. Unlike `Value`'s own reader it takes keys as they are written
+/// (`200`, `true`) and integers of any size.
+#[derive(Clone, Copy)]
+struct Node<'r>(&'r Room);
+
+impl<'de> DeserializeSeed<'de> for Node<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Node<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a YAML node")
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+        self.0.take(1)?;
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+        self.0.take(1)?;
+        Ok(value.into())
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+        self.0.take(1)?;
+        Ok(value.into())
+    }
+
+    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Value, E> {
+        match (i64::try_from(value), u64::try_from(value)) {
+            (Ok(value), _) => self.visit_i64(value),
+            (_, Ok(value)) => self.visit_u64(value),
+            // As JSON's reader does with what fits neither.
+            _ => self.visit_f64(value as f64),
+        }
+    }
+
+    fn visit_u128<E: de::Error>(self, value: u128) -> Result<Value, E> {
+        match u64::try_from(value) {
+            Ok(value) => self.visit_u64(value),
+            Err(_) => self.visit_f64(value as f64),
+        }
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+        self.0.take(1)?;
+        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+        self.0.take(value.len())?;
+        Ok(Value::String(value.to_owned()))
+    }
+
+    fn visit_string<E: de::Error>(self, value: String) -> Result<Value, E> {
+        self.0.take(value.len())?;
+        Ok(Value::String(value))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+        self.0.take(1)?;
+        Ok(Value::Null)
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Value, E> {
+        self.visit_unit()
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.deserialize(deserializer)
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.deserialize(deserializer)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+        self.0.take(2)?;
+        let mut out = Vec::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            out.push(item);
+        }
+        Ok(Value::Array(out))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        self.0.take(2)?;
+        let mut out = Map::new();
+        while let Some(key) = members.next_key::<String>()? {
+            self.0.take(key.len())?;
+            out.insert(key, members.next_value_seed(self)?);
+        }
+        Ok(Value::Object(out))
+    }
+}

@@ -1,0 +1,90 @@
+//! References between the objects of a document (OpenAPI 3.0.4 and 3.1.1, Reference Object).
+//!
+//! Followed only where the specification has a Reference Object, so that `$ref` in example data
+//! stays data. References between schemas are kept, see [`super::schema`].
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use super::place::Place;
+use super::remark::shown;
+use super::{Skip, Walk};
+
+/// The longest chain of references.
+const MAX_CHAIN: usize = 64;
+
+/// What a reference leads to, or the object itself where there is none.
+#[derive(Debug)]
+pub(super) struct Target<'d> {
+    /// The object.
+    pub(super) value: &'d Value,
+    /// Where it stands, if it was reached by reference.
+    pub(super) pointer: Option<String>,
+    /// `description` beside the outermost reference, which wins (3.1.1, Reference Object).
+    pub(super) description: Option<&'d str>,
+}
+
+impl<'d> Target<'d> {
+    pub(super) fn shared(&self) -> bool {
+        self.pointer.is_some()
+    }
+
+    /// Where it stands, given where the reference stands.
+    pub(super) fn place<'p>(&'p self, at: Place<'p>) -> Place<'p> {
+        self.pointer.as_deref().map_or(at, Place::Pointer)
+    }
+
+    pub(super) fn object(&self) -> Option<&'d Map<String, Value>> {
+        self.value.as_object()
+    }
+}
+
+impl<'d> Walk<'d> {
+    /// Follows references until an object that is none.
+    ///
+    /// # Errors
+    /// `dangling-reference`, `reference-loop`, `external-reference`.
+    pub(super) fn follow(&mut self, value: &'d Value, at: Place<'_>) -> Result<Target<'d>, Skip> {
+        let mut target = Target { value, pointer: None, description: None };
+        for _ in 0..MAX_CHAIN {
+            let Some(reference) = target.value.get("$ref").and_then(Value::as_str) else {
+                return Ok(target);
+            };
+            let pointer = local(reference).map_err(|skip| skip.at(target.place(at)))?;
+            let Some((value, pointer)) = self.lookup(&pointer) else {
+                return Err(dangling(reference).at(target.place(at)));
+            };
+            let description = target.value.get("description").and_then(Value::as_str);
+            let description = description.filter(|_| self.reference_siblings());
+            target = Target { value, pointer: Some(pointer), description: target.description.or(description) };
+        }
+        Err(Skip::new("reference-loop", "its references lead in a circle").at(at))
+    }
+
+    /// The value at an RFC 6901 pointer, with and without percent-decoding.
+    pub(super) fn lookup(&self, pointer: &str) -> Option<(&'d Value, String)> {
+        let decoded = percent_decode_str(pointer).decode_utf8().unwrap_or(Cow::Borrowed(pointer));
+        if let Some(value) = self.document.pointer(&decoded) {
+            return Some((value, decoded.into_owned()));
+        }
+        self.document.pointer(pointer).map(|value| (value, pointer.to_owned()))
+    }
+}
+
+/// The pointer of a reference into the same document.
+pub(super) fn local(reference: &str) -> Result<Cow<'_, str>, Skip> {
+    match reference.strip_prefix('#') {
+        Some(pointer) if pointer.is_empty() || pointer.starts_with('/') => Ok(Cow::Borrowed(pointer)),
+        Some(_) => Err(dangling(reference)),
+        None => Err(Skip::new(
+            "external-reference",
+            format!("{} is in another document, which is not read; bundle the documents into one", shown(reference)),
+        )),
+    }
+}
+
+pub(super) fn dangling(reference: &str) -> Skip {
+    Skip::new("dangling-reference", format!("{} points to nothing; define it or mend the reference", shown(reference)))
+}

@@ -1,0 +1,198 @@
+//! Shared schemas: what a `$ref` leads to becomes an entry of `$defs`, once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value, json};
+
+use super::super::place::Place;
+use super::super::reference::{dangling, local};
+use super::super::{Skip, Walk};
+use super::cycle;
+use crate::hash::{cut, hash8};
+use crate::keyword::DEFS;
+
+/// The longest name of a definition, in bytes.
+const MAX_NAME: usize = 80;
+
+/// The longest regular expression that is kept, in bytes.
+const MAX_PATTERN: usize = 4_096;
+
+/// The definitions of one document as far as something refers to them.
+#[derive(Debug)]
+pub(in super::super) struct Schemas<'d> {
+    entries: Vec<Entry<'d>>,
+    by_reference: HashMap<&'d str, usize>,
+    by_pointer: HashMap<String, usize>,
+    names: HashSet<Arc<str>>,
+    /// `components.schemas`, and how many of its keys have the same legal form, if one is illegal.
+    components: Option<&'d Map<String, Value>>,
+    legal_forms: Option<HashMap<String, usize>>,
+    regexes: HashMap<String, bool>,
+    /// Whether a reference to nothing is an error of what is being read.
+    pub(super) strict: bool,
+    pub(super) broken: Option<Skip>,
+}
+
+#[derive(Debug)]
+struct Entry<'d> {
+    name: Arc<str>,
+    pointer: String,
+    source: &'d Value,
+}
+
+impl<'d> Schemas<'d> {
+    pub(in super::super) fn new(document: &'d Value) -> Self {
+        Self {
+            entries: Vec::new(),
+            by_reference: HashMap::new(),
+            by_pointer: HashMap::new(),
+            names: HashSet::new(),
+            components: document.pointer("/components/schemas").and_then(Value::as_object),
+            legal_forms: None,
+            regexes: HashMap::new(),
+            strict: false,
+            broken: None,
+        }
+    }
+
+    /// Whether a pattern is a regular expression to those who will check arguments with it.
+    pub(super) fn is_regex(&mut self, pattern: &str) -> bool {
+        if let Some(known) = self.regexes.get(pattern) {
+            return *known;
+        }
+        let valid = pattern.len() <= MAX_PATTERN && jsonschema::validator_for(&json!({"pattern": pattern})).is_ok();
+        self.regexes.insert(pattern.to_owned(), valid);
+        valid
+    }
+
+    fn entry(&mut self, pointer: String, source: &'d Value) -> usize {
+        if let Some(known) = self.by_pointer.get(&pointer) {
+            return *known;
+        }
+        let name: Arc<str> = self.name(&pointer).into();
+        self.names.insert(name.clone());
+        self.by_pointer.insert(pointer.clone(), self.entries.len());
+        self.entries.push(Entry { name, pointer, source });
+        self.entries.len() - 1
+    }
+
+    /// A legal name that does not depend on which other definitions are used.
+    fn name(&mut self, pointer: &str) -> String {
+        let name = match pointer.strip_prefix("/components/schemas/") {
+            Some(key) if !key.contains('/') => self.component_name(&unescape(key)),
+            Some(inner) => self.inner_name(inner, pointer),
+            None => self.inner_name(pointer, pointer),
+        };
+        if self.names.contains(name.as_str()) { format!("{name}_{}", hash8(pointer)) } else { name }
+    }
+
+    fn component_name(&mut self, key: &str) -> String {
+        if is_legal(key) {
+            return key.to_owned();
+        }
+        let components = self.components;
+        let forms = self.legal_forms.get_or_insert_with(|| {
+            let mut forms = HashMap::new();
+            for key in components.into_iter().flat_map(Map::keys) {
+                *forms.entry(legal(key)).or_default() += 1;
+            }
+            forms
+        });
+        let form = legal(key);
+        if forms.get(&form).is_some_and(|count| *count > 1) { format!("{form}_{}", hash8(key)) } else { form }
+    }
+
+    fn inner_name(&self, inner: &str, pointer: &str) -> String {
+        let parts: Vec<_> = inner.split('/').filter(|part| !part.is_empty()).map(|part| legal(&unescape(part))).collect();
+        let name = cut(&parts.join("."), MAX_NAME);
+        let name = if name.is_empty() { "document".to_owned() } else { name };
+        let taken = self.components.is_some_and(|components| components.contains_key(&name));
+        if taken { format!("{name}_{}", hash8(pointer)) } else { name }
+    }
+}
+
+impl<'d> Walk<'d> {
+    /// Writes a reference of the document as one to a definition.
+    pub(super) fn reference(&mut self, reference: &'d str, at: Place<'_>, out: &mut Map<String, Value>) {
+        let index = match self.schemas.by_reference.get(reference) {
+            Some(index) => *index,
+            None => match self.resolve(reference) {
+                Ok(index) => {
+                    self.schemas.by_reference.insert(reference, index);
+                    index
+                }
+                Err(skip) if self.schemas.strict => {
+                    self.schemas.broken.get_or_insert(skip.at(at));
+                    return;
+                }
+                Err(skip) => {
+                    self.remarks.warn(skip.code, at, || format!("{}; until then it accepts any value", skip.message));
+                    return;
+                }
+            },
+        };
+        out.insert("$ref".to_owned(), self.defs(index));
+    }
+
+    /// A reference to a schema that stands at this place and has no name of its own.
+    pub(super) fn reference_to_place(&mut self, schema: &'d Value, at: Place<'_>) -> Value {
+        let index = self.schemas.entry(at.pointer(), schema);
+        json!({"$ref": self.defs(index)})
+    }
+
+    fn defs(&self, index: usize) -> Value {
+        let name = &self.schemas.entries[index].name;
+        let mut text = String::with_capacity(DEFS.len() + name.len());
+        text.push_str(DEFS);
+        text.push_str(name);
+        Value::String(text)
+    }
+
+    fn resolve(&mut self, reference: &str) -> Result<usize, Skip> {
+        let pointer = local(reference)?;
+        let (source, pointer) = self.lookup(&pointer).ok_or_else(|| dangling(reference))?;
+        Ok(self.schemas.entry(pointer, source))
+    }
+
+    /// The definitions that were referred to, with those that they refer to.
+    pub(in super::super) fn definitions(&mut self) -> IndexMap<Arc<str>, Arc<Value>> {
+        let mut schemas = Vec::new();
+        // Each may add more.
+        while let Some(Entry { pointer, source, .. }) = self.schemas.entries.get(schemas.len()) {
+            let (pointer, source) = (pointer.clone(), *source);
+            schemas.push(self.schema(source, Place::Pointer(&pointer)));
+        }
+        let names: Vec<_> = self.schemas.entries.iter().map(|entry| entry.name.clone()).collect();
+        for index in cycle::break_cycles(&names, &mut schemas) {
+            let Entry { name, pointer, .. } = &self.schemas.entries[index];
+            self.remarks.warn("reference-loop", Place::Pointer(pointer), || {
+                format!("`{name}` stands for itself through references alone; there it accepts any value")
+            });
+        }
+        names.into_iter().zip(schemas.into_iter().map(Arc::new)).collect()
+    }
+}
+
+fn is_legal(key: &str) -> bool {
+    (1..=MAX_NAME).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+}
+
+/// A legal form of a key; several keys may share one.
+fn legal(key: &str) -> String {
+    let mut out = String::with_capacity(key.len());
+    for character in key.chars() {
+        if character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-') {
+            out.push(character);
+        } else if !out.ends_with('_') {
+            out.push('_');
+        }
+    }
+    let trimmed = out.trim_matches('_');
+    if trimmed.is_empty() { format!("schema_{}", hash8(key)) } else { cut(trimmed, MAX_NAME) }
+}
+
+fn unescape(part: &str) -> String {
+    part.replace("~1", "/").replace("~0", "~")
+}

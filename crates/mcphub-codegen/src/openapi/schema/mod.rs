@@ -1,0 +1,254 @@
+//! Schema Objects of OpenAPI 3.0 and 3.1 become JSON Schema 2020-12.
+//!
+//! Whatever stands in the document, what comes out is valid 2020-12: a keyword that is unknown to
+//! it is dropped, one with a wrong value is repaired or dropped with a remark. References are kept
+//! and lead to [`definition`]s, which are made once each, when something refers to them.
+
+mod cycle;
+mod definition;
+mod nullable;
+mod repair;
+
+use serde_json::{Map, Value};
+
+use super::place::Place;
+use super::remark::kind;
+use super::{Skip, Walk};
+use crate::keyword::{Keyword, has_type};
+pub(super) use definition::Schemas;
+
+impl<'d> Walk<'d> {
+    /// The schema of a parameter or of a media type. One that several operations share stays
+    /// shared, unless it is short.
+    pub(super) fn part_schema(&mut self, schema: &'d Value, at: Place<'_>, shared: bool) -> Value {
+        if (shared || self.shared) && !is_small(schema) {
+            return self.reference_to_place(schema, at);
+        }
+        self.schema(schema, at)
+    }
+
+    /// Runs `read`; a reference to nothing in a schema right there is its error. Elsewhere such a
+    /// reference accepts any value, with a warning.
+    pub(super) fn needed<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> Result<T, Skip> {
+        self.schemas.strict = true;
+        let value = read(self);
+        self.schemas.strict = false;
+        match self.schemas.broken.take() {
+            Some(skip) => Err(skip),
+            None => Ok(value),
+        }
+    }
+
+    /// The keywords of a schema that stand where they do not belong, on a parameter itself.
+    pub(super) fn bare_schema(&mut self, object: &'d Map<String, Value>, at: Place<'_>) -> Value {
+        let mut out = Map::new();
+        for key in ["type", "format", "items", "default", "enum", "minimum", "maximum", "minLength", "maxLength", "pattern"] {
+            if let Some(value) = object.get(key) {
+                self.keyword(key, value, object, at.key(key), &mut out);
+            }
+        }
+        complete(&mut out);
+        Value::Object(out)
+    }
+
+    pub(super) fn schema(&mut self, schema: &'d Value, at: Place<'_>) -> Value {
+        match schema {
+            Value::Object(object) => self.schema_object(object, at),
+            Value::Bool(false) => Value::Bool(false),
+            Value::Bool(true) => Value::Object(Map::new()),
+            other => {
+                self.remarks.warn("invalid-schema", at, || {
+                    format!("a schema is an object, found {}; it accepts any value", kind(other))
+                });
+                Value::Object(Map::new())
+            }
+        }
+    }
+
+    fn schema_object(&mut self, source: &'d Map<String, Value>, at: Place<'_>) -> Value {
+        let mut out = Map::with_capacity(source.len());
+        let mut nullable = false;
+        // 3.0.4, Reference Object: what stands beside `$ref` is ignored. What only describes is
+        // kept, as its authors meant it.
+        let ignored = !self.reference_siblings() && source.get("$ref").is_some_and(Value::is_string);
+        for (key, value) in source {
+            match key.as_str() {
+                "nullable" => nullable = self.flag(source, key, at).unwrap_or_default(),
+                "example" => example(source, value, &mut out),
+                _ if ignored && !describes(key) => {}
+                _ => self.keyword(key, value, source, at.key(key), &mut out),
+            }
+        }
+        complete(&mut out);
+        if nullable {
+            nullable::allow_null(&mut out);
+        }
+        Value::Object(out)
+    }
+
+    /// Adds one keyword of `source` to `out`, as 2020-12 has it.
+    fn keyword(
+        &mut self,
+        key: &str,
+        value: &'d Value,
+        source: &'d Map<String, Value>,
+        at: Place<'_>,
+        out: &mut Map<String, Value>,
+    ) {
+        let Some(keyword) = Keyword::of(key) else { return };
+        let result = match keyword {
+            Keyword::Ref => match value {
+                Value::String(reference) => {
+                    self.reference(reference, at, out);
+                    return;
+                }
+                _ => Err("a reference is a string"),
+            },
+            Keyword::Schema => match (key, value) {
+                // Tuples before 2020-12.
+                ("items", Value::Array(items)) => return self.tuple(items, at, out),
+                (_, Value::Object(_) | Value::Bool(_)) => Ok(self.schema(value, at)),
+                _ => Err("expected a schema"),
+            },
+            Keyword::List => match value {
+                Value::Array(items) if !items.is_empty() => Ok(Value::Array(self.schemas_of(items, at))),
+                Value::Object(_) => Ok(Value::Array(vec![self.schema(value, at)])),
+                _ => Err("expected a non-empty array of schemas"),
+            },
+            Keyword::Named => match value {
+                Value::Object(members) => Ok(self.named(members, at)),
+                _ => Err("expected schemas by name"),
+            },
+            Keyword::Patterned => match value {
+                Value::Object(members) => Ok(self.patterned(members, at)),
+                _ => Err("expected schemas by regular expression"),
+            },
+            Keyword::Pattern => match value {
+                Value::String(pattern) if self.schemas.is_regex(pattern) => Ok(value.clone()),
+                _ => Err("expected a regular expression (ECMA-262)"),
+            },
+            Keyword::Number if matches!(value, Value::Bool(_)) => {
+                // 3.0: `exclusiveMinimum: true` changes what `minimum` means.
+                return;
+            }
+            Keyword::Number if repair::is_exclusive(key, source) => {
+                let exclusive = if key == "minimum" { "exclusiveMinimum" } else { "exclusiveMaximum" };
+                if let Some(number) = repair::number(value) {
+                    out.insert(exclusive.to_owned(), number);
+                }
+                return;
+            }
+            Keyword::Type => repair::types(value),
+            Keyword::Number => repair::number(value).ok_or("expected a number"),
+            Keyword::Positive => repair::positive(value).ok_or("expected a number above zero"),
+            Keyword::Count => repair::count(value).ok_or("expected an integer from zero"),
+            Keyword::Flag => repair::flag(value).ok_or("expected a boolean"),
+            Keyword::Text => repair::text(value).ok_or("expected a string"),
+            Keyword::Names => repair::names(value).ok_or("expected an array of strings"),
+            Keyword::NamesByName => repair::names_by_name(value).ok_or("expected arrays of strings by name"),
+            Keyword::DataList => match value {
+                Value::Array(items) if !items.is_empty() => Ok(value.clone()),
+                _ => Err("expected a non-empty array"),
+            },
+            Keyword::Data => Ok(value.clone()),
+        };
+        match result {
+            Ok(value) => {
+                if keyword == Keyword::Type && Some(&value) != source.get(key) {
+                    self.remarks.warn("invalid-type", at, || format!("this is no type of JSON Schema; it is read as {value}"));
+                }
+                out.insert(key.to_owned(), value);
+            }
+            Err(why) => self.remarks.warn("invalid-keyword", at, || format!("{why}, found {}; it is left out", kind(value))),
+        }
+    }
+
+    fn schemas_of(&mut self, items: &'d [Value], at: Place<'_>) -> Vec<Value> {
+        items.iter().enumerate().map(|(index, item)| self.schema(item, at.index(index))).collect()
+    }
+
+    fn named(&mut self, members: &'d Map<String, Value>, at: Place<'_>) -> Value {
+        let mut out = Map::with_capacity(members.len());
+        for (name, schema) in members {
+            out.insert(name.clone(), self.schema(schema, at.key(name)));
+        }
+        Value::Object(out)
+    }
+
+    fn patterned(&mut self, members: &'d Map<String, Value>, at: Place<'_>) -> Value {
+        let mut out = Map::with_capacity(members.len());
+        for (pattern, schema) in members {
+            if self.schemas.is_regex(pattern) {
+                out.insert(pattern.clone(), self.schema(schema, at.key(pattern)));
+            } else {
+                self.remarks.warn("invalid-keyword", at.key(pattern), || {
+                    "expected a regular expression (ECMA-262); it is left out".to_owned()
+                });
+            }
+        }
+        Value::Object(out)
+    }
+
+    fn tuple(&mut self, items: &'d [Value], at: Place<'_>, out: &mut Map<String, Value>) {
+        self.remarks.warn("invalid-keyword", at, || "`items` is one schema; an array of them is a tuple".to_owned());
+        match items {
+            [] => {}
+            [one] => {
+                let schema = self.schema(one, at.index(0));
+                out.insert("items".to_owned(), schema);
+            }
+            many => {
+                let schemas = self.schemas_of(many, at);
+                out.insert("prefixItems".to_owned(), Value::Array(schemas));
+            }
+        }
+    }
+}
+
+/// Whether a keyword describes a value without constraining it.
+fn describes(key: &str) -> bool {
+    matches!(
+        key,
+        "$ref" | "description" | "title" | "default" | "examples" | "deprecated" | "readOnly" | "writeOnly"
+    )
+}
+
+/// `example` of 3.0 is the one item of `examples`.
+fn example(source: &Map<String, Value>, value: &Value, out: &mut Map<String, Value>) {
+    if !value.is_null() && !source.contains_key("examples") {
+        out.insert("examples".to_owned(), Value::Array(vec![value.clone()]));
+    }
+}
+
+/// Clients refuse arrays that do not say what they hold.
+fn complete(schema: &mut Map<String, Value>) {
+    if has_type(schema, "array") && !schema.contains_key("items") {
+        schema.insert("items".to_owned(), Value::Object(Map::new()));
+    }
+}
+
+/// Whether a value is short enough to be copied where it is used.
+pub(super) fn is_small(value: &Value) -> bool {
+    fn fits(value: &Value, nodes: &mut usize, bytes: &mut usize) -> bool {
+        let Some(rest) = nodes.checked_sub(1) else { return false };
+        *nodes = rest;
+        let mut take = |text: &str| match bytes.checked_sub(text.len()) {
+            Some(rest) => {
+                *bytes = rest;
+                true
+            }
+            None => false,
+        };
+        match value {
+            Value::String(text) => take(text),
+            Value::Array(items) => items.iter().all(|item| fits(item, nodes, bytes)),
+            Value::Object(members) => members.iter().all(|(key, value)| {
+                let rest = bytes.checked_sub(key.len());
+                *bytes = rest.unwrap_or_default();
+                rest.is_some() && fits(value, nodes, bytes)
+            }),
+            _ => true,
+        }
+    }
+    fits(value, &mut 48, &mut 2_048)
+}

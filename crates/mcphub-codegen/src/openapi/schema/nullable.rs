@@ -1,0 +1,51 @@
+//! `nullable: true` of OpenAPI 3.0 (3.0.4, Schema Object), as 2020-12 says it.
+
+use serde_json::{Map, Value, json};
+
+/// Keywords that apply to a value as a whole, so that `null` has to be let in beside them.
+const COMBINING: [&str; 7] = ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "then"];
+
+/// Keywords that stay outside when a schema becomes one of two alternatives.
+const OUTER: [&str; 7] = ["title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"];
+
+/// Lets the schema accept `null` too.
+pub(super) fn allow_null(schema: &mut Map<String, Value>) {
+    let combining = COMBINING.iter().filter(|key| schema.contains_key(**key)).count();
+    if combining == 1 && !schema.contains_key("type") {
+        if let Some(Value::Array(alternatives)) = schema.get_mut("anyOf") {
+            if !alternatives.iter().any(is_null) {
+                alternatives.push(json!({"type": "null"}));
+            }
+            return;
+        }
+    }
+    if combining > 0 {
+        let (outer, inner): (Map<_, _>, Map<_, _>) =
+            std::mem::take(schema).into_iter().partition(|(key, _)| OUTER.contains(&key.as_str()));
+        *schema = outer;
+        schema.insert("anyOf".to_owned(), json!([inner, {"type": "null"}]));
+        return;
+    }
+    match schema.get_mut("type") {
+        Some(Value::Array(types)) => {
+            if !types.iter().any(|name| name == "null") {
+                types.push("null".into());
+            }
+        }
+        Some(one) if one != "null" => *one = json!([one.take(), "null"]),
+        _ => {}
+    }
+    if let Some(Value::Array(values)) = schema.get_mut("enum") {
+        if !values.contains(&Value::Null) {
+            values.push(Value::Null);
+        }
+    }
+    if let Some(value) = schema.shift_remove("const") {
+        let values = if value.is_null() { json!([null]) } else { json!([value, null]) };
+        schema.insert("enum".to_owned(), values);
+    }
+}
+
+fn is_null(schema: &Value) -> bool {
+    schema.get("type").is_some_and(|name| name == "null")
+}

@@ -1,0 +1,101 @@
+//! Security Scheme Object and Security Requirement Object.
+
+use indexmap::IndexMap;
+use mcphub_core::spec::{Location, SecurityScheme};
+use serde_json::{Map, Value};
+
+use super::Walk;
+use super::content::is_token;
+use super::place::Place;
+use super::remark::shown;
+
+impl<'d> Walk<'d> {
+    /// `components.securitySchemes`.
+    pub(super) fn security_schemes(&mut self, root: &'d Map<String, Value>) -> IndexMap<String, SecurityScheme> {
+        let mut schemes = IndexMap::new();
+        let components = Place::ROOT.key("components");
+        let at = components.key("securitySchemes");
+        let Some(parent) = self.object(root, "components", Place::ROOT) else { return schemes };
+        for (name, scheme) in self.object(parent, "securitySchemes", components).into_iter().flatten() {
+            let here = at.key(name);
+            let scheme = match self.follow(scheme, here) {
+                Ok(target) => match target.object() {
+                    Some(scheme) => self.security_scheme(scheme, target.place(here)),
+                    None => {
+                        self.remarks.wrong_type(here, "a security scheme object", target.value);
+                        continue;
+                    }
+                },
+                Err(skip) => {
+                    self.remarks.warn(skip.code, here, || skip.message);
+                    continue;
+                }
+            };
+            schemes.insert(name.clone(), scheme);
+        }
+        schemes
+    }
+
+    fn security_scheme(&mut self, scheme: &'d Map<String, Value>, at: Place<'_>) -> SecurityScheme {
+        let text = |key: &str| scheme.get(key).and_then(Value::as_str).unwrap_or_default();
+        let kind = text("type");
+        let known = match kind {
+            "apiKey" => api_key(text("in"), text("name")),
+            "http" if text("scheme").eq_ignore_ascii_case("basic") => Some(SecurityScheme::Basic),
+            "http" if text("scheme").eq_ignore_ascii_case("bearer") => Some(SecurityScheme::Bearer),
+            "oauth2" => Some(SecurityScheme::OAuth2),
+            "openIdConnect" => Some(SecurityScheme::OpenIdConnect),
+            _ => None,
+        };
+        known.unwrap_or_else(|| {
+            let named = if kind == "http" { text("scheme") } else { kind };
+            let scheme = if named.is_empty() { "unknown" } else { named }.to_owned();
+            self.remarks.warn("unsupported-security", at, || {
+                format!("the scheme {} is not supported; calls that need it are sent without it", shown(&scheme))
+            });
+            SecurityScheme::Unsupported { scheme }
+        })
+    }
+
+    /// A list of security requirements; `None` when there is none, or one that cannot be read.
+    pub(super) fn security(
+        &mut self,
+        security: Option<&'d Value>,
+        at: Place<'_>,
+        schemes: &IndexMap<String, SecurityScheme>,
+    ) -> Option<Vec<Vec<String>>> {
+        let alternatives = match security? {
+            Value::Array(alternatives) => alternatives,
+            other => {
+                self.remarks.wrong_type(at, "an array of security requirements", other);
+                return None;
+            }
+        };
+        let mut out = Vec::with_capacity(alternatives.len());
+        for (index, alternative) in alternatives.iter().enumerate() {
+            let here = at.index(index);
+            let Value::Object(names) = alternative else {
+                self.remarks.wrong_type(here, "a security requirement object", alternative);
+                continue;
+            };
+            for name in names.keys().filter(|name| !schemes.contains_key(*name)) {
+                self.remarks.warn("unknown-security-scheme", here.key(name), || {
+                    format!("{} is not among `components.securitySchemes`", shown(name))
+                });
+            }
+            out.push(names.keys().cloned().collect());
+        }
+        Some(out)
+    }
+}
+
+fn api_key(location: &str, name: &str) -> Option<SecurityScheme> {
+    let location = match location {
+        "header" => Location::Header,
+        "query" => Location::Query,
+        "cookie" => Location::Cookie,
+        _ => return None,
+    };
+    let legal = if location == Location::Query { !name.is_empty() } else { is_token(name) };
+    legal.then(|| SecurityScheme::ApiKey { location, name: name.to_owned() })
+}

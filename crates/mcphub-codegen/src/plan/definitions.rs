@@ -1,0 +1,191 @@
+//! The definitions that tools share, in the forms that tools need, each made once.
+
+use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use mcphub_core::schema::Definition;
+use serde_json::{Map, Value};
+
+use super::{lenient, measure};
+use crate::keyword::{Keyword, reference};
+
+/// What a definition is made into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As the document has it: input.
+    Exact,
+    /// Without descriptions: input that is too large.
+    Plain,
+    /// Without descriptions and examples: input that is still too large.
+    Bare,
+    /// Accepts everything: input where nothing else helps.
+    Open,
+    /// Describes without refusing: output.
+    Lenient,
+}
+
+/// The definitions of one API.
+pub(super) struct Definitions<'a> {
+    source: &'a IndexMap<Arc<str>, Arc<Value>>,
+    made: [Vec<Option<Made>>; 5],
+    /// The last walk that visited each definition.
+    visited: Vec<u32>,
+    walk: u32,
+}
+
+/// A definition in one form.
+pub(super) struct Made {
+    pub(super) schema: Arc<Value>,
+    pub(super) size: usize,
+    refers: Vec<usize>,
+}
+
+/// What a walk from a schema through its definitions found.
+pub(super) struct Reached {
+    /// With the number of references from the schema to each, nearest first.
+    pub(super) found: Vec<(usize, usize)>,
+    /// The bytes of all of them below `$defs`.
+    pub(super) size: usize,
+    /// Whether the walk ended early because the size went over its limit.
+    pub(super) over: bool,
+}
+
+impl<'a> Definitions<'a> {
+    pub(super) fn new(source: &'a IndexMap<Arc<str>, Arc<Value>>) -> Self {
+        let empty = || std::iter::repeat_with(|| None).take(source.len()).collect();
+        Self { source, made: std::array::from_fn(|_| empty()), visited: vec![0; source.len()], walk: 0 }
+    }
+
+    pub(super) fn index(&self, name: &str) -> Option<usize> {
+        self.source.get_index_of(name)
+    }
+
+    /// The definition as the document has it.
+    pub(super) fn source(&self, name: &str) -> Option<&'a Value> {
+        self.source.get(name).map(AsRef::as_ref)
+    }
+
+    /// Follows a schema's own `$ref` until a schema that has none, or other keywords beside it.
+    pub(super) fn resolve<'v>(&self, schema: &'v Value) -> &'v Value
+    where
+        'a: 'v,
+    {
+        const MAX_CHAIN: usize = 32;
+        let mut schema = schema;
+        for _ in 0..MAX_CHAIN {
+            let next = schema.as_object().and_then(reference).and_then(|name| self.source(name));
+            match next {
+                Some(next) => schema = next,
+                None => break,
+            }
+        }
+        schema
+    }
+
+    pub(super) fn get(&mut self, form: Form, index: usize) -> Option<&Made> {
+        let (_, source) = self.source.get_index(index)?;
+        let slot = self.made[form as usize].get_mut(index)?;
+        if slot.is_none() {
+            let schema = match form {
+                Form::Exact => source.clone(),
+                Form::Plain => Arc::new(without(source, &DESCRIBING)),
+                Form::Bare => Arc::new(without(source, &REDUNDANT)),
+                Form::Open => Arc::new(Value::Object(Map::new())),
+                Form::Lenient => Arc::new(lenient::lenient(source)),
+            };
+            let mut refers = Vec::new();
+            let size = measure::schema(&schema, &mut |name| refers.extend(self.source.get_index_of(name)));
+            *slot = Some(Made { schema: schema.clone(), size, refers });
+        }
+        slot.as_ref()
+    }
+
+    /// Walks from `roots` through what they refer to, nearest first, until more than `max` bytes.
+    pub(super) fn reach(&mut self, form: Form, roots: &[usize], max: usize) -> Reached {
+        self.walk += 1;
+        let walk = self.walk;
+        let mut reached = Reached { found: Vec::new(), size: 0, over: false };
+        let mut queue: VecDeque<(usize, usize)> = VecDeque::new();
+        for root in roots {
+            if std::mem::replace(&mut self.visited[*root], walk) != walk {
+                queue.push_back((*root, 0));
+            }
+        }
+        while let Some((index, distance)) = queue.pop_front() {
+            reached.size += self.entry_size(form, index);
+            reached.found.push((index, distance));
+            if reached.size > max {
+                reached.over = true;
+                return reached;
+            }
+            let refers = self.get(form, index).map(|made| made.refers.clone()).unwrap_or_default();
+            for target in refers {
+                if std::mem::replace(&mut self.visited[target], walk) != walk {
+                    queue.push_back((target, distance + 1));
+                }
+            }
+        }
+        reached
+    }
+
+    /// What `roots` and the definitions in `inside` refer to outside of `inside`.
+    pub(super) fn edge(&mut self, inside: &[usize], roots: &[usize]) -> Vec<usize> {
+        let within: HashSet<usize> = inside.iter().copied().collect();
+        let mut edge: BTreeSet<usize> = roots.iter().copied().collect();
+        for index in inside {
+            edge.extend(self.get(Form::Bare, *index).into_iter().flat_map(|made| &made.refers));
+        }
+        edge.into_iter().filter(|index| !within.contains(index)).collect()
+    }
+
+    /// The bytes of one entry of `$defs`, with its comma.
+    pub(super) fn entry_size(&mut self, form: Form, index: usize) -> usize {
+        let name = self.source.get_index(index).map_or(0, |(name, _)| name.len());
+        self.get(form, index).map_or(0, |made| made.size) + name + 4
+    }
+
+    /// The entries of `$defs` in the order of the document.
+    pub(super) fn list(&mut self, mut entries: Vec<(usize, Form)>) -> Vec<Definition> {
+        entries.sort_unstable_by_key(|(index, _)| *index);
+        let mut out = Vec::with_capacity(entries.len());
+        for (index, form) in entries {
+            let name = self.source.get_index(index).map(|(name, _)| name.clone());
+            let schema = self.get(form, index).map(|made| made.schema.clone());
+            if let (Some(name), Some(schema)) = (name, schema) {
+                out.push(Definition { name, schema });
+            }
+        }
+        out
+    }
+}
+
+/// Keywords that only speak to people.
+const DESCRIBING: [&str; 3] = ["description", "title", "$comment"];
+
+/// Keywords that a schema can do without.
+pub(super) const REDUNDANT: [&str; 4] = ["description", "title", "$comment", "examples"];
+
+/// The schema without these keywords, at every level.
+pub(super) fn without(schema: &Value, dropped: &[&str]) -> Value {
+    match schema {
+        Value::Object(object) => Value::Object(members_without(object, dropped)),
+        other => other.clone(),
+    }
+}
+
+fn members_without(object: &Map<String, Value>, dropped: &[&str]) -> Map<String, Value> {
+    let kept = object.iter().filter(|(key, _)| !dropped.contains(&key.as_str()));
+    let members = kept.map(|(key, value)| {
+        let value = match (Keyword::of(key), value) {
+            (Some(Keyword::Schema), value) => without(value, dropped),
+            (Some(Keyword::List), Value::Array(items)) => items.iter().map(|item| without(item, dropped)).collect(),
+            (Some(Keyword::Named | Keyword::Patterned), Value::Object(named)) => {
+                Value::Object(named.iter().map(|(name, item)| (name.clone(), without(item, dropped))).collect())
+            }
+            (_, value) => value.clone(),
+        };
+        (key.clone(), value)
+    });
+    members.collect()
+}

@@ -1,0 +1,31 @@
+//! What a tool says of itself.
+
+use mcphub_core::spec::Operation;
+
+/// Summary and description, at most `max` characters; `METHOD path` where there is neither.
+pub(super) fn description(operation: &Operation, max: usize) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    // First, so that it is never cut.
+    if operation.deprecated {
+        parts.push("Deprecated.");
+    }
+    let summary = operation.summary.as_deref().map_or("", str::trim);
+    let description = operation.description.as_deref().map_or("", str::trim);
+    if !description.starts_with(summary.trim_end_matches('.')) {
+        parts.push(summary);
+    }
+    parts.extend([description].into_iter().filter(|text| !text.is_empty()));
+    let route = format!("{} {}", operation.method.as_str(), operation.path);
+    if summary.is_empty() && description.is_empty() {
+        parts.push(&route);
+    }
+    shortened(&parts.join("\n\n"), max)
+}
+
+fn shortened(text: &str, max: usize) -> String {
+    if text.len() <= max || text.chars().nth(max).is_none() {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(max.saturating_sub(1)).collect();
+    if max == 0 { kept } else { format!("{}…", kept.trim_end()) }
+}

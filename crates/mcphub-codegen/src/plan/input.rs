@@ -1,0 +1,253 @@
+//! The input schema of a tool, and how each argument goes on the wire.
+
+use std::borrow::Cow;
+
+use mcphub_core::schema::Schema;
+use mcphub_core::spec::{Operation, Parameter, Severity};
+use mcphub_core::tool::{BodyBinding, BodyFormat, BodySource, MemberBinding, ParameterBinding};
+use serde_json::{Map, Value, json};
+
+use super::accept::is_json;
+use super::argument::{self, Home};
+use super::body::Chosen;
+use super::definitions::{Form, REDUNDANT, without};
+use super::members::Members;
+use super::{Planning, Refusal, measure};
+use crate::keyword::has_type;
+
+/// What a tool takes.
+pub(super) struct Input {
+    pub(super) schema: Schema,
+    pub(super) parameters: Vec<ParameterBinding>,
+    pub(super) body: Option<BodyBinding>,
+}
+
+/// The body as arguments.
+enum Shape<'v> {
+    Members(Members<'v>),
+    Whole(Cow<'v, Value>),
+}
+
+impl<'a> Planning<'a> {
+    pub(super) fn input(&mut self, operation: &'a Operation) -> Result<Input, Refusal> {
+        let chosen = self.body(operation)?;
+        let shape = chosen.as_ref().map(|chosen| self.shape(chosen));
+        let mut wanted: Vec<(Home, &str)> =
+            operation.parameters.iter().map(|p| (Home::from(p.location), p.name.as_str())).collect();
+        match &shape {
+            Some(Shape::Members(members)) => wanted.extend(members.properties.keys().map(|name| (Home::Body, *name))),
+            Some(Shape::Whole(_)) => wanted.push((Home::Body, "body")),
+            None => {}
+        }
+        let mut names = argument::names(&wanted).into_iter();
+        let mut root = Root::default();
+        let mut parameters = Vec::with_capacity(operation.parameters.len());
+        for (parameter, name) in operation.parameters.iter().zip(names.by_ref()) {
+            root.add(&name, parameter_schema(parameter), parameter.required);
+            parameters.push(ParameterBinding {
+                argument: name,
+                name: parameter.name.clone(),
+                location: parameter.location,
+                required: parameter.required,
+                serialization: parameter.serialization.clone(),
+            });
+        }
+        let body = match (chosen, shape) {
+            (Some(chosen), Some(shape)) => Some(body_binding(&chosen, shape, names, &mut root)),
+            _ => None,
+        };
+        let schema = self.bounded(root.finish(), operation);
+        Ok(Input { schema, parameters, body })
+    }
+
+    fn shape(&mut self, chosen: &Chosen<'a>) -> Shape<'a> {
+        let schema = &chosen.content.schema;
+        if chosen.format == BodyFormat::Text {
+            let string = self.definitions.resolve(schema).as_object().is_some_and(|schema| has_type(schema, "string"));
+            return Shape::Whole(if string { Cow::Borrowed(schema) } else { Cow::Owned(json!({"type": "string"})) });
+        }
+        match self.definitions.members(schema, self.options.max_input_schema) {
+            Some(mut members) => {
+                members.properties.retain(|_, property| !self.definitions.is_read_only(property));
+                Shape::Members(members)
+            }
+            None => Shape::Whole(Cow::Borrowed(schema)),
+        }
+    }
+
+    /// The schema with its definitions, made to fit.
+    fn bounded(&mut self, mut root: Map<String, Value>, operation: &Operation) -> Schema {
+        let max = self.options.max_input_schema;
+        let (mut size, mut roots) = self.measure(&root);
+        let mut lost: Option<&str> = None;
+        let losses = [
+            (Form::Exact, None),
+            (Form::Plain, Some("the descriptions of nested values")),
+            (Form::Bare, Some("descriptions and examples of nested values")),
+        ];
+        let mut entries = None;
+        for (form, loss) in losses {
+            let reached = self.definitions.reach(form, &roots, max.saturating_sub(size));
+            if size <= max && !reached.over {
+                entries = Some(reached.found.into_iter().map(|(index, _)| (index, form)).collect());
+                lost = loss;
+                break;
+            }
+        }
+        let entries = entries.unwrap_or_else(|| {
+            lost = Some("the schemas of deeply nested values");
+            if let Some(entries) = self.shallow(&roots, size) {
+                return entries;
+            }
+            lost = Some("the schemas of large arguments");
+            shrink(&mut root, max);
+            (size, roots) = self.measure(&root);
+            self.shallow(&roots, size).unwrap_or_else(|| roots.iter().map(|root| (*root, Form::Open)).collect())
+        });
+        if let Some(lost) = lost {
+            let message = format!("the input schema has more than {max} bytes; {lost} are left out of it");
+            self.remark(Severity::Warning, "input-schema-simplified", operation, message);
+        }
+        Schema::new(root, self.definitions.list(entries))
+    }
+
+    /// The definitions up to the distance that fits; those one step farther accept anything.
+    fn shallow(&mut self, roots: &[usize], size: usize) -> Option<Vec<(usize, Form)>> {
+        let room = self.options.max_input_schema.checked_sub(size)?;
+        let found = self.definitions.reach(Form::Bare, roots, room).found;
+        let deepest = found.last().map_or(0, |(_, distance)| *distance);
+        for nearer_than in (0..=deepest).rev() {
+            let inside = found.iter().filter(|(_, distance)| *distance < nearer_than).map(|(index, _)| *index);
+            let inside: Vec<usize> = inside.collect();
+            let edge = self.definitions.edge(&inside, roots);
+            let mut entries: Vec<_> = inside.into_iter().map(|index| (index, Form::Bare)).collect();
+            entries.extend(edge.into_iter().map(|index| (index, Form::Open)));
+            let bytes: usize = entries.iter().map(|(index, form)| self.definitions.entry_size(*form, *index)).sum();
+            if bytes <= room {
+                return Some(entries);
+            }
+        }
+        None
+    }
+
+    fn measure(&self, root: &Map<String, Value>) -> (usize, Vec<usize>) {
+        let mut roots = Vec::new();
+        let size = measure::members(root, &mut |name| roots.extend(self.definitions.index(name)));
+        // `,"$defs":{}`
+        (size + if roots.is_empty() { 0 } else { 11 }, roots)
+    }
+}
+
+/// The object at the top.
+#[derive(Default)]
+struct Root {
+    properties: Map<String, Value>,
+    required: Vec<Value>,
+}
+
+impl Root {
+    fn add(&mut self, name: &str, schema: Value, required: bool) {
+        self.properties.insert(name.to_owned(), schema);
+        if required {
+            self.required.push(name.into());
+        }
+    }
+
+    fn finish(self) -> Map<String, Value> {
+        let mut root = Map::with_capacity(4);
+        root.insert("type".to_owned(), "object".into());
+        root.insert("properties".to_owned(), Value::Object(self.properties));
+        if !self.required.is_empty() {
+            root.insert("required".to_owned(), Value::Array(self.required));
+        }
+        root.insert("additionalProperties".to_owned(), Value::Bool(false));
+        root
+    }
+}
+
+fn body_binding(
+    chosen: &Chosen<'_>,
+    shape: Shape<'_>,
+    mut names: impl Iterator<Item = String>,
+    root: &mut Root,
+) -> BodyBinding {
+    let required = chosen.body.required;
+    let source = match shape {
+        Shape::Members(members) => {
+            let mut bindings = Vec::with_capacity(members.properties.len());
+            for ((member, schema), name) in members.properties.iter().zip(names) {
+                root.add(&name, object(schema), required && members.required.contains(member));
+                let serialization = chosen.content.encoding.get(*member).cloned();
+                let serialization = serialization.filter(|_| chosen.format == BodyFormat::Form);
+                bindings.push(MemberBinding { argument: name, name: (*member).to_owned(), serialization });
+            }
+            BodySource::Members(bindings)
+        }
+        Shape::Whole(schema) => {
+            let name = names.next().unwrap_or_else(|| "body".to_owned());
+            root.add(&name, described(&schema, chosen.body.description.as_deref()), required);
+            BodySource::Argument(name)
+        }
+    };
+    BodyBinding { media_type: chosen.media_type.to_owned(), format: chosen.format, required, source }
+}
+
+fn parameter_schema(parameter: &Parameter) -> Value {
+    let text = parameter.serialization.content.as_deref().filter(|media_type| !is_json(media_type));
+    let mut schema = match text {
+        // The value is text in a format of its own.
+        Some(media_type) => described(
+            &json!({"type": "string", "contentMediaType": media_type}),
+            parameter.description.as_deref(),
+        ),
+        None => described(&parameter.schema, parameter.description.as_deref()),
+    };
+    if let Value::Object(schema) = &mut schema {
+        if parameter.deprecated {
+            schema.insert("deprecated".to_owned(), Value::Bool(true));
+        }
+        if let (Some(example), false) = (&parameter.example, schema.contains_key("examples")) {
+            schema.insert("examples".to_owned(), Value::Array(vec![example.clone()]));
+        }
+    }
+    schema
+}
+
+/// The schema as an object, with this description instead of its own.
+fn described(schema: &Value, description: Option<&str>) -> Value {
+    let mut schema = object(schema);
+    if let (Value::Object(schema), Some(description)) = (&mut schema, description.map(str::trim)) {
+        if !description.is_empty() {
+            schema.insert("description".to_owned(), description.into());
+        }
+    }
+    schema
+}
+
+fn object(schema: &Value) -> Value {
+    match schema {
+        Value::Bool(false) => json!({"not": {}}),
+        Value::Object(_) => schema.clone(),
+        _ => json!({}),
+    }
+}
+
+/// Takes descriptions and examples out of the arguments, then the schemas of the largest, until
+/// the rest has at most half of `max` bytes.
+fn shrink(root: &mut Map<String, Value>, max: usize) {
+    let Some(Value::Object(properties)) = root.get_mut("properties") else { return };
+    let mut sizes = Vec::with_capacity(properties.len());
+    for (name, schema) in properties.iter_mut() {
+        *schema = without(schema, &REDUNDANT);
+        sizes.push((measure::data(schema), name.clone()));
+    }
+    let mut total: usize = sizes.iter().map(|(size, name)| size + name.len() + 4).sum();
+    sizes.sort_by(|a, b| b.cmp(a));
+    for (size, name) in sizes {
+        if total <= max / 2 {
+            break;
+        }
+        properties.insert(name, json!({}));
+        total = total.saturating_sub(size);
+    }
+}

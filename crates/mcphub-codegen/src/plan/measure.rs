@@ -1,0 +1,87 @@
+//! How large a schema is as JSON, and what it refers to, in one walk.
+
+use serde_json::{Map, Value};
+
+use crate::keyword::{DEFS, Keyword};
+
+/// The bytes of the schema as compact JSON; the names of the definitions it refers to are visited.
+pub(super) fn schema<'v>(schema: &'v Value, visit: &mut impl FnMut(&'v str)) -> usize {
+    match schema {
+        Value::Object(object) => members(object, visit),
+        other => data(other),
+    }
+}
+
+pub(super) fn members<'v>(object: &'v Map<String, Value>, visit: &mut impl FnMut(&'v str)) -> usize {
+    let mut size = framed(object.len());
+    for (key, value) in object {
+        size += string(key) + 1;
+        size += match (Keyword::of(key), value) {
+            (Some(Keyword::Ref), Value::String(reference)) => {
+                if let Some(name) = reference.strip_prefix(DEFS) {
+                    visit(name);
+                }
+                string(reference)
+            }
+            (Some(Keyword::Schema), value) => schema(value, visit),
+            (Some(Keyword::List), Value::Array(items)) => {
+                framed(items.len()) + items.iter().map(|item| schema(item, visit)).sum::<usize>()
+            }
+            (Some(Keyword::Named | Keyword::Patterned), Value::Object(named)) => {
+                let members = named.iter().map(|(name, item)| string(name) + 1 + schema(item, visit));
+                framed(named.len()) + members.sum::<usize>()
+            }
+            (_, value) => data(value),
+        };
+    }
+    size
+}
+
+/// The brackets and commas around `count` items.
+fn framed(count: usize) -> usize {
+    2 + count.saturating_sub(1)
+}
+
+/// The bytes of any value as compact JSON.
+pub(super) fn data(value: &Value) -> usize {
+    match value {
+        Value::Null => 4,
+        Value::Bool(flag) => if *flag { 4 } else { 5 },
+        Value::Number(number) => number.to_string().len(),
+        Value::String(text) => string(text),
+        Value::Array(items) => framed(items.len()) + items.iter().map(data).sum::<usize>(),
+        Value::Object(members) => {
+            framed(members.len()) + members.iter().map(|(key, value)| string(key) + 1 + data(value)).sum::<usize>()
+        }
+    }
+}
+
+/// The bytes of a JSON string, quotes and escapes included.
+fn string(text: &str) -> usize {
+    let escapes = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
+        0..0x20 => 5,
+        _ => 0,
+    });
+    text.len() + 2 + escapes.sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    #[test]
+    fn sizes_are_exact_and_references_in_data_are_none() {
+        let schema = json!({
+            "type": ["object", "null"],
+            "description": "a \"b\"\n\u{1}\u{7f}ü",
+            "properties": {"$ref": {"$ref": "#/$defs/A"}, "b": {"items": {"$ref": "#/$defs/B"}, "maximum": 1.5e300}},
+            "allOf": [{"$ref": "#/$defs/C"}, true, {}],
+            "examples": [{"$ref": "#/$defs/Data"}, -12, null],
+        });
+        let mut names = Vec::new();
+        let size = super::schema(&schema, &mut |name| names.push(name));
+        assert_eq!(size, schema.to_string().len());
+        assert_eq!(names, ["A", "B", "C"]);
+    }
+}

@@ -1,0 +1,106 @@
+//! Objects whose members can stand for themselves.
+
+use std::borrow::Cow;
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value, json};
+
+use super::definitions::{Definitions, Form};
+use crate::keyword::{has_type, reference};
+
+/// The most members that become arguments of their own.
+const MAX_MEMBERS: usize = 256;
+
+/// How deep `allOf` is merged.
+const MAX_DEPTH: usize = 8;
+
+/// Keywords that tie members together, so that they cannot be told apart.
+const TYING: [&str; 15] = [
+    "oneOf",
+    "anyOf",
+    "not",
+    "if",
+    "then",
+    "else",
+    "enum",
+    "const",
+    "patternProperties",
+    "propertyNames",
+    "dependentSchemas",
+    "dependentRequired",
+    "unevaluatedProperties",
+    "prefixItems",
+    "contains",
+];
+
+/// The members of a plain object.
+#[derive(Debug, Default)]
+pub(super) struct Members<'v> {
+    pub(super) properties: IndexMap<&'v str, Cow<'v, Value>>,
+    pub(super) required: Vec<&'v str>,
+}
+
+impl<'a> Definitions<'a> {
+    /// The members of an object schema, `allOf` merged; `None` when it is more than its members, has
+    /// none, or is larger than `max` bytes.
+    pub(super) fn members<'v>(&mut self, schema: &'v Value, max: usize) -> Option<Members<'v>>
+    where
+        'a: 'v,
+    {
+        let mut members = Members::default();
+        let mut room = max;
+        self.gather(schema, &mut members, &mut room, MAX_DEPTH)?;
+        for name in &members.required {
+            // Required and not described: it accepts anything.
+            members.properties.entry(name).or_insert_with(|| Cow::Owned(json!({})));
+        }
+        (1..=MAX_MEMBERS).contains(&members.properties.len()).then_some(members)
+    }
+
+    fn gather<'v>(&mut self, schema: &'v Value, out: &mut Members<'v>, room: &mut usize, depth: usize) -> Option<()>
+    where
+        'a: 'v,
+    {
+        let depth = depth.checked_sub(1)?;
+        let object = schema.as_object()?;
+        if !is_plain(object) {
+            return None;
+        }
+        if let Some(name) = reference(object) {
+            // What is shared is copied into each tool, so its size counts each time.
+            let index = self.index(name)?;
+            *room = room.checked_sub(self.get(Form::Exact, index)?.size)?;
+            let target = self.source(name)?;
+            self.gather(target, out, room, depth)?;
+        }
+        for part in object.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            self.gather(part, out, room, depth)?;
+        }
+        for (name, property) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
+            let both = match out.properties.get(name.as_str()) {
+                Some(other) if **other != *property => Cow::Owned(json!({"allOf": [other, property]})),
+                _ => Cow::Borrowed(property),
+            };
+            out.properties.insert(name, both);
+        }
+        let required = object.get("required").and_then(Value::as_array).into_iter().flatten();
+        for name in required.filter_map(Value::as_str) {
+            if !out.required.contains(&name) {
+                out.required.push(name);
+            }
+        }
+        Some(())
+    }
+
+    /// Whether a member is only for answers.
+    pub(super) fn is_read_only(&self, property: &Value) -> bool {
+        let says = |schema: &Value| schema.get("readOnly") == Some(&Value::Bool(true));
+        says(property) || says(self.resolve(property))
+    }
+}
+
+fn is_plain(schema: &Map<String, Value>) -> bool {
+    let open = schema.get("additionalProperties").is_some_and(|additional| *additional != Value::Bool(false));
+    let other_type = schema.contains_key("type") && !has_type(schema, "object");
+    !open && !other_type && !TYING.iter().any(|key| schema.contains_key(*key))
+}

@@ -1,0 +1,140 @@
+//! APIs become tools: one operation, one tool.
+//!
+//! One file per part of a tool: its [`name`], its [`description`], its [`input`] with the
+//! [`argument`] names and the [`body`], its [`output`]. [`definitions`] holds what they share.
+//! Nothing in here knows the dialect of the document.
+
+mod accept;
+mod argument;
+mod body;
+mod definitions;
+mod description;
+mod input;
+mod lenient;
+mod measure;
+mod members;
+mod name;
+mod output;
+
+use mcphub_core::spec::{Diagnostic, Operation, Parsed, Severity};
+use mcphub_core::tool::{
+    ApiInfo, HttpBinding, OutputShape, Plan, PlanOptions, Planner, Tool, ToolAnnotations, ToolName, ToolSet,
+};
+use mcphub_core::{Error, Result};
+
+use definitions::Definitions;
+
+/// The planner for every API.
+///
+/// - **Names** come from `operationId`, or from method and path. What is illegal becomes `_`. Where
+///   several operations ask for one name, all of them get their path with it, so that no name
+///   depends on the order of the document.
+/// - **Arguments** are flat: path, query, header and cookie parameters, and the members of a JSON
+///   or form body that is a plain object; any other body is the one argument `body`. Where names
+///   meet, the path's stays and the others get `_query`, `_header`, `_cookie`, `_body`.
+/// - **Input schemas** are closed. One over [`PlanOptions::max_input_schema`] loses, until it fits:
+///   descriptions below `$defs`; examples below `$defs`; the definitions farthest from the
+///   arguments, which then accept any value; descriptions and examples of the arguments; the
+///   schemas of the largest arguments.
+/// - **Output schemas** describe and never refuse: nothing is required, `null` is always possible.
+///   One over [`PlanOptions::max_output_schema`] is left out.
+///
+/// # Errors
+/// `InvalidInput` when an option is out of its range.
+#[derive(Debug, Clone, Copy, Default)]
+#[non_exhaustive]
+pub struct ToolPlanner;
+
+impl ToolPlanner {
+    /// The planner.
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+impl Planner for ToolPlanner {
+    fn plan(&self, parsed: &Parsed, options: &PlanOptions) -> Result<Plan> {
+        if !(1..=128).contains(&options.max_name_length) {
+            return Err(Error::invalid("the longest tool name has 1 to 128 characters")
+                .with("max_name_length", options.max_name_length)
+                .during("plan"));
+        }
+        let spec = &parsed.spec;
+        let mut planning = Planning { options, definitions: Definitions::new(&spec.definitions), diagnostics: Vec::new() };
+        let names = name::names(&spec.operations, options.max_name_length);
+        let mut tools = Vec::with_capacity(spec.operations.len());
+        for (operation, name) in spec.operations.iter().zip(names) {
+            let tool = match name {
+                Some(name) => planning.tool(operation, name),
+                None => Err(Refusal {
+                    code: "duplicate-name",
+                    message: "no name is left for it; allow longer names".to_owned(),
+                }),
+            };
+            match tool {
+                Ok(tool) => tools.push(tool),
+                Err(refusal) => {
+                    let message = format!("skipped: {}", refusal.message);
+                    planning.remark(Severity::Error, refusal.code, operation, message);
+                }
+            }
+        }
+        Ok(Plan {
+            tools: ToolSet {
+                api: ApiInfo::from(spec),
+                servers: spec.servers.clone(),
+                security_schemes: spec.security_schemes.clone(),
+                tools,
+            },
+            diagnostics: planning.diagnostics,
+        })
+    }
+}
+
+/// Why an operation becomes no tool.
+struct Refusal {
+    code: &'static str,
+    message: String,
+}
+
+/// One run of the planner.
+struct Planning<'a> {
+    options: &'a PlanOptions,
+    definitions: Definitions<'a>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl<'a> Planning<'a> {
+    fn tool(&mut self, operation: &'a Operation, name: ToolName) -> std::result::Result<Tool, Refusal> {
+        let input = self.input(operation)?;
+        let output = self.output(operation);
+        let (output, shape) = output.map_or((None, OutputShape::None), |(schema, shape)| (Some(schema), shape));
+        Ok(Tool {
+            name,
+            title: operation.summary.as_deref().map(|summary| summary.trim().to_owned()),
+            description: description::description(operation, self.options.max_description),
+            input: input.schema,
+            output,
+            annotations: ToolAnnotations::from(operation.method),
+            tags: operation.tags.clone(),
+            binding: HttpBinding {
+                method: operation.method,
+                path: operation.path.clone(),
+                server: operation.servers.first().cloned(),
+                parameters: input.parameters,
+                body: input.body,
+                security: operation.security.clone(),
+                accept: accept::accept(&operation.responses),
+                output: shape,
+            },
+        })
+    }
+
+    fn remark(&mut self, severity: Severity, code: &str, operation: &Operation, message: String) {
+        let pointer = operation.pointer.clone();
+        self.diagnostics.push(Diagnostic { severity, code: code.to_owned(), pointer, message });
+    }
+}
+
+#[cfg(test)]
+mod tests;
