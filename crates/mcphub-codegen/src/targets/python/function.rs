@@ -1,0 +1,449 @@
+//! A tool becomes a typed function.
+
+use std::collections::HashMap;
+
+use mcphub_core::spec::{Location, Serialization, Style};
+use mcphub_core::tool::{
+    BodyBinding, BodyFormat, BodySource, HttpBinding, MemberBinding, OutputShape, ParameterBinding,
+    Tool,
+};
+use serde::Serialize;
+use serde_json::Value;
+use url::Url;
+
+use super::annotation::annotation;
+use super::literal::{LINE, bracketed, docstring, python_literal, python_text};
+use super::names::Names;
+
+/// A function as its template needs it: every text is Python already.
+#[derive(Debug, Serialize)]
+pub(super) struct Function {
+    /// Its name.
+    pub(super) name: String,
+    /// The arguments of the decorator, one a line.
+    decorator: Vec<String>,
+    /// The parameters, one a line, with annotation and default.
+    parameters: Vec<String>,
+    docstring: String,
+    /// The lines of the body.
+    body: Vec<String>,
+    /// Whether an argument may be left out.
+    pub(super) optional: bool,
+}
+
+impl Function {
+    /// The function of this name for a tool.
+    pub(super) fn new(name: String, tool: &Tool) -> Self {
+        let parameters = Parameters::of(tool);
+        let lines = parameters.0.iter().map(Parameter::line).collect();
+        Self {
+            name,
+            decorator: decorator(tool, &parameters),
+            optional: parameters.0.iter().any(|parameter| !parameter.required),
+            parameters: lines,
+            docstring: docstring(&headline(tool)),
+            body: body(tool, &parameters),
+        }
+    }
+
+    /// Whether the code has this word.
+    pub(super) fn mentions(&self, word: &str) -> bool {
+        self.parameters.iter().any(|line| line.contains(word))
+    }
+}
+
+fn headline(tool: &Tool) -> String {
+    let title = tool.title.as_deref().unwrap_or_default();
+    let line = title.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.is_empty() || line.chars().count() > LINE - 12 {
+        format!("{} {}", tool.binding.method.as_str(), tool.binding.path)
+    } else if line.ends_with(['.', '!', '?']) {
+        line
+    } else {
+        format!("{line}.")
+    }
+}
+
+fn decorator(tool: &Tool, parameters: &Parameters) -> Vec<String> {
+    let mut lines = vec![python_literal(tool.name.as_str())];
+    if let Some(title) = &tool.title {
+        lines.push(format!("title={}", python_text(title, 4, "title=".len())));
+    }
+    lines.push(format!(
+        "description={}",
+        python_text(&tool.description, 4, "description=".len())
+    ));
+    let hints = tool.annotations;
+    for (name, hint) in [
+        ("read_only", hints.read_only_hint),
+        ("destructive", hints.destructive_hint),
+        ("idempotent", hints.idempotent_hint),
+        ("open_world", hints.open_world_hint),
+    ] {
+        lines.push(format!("{name}={}", python_bool(hint)));
+    }
+    let renamed: Vec<_> = parameters
+        .0
+        .iter()
+        .filter(|parameter| parameter.argument != parameter.name)
+        .map(|parameter| {
+            format!(
+                "{}: {}",
+                python_literal(&parameter.argument),
+                python_literal(&parameter.name)
+            )
+        })
+        .collect();
+    if !renamed.is_empty() {
+        lines.push(bracketed("arguments={", &renamed, "}", 4));
+    }
+    lines
+}
+
+/// The function's parameters: one for each argument that the binding uses.
+struct Parameters(Vec<Parameter>);
+
+struct Parameter {
+    /// The name in the tool's input schema.
+    argument: String,
+    /// The name in Python.
+    name: String,
+    annotation: String,
+    required: bool,
+}
+
+impl Parameter {
+    fn line(&self) -> String {
+        if self.required {
+            return format!("{}: {}", self.name, self.annotation);
+        }
+        let annotation = if self.annotation == "Any" {
+            "Any".to_owned()
+        } else {
+            format!("{} | Unset", self.annotation)
+        };
+        format!("{}: {annotation} = UNSET", self.name)
+    }
+}
+
+impl Parameters {
+    fn of(tool: &Tool) -> Self {
+        let used = used_arguments(&tool.binding);
+        let properties: HashMap<&str, &Value> = tool.input.properties().collect();
+        let in_order = tool
+            .input
+            .properties()
+            .map(|(name, _)| name)
+            .filter(|name| used.contains(name));
+        let others = used
+            .iter()
+            .copied()
+            .filter(|name| !properties.contains_key(name));
+        let mut names = Names::default();
+        let mut taken = Vec::new();
+        for argument in in_order.chain(others) {
+            if taken.contains(&argument) {
+                continue;
+            }
+            taken.push(argument);
+        }
+        let parameters = taken.into_iter().map(|argument| Parameter {
+            argument: argument.to_owned(),
+            name: names.identifier(argument, "arg"),
+            annotation: properties
+                .get(argument)
+                .map_or_else(|| "Any".to_owned(), |p| annotation(&tool.input, p)),
+            required: tool.input.requires(argument) || binding_requires(&tool.binding, argument),
+        });
+        Self(parameters.collect())
+    }
+
+    fn name(&self, argument: &str) -> &str {
+        self.0
+            .iter()
+            .find(|parameter| parameter.argument == argument)
+            .map_or("UNSET", |parameter| &parameter.name)
+    }
+}
+
+fn used_arguments(binding: &HttpBinding) -> Vec<&str> {
+    let outside = binding
+        .parameters
+        .iter()
+        .map(|parameter| parameter.argument.as_str());
+    let body: Vec<&str> = match binding.body.as_ref().map(|body| &body.source) {
+        Some(BodySource::Argument(argument)) => vec![argument],
+        Some(BodySource::Members(members)) => members
+            .iter()
+            .map(|member| member.argument.as_str())
+            .collect(),
+        _ => Vec::new(),
+    };
+    outside.chain(body).collect()
+}
+
+fn binding_requires(binding: &HttpBinding, argument: &str) -> bool {
+    let outside = binding
+        .parameters
+        .iter()
+        .any(|p| p.argument == argument && (p.required || p.location == Location::Path));
+    let whole = |body: &BodyBinding| {
+        body.required && body.source == BodySource::Argument(argument.to_owned())
+    };
+    outside || binding.body.as_ref().is_some_and(whole)
+}
+
+fn body(tool: &Tool, parameters: &Parameters) -> Vec<String> {
+    let binding = &tool.binding;
+    let mut arguments = vec![
+        python_literal(binding.method.as_str()),
+        python_literal(&escaped_path(binding)),
+        format!("accept={}", python_literal(&binding.accept)),
+    ];
+    if let Some(server) = &binding.server {
+        arguments.push(format!("server={}", python_literal(server)));
+    }
+    if !binding.security.is_empty() {
+        let alternatives = binding.security.iter().map(|names| {
+            format!(
+                "[{}]",
+                names
+                    .iter()
+                    .map(|name| python_literal(name))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
+        });
+        arguments.push(format!(
+            "security=[{}]",
+            alternatives.collect::<Vec<_>>().join(", ")
+        ));
+    }
+    let mut lines = vec![bracketed("request = Request(", &arguments, ")", 4)];
+    for parameter in &binding.parameters {
+        lines.push(parameter_call(
+            parameter,
+            parameters.name(&parameter.argument),
+        ));
+    }
+    if let Some(body) = &binding.body {
+        lines.extend(body_calls(body, parameters));
+    }
+    lines.push(match binding.output {
+        OutputShape::Object => "return await api.call(request, output=\"object\")".to_owned(),
+        OutputShape::Wrapped => "return await api.call(request, output=\"wrapped\")".to_owned(),
+        _ => "return await api.call(request)".to_owned(),
+    });
+    lines
+}
+
+fn parameter_call(parameter: &ParameterBinding, value: &str) -> String {
+    let (method, style, explode) = match parameter.location {
+        Location::Path => ("path", Style::Simple, false),
+        Location::Header => ("header", Style::Simple, false),
+        Location::Cookie => ("cookie", Style::Form, true),
+        _ => ("query", Style::Form, true),
+    };
+    let how = &parameter.serialization;
+    let mut arguments = vec![python_literal(&parameter.name), value.to_owned()];
+    if how.content.is_none() {
+        if how.style != style {
+            arguments.push(format!("style={}", style_literal(how.style)));
+        }
+        if how.explode != explode {
+            arguments.push(format!("explode={}", python_bool(how.explode)));
+        }
+    }
+    // Paths and headers have no reserved expansion.
+    if matches!(method, "query" | "cookie") {
+        arguments.extend(how.allow_reserved.then(|| "allow_reserved=True".to_owned()));
+    }
+    arguments.extend(
+        how.content
+            .as_deref()
+            .map(|media_type| format!("content={}", python_literal(media_type))),
+    );
+    arguments.extend(own_argument(&parameter.name, &parameter.argument));
+    bracketed(&format!("request.{method}("), &arguments, ")", 4)
+}
+
+/// Problems name the argument, which is the name on the wire unless told otherwise.
+fn own_argument(name: &str, argument: &str) -> Option<String> {
+    (name != argument).then(|| format!("argument={}", python_literal(argument)))
+}
+
+fn body_calls(body: &BodyBinding, parameters: &Parameters) -> Vec<String> {
+    let media_type = |usual: &str| {
+        (body.media_type != usual)
+            .then(|| format!("media_type={}", python_literal(&body.media_type)))
+    };
+    let optional = (!body.required).then(|| "required=False".to_owned());
+    match (&body.source, body.format) {
+        (BodySource::Argument(argument), format) => {
+            let mut arguments = vec![
+                parameters.name(argument).to_owned(),
+                format!("argument={}", python_literal(argument)),
+            ];
+            let method = match format {
+                BodyFormat::Form => {
+                    arguments.extend(media_type("application/x-www-form-urlencoded"));
+                    "form_value"
+                }
+                BodyFormat::Text => {
+                    arguments.push(format!("media_type={}", python_literal(&body.media_type)));
+                    "text"
+                }
+                _ => {
+                    arguments.extend(media_type("application/json"));
+                    "json"
+                }
+            };
+            vec![bracketed(&format!("request.{method}("), &arguments, ")", 4)]
+        }
+        (BodySource::Members(members), BodyFormat::Form) => {
+            let arguments: Vec<_> = optional
+                .into_iter()
+                .chain(media_type("application/x-www-form-urlencoded"))
+                .collect();
+            let mut lines = vec![bracketed("form = request.form(", &arguments, ")", 4)];
+            lines.extend(
+                members
+                    .iter()
+                    .map(|member| field_call(member, parameters.name(&member.argument))),
+            );
+            lines
+        }
+        (BodySource::Members(members), _) => {
+            let mut lines = vec!["members = {".to_owned()];
+            for member in members {
+                lines.push(format!(
+                    "    {}: {},",
+                    python_literal(&member.name),
+                    parameters.name(&member.argument)
+                ));
+            }
+            lines.push("}".to_owned());
+            let arguments: Vec<_> = ["members".to_owned()]
+                .into_iter()
+                .chain(optional)
+                .chain(media_type("application/json"))
+                .collect();
+            lines.push(bracketed("request.json_members(", &arguments, ")", 4));
+            lines
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn field_call(member: &MemberBinding, value: &str) -> String {
+    let mut arguments = vec![python_literal(&member.name), value.to_owned()];
+    match &member.serialization {
+        Some(Serialization {
+            content: Some(media_type),
+            ..
+        }) => {
+            arguments.push(format!("content={}", python_literal(media_type)));
+        }
+        Some(how) => {
+            arguments.push(format!("style={}", style_literal(how.style)));
+            if !how.explode {
+                arguments.push("explode=False".to_owned());
+            }
+        }
+        None => {}
+    }
+    if member
+        .serialization
+        .as_ref()
+        .is_some_and(|how| how.allow_reserved)
+    {
+        arguments.push("allow_reserved=True".to_owned());
+    }
+    arguments.extend(own_argument(&member.name, &member.argument));
+    bracketed("form.field(", &arguments, ")", 4)
+}
+
+fn python_bool(value: bool) -> &'static str {
+    if value { "True" } else { "False" }
+}
+
+fn style_literal(style: Style) -> &'static str {
+    match style {
+        Style::Matrix => "\"matrix\"",
+        Style::Label => "\"label\"",
+        Style::Simple => "\"simple\"",
+        Style::SpaceDelimited => "\"spaceDelimited\"",
+        Style::PipeDelimited => "\"pipeDelimited\"",
+        Style::DeepObject => "\"deepObject\"",
+        _ => "\"form\"",
+    }
+}
+
+/// The path template with its fixed text as a URL parser leaves it, so that nothing is left to
+/// escape at run time but values.
+fn escaped_path(binding: &HttpBinding) -> String {
+    let names: Vec<_> = binding
+        .parameters
+        .iter()
+        .filter(|p| p.location == Location::Path)
+        .map(|p| &p.name)
+        .collect();
+    let mut token = "value".to_owned();
+    while binding.path.contains(&token) {
+        token.push('x');
+    }
+    let mut path = binding.path.clone();
+    for (at, name) in names.iter().enumerate() {
+        path = path.replace(&format!("{{{name}}}"), &format!("{token}{at}end"));
+    }
+    // A path that does not begin with `/` continues the last part of the base, as text.
+    let Ok(mut url) = Url::parse(&format!("http://host/base{path}")) else {
+        return binding.path.clone();
+    };
+    url.set_fragment(None);
+    let mut path = url[url::Position::BeforePath..].to_owned();
+    if let Some(rest) = path.strip_prefix("/base") {
+        path = rest.to_owned();
+    }
+    for (at, name) in names.iter().enumerate() {
+        path = path.replace(&format!("{token}{at}end"), &format!("{{{name}}}"));
+    }
+    path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_text_of_a_path_is_escaped_and_placeholders_stay() {
+        let parameter = |name: &str| ParameterBinding {
+            argument: "a".into(),
+            name: name.into(),
+            location: Location::Path,
+            required: true,
+            serialization: Serialization {
+                style: Style::Simple,
+                explode: false,
+                allow_reserved: false,
+                content: None,
+            },
+        };
+        let mut binding = HttpBinding {
+            method: mcphub_core::spec::Method::Get,
+            path: "/größe/{the id}/v{v} b?fixed=1'#gone".into(),
+            server: None,
+            parameters: vec![parameter("the id"), parameter("v")],
+            body: None,
+            security: Vec::new(),
+            accept: "*/*".into(),
+            output: OutputShape::None,
+        };
+        assert_eq!(
+            escaped_path(&binding),
+            "/gr%C3%B6%C3%9Fe/{the id}/v{v}%20b?fixed=1%27"
+        );
+        binding.path = "/base/{v}/value0end".into();
+        assert_eq!(escaped_path(&binding), "/base/{v}/value0end");
+    }
+}

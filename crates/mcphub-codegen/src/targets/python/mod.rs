@@ -1,0 +1,222 @@
+//! Python: a project on the official MCP SDK, with one typed function for each tool.
+//!
+//! Most files are the same in every project and are copied from `templates/`; those that end in
+//! `.j2` are minijinja templates over the views of this module, and a host may replace any of them.
+
+mod annotation;
+mod environment;
+mod function;
+mod literal;
+mod names;
+mod view;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use mcphub_core::project::{Project, RenderOptions, Runtime, Target};
+use mcphub_core::tool::ToolSet;
+use mcphub_core::{Error, Result};
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
+use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+
+use self::view::View;
+
+/// Writes standalone MCP servers in Python 3.10 or later (MCP Python SDK 2.x; stdio and streamable
+/// HTTP).
+pub struct PythonTarget {
+    templates: Environment<'static>,
+}
+
+/// A file that is the same in every project.
+macro_rules! runtime {
+    ($($file:literal),+ $(,)?) => {
+        &[$(($file, include_str!(concat!("templates/runtime/", $file)))),+]
+    };
+}
+
+/// A template by its path below `templates/`.
+macro_rules! templates {
+    ($($file:literal),+ $(,)?) => {
+        &[$(($file, include_str!(concat!("templates/", $file)))),+]
+    };
+}
+
+const RUNTIME: &[(&str, &str)] = runtime![
+    "api.py",
+    "credentials.py",
+    "problems.py",
+    "request.py",
+    "result.py",
+    "serialization.py",
+    "serving.py",
+    "tool.py",
+    "validation.py",
+];
+
+const TEMPLATES: &[(&str, &str)] = templates![
+    "project/Dockerfile.j2",
+    "project/README.md.j2",
+    "project/pyproject.toml.j2",
+    "runtime/init.py.j2",
+    "runtime/server.py.j2",
+    "runtime/settings.py.j2",
+    "runtime/tools_init.py.j2",
+    "runtime/tools_module.py.j2",
+    "tests/conftest.py.j2",
+    "tests/test_api.py.j2",
+    "tests/test_request.py.j2",
+    "tests/test_server.py.j2",
+    "tests/test_tools.py.j2",
+];
+
+impl PythonTarget {
+    /// The target with its own templates.
+    pub fn new() -> Self {
+        let mut templates = Environment::new();
+        templates.set_auto_escape_callback(|_| AutoEscape::None);
+        templates.set_undefined_behavior(UndefinedBehavior::Strict);
+        let mut syntax = SyntaxConfig::builder();
+        // A line that is a block tag leaves no line behind.
+        if let Ok(syntax) = syntax
+            .keep_trailing_newline(true)
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()
+        {
+            templates.set_syntax(syntax);
+        }
+        let mut target = Self { templates };
+        for (name, source) in TEMPLATES {
+            // The templates are part of this crate, and every test renders them.
+            let added = target.templates.add_template(name, source);
+            debug_assert!(added.is_ok(), "{name}: {added:?}");
+        }
+        target
+    }
+
+    /// Replaces a template, named by its path below `templates/`, such as `project/README.md.j2`.
+    /// It gets the same view as the one that it replaces.
+    ///
+    /// # Errors
+    /// `NotFound` for a name that is no template's, `InvalidInput` with the line for one that
+    /// cannot be read.
+    pub fn with_template(
+        mut self,
+        name: impl Into<String>,
+        source: impl Into<String>,
+    ) -> Result<Self> {
+        let name = name.into();
+        if !TEMPLATES.iter().any(|(known, _)| *known == name) {
+            return Err(
+                Error::not_found("there is no template of that name").with("template", name)
+            );
+        }
+        self.templates
+            .add_template_owned(
+                Cow::<'static, str>::Owned(name),
+                Cow::<'static, str>::Owned(source.into()),
+            )
+            .map_err(|error| Error::invalid("the template cannot be read").caused_by(error))?;
+        Ok(self)
+    }
+
+    fn fill(&self, template: &str, view: impl serde::Serialize) -> Result<String> {
+        self.templates
+            .get_template(template)
+            .and_then(|template| template.render(Serde(view)))
+            .map_err(|error| {
+                Error::invalid("a template cannot be filled")
+                    .with("template", template)
+                    .caused_by(error)
+            })
+    }
+}
+
+impl Default for PythonTarget {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for PythonTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PythonTarget").finish_non_exhaustive()
+    }
+}
+
+impl Target for PythonTarget {
+    fn name(&self) -> &'static str {
+        "python"
+    }
+
+    fn render(&self, tools: &ToolSet, options: &RenderOptions) -> Result<Project> {
+        let view = View::new(tools, options)?;
+        let package = &view.package;
+        let runtime = Runtime::Python {
+            module: package.clone(),
+        };
+        let mut project = Project::new(options.name.clone(), runtime, view.variables.clone());
+        let source = |path: &str| format!("src/{package}/{path}");
+
+        for name in ["Dockerfile", "README.md", "pyproject.toml"] {
+            project.add(name, self.fill(&format!("project/{name}.j2"), &view)?)?;
+        }
+        project.add(".gitignore", include_str!("templates/project/gitignore"))?;
+        project.add(
+            ".dockerignore",
+            include_str!("templates/project/dockerignore"),
+        )?;
+
+        for (name, contents) in RUNTIME {
+            project.add(source(name), *contents)?;
+        }
+        project.add(
+            source("__main__.py"),
+            include_str!("templates/runtime/main.py"),
+        )?;
+        project.add(source("py.typed"), "")?;
+        project.add(
+            source("__init__.py"),
+            self.fill("runtime/init.py.j2", &view)?,
+        )?;
+        for name in ["server.py", "settings.py"] {
+            project.add(
+                source(name),
+                self.fill(&format!("runtime/{name}.j2"), &view)?,
+            )?;
+        }
+        project.add(
+            source("tools/__init__.py"),
+            self.fill("runtime/tools_init.py.j2", &view)?,
+        )?;
+        for module in &view.modules {
+            let path = source(&format!("tools/{}.py", module.name));
+            project.add(
+                path,
+                format!(
+                    "{}\n",
+                    self.fill("runtime/tools_module.py.j2", module)?.trim_end()
+                ),
+            )?;
+        }
+        for (function, schemas) in &view.schemas {
+            project.add(source(&format!("schemas/{function}.json")), schemas.clone())?;
+        }
+
+        for name in [
+            "conftest.py",
+            "test_api.py",
+            "test_request.py",
+            "test_server.py",
+            "test_tools.py",
+        ] {
+            project.add(
+                format!("tests/{name}"),
+                self.fill(&format!("tests/{name}.j2"), &view)?,
+            )?;
+        }
+        project.add("tests/examples.json", view.examples.clone())?;
+        Ok(project)
+    }
+}

@@ -1,0 +1,161 @@
+"""Requests go to the API, and its answers come back as tool results."""
+
+from __future__ import annotations
+
+import logging
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from types import TracebackType
+
+import anyio
+import httpx2
+
+from . import __version__
+from .request import Request
+from .result import Answer, Output, ToolResult
+from .settings import SCHEMES, Settings
+
+CONNECT_TIMEOUT = 5.0
+"""The longest wait for a connection, in seconds."""
+TIMEOUT = 30.0
+"""The longest wait for a whole answer, in seconds."""
+MAX_ANSWER = 10 * 1024 * 1024
+"""The largest answer that is read, in bytes after decompression."""
+MAX_REDIRECTS = 5
+"""How many redirects are followed, always to the same origin: credentials never leave it."""
+
+# At its usual level the client logs URLs, and a URL can hold an API key.
+logging.getLogger("httpx2").setLevel(logging.WARNING)
+
+
+class Api:
+    """A connection pool to the API. Use it as an async context manager."""
+
+    def __init__(self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        self._settings = settings
+        self._client = httpx2.AsyncClient(
+            transport=transport,
+            timeout=httpx2.Timeout(TIMEOUT, connect=CONNECT_TIMEOUT),
+            # A cookie of one call never goes with another.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
+
+    async def __aenter__(self) -> Api:
+        await self._client.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.__aexit__(kind, error, trace)
+
+    async def call(self, request: Request, output: Output = "none") -> ToolResult:
+        """Sends a request; whatever goes wrong is a tool error.
+
+        Raises `ArgumentError` when an argument cannot be sent.
+        """
+        request.finish()
+        base = httpx2.URL(self._settings.base_url)
+        if request.server is not None:
+            base = base.join(request.server)
+        uri = str(_url(base, request.target).copy_with(username=None, password=None))
+        self._settings.credentials.authorize(request, SCHEMES)
+        try:
+            with anyio.fail_after(TIMEOUT):
+                answer = await self._send(request, _url(base, request.target))
+        except _Refused as error:
+            return ToolResult.error(str(error))
+        except httpx2.ConnectTimeout:
+            return ToolResult.error(
+                f"The API at {_host(base)} could not be reached: no connection within {CONNECT_TIMEOUT:g} s"
+            )
+        except (TimeoutError, httpx2.TimeoutException):
+            return ToolResult.error(f"The API at {_host(base)} did not answer within {TIMEOUT:g} s{_doubt(request)}")
+        except httpx2.ConnectError as error:
+            return ToolResult.error(f"The API at {_host(base)} could not be reached: {_cause(error)}")
+        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+            return ToolResult.error(
+                f"The API at {_host(base)} did not answer as HTTP asks: {_cause(error)}{_doubt(request)}"
+            )
+        return ToolResult.from_answer(answer, output, uri)
+
+    async def _send(self, request: Request, url: httpx2.URL) -> Answer:
+        headers = [(name.encode("ascii"), value.strip().encode()) for name, value in request.headers]
+        for name, value in (("user-agent", f"{__package__}/{__version__}"), ("accept-encoding", "gzip, deflate")):
+            if all(name.encode() != present for present, _ in headers):
+                headers.append((name.encode(), value.encode()))
+        method, body = request.method, request.body
+        for _ in range(MAX_REDIRECTS + 1):
+            message = httpx2.Request(method, url, headers=headers, content=body)
+            response = await self._client.send(message, stream=True)
+            try:
+                if not response.has_redirect_location:
+                    return await _read(response, url)
+                target = _redirect(response, url)
+            finally:
+                await response.aclose()
+            # RFC 9110, 15.4: 307 and 308 repeat the request; a POST that moved, and every 303, becomes a GET.
+            if response.status_code == 303 and method != "HEAD" or response.status_code < 303 and method == "POST":
+                method, body = "GET", None
+                headers = [(name, value) for name, value in headers if name != b"content-type"]
+            url = target
+        raise _Refused(f"The API at {_host(url)} redirected more than {MAX_REDIRECTS} times; the call was given up")
+
+
+class _Refused(Exception):
+    """The API answered with something that is not read or followed; the message says what."""
+
+
+def _url(base: httpx2.URL, target: str) -> httpx2.URL:
+    path = base.raw_path.split(b"?")[0].rstrip(b"/")
+    return base.copy_with(raw_path=path + target.encode("ascii"), fragment=None)
+
+
+def _host(url: httpx2.URL) -> str:
+    return url.netloc.decode("ascii")
+
+
+def _doubt(request: Request) -> str:
+    safe = request.method in ("GET", "HEAD", "OPTIONS")
+    return "" if safe else ". The request may have been carried out all the same"
+
+
+def _cause(error: Exception) -> str:
+    """The innermost reason, which never holds the URL."""
+    inner: BaseException = error
+    while inner.__cause__ is not None:
+        inner = inner.__cause__
+    if isinstance(inner, OSError) and inner.strerror:
+        return inner.strerror.lower()
+    return str(inner) or type(inner).__name__
+
+
+def _redirect(response: httpx2.Response, url: httpx2.URL) -> httpx2.URL:
+    try:
+        target = url.join(response.headers["location"]).copy_with(fragment=None)
+    except httpx2.InvalidURL:
+        raise _Refused(f"The API at {_host(url)} redirected to an address that cannot be read") from None
+    if (target.scheme, target.host, target.port) != (url.scheme, url.host, url.port):
+        origin = f"{target.scheme}://{target.netloc.decode('ascii').rpartition('@')[2]}"
+        raise _Refused(
+            f"The API at {_host(url)} answered HTTP {response.status_code} with a redirect to another origin, "
+            f"{origin}, which is not followed"
+        )
+    return target
+
+
+async def _read(response: httpx2.Response, url: httpx2.URL) -> Answer:
+    length = response.headers.get("content-length", "")
+    too_large = _Refused(f"The API at {_host(url)} answered more than {MAX_ANSWER >> 20} MiB; ask for less")
+    if length.isdigit() and int(length) > MAX_ANSWER:
+        raise too_large
+    body = bytearray()
+    async for chunk in response.aiter_bytes():
+        body += chunk
+        if len(body) > MAX_ANSWER:
+            raise too_large
+    return Answer(
+        status=response.status_code,
+        content_type=response.headers.get("content-type", ""),
+        retry_after=response.headers.get("retry-after"),
+        body=bytes(body),
+    )

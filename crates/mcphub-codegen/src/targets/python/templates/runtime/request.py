@@ -1,0 +1,281 @@
+"""Arguments become an HTTP request."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final, TypeVar
+
+from . import serialization
+from .serialization import Escape, Pairs, Style
+
+Value = TypeVar("Value")
+
+
+class Unset(enum.Enum):
+    """The type of `UNSET`."""
+
+    UNSET = "UNSET"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
+"""An argument that was left out, which `None` is not: an API may tell null from nothing."""
+
+
+class ArgumentError(ValueError):
+    """An argument cannot be sent; the message says what is expected of it."""
+
+    def __init__(self, argument: str, expected: str) -> None:
+        super().__init__(f"{argument}: {expected}")
+        self.argument = argument
+        self.expected = expected
+
+
+class Request:
+    """One HTTP request in the making. Values that are `UNSET` are left out.
+
+    `path` is a template whose fixed text is escaped already. `server` is a base URL of this
+    operation alone. Of the alternatives in `security`, each a list of schemes that are needed
+    together, the first that is configured is used.
+    """
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        *,
+        accept: str,
+        server: str | None = None,
+        security: Sequence[Sequence[str]] = (),
+    ) -> None:
+        self.method = method
+        self.server = server
+        self.security = security
+        self.headers: list[tuple[str, str]] = [("accept", accept)]
+        self.body: bytes | None = None
+        self._media_type = ""
+        self._template = path
+        self._path = path
+        self._path_arguments: dict[str, str] = {}
+        self._query: Pairs = []
+        self._cookies: Pairs = []
+        self._form: Form | None = None
+
+    def path(
+        self,
+        name: str,
+        value: object,
+        *,
+        style: Style = "simple",
+        explode: bool = False,
+        content: str | None = None,
+        argument: str | None = None,
+    ) -> None:
+        """A part of the path."""
+        argument = argument or name
+        text = _text(argument, name, value, style, explode, content, serialization.percent)
+        if text is None:
+            raise ArgumentError(argument, "a required argument is missing")
+        self._path = self._path.replace(f"{{{name}}}", text)
+        self._path_arguments[name] = argument
+
+    def query(
+        self,
+        name: str,
+        value: object,
+        *,
+        style: Style = "form",
+        explode: bool = True,
+        allow_reserved: bool = False,
+        content: str | None = None,
+        argument: str | None = None,
+    ) -> None:
+        """A query parameter."""
+        self._query += _pairs(argument or name, name, value, style, explode, allow_reserved, content)
+
+    def header(
+        self,
+        name: str,
+        value: object,
+        *,
+        style: Style = "simple",
+        explode: bool = False,
+        content: str | None = None,
+        argument: str | None = None,
+    ) -> None:
+        """A header."""
+        text = _text(argument or name, name, value, style, explode, content, serialization.plain)
+        if text is None:
+            return
+        # RFC 9110, 5.5: CR and LF would add a header.
+        if any((char < " " and char != "\t") or char == "\x7f" for char in text):
+            raise ArgumentError(argument or name, "a header value cannot hold control characters")
+        self.headers.append((name.lower(), text))
+
+    def cookie(
+        self,
+        name: str,
+        value: object,
+        *,
+        style: Style = "form",
+        explode: bool = True,
+        allow_reserved: bool = False,
+        content: str | None = None,
+        argument: str | None = None,
+    ) -> None:
+        """A cookie."""
+        self._cookies += _pairs(argument or name, name, value, style, explode, allow_reserved, content)
+
+    def json(self, value: object, *, argument: str, media_type: str = "application/json") -> None:
+        """The body as one JSON value."""
+        if value is not UNSET:
+            self._set_body(_checked(argument, lambda: serialization.json_text(value)), media_type)
+
+    def json_members(
+        self, members: Mapping[str, object], *, required: bool = True, media_type: str = "application/json"
+    ) -> None:
+        """The body as a JSON object; none at all when no member is set, unless it is required."""
+        present = {name: value for name, value in members.items() if value is not UNSET}
+        if present or required:
+            written = (
+                f"{serialization.json_text(name)}:{_checked(name, partial(serialization.json_text, value))}"
+                for name, value in present.items()
+            )
+            self._set_body("{" + ",".join(written) + "}", media_type)
+
+    def text(self, value: object, *, argument: str, media_type: str) -> None:
+        """The body as plain text."""
+        if value is not UNSET:
+            self._set_body(_checked(argument, lambda: serialization.scalar(value)), media_type)
+
+    def form(self, *, required: bool = True, media_type: str = "application/x-www-form-urlencoded") -> Form:
+        """The body as a form, to be filled; none at all when no field is set, unless it is required."""
+        self._form = Form(required, media_type)
+        return self._form
+
+    def form_value(
+        self, value: object, *, argument: str, media_type: str = "application/x-www-form-urlencoded"
+    ) -> None:
+        """The body as a form whose fields are the members of one value."""
+        if value is not UNSET:
+            fields = _pairs(argument, "", value, "form", True, False, None)
+            self._set_body(serialization.join(fields, "&"), media_type)
+
+    def finish(self) -> None:
+        """Puts the parts together; nothing can be added afterwards.
+
+        Raises `ArgumentError` when a value would add, remove or empty a part of the path: RFC 3986,
+        5.2.4 removes `.` and `..`, and an empty part is taken for the collection above.
+        """
+        for template, segment in zip(self._template.split("/"), self._path.split("/"), strict=False):
+            if template != segment and segment in ("", ".", ".."):
+                named = (argument for name, argument in self._path_arguments.items() if f"{{{name}}}" in template)
+                shown = segment or "an empty value"
+                raise ArgumentError(next(named, template), f"{shown} is not possible here: it would change the path")
+        if self._cookies:
+            self.headers.append(("cookie", serialization.join(self._cookies, "; ")))
+        if self._form is not None and (self._form.fields or self._form.required or self._form.touched):
+            self._set_body(serialization.join(self._form.fields, "&"), self._form.media_type)
+        if self.body is not None:
+            self.headers.append(("content-type", self._media_type))
+
+    @property
+    def target(self) -> str:
+        """Path and query, escaped."""
+        if not self._query:
+            return self._path
+        # Some APIs have a fixed query in the path. Of the reserved characters, a URL's query
+        # escapes the apostrophe (WHATWG URL, special-query percent-encode set).
+        query = serialization.join(self._query, "&").replace("'", "%27")
+        return f"{self._path}{'&' if '?' in self._path else '?'}{query}"
+
+    def set_header(self, name: str, value: str) -> None:
+        """Sets a header, in place of others with that name."""
+        name = name.lower()
+        self.headers = [header for header in self.headers if header[0] != name]
+        self.headers.append((name, value))
+
+    def add_query(self, name: str, value: str) -> None:
+        """Adds one pair to the query."""
+        self._query.append((serialization.percent(name), serialization.percent(value)))
+
+    def add_cookie(self, name: str, value: str) -> None:
+        """Adds one cookie to those of the request."""
+        pair = f"{name}={serialization.percent(value)}"
+        cookies = [text for header, text in self.headers if header == "cookie"]
+        if cookies:
+            at = self.headers.index(("cookie", cookies[0]))
+            self.headers[at] = ("cookie", f"{cookies[0]}; {pair}")
+        else:
+            self.headers.append(("cookie", pair))
+
+    def _set_body(self, text: str, media_type: str) -> None:
+        self.body = text.encode()
+        self._media_type = media_type
+
+
+class Form:
+    """The fields of a form body."""
+
+    def __init__(self, required: bool, media_type: str) -> None:
+        self.required = required
+        self.media_type = media_type
+        self.fields: Pairs = []
+        self.touched = False
+
+    def field(
+        self,
+        name: str,
+        value: object,
+        *,
+        style: Style | None = None,
+        explode: bool = True,
+        allow_reserved: bool = False,
+        content: str | None = None,
+        argument: str | None = None,
+    ) -> None:
+        """A field. Without a style, a list repeats the name and a dict is JSON text (OpenAPI 3.0.4, Encoding Object)."""
+        self.touched = self.touched or value is not UNSET
+        if style is None and isinstance(value, dict):
+            content = content or "application/json"
+        self.fields += _pairs(argument or name, name, value, style or "form", explode, allow_reserved, content)
+
+
+def _text(
+    argument: str, name: str, value: object, style: Style, explode: bool, content: str | None, escape: Escape
+) -> str | None:
+    if value is UNSET:
+        return None
+    if content is not None:
+        return escape(_checked(argument, lambda: serialization.content(content, value)))
+    return _checked(argument, lambda: serialization.single(name, value, style, explode, escape))
+
+
+def _pairs(
+    argument: str,
+    name: str,
+    value: object,
+    style: Style,
+    explode: bool,
+    allow_reserved: bool,
+    content: str | None,
+) -> Pairs:
+    if value is UNSET:
+        return []
+    escape = serialization.reserved if allow_reserved else serialization.percent
+    if content is not None:
+        text = _checked(argument, lambda: serialization.content(content, value))
+        return [(serialization.percent(name), escape(text))]
+    return _checked(argument, lambda: serialization.pairs(name, value, style, explode, escape))
+
+
+def _checked(argument: str, write: Callable[[], Value]) -> Value:
+    try:
+        return write()
+    except (ValueError, RecursionError) as error:
+        expected = "nests too deeply" if isinstance(error, RecursionError) else str(error)
+        raise ArgumentError(argument, expected) from None
