@@ -10,9 +10,11 @@ use crate::roster::{ServerHealth, ServerState};
 /// The body. The gateway itself answers 200 as long as it serves: a probe that restarted it because
 /// an API is down would mend nothing.
 #[derive(Serialize)]
-struct Health {
+struct Health<'a> {
     /// `ok`, or `degraded` when a server cannot be reached.
     status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instance: Option<&'a str>,
     version: Version,
     servers: Vec<ServerHealth>,
 }
@@ -27,5 +29,6 @@ pub(crate) fn answer(gateway: &Inner) -> Response {
     let (version, servers) = gateway.roster.health();
     let degraded = servers.iter().any(|server| matches!(server.state, ServerState::Unreachable | ServerState::Down));
     let version = Version { registry: version.registry, deployments: version.deployments };
-    Json(Health { status: if degraded { "degraded" } else { "ok" }, version, servers }).into_response()
+    let instance = gateway.settings.instance.as_deref();
+    Json(Health { status: if degraded { "degraded" } else { "ok" }, instance, version, servers }).into_response()
 }

@@ -14,6 +14,8 @@ pub struct GatewaySettings {
     /// host, which always may. Default none. Requests without `Origin` do not come from a web page
     /// of another site and always pass (MCP 2026-07-28, Streamable HTTP, Security).
     pub allowed_origins: Vec<String>,
+    /// Says which gateway this is, in `GET /healthz`, to whoever looks for it. Default nothing.
+    pub instance: Option<String>,
     /// How often [`Gateway::run`](crate::Gateway::run) asks whether the catalogue has changed.
     /// Default 500 ms.
     pub poll_interval: Duration,
@@ -53,6 +55,7 @@ impl Default for GatewaySettings {
             body_limit: 4 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
             allowed_origins: Vec::new(),
+            instance: None,
             poll_interval: Duration::from_millis(500),
             catalog_timeout: Duration::from_secs(10),
             list_timeout: Duration::from_secs(10),
