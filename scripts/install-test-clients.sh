@@ -9,7 +9,7 @@ environment=${CARGO_TARGET_DIR:-target}/test-env
 mkdir -p "$environment/node"
 environment=$(cd "$environment" && pwd)
 export XDG_CACHE_HOME=$environment/cache PIP_DISABLE_PIP_VERSION_CHECK=1
-export npm_config_cache=$environment/cache/npm
+export npm_config_cache=$environment/cache/npm npm_config_update_notifier=false
 
 # What is installed depends on these files; a copy of them is the mark of a finished installation.
 wanted=$(cat tests/clients/*/requirements.txt tests/clients/node/package-lock.json)

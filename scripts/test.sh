@@ -72,7 +72,9 @@ prerequisites() {
         local as_root=()
         ((EUID == 0)) || as_root=(sudo)
         "${as_root[@]}" apt-get update -qq
-        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}"
+        echo "installing ${packages[*]}"
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+            apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
     fi
     has_compiler || { echo "there is no C compiler"; return 1; }
     has_python || { echo "python3 is older than 3.11 or has no venv"; return 1; }
