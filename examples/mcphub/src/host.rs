@@ -1,6 +1,6 @@
 //! Composition: which backends this host is made of.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use mcphub_codegen::openapi::OpenApiParser;
@@ -10,7 +10,7 @@ use mcphub_core::event::EventBus;
 use mcphub_core::platform::{Platform, ProcessRuntime};
 use mcphub_core::store::Store;
 use mcphub_core::{Error, Result};
-use mcphub_deploy::process::{ProcessDeployer, PythonBuilder};
+use mcphub_deploy::process::{ProcessDeployer, ProcessSettings, PythonBuilder, PythonSettings};
 use mcphub_gateway::{Gateway, GatewaySettings};
 use mcphub_store::memory::MemoryEventBus;
 use mcphub_store::{MasterKey, StoreSettings};
@@ -42,8 +42,8 @@ impl Host {
         let events: Arc<dyn EventBus> = Arc::new(MemoryEventBus::default());
         let runtime = ProcessRuntime {
             target: Arc::new(PythonTarget::default()),
-            builder: Arc::new(PythonBuilder::new(config.cache_dir())),
-            deployer: Arc::new(ProcessDeployer::default()),
+            builder: Arc::new(PythonBuilder::new(PythonSettings::new(config.cache_dir()))),
+            deployer: Arc::new(ProcessDeployer::new(ProcessSettings::default())),
         };
         let platform = Platform::new(Arc::new(OpenApiParser::default()), Arc::new(ToolPlanner::default()), store)
             .with_events(events.clone())
@@ -57,7 +57,10 @@ impl Host {
     }
 
     /// A gateway over the platform's catalogue.
-    pub fn gateway(&self) -> Gateway {
+    ///
+    /// # Errors
+    /// `Internal` without a crypto provider.
+    pub fn gateway(&self) -> Result<Gateway> {
         let mut settings = GatewaySettings::default();
         settings.allowed_origins.extend(self.allowed_origins.iter().cloned());
         settings.instance = Some(self.instance.clone());
@@ -66,17 +69,18 @@ impl Host {
 }
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
-    let master_key = match std::env::var("MCPHUB_MASTER_KEY") {
-        Ok(text) => MasterKey::from_text(&text)?,
-        Err(_) if config.store == IN_MEMORY => MasterKey::random()?,
-        Err(_) => MasterKey::load_or_create(&key_file(config))?,
+    let settings = StoreSettings::new(&config.store);
+    let key = match (std::env::var("MCPHUB_MASTER_KEY"), &config.key_file) {
+        (Ok(text), _) => Some(MasterKey::from_text(&text)?),
+        (Err(_), Some(file)) => Some(MasterKey::load_or_create(file)?),
+        // The store makes its own: beside the file, or a random one in memory.
+        (Err(_), None) => None,
     };
-    mcphub_store::open(&StoreSettings::new(&config.store, master_key)).await
-}
-
-fn key_file(config: &Config) -> PathBuf {
-    let beside = || store_path(&config.store).with_file_name("mcphub.key");
-    config.key_file.clone().unwrap_or_else(beside)
+    mcphub_store::open(&match key {
+        Some(key) => settings.with_master_key(key),
+        None => settings,
+    })
+    .await
 }
 
 fn store_path(store: &str) -> &Path {

@@ -63,7 +63,8 @@ pub async fn serve_http(host: &Host, gateway: &Gateway, listener: TcpListener) -
         () = upkeep => Ok(()),
         () = stop_signal() => {
             let _ = stop.send(true);
-            // Event streams have no end of their own; after this they are cut.
+            // Event streams have no end of their own.
+            gateway.close();
             tokio::time::timeout(DRAIN, &mut server).await.unwrap_or(Ok(()))
         }
     };
@@ -82,7 +83,9 @@ pub async fn serve_stdio(host: &Host, gateway: &Gateway) -> Result<()> {
         () = stop_signal() => Ok(()),
     };
     host.platform.stop_deployments().await?;
-    outcome
+    outcome.map_err(|error| {
+        Error::new(ErrorKind::Unavailable, "standard input or output broke").caused_by(error)
+    })
 }
 
 /// Everything that goes on beside serving. Never ends.

@@ -39,7 +39,7 @@ pub async fn run(args: Demo) -> Result<ExitCode> {
 
     let listener = listener(args.listen).await?;
     let address = listener.local_addr().unwrap_or(args.listen);
-    let gateway = host.gateway();
+    let gateway = host.gateway()?;
     gateway.refresh().await?;
     output::line(&format!("3. The gateway serves them at http://{address}/mcp"))?;
 

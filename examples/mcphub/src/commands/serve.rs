@@ -24,7 +24,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
         }
         return Err(serving::in_use(config.listen));
     };
-    let gateway = host.gateway();
+    let gateway = host.gateway()?;
     gateway.refresh().await?;
     let servers = host.platform.servers().await?;
     if servers.is_empty() {
@@ -34,7 +34,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
         output::say(&format!("{}: {} tools from {}", server.name, server.tools, server.source));
     }
     let address = listener.local_addr().unwrap_or(config.listen);
-    output::say(&format!("Serving MCP at http://{address}/mcp (Ctrl-C stops)"));
+    output::line(&format!("Serving MCP at http://{address}/mcp (Ctrl-C stops)"))?;
     serving::serve_http(&host, &gateway, listener).await?;
     Ok(ExitCode::SUCCESS)
 }

@@ -38,7 +38,7 @@ pub async fn run(args: Up) -> Result<ExitCode> {
     match listener {
         None => tell_running(&host, args.listen, &published).await?,
         Some(listener) => {
-            let gateway = host.gateway();
+            let gateway = host.gateway()?;
             let address = listener.local_addr().unwrap_or(args.listen);
             start_deployments(&host).await?;
             gateway.refresh().await?;
@@ -136,7 +136,7 @@ async fn stdio(config: &Config, requests: Vec<PublishRequest>) -> Result<ExitCod
     let host = Host::open(config).await?;
     publish(&host, requests).await?;
     start_deployments(&host).await?;
-    let gateway = host.gateway();
+    let gateway = host.gateway()?;
     gateway.refresh().await?;
     serving::serve_stdio(&host, &gateway).await?;
     Ok(ExitCode::SUCCESS)

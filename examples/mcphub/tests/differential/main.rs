@@ -19,7 +19,7 @@ use mcphub_core::secret::Credentials;
 use mcphub_core::server::ServerName;
 use mcphub_core::spec::{Document, SpecParser};
 use mcphub_core::tool::{PlanOptions, Planner, ToolSet};
-use mcphub_deploy::process::{ProcessDeployer, PythonBuilder};
+use mcphub_deploy::process::{ProcessDeployer, ProcessSettings, PythonBuilder, PythonSettings};
 use mcphub_gateway::upstream::Upstream;
 use mcphub_gateway::upstream::native::{NativeApi, NativeSettings};
 use mcphub_gateway::upstream::streamable_http::{McpClient, McpHttp, McpSettings};
@@ -121,7 +121,7 @@ impl Python {
         let options = RenderOptions { name: name.to_string(), base_url: Some(recorder.url.clone()) };
         let project = PythonTarget::default().render(tools, &options).unwrap();
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("differential");
-        let artifact = PythonBuilder::new(root).build(&project).await.unwrap();
+        let artifact = PythonBuilder::new(PythonSettings::new(root)).build(&project).await.unwrap();
         let mut spec = DeploymentSpec::new(name.clone(), artifact);
         for variable in &project.environment {
             let value = match &variable.purpose {
@@ -133,7 +133,7 @@ impl Python {
             };
             spec.environment.extend(value.map(|value| (variable.name.clone(), value)));
         }
-        let deployer = ProcessDeployer::default();
+        let deployer = ProcessDeployer::new(ProcessSettings::default());
         let deployment = deployer.apply(spec).await.unwrap();
         let client = McpClient::new(McpSettings::default()).unwrap();
         let upstream = McpHttp::new(deployment.endpoint.unwrap(), client);
