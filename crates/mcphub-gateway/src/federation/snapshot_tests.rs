@@ -1,0 +1,117 @@
+//! One list out of many.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt};
+use mcphub_core::server::ServerName;
+use mcphub_core::spec::Dialect;
+use mcphub_core::tool::ApiInfo;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::{Member, Scope, Snapshot};
+use crate::federation::Listing;
+use crate::upstream::{Upstream, UpstreamTool};
+
+#[derive(Debug)]
+struct Nowhere;
+
+#[async_trait]
+impl Upstream for Nowhere {
+    async fn tools(&self) -> mcphub_core::Result<Vec<UpstreamTool>> {
+        Ok(Vec::new())
+    }
+
+    async fn call(&self, tool: &str, _: &RawValue) -> mcphub_core::Result<Box<RawValue>> {
+        Err(mcphub_core::Error::not_found(tool))
+    }
+
+    fn changes(&self) -> BoxStream<'static, ()> {
+        stream::pending().boxed()
+    }
+}
+
+/// A snapshot of servers with these tools, and the names that it lists for all of them.
+fn snapshot(servers: &[(&str, &[&str])], page_size: usize) -> Snapshot {
+    let api = ApiInfo { title: "T".into(), version: "1".into(), dialect: Dialect::default(), description: None };
+    let upstream: Arc<dyn Upstream> = Arc::new(Nowhere);
+    let servers: Vec<(ServerName, Listing)> = servers
+        .iter()
+        .map(|(name, tools)| {
+            let tool = |tool: &&str| UpstreamTool {
+                name: (*tool).to_owned(),
+                definition: serde_json::value::to_raw_value(&serde_json::json!({"name": tool, "inputSchema": {}})).unwrap(),
+            };
+            (ServerName::new(name).unwrap(), Listing::new(tools.iter().map(tool).collect()))
+        })
+        .collect();
+    let members: Vec<Member<'_>> =
+        servers.iter().map(|(server, listing)| Member { server, api: &api, listing, upstream: &upstream }).collect();
+    Snapshot::new(&members, page_size)
+}
+
+fn names(snapshot: &Snapshot, scope: &Scope) -> Vec<String> {
+    let page: Value = serde_json::from_slice(&snapshot.view(scope).unwrap().page(None).unwrap().result).unwrap();
+    page["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn the_order_is_that_of_names_and_then_of_each_server() {
+    let one = snapshot(&[("b", &["z", "a"]), ("a", &["m"])], 10);
+    let other = snapshot(&[("a", &["m"]), ("b", &["z", "a"])], 10);
+    assert_eq!(names(&one, &Scope::All), ["a_m", "b_z", "b_a"]);
+    let digest = |snapshot: &Snapshot| snapshot.view(&Scope::All).unwrap().digest().to_owned();
+    assert_eq!(digest(&one), digest(&other));
+    assert_ne!(digest(&one), digest(&snapshot(&[("a", &["m"]), ("b", &["a", "z"])], 10)));
+}
+
+#[test]
+fn the_first_underscore_ends_the_prefix() {
+    let snapshot = snapshot(&[("a", &["b_c"]), ("a-b", &["c"])], 10);
+    let all = snapshot.view(&Scope::All).unwrap();
+    assert_eq!(names(&snapshot, &Scope::All), ["a_b_c", "a-b_c"]);
+    let route = all.route("a_b_c").unwrap();
+    assert_eq!((route.server.as_str(), &*route.tool), ("a", "b_c"));
+}
+
+#[test]
+fn names_that_would_collide_after_repair_do_not() {
+    let tools = ["get pet", "get/pet", "get_pet", "Ünïcode"];
+    let snapshot = snapshot(&[("a", &tools)], 10);
+    for scope in [Scope::All, Scope::Server(ServerName::new("a").unwrap())] {
+        let view = snapshot.view(&scope).unwrap();
+        let names = names(&snapshot, &scope);
+        assert_eq!(names.iter().collect::<std::collections::HashSet<_>>().len(), tools.len(), "{names:?}");
+        for (name, tool) in names.iter().zip(tools) {
+            assert!(mcphub_core::tool::ToolName::new(name).is_ok() && name.len() <= 64, "{name}");
+            assert_eq!(&*view.route(name).unwrap().tool, tool);
+        }
+    }
+}
+
+#[test]
+fn pages_are_exact_at_their_edges() {
+    for (tools, pages) in [(0, 1), (1, 1), (2, 1), (3, 2), (4, 2)] {
+        let names: Vec<String> = (0..tools).map(|n| format!("t{n}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let snapshot = snapshot(&[("a", &names)], 2);
+        let view = snapshot.view(&Scope::All).unwrap();
+        let (mut cursor, mut seen, mut count) = (None::<String>, 0, 0);
+        loop {
+            let page: Value = serde_json::from_slice(&view.page(cursor.as_deref()).unwrap().result).unwrap();
+            seen += page["tools"].as_array().unwrap().len();
+            count += 1;
+            cursor = page["nextCursor"].as_str().map(str::to_owned);
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!((seen, count), (tools, pages));
+    }
+}
+
+#[test]
+fn there_is_no_view_of_a_server_that_is_not_there() {
+    assert!(snapshot(&[], 1).view(&Scope::Server(ServerName::new("a").unwrap())).is_none());
+}

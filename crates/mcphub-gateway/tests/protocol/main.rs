@@ -1,0 +1,9 @@
+//! What a gateway says to its clients, over real sockets.
+
+mod federation;
+mod modern;
+mod old_era;
+mod rmcp_client;
+mod stdio;
+mod support;
+mod transport;
