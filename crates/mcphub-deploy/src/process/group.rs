@@ -113,30 +113,55 @@ impl Group {
         self.kill().await;
     }
 
-    /// Kills every process of the group and waits until none is left, at most [`KILL_TIMEOUT`].
+    /// Kills every process of the group and waits until none runs, at most [`KILL_TIMEOUT`].
     pub async fn kill(&mut self) {
         let deadline = Instant::now() + KILL_TIMEOUT;
         let _ = killpg(self.id, Signal::SIGKILL);
         let _ = timeout(KILL_TIMEOUT, self.leader.wait()).await;
-        while !self.reaped() && Instant::now() < deadline {
+        while !self.is_empty().await && Instant::now() < deadline {
+            sleep(Duration::from_millis(2)).await;
             // A process that was being forked when the signal came can be missed by it.
             let _ = killpg(self.id, Signal::SIGKILL);
-            sleep(Duration::from_millis(2)).await;
         }
         self.gone = true;
     }
 
-    /// Whether no process is left. Reaps members that became children of this process because it
-    /// is process 1 of a container.
-    fn reaped(&self) -> bool {
+    /// Whether no process of the group runs. Its zombies are no longer there for anybody, and an
+    /// init that reaps them late is not waited for.
+    async fn is_empty(&self) -> bool {
+        // Where this process is process 1 of a container, orphans are its own to reap.
         let members = Pid::from_raw(-self.id.as_raw());
         while let Ok(status) = waitpid(members, Some(WaitPidFlag::WNOHANG)) {
             if status == WaitStatus::StillAlive {
                 return false;
             }
         }
-        killpg(self.id, None) == Err(Errno::ESRCH)
+        if killpg(self.id, None) == Err(Errno::ESRCH) {
+            return true;
+        }
+        let id = self.id.as_raw();
+        cfg!(target_os = "linux")
+            && tokio::task::spawn_blocking(move || only_zombies(id))
+                .await
+                .unwrap_or(false)
     }
+}
+
+/// Whether `/proc` shows no process of the group but zombies.
+fn only_zombies(group: i32) -> bool {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        return false;
+    };
+    let runs = |stat: String| {
+        // proc(5): `pid (name) state ppid pgrp …`; the name may have any character.
+        let (_, fields) = stat.rsplit_once(')')?;
+        let mut fields = fields.split_whitespace();
+        let (state, _, member_of) = (fields.next()?, fields.next()?, fields.next()?);
+        Some(!matches!(state, "Z" | "X") && member_of.parse() == Ok(group))
+    };
+    !processes
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("stat")).ok())
+        .any(|stat| runs(stat).unwrap_or(false))
 }
 
 impl Drop for Group {
