@@ -110,10 +110,14 @@ impl GatewayBuilder {
             reads: AtomicU64::new(0),
             roster: Roster::new(self.settings.page_size),
             sessions: Arc::new(Sessions::new(self.settings.max_ended_sessions)),
-            streams: Arc::new(Semaphore::new(self.settings.max_streams.min(Semaphore::MAX_PERMITS))),
+            streams: Arc::new(Semaphore::new(
+                self.settings.max_streams.min(Semaphore::MAX_PERMITS),
+            )),
             settings: self.settings,
         };
-        Ok(Gateway { inner: Arc::new(inner) })
+        Ok(Gateway {
+            inner: Arc::new(inner),
+        })
     }
 }
 
@@ -138,9 +142,8 @@ impl Gateway {
     pub async fn refresh(&self) -> Result<()> {
         let mut signals = self.inner.roster.signals();
         self.inner.read_catalog().await?;
-        let settled = async {
-            while self.inner.roster.is_settling() && signals.changed().await.is_ok() {}
-        };
+        let settled =
+            async { while self.inner.roster.is_settling() && signals.changed().await.is_ok() {} };
         // Running out of time is fine: the list comes when the server answers.
         let _ = timeout(self.inner.settings.settle, settled).await;
         Ok(())
@@ -223,16 +226,23 @@ impl Inner {
     async fn read_catalog(self: &Arc<Self>) -> Result<()> {
         let read = self.reads.fetch_add(1, Ordering::Relaxed) + 1;
         let catalog = self.bounded(self.source.catalog()).await?;
-        self.roster.reconcile(catalog, read, |server| self.connector.connect(server), |server| self.watch(server));
+        self.roster.reconcile(
+            catalog,
+            read,
+            |server| self.connector.connect(server),
+            |server| self.watch(server),
+        );
         Ok(())
     }
 
     async fn bounded<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let limit = self.settings.catalog_timeout;
         timeout(limit, work).await.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Timeout, "the catalogue did not answer in time")
-                .with("limit", format!("{limit:?}"))
-                .during("gateway::refresh"))
+            Err(
+                Error::new(ErrorKind::Timeout, "the catalogue did not answer in time")
+                    .with("limit", format!("{limit:?}"))
+                    .during("gateway::refresh"),
+            )
         })
     }
 
@@ -240,7 +250,12 @@ impl Inner {
     /// after a growing pause while it does not answer.
     fn watch(self: &Arc<Self>, server: Connected) -> Watcher {
         let inner = Arc::downgrade(self);
-        let Connected { name, connection, upstream, changes } = server;
+        let Connected {
+            name,
+            connection,
+            upstream,
+            changes,
+        } = server;
         let (limit, interval) = (self.settings.list_timeout, self.settings.list_interval);
         let task = async move {
             // A stream that ends is a server that will not say so any more.
@@ -248,15 +263,23 @@ impl Inner {
             let mut retry = FIRST_RETRY.min(interval);
             loop {
                 let answer = timeout(limit, upstream.tools()).await.unwrap_or_else(|_| {
-                    Err(Error::new(ErrorKind::Timeout, "the server did not list its tools in time")
-                        .with("limit", format!("{limit:?}")))
+                    Err(Error::new(
+                        ErrorKind::Timeout,
+                        "the server did not list its tools in time",
+                    )
+                    .with("limit", format!("{limit:?}")))
                 });
                 let pause = match &answer {
                     Ok(_) if changes => Some(interval),
                     Ok(_) => None,
                     Err(_) => Some(retry),
                 };
-                retry = if answer.is_ok() { FIRST_RETRY } else { retry * 2 }.min(interval);
+                retry = if answer.is_ok() {
+                    FIRST_RETRY
+                } else {
+                    retry * 2
+                }
+                .min(interval);
                 let Some(inner) = inner.upgrade() else { return };
                 inner.roster.listed(&name, connection, answer);
                 drop(inner);

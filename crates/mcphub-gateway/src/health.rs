@@ -27,8 +27,19 @@ struct Version {
 
 pub(crate) fn answer(gateway: &Inner) -> Response {
     let (version, servers) = gateway.roster.health();
-    let degraded = servers.iter().any(|server| matches!(server.state, ServerState::Unreachable | ServerState::Down));
-    let version = Version { registry: version.registry, deployments: version.deployments };
+    let degraded = servers
+        .iter()
+        .any(|server| matches!(server.state, ServerState::Unreachable | ServerState::Down));
+    let version = Version {
+        registry: version.registry,
+        deployments: version.deployments,
+    };
     let instance = gateway.settings.instance.as_deref();
-    Json(Health { status: if degraded { "degraded" } else { "ok" }, instance, version, servers }).into_response()
+    Json(Health {
+        status: if degraded { "degraded" } else { "ok" },
+        instance,
+        version,
+        servers,
+    })
+    .into_response()
 }

@@ -25,12 +25,17 @@ impl<'a> Members<'a> {
 
     /// The text of one member.
     pub(crate) fn get(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| *value)
     }
 
     /// A member that has to be a string, if it is there.
     pub(crate) fn string(&self, name: &str) -> Result<Option<Cow<'a, str>>, NotAString> {
-        self.get(name).map(|raw| string(raw).ok_or(NotAString)).transpose()
+        self.get(name)
+            .map(|raw| string(raw).ok_or(NotAString))
+            .transpose()
     }
 }
 
@@ -42,7 +47,11 @@ pub(crate) struct NotAString;
 pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     let text = raw.get();
     let inner = text.strip_prefix('"')?.strip_suffix('"')?;
-    if inner.contains('\\') { serde_json::from_str(text).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
+    if inner.contains('\\') {
+        serde_json::from_str(text).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(inner))
+    }
 }
 
 /// Whether the value is an object.
@@ -68,7 +77,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
                         return Err(A::Error::custom(format!("member `{name}` appears twice")));
                     }
                     if members.len() == Members::MAX {
-                        return Err(A::Error::custom(format!("more than {} members", Members::MAX)));
+                        return Err(A::Error::custom(format!(
+                            "more than {} members",
+                            Members::MAX
+                        )));
                     }
                     members.push((name, map.next_value()?));
                 }
@@ -110,7 +122,9 @@ mod tests {
 
     #[test]
     fn values_keep_their_text() {
-        let members = Members::read(r#"{"n": 1.10, "o": { "b" : [1] }, "s": "a\u0062", "p\u0071": 1}"#).unwrap();
+        let members =
+            Members::read(r#"{"n": 1.10, "o": { "b" : [1] }, "s": "a\u0062", "p\u0071": 1}"#)
+                .unwrap();
         assert_eq!(members.get("n").unwrap().get(), "1.10");
         assert_eq!(members.get("o").unwrap().get(), r#"{ "b" : [1] }"#);
         assert_eq!(members.string("s").unwrap().unwrap(), "ab");
@@ -120,7 +134,10 @@ mod tests {
     #[test]
     fn a_member_that_appears_twice_is_refused_however_it_is_written() {
         let error = Members::read(r#"{"name": 1, "n\u0061me": 2}"#).unwrap_err();
-        assert!(error.to_string().contains("`name` appears twice"), "{error}");
+        assert!(
+            error.to_string().contains("`name` appears twice"),
+            "{error}"
+        );
     }
 
     #[test]

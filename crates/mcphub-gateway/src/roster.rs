@@ -165,7 +165,11 @@ impl Roster {
                     Server {
                         listing: first_listing(&entry, known.as_ref()),
                         upstream,
-                        state: if down { ServerState::Down } else { ServerState::Listing },
+                        state: if down {
+                            ServerState::Down
+                        } else {
+                            ServerState::Listing
+                        },
                         connection,
                         _watcher: watcher,
                         entry,
@@ -182,11 +186,22 @@ impl Roster {
     }
 
     /// Takes an upstream's answer over. Ignored when the server was replaced meanwhile.
-    pub(crate) fn listed(&self, name: &ServerName, connection: u64, answer: Result<Vec<UpstreamTool>>) {
+    pub(crate) fn listed(
+        &self,
+        name: &ServerName,
+        connection: u64,
+        answer: Result<Vec<UpstreamTool>>,
+    ) {
         // Reading the definitions is the long part and needs no lock.
         let answer = answer.map(|tools| Arc::new(Listing::new(tools)));
         let mut state = self.state();
-        let Some(server) = state.servers.get_mut(name).filter(|server| server.connection == connection) else { return };
+        let Some(server) = state
+            .servers
+            .get_mut(name)
+            .filter(|server| server.connection == connection)
+        else {
+            return;
+        };
         let was = server.state;
         let changed = match answer {
             Ok(listing) => {
@@ -214,7 +229,10 @@ impl Roster {
 
     /// Whether a server has not answered for the first time yet.
     pub(crate) fn is_settling(&self) -> bool {
-        self.state().servers.values().any(|server| server.state == ServerState::Listing)
+        self.state()
+            .servers
+            .values()
+            .any(|server| server.state == ServerState::Listing)
     }
 
     pub(crate) fn health(&self) -> (CatalogVersion, Vec<ServerHealth>) {
@@ -238,11 +256,13 @@ impl Roster {
                 upstream: &server.upstream,
             })
             .collect();
-        self.snapshot.store(Arc::new(Snapshot::new(&members, self.page_size)));
+        self.snapshot
+            .store(Arc::new(Snapshot::new(&members, self.page_size)));
     }
 
     fn notify(&self) {
-        self.signal.send_if_modified(|signal| *signal == Signal::Changed);
+        self.signal
+            .send_if_modified(|signal| *signal == Signal::Changed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -255,7 +275,10 @@ impl Roster {
 /// still the same; else what was planned.
 fn first_listing(entry: &CatalogServer, before: Option<&Server>) -> Arc<Listing> {
     match before {
-        Some(before) if Arc::ptr_eq(&before.entry.tools, &entry.tools) || before.entry.tools == entry.tools => {
+        Some(before)
+            if Arc::ptr_eq(&before.entry.tools, &entry.tools)
+                || before.entry.tools == entry.tools =>
+        {
             Arc::clone(&before.listing)
         }
         _ => Arc::new(Listing::new(planned_tools(&entry.tools))),

@@ -18,7 +18,9 @@ pub(super) fn all(members: &[Member<'_>]) -> String {
     if members.is_empty() {
         return "No API is registered yet.".to_owned();
     }
-    let mut text = "Tools that call these HTTP APIs; a tool's name begins with its server's name and `_`:".to_owned();
+    let mut text =
+        "Tools that call these HTTP APIs; a tool's name begins with its server's name and `_`:"
+            .to_owned();
     for member in members.iter().take(MAX_SERVERS) {
         text.push_str(&format!("\n- {}_: {}", member.server, title(member.api)));
     }
@@ -31,7 +33,12 @@ pub(super) fn all(members: &[Member<'_>]) -> String {
 /// Of an endpoint with one server.
 pub(super) fn one(member: &Member<'_>) -> String {
     let mut text = format!("Tools that call the HTTP API {}.", title(member.api));
-    if let Some(description) = member.api.description.as_deref().filter(|text| !text.trim().is_empty()) {
+    if let Some(description) = member
+        .api
+        .description
+        .as_deref()
+        .filter(|text| !text.trim().is_empty())
+    {
         text.push_str("\n\n");
         text.push_str(&clip(description.trim(), MAX_DESCRIPTION));
     }

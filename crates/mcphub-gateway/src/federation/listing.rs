@@ -42,12 +42,19 @@ impl Listing {
                     let definition: Box<str> = tool.definition.into();
                     hash.update(definition.as_bytes());
                     hash.update([0]);
-                    listed.push(ListedTool { name: tool.name.into(), definition, name_at });
+                    listed.push(ListedTool {
+                        name: tool.name.into(),
+                        definition,
+                        name_at,
+                    });
                 }
                 Err(why) => warn(&tool.name, &why),
             }
         }
-        Self { tools: listed, digest: hash.finalize().into() }
+        Self {
+            tools: listed,
+            digest: hash.finalize().into(),
+        }
     }
 
     /// How many tools there are.
@@ -80,7 +87,8 @@ impl ListedTool {
 
 fn name_at(tool: &UpstreamTool) -> Result<Range<usize>, String> {
     let definition = tool.definition.get();
-    let members = Members::read(definition).map_err(|error| format!("its definition cannot be used: {error}"))?;
+    let members = Members::read(definition)
+        .map_err(|error| format!("its definition cannot be used: {error}"))?;
     if !members.get("inputSchema").is_some_and(is_object) {
         return Err("its definition has no inputSchema".to_owned());
     }
@@ -104,16 +112,23 @@ mod tests {
     use serde_json::value::RawValue;
 
     fn tool(name: &str, definition: &str) -> UpstreamTool {
-        UpstreamTool { name: name.into(), definition: RawValue::from_string(definition.into()).unwrap() }
+        UpstreamTool {
+            name: name.into(),
+            definition: RawValue::from_string(definition.into()).unwrap(),
+        }
     }
 
     #[test]
     fn only_the_name_changes() {
-        let definition = r#"{"title": "name", "name" : "get\u002fpet", "inputSchema":{"x":1.0e2}, "_x": null}"#;
+        let definition =
+            r#"{"title": "name", "name" : "get\u002fpet", "inputSchema":{"x":1.0e2}, "_x": null}"#;
         let listing = Listing::new(vec![tool("get/pet", definition)]);
         let mut out = Vec::new();
         listing.tools[0].write("new", &mut out);
-        assert_eq!(String::from_utf8(out).unwrap(), definition.replace(r#""get\u002fpet""#, r#""new""#));
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            definition.replace(r#""get\u002fpet""#, r#""new""#)
+        );
     }
 
     #[test]
@@ -121,7 +136,10 @@ mod tests {
         let good = r#"{"name":"good","inputSchema":{}}"#;
         let listing = Listing::new(vec![
             tool("array", "[]"),
-            tool("double", r#"{"name":"double","name":"double","inputSchema":{}}"#),
+            tool(
+                "double",
+                r#"{"name":"double","name":"double","inputSchema":{}}"#,
+            ),
             tool("no-schema", r#"{"name":"no-schema"}"#),
             tool("other", good),
             tool("good", good),
@@ -129,6 +147,9 @@ mod tests {
         ]);
         assert_eq!(listing.len(), 1);
         assert!(listing.same_as(&Listing::new(vec![tool("good", good)])));
-        assert!(!listing.same_as(&Listing::new(vec![tool("good", r#"{"name":"good","inputSchema":{"a":1}}"#)])));
+        assert!(!listing.same_as(&Listing::new(vec![tool(
+            "good",
+            r#"{"name":"good","inputSchema":{"a":1}}"#
+        )])));
     }
 }

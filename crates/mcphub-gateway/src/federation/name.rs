@@ -15,7 +15,10 @@ pub(super) const MAX_OWN: usize = 128;
 /// `_` with hex digits of the full name's SHA-256 is appended: 8 of them, or more while the name
 /// is taken. `None` when even the whole hash is taken: the tool is the same one.
 pub(super) fn public_name(full: &str, max: usize, taken: impl Fn(&str) -> bool) -> Option<String> {
-    let mut legal: String = full.chars().map(|c| if is_legal(c) { c } else { '_' }).collect();
+    let mut legal: String = full
+        .chars()
+        .map(|c| if is_legal(c) { c } else { '_' })
+        .collect();
     if legal == full && (1..=max).contains(&full.len()) && !taken(full) {
         return Some(legal);
     }
@@ -42,7 +45,10 @@ mod tests {
 
     #[test]
     fn a_legal_name_stays_as_it_is() {
-        assert_eq!(public_name("pets_get.pet-1", MAX_PREFIXED, |_| false).unwrap(), "pets_get.pet-1");
+        assert_eq!(
+            public_name("pets_get.pet-1", MAX_PREFIXED, |_| false).unwrap(),
+            "pets_get.pet-1"
+        );
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use mcphub_core::server::ServerName;
 use mcphub_core::tool::ApiInfo;
 
+use super::instructions;
 use super::listing::Listing;
 use super::view::View;
-use super::instructions;
 use crate::upstream::Upstream;
 
 /// All views at one moment. Immutable: a request that holds one is not disturbed by changes.
@@ -54,7 +54,10 @@ impl Snapshot {
             let view = View::one(member, instructions::one(member), page_size);
             (member.server.clone(), Arc::new(view))
         });
-        Self { servers: servers.collect(), all: Arc::new(all) }
+        Self {
+            servers: servers.collect(),
+            all: Arc::new(all),
+        }
     }
 
     /// The view of a scope; `None` when there is no such server.

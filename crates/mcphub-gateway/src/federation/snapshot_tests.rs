@@ -34,26 +34,50 @@ impl Upstream for Nowhere {
 
 /// A snapshot of servers with these tools, and the names that it lists for all of them.
 fn snapshot(servers: &[(&str, &[&str])], page_size: usize) -> Snapshot {
-    let api = ApiInfo { title: "T".into(), version: "1".into(), dialect: Dialect::default(), description: None };
+    let api = ApiInfo {
+        title: "T".into(),
+        version: "1".into(),
+        dialect: Dialect::default(),
+        description: None,
+    };
     let upstream: Arc<dyn Upstream> = Arc::new(Nowhere);
     let servers: Vec<(ServerName, Listing)> = servers
         .iter()
         .map(|(name, tools)| {
             let tool = |tool: &&str| UpstreamTool {
                 name: (*tool).to_owned(),
-                definition: serde_json::value::to_raw_value(&serde_json::json!({"name": tool, "inputSchema": {}})).unwrap(),
+                definition: serde_json::value::to_raw_value(
+                    &serde_json::json!({"name": tool, "inputSchema": {}}),
+                )
+                .unwrap(),
             };
-            (ServerName::new(name).unwrap(), Listing::new(tools.iter().map(tool).collect()))
+            (
+                ServerName::new(name).unwrap(),
+                Listing::new(tools.iter().map(tool).collect()),
+            )
         })
         .collect();
-    let members: Vec<Member<'_>> =
-        servers.iter().map(|(server, listing)| Member { server, api: &api, listing, upstream: &upstream }).collect();
+    let members: Vec<Member<'_>> = servers
+        .iter()
+        .map(|(server, listing)| Member {
+            server,
+            api: &api,
+            listing,
+            upstream: &upstream,
+        })
+        .collect();
     Snapshot::new(&members, page_size)
 }
 
 fn names(snapshot: &Snapshot, scope: &Scope) -> Vec<String> {
-    let page: Value = serde_json::from_slice(&snapshot.view(scope).unwrap().page(None).unwrap().result).unwrap();
-    page["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    let page: Value =
+        serde_json::from_slice(&snapshot.view(scope).unwrap().page(None).unwrap().result).unwrap();
+    page["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -63,7 +87,10 @@ fn the_order_is_that_of_names_and_then_of_each_server() {
     assert_eq!(names(&one, &Scope::All), ["a_m", "b_z", "b_a"]);
     let digest = |snapshot: &Snapshot| snapshot.view(&Scope::All).unwrap().digest().to_owned();
     assert_eq!(digest(&one), digest(&other));
-    assert_ne!(digest(&one), digest(&snapshot(&[("a", &["m"]), ("b", &["a", "z"])], 10)));
+    assert_ne!(
+        digest(&one),
+        digest(&snapshot(&[("a", &["m"]), ("b", &["a", "z"])], 10))
+    );
 }
 
 #[test]
@@ -82,9 +109,16 @@ fn names_that_would_collide_after_repair_do_not() {
     for scope in [Scope::All, Scope::Server(ServerName::new("a").unwrap())] {
         let view = snapshot.view(&scope).unwrap();
         let names = names(&snapshot, &scope);
-        assert_eq!(names.iter().collect::<std::collections::HashSet<_>>().len(), tools.len(), "{names:?}");
+        assert_eq!(
+            names.iter().collect::<std::collections::HashSet<_>>().len(),
+            tools.len(),
+            "{names:?}"
+        );
         for (name, tool) in names.iter().zip(tools) {
-            assert!(mcphub_core::tool::ToolName::new(name).is_ok() && name.len() <= 64, "{name}");
+            assert!(
+                mcphub_core::tool::ToolName::new(name).is_ok() && name.len() <= 64,
+                "{name}"
+            );
             assert_eq!(&*view.route(name).unwrap().tool, tool);
         }
     }
@@ -99,7 +133,8 @@ fn pages_are_exact_at_their_edges() {
         let view = snapshot.view(&Scope::All).unwrap();
         let (mut cursor, mut seen, mut count) = (None::<String>, 0, 0);
         loop {
-            let page: Value = serde_json::from_slice(&view.page(cursor.as_deref()).unwrap().result).unwrap();
+            let page: Value =
+                serde_json::from_slice(&view.page(cursor.as_deref()).unwrap().result).unwrap();
             seen += page["tools"].as_array().unwrap().len();
             count += 1;
             cursor = page["nextCursor"].as_str().map(str::to_owned);
@@ -113,5 +148,9 @@ fn pages_are_exact_at_their_edges() {
 
 #[test]
 fn there_is_no_view_of_a_server_that_is_not_there() {
-    assert!(snapshot(&[], 1).view(&Scope::Server(ServerName::new("a").unwrap())).is_none());
+    assert!(
+        snapshot(&[], 1)
+            .view(&Scope::Server(ServerName::new("a").unwrap()))
+            .is_none()
+    );
 }

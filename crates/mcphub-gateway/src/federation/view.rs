@@ -77,10 +77,14 @@ impl View {
     /// The first page, or the one of a `nextCursor`. `None` for any other cursor, also one of a
     /// list that has changed since: its pages would not fit together.
     pub fn page(&self, cursor: Option<&str>) -> Option<&Page> {
-        let Some(cursor) = cursor else { return self.pages.first() };
+        let Some(cursor) = cursor else {
+            return self.pages.first();
+        };
         let (digest, index) = cursor.split_once('-')?;
         let index: usize = index.parse().ok()?;
-        (digest == self.digest && index > 0).then(|| self.pages.get(index)).flatten()
+        (digest == self.digest && index > 0)
+            .then(|| self.pages.get(index))
+            .flatten()
     }
 
     /// 16 hex digits that change with the list.
@@ -103,7 +107,12 @@ struct ViewBuilder {
 
 impl ViewBuilder {
     fn new(page_size: usize) -> Self {
-        Self { routes: HashMap::new(), pages: vec![(Vec::new(), 0)], hash: Sha256::new(), page_size: page_size.max(1) }
+        Self {
+            routes: HashMap::new(),
+            pages: vec![(Vec::new(), 0)],
+            hash: Sha256::new(),
+            page_size: page_size.max(1),
+        }
     }
 
     fn add(&mut self, member: &Member<'_>, listing: &Listing, prefix: &str, max: usize) {
@@ -111,8 +120,15 @@ impl ViewBuilder {
         self.hash.update(listing.digest);
         for tool in &listing.tools {
             let full = format!("{prefix}{}", tool.name);
-            let Some(name) = name::public_name(&full, max, |name| self.routes.contains_key(name)) else { continue };
-            if self.pages.last().is_some_and(|(_, count)| *count == self.page_size) {
+            let Some(name) = name::public_name(&full, max, |name| self.routes.contains_key(name))
+            else {
+                continue;
+            };
+            if self
+                .pages
+                .last()
+                .is_some_and(|(_, count)| *count == self.page_size)
+            {
                 self.pages.push((Vec::new(), 0));
             }
             if let Some((page, count)) = self.pages.last_mut() {
@@ -136,14 +152,27 @@ impl ViewBuilder {
             let _ = write!(digest, "{byte:02x}");
         }
         let count = self.pages.len();
-        let pages = self.pages.into_iter().enumerate().map(|(index, (mut page, tools))| {
-            page.extend_from_slice(if tools == 0 { br#"{"tools":[]"# } else { b"]" });
-            if index + 1 < count {
-                page.extend_from_slice(format!(r#","nextCursor":"{digest}-{}""#, index + 1).as_bytes());
-            }
-            page.push(b'}');
-            Page { result: page.into() }
-        });
-        View { pages: pages.collect(), routes: self.routes, digest, instructions }
+        let pages = self
+            .pages
+            .into_iter()
+            .enumerate()
+            .map(|(index, (mut page, tools))| {
+                page.extend_from_slice(if tools == 0 { br#"{"tools":[]"# } else { b"]" });
+                if index + 1 < count {
+                    page.extend_from_slice(
+                        format!(r#","nextCursor":"{digest}-{}""#, index + 1).as_bytes(),
+                    );
+                }
+                page.push(b'}');
+                Page {
+                    result: page.into(),
+                }
+            });
+        View {
+            pages: pages.collect(),
+            routes: self.routes,
+            digest,
+            instructions,
+        }
     }
 }

@@ -22,7 +22,12 @@ pub(crate) struct RpcError {
 
 impl RpcError {
     fn new(code: ErrorCode, status: u16, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code: code.0, message: message.into(), data: None, status }
+        Self {
+            code: code.0,
+            message: message.into(),
+            data: None,
+            status,
+        }
     }
 
     /// The text is not JSON.
@@ -51,7 +56,11 @@ impl RpcError {
     pub(crate) fn method_not_found(method: &str, revision: Revision) -> Self {
         let method: String = method.chars().take(64).collect();
         let status = if revision.is_modern() { 404 } else { 200 };
-        Self::new(ErrorCode::METHOD_NOT_FOUND, status, format!("Method not found: {method}"))
+        Self::new(
+            ErrorCode::METHOD_NOT_FOUND,
+            status,
+            format!("Method not found: {method}"),
+        )
     }
 
     /// Headers and body disagree (2026-07-28, Streamable HTTP, Server Validation).
@@ -65,7 +74,11 @@ impl RpcError {
         let supported = Revision::ALL.map(Revision::as_str);
         Self {
             data: Some(json!({"supported": supported, "requested": requested})),
-            ..Self::new(ErrorCode::UNSUPPORTED_PROTOCOL_VERSION, 400, "Unsupported protocol version")
+            ..Self::new(
+                ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
+                400,
+                "Unsupported protocol version",
+            )
         }
     }
 
@@ -77,6 +90,11 @@ impl RpcError {
     /// A refusal that HTTP has a status for and MCP no code. The code is -31000 less the status,
     /// outside the range that JSON-RPC and MCP reserve.
     pub(crate) fn refused(status: u16, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { code: -31_000 - i32::from(status), message: message.into(), data: None, status }
+        Self {
+            code: -31_000 - i32::from(status),
+            message: message.into(),
+            data: None,
+            status,
+        }
     }
 }

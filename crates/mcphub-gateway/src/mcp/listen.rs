@@ -14,7 +14,8 @@ use crate::gateway::Inner;
 use crate::roster::Signal;
 
 /// The announcement of the old era.
-pub(crate) const LIST_CHANGED: &str = r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+pub(crate) const LIST_CHANGED: &str =
+    r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
 
 /// The changes of the list of one endpoint.
 #[derive(Debug)]
@@ -29,7 +30,12 @@ impl ListChanges {
     /// Changes since the list with this digest.
     pub(crate) fn since(gateway: &Arc<Inner>, scope: Scope, digest: &str) -> Self {
         let signals = gateway.roster.signals();
-        Self { gateway: Arc::clone(gateway), scope, signals, seen: digest.to_owned() }
+        Self {
+            gateway: Arc::clone(gateway),
+            scope,
+            signals,
+            seen: digest.to_owned(),
+        }
     }
 
     /// Waits for the next change. `None` when there will be none: the server is gone, or the
@@ -63,42 +69,62 @@ impl Subscription {
     pub(crate) fn read(request: &Request<'_>) -> Result<Self, RpcError> {
         debug_assert_eq!(request.method, LISTEN);
         let Some(filter) = request.params.get("notifications") else {
-            return Err(RpcError::malformed_params("Invalid params: `notifications` is not an object"));
+            return Err(RpcError::malformed_params(
+                "Invalid params: `notifications` is not an object",
+            ));
         };
         let filter = members("notifications", filter)?;
         let tools = match filter.get("toolsListChanged").map(RawValue::get) {
             Some("true") => true,
             None | Some("false" | "null") => false,
             Some(_) => {
-                return Err(RpcError::malformed_params("Invalid params: `toolsListChanged` is not a boolean"));
+                return Err(RpcError::malformed_params(
+                    "Invalid params: `toolsListChanged` is not a boolean",
+                ));
             }
         };
-        Ok(Self { id: request.id.to_owned(), tools })
+        Ok(Self {
+            id: request.id.to_owned(),
+            tools,
+        })
     }
 
     /// Its messages, each on one line: the acknowledgement, the changes, and, when it is not the
     /// client who ends it, a cancellation and the response.
-    pub(crate) fn messages(self, changes: ListChanges) -> impl Stream<Item = String> + Send + 'static {
-        stream::unfold((self, changes, Step::Acknowledge), |(this, mut changes, step)| async move {
-            let (message, next) = match step {
-                Step::Acknowledge => (this.acknowledged(), Step::Announce),
-                Step::Announce => loop {
-                    match changes.next().await {
-                        Some(()) if this.tools => break (this.changed(), Step::Announce),
-                        Some(()) => {}
-                        None => break (this.cancelled(), Step::Respond),
-                    }
-                },
-                Step::Respond => (this.response(), Step::End),
-                Step::End => return None,
-            };
-            Some((message, (this, changes, next)))
-        })
+    pub(crate) fn messages(
+        self,
+        changes: ListChanges,
+    ) -> impl Stream<Item = String> + Send + 'static {
+        stream::unfold(
+            (self, changes, Step::Acknowledge),
+            |(this, mut changes, step)| async move {
+                let (message, next) = match step {
+                    Step::Acknowledge => (this.acknowledged(), Step::Announce),
+                    Step::Announce => loop {
+                        match changes.next().await {
+                            Some(()) if this.tools => break (this.changed(), Step::Announce),
+                            Some(()) => {}
+                            None => break (this.cancelled(), Step::Respond),
+                        }
+                    },
+                    Step::Respond => (this.response(), Step::End),
+                    Step::End => return None,
+                };
+                Some((message, (this, changes, next)))
+            },
+        )
     }
 
     fn acknowledged(&self) -> String {
-        let granted = if self.tools { r#"{"toolsListChanged":true}"# } else { "{}" };
-        self.notification("notifications/subscriptions/acknowledged", &format!(r#","notifications":{granted}"#))
+        let granted = if self.tools {
+            r#"{"toolsListChanged":true}"#
+        } else {
+            "{}"
+        };
+        self.notification(
+            "notifications/subscriptions/acknowledged",
+            &format!(r#","notifications":{granted}"#),
+        )
     }
 
     fn changed(&self) -> String {
@@ -107,7 +133,10 @@ impl Subscription {
 
     /// 2026-07-28, Cancellation: a server says so when it ends a subscription.
     fn cancelled(&self) -> String {
-        self.notification("notifications/cancelled", &format!(r#","requestId":{}"#, self.id.get()))
+        self.notification(
+            "notifications/cancelled",
+            &format!(r#","requestId":{}"#, self.id.get()),
+        )
     }
 
     fn notification(&self, method: &str, members: &str) -> String {

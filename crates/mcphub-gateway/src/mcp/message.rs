@@ -56,9 +56,12 @@ pub(crate) enum Payload<'a> {
 impl<'a> Payload<'a> {
     /// Reads what a client sent. A batch has at most `max_batch` messages.
     pub(crate) fn read(bytes: &'a [u8], max_batch: usize) -> Result<Self, Rejected<'a>> {
-        let text = std::str::from_utf8(bytes).map_err(|_| RpcError::parse("Parse error: the message is not UTF-8"))?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| RpcError::parse("Parse error: the message is not UTF-8"))?;
         if text.trim_ascii_start().starts_with('[') {
-            return read_batch(text, max_batch).map(Self::Batch).map_err(Rejected::from);
+            return read_batch(text, max_batch)
+                .map(Self::Batch)
+                .map_err(Rejected::from);
         }
         Message::read(text).map(Self::One)
     }
@@ -74,17 +77,23 @@ impl<'a> Message<'a> {
         let id = envelope.get("id").filter(|id| is_id(id));
         let reject = |error: RpcError| Rejected { id, error };
         if envelope.string("jsonrpc") != Ok(Some(Cow::Borrowed("2.0"))) {
-            return Err(reject(RpcError::invalid_request("Invalid request: `jsonrpc` is not \"2.0\"")));
+            return Err(reject(RpcError::invalid_request(
+                "Invalid request: `jsonrpc` is not \"2.0\"",
+            )));
         }
         if envelope.get("id").is_some() && id.is_none() {
-            return Err(reject(RpcError::invalid_request("Invalid request: `id` is not a string or an integer")));
+            return Err(reject(RpcError::invalid_request(
+                "Invalid request: `id` is not a string or an integer",
+            )));
         }
         let answers = envelope.get("result").is_some() || envelope.get("error").is_some();
         if answers && envelope.get("method").is_none() {
             return Ok(Self::Response);
         }
         let Ok(Some(method)) = envelope.string("method") else {
-            return Err(reject(RpcError::invalid_request("Invalid request: `method` is not a string")));
+            return Err(reject(RpcError::invalid_request(
+                "Invalid request: `method` is not a string",
+            )));
         };
         let params = match envelope.get("params") {
             Some(params) => members("params", params).map_err(reject)?,
@@ -99,7 +108,8 @@ impl<'a> Message<'a> {
 
 /// The members of a part of a message that has to be an object.
 pub(crate) fn members<'a>(name: &str, raw: &'a RawValue) -> Result<Members<'a>, RpcError> {
-    Members::read(raw.get()).map_err(|error| RpcError::malformed_params(format!("Invalid params: `{name}`: {error}")))
+    Members::read(raw.get())
+        .map_err(|error| RpcError::malformed_params(format!("Invalid params: `{name}`: {error}")))
 }
 
 /// Whether a value may be an id (2026-07-28, Overview, Requests).
@@ -113,7 +123,9 @@ impl From<&serde_json::Error> for RpcError {
     fn from(error: &serde_json::Error) -> Self {
         match error.classify() {
             Category::Data => Self::invalid_request(format!("Invalid request: {error}")),
-            Category::Syntax | Category::Eof | Category::Io => Self::parse(format!("Parse error: {error}")),
+            Category::Syntax | Category::Eof | Category::Io => {
+                Self::parse(format!("Parse error: {error}"))
+            }
         }
     }
 }
@@ -131,7 +143,10 @@ fn read_batch(text: &str, max: usize) -> Result<Vec<&RawValue>, RpcError> {
             let mut messages = Vec::new();
             while let Some(message) = items.next_element()? {
                 if messages.len() == self.0 {
-                    return Err(A::Error::custom(format!("a batch has at most {} messages", self.0)));
+                    return Err(A::Error::custom(format!(
+                        "a batch has at most {} messages",
+                        self.0
+                    )));
                 }
                 messages.push(message);
             }
@@ -139,7 +154,9 @@ fn read_batch(text: &str, max: usize) -> Result<Vec<&RawValue>, RpcError> {
         }
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let messages = deserializer.deserialize_seq(Messages(max)).map_err(|error| RpcError::from(&error))?;
+    let messages = deserializer
+        .deserialize_seq(Messages(max))
+        .map_err(|error| RpcError::from(&error))?;
     deserializer.end().map_err(|error| RpcError::from(&error))?;
     if messages.is_empty() {
         return Err(RpcError::invalid_request("Invalid request: an empty batch"));
@@ -153,24 +170,42 @@ mod tests {
 
     fn code(text: &str) -> (Option<String>, i32) {
         let rejected = Payload::read(text.as_bytes(), 3).unwrap_err();
-        (rejected.id.map(|id| id.get().to_owned()), rejected.error.code)
+        (
+            rejected.id.map(|id| id.get().to_owned()),
+            rejected.error.code,
+        )
     }
 
     #[test]
     fn a_request_keeps_the_text_of_its_parts() {
         let text = r#"{"id":"a\u0062","jsonrpc":"2.0","method":"tools/call","params":{"arguments":{"n" :1.0}}}"#;
-        let Ok(Payload::One(Message::Request(request))) = Payload::read(text.as_bytes(), 3) else { panic!() };
+        let Ok(Payload::One(Message::Request(request))) = Payload::read(text.as_bytes(), 3) else {
+            panic!()
+        };
         assert_eq!(request.id.get(), r#""a\u0062""#);
         assert_eq!(request.method, "tools/call");
-        assert_eq!(request.params.get("arguments").unwrap().get(), r#"{"n" :1.0}"#);
+        assert_eq!(
+            request.params.get("arguments").unwrap().get(),
+            r#"{"n" :1.0}"#
+        );
     }
 
     #[test]
     fn what_is_not_json_is_a_parse_error_without_an_id() {
-        for text in ["", "{", "nonsense", r#"{"jsonrpc":"2.0","id":1,"method":"ping"} x"#, "[1,", "\u{1}"] {
+        for text in [
+            "",
+            "{",
+            "nonsense",
+            r#"{"jsonrpc":"2.0","id":1,"method":"ping"} x"#,
+            "[1,",
+            "\u{1}",
+        ] {
             assert_eq!(code(text), (None, -32700), "{text}");
         }
-        assert_eq!(Payload::read(b"\"\xff\"", 3).unwrap_err().error.code, -32700);
+        assert_eq!(
+            Payload::read(b"\"\xff\"", 3).unwrap_err().error.code,
+            -32700
+        );
     }
 
     #[test]
@@ -194,17 +229,30 @@ mod tests {
 
     #[test]
     fn members_that_appear_twice_are_refused() {
-        assert_eq!(code(r#"{"jsonrpc":"2.0","id":7,"id":8,"method":"ping"}"#), (None, -32600));
-        let params = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"a","name":"b"}}"#;
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","id":7,"id":8,"method":"ping"}"#),
+            (None, -32600)
+        );
+        let params =
+            r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"a","name":"b"}}"#;
         assert_eq!(code(params), (Some("7".to_owned()), -32602));
-        assert_eq!(code(r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":[1]}"#).1, -32602);
+        assert_eq!(
+            code(r#"{"jsonrpc":"2.0","id":7,"method":"ping","params":[1]}"#).1,
+            -32602
+        );
     }
 
     #[test]
     fn notifications_responses_and_batches_are_told_apart() {
         let read = |text: &'static str| Payload::read(text.as_bytes(), 3).unwrap();
-        assert!(matches!(read(r#"{"jsonrpc":"2.0","method":"x"}"#), Payload::One(Message::Notification(_))));
-        assert!(matches!(read(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#), Payload::One(Message::Response)));
+        assert!(matches!(
+            read(r#"{"jsonrpc":"2.0","method":"x"}"#),
+            Payload::One(Message::Notification(_))
+        ));
+        assert!(matches!(
+            read(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
+            Payload::One(Message::Response)
+        ));
         assert!(matches!(read(" [{},{}] "), Payload::Batch(messages) if messages.len() == 2));
     }
 }

@@ -25,17 +25,28 @@ pub(crate) struct Meta<'a> {
 
 impl<'a> Meta<'a> {
     pub(crate) fn read(params: &Members<'a>) -> Result<Self, RpcError> {
-        let Some(raw) = params.get("_meta") else { return Ok(Self::default()) };
+        let Some(raw) = params.get("_meta") else {
+            return Ok(Self::default());
+        };
         let meta = members("_meta", raw)?;
-        let version = meta.string(VERSION).map_err(|_| missing(VERSION, "a string"))?;
-        Ok(Self { version, has_capabilities: meta.get(CAPABILITIES).is_some_and(is_object) })
+        let version = meta
+            .string(VERSION)
+            .map_err(|_| missing(VERSION, "a string"))?;
+        Ok(Self {
+            version,
+            has_capabilities: meta.get(CAPABILITIES).is_some_and(is_object),
+        })
     }
 
     /// The revision that the request names, once it is known to be whole. `None` where it names
     /// none.
     pub(crate) fn revision(&self) -> Result<Option<Revision>, RpcError> {
-        let Some(version) = &self.version else { return Ok(None) };
-        let revision: Revision = version.parse().map_err(|_| RpcError::unsupported_version(version))?;
+        let Some(version) = &self.version else {
+            return Ok(None);
+        };
+        let revision: Revision = version
+            .parse()
+            .map_err(|_| RpcError::unsupported_version(version))?;
         if revision.is_modern() && !self.has_capabilities {
             return Err(missing(CAPABILITIES, "an object"));
         }
@@ -49,7 +60,9 @@ impl<'a> Meta<'a> {
 }
 
 fn missing(key: &str, kind: &str) -> RpcError {
-    RpcError::malformed_params(format!("Invalid params: `_meta[\"{key}\"]` has to be {kind}"))
+    RpcError::malformed_params(format!(
+        "Invalid params: `_meta[\"{key}\"]` has to be {kind}"
+    ))
 }
 
 #[cfg(test)]
@@ -58,7 +71,9 @@ mod tests {
 
     fn revision(params: &str) -> Result<Option<Revision>, i32> {
         let params = Members::read(params).unwrap();
-        Meta::read(&params).and_then(|meta| meta.revision()).map_err(|error| error.code)
+        Meta::read(&params)
+            .and_then(|meta| meta.revision())
+            .map_err(|error| error.code)
     }
 
     #[test]
@@ -68,9 +83,18 @@ mod tests {
         assert_eq!(revision("{}"), Ok(None));
         assert_eq!(revision(r#"{"_meta":{"progressToken":1}}"#), Ok(None));
         for (params, code) in [
-            (r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#, -32602),
-            (r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":20260728}}"#, -32602),
-            (r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"1900-01-01"}}"#, -32022),
+            (
+                r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#,
+                -32602,
+            ),
+            (
+                r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":20260728}}"#,
+                -32602,
+            ),
+            (
+                r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"1900-01-01"}}"#,
+                -32022,
+            ),
             (r#"{"_meta":{"a":1,"a":2}}"#, -32602),
             (r#"{"_meta":1}"#, -32602),
         ] {

@@ -34,7 +34,11 @@ const MAX_ERROR: usize = 2_000;
 const BATCH_CONCURRENCY: usize = 8;
 
 /// `serverInfo`, and the `_meta` that has it.
-const SERVER_INFO: &str = concat!(r#"{"name":"mcphub","version":""#, env!("CARGO_PKG_VERSION"), r#""}"#);
+const SERVER_INFO: &str = concat!(
+    r#"{"name":"mcphub","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}"#
+);
 const SERVER_META: &str = concat!(
     r#""_meta":{"io.modelcontextprotocol/serverInfo":{"name":"mcphub","version":""#,
     env!("CARGO_PKG_VERSION"),
@@ -63,8 +67,15 @@ pub(crate) async fn answer(
 /// request in it, in order, each with its own error.
 pub(crate) async fn batch(gateway: &Inner, view: &Arc<View>, messages: &[&RawValue]) -> Vec<Reply> {
     // Not begun before they are asked, a few at a time.
-    let work: Vec<_> = messages.iter().map(|raw| in_batch(gateway, view, raw)).collect();
-    stream::iter(work).buffered(BATCH_CONCURRENCY).filter_map(std::future::ready).collect().await
+    let work: Vec<_> = messages
+        .iter()
+        .map(|raw| in_batch(gateway, view, raw))
+        .collect();
+    stream::iter(work)
+        .buffered(BATCH_CONCURRENCY)
+        .filter_map(std::future::ready)
+        .collect()
+        .await
 }
 
 async fn in_batch(gateway: &Inner, view: &Arc<View>, raw: &RawValue) -> Option<Reply> {
@@ -74,7 +85,9 @@ async fn in_batch(gateway: &Inner, view: &Arc<View>, raw: &RawValue) -> Option<R
         Err(rejected) => return Some(Reply::error(rejected.id, &rejected.error)),
     };
     let outcome = if request.method == INITIALIZE {
-        Err(RpcError::invalid_request("Invalid request: initialize is never part of a batch"))
+        Err(RpcError::invalid_request(
+            "Invalid request: initialize is never part of a batch",
+        ))
     } else {
         answer(gateway, view, &request, Revision::V2025_03_26).await
     };
@@ -87,9 +100,14 @@ async fn in_batch(gateway: &Inner, view: &Arc<View>, raw: &RawValue) -> Option<R
 /// The revision that `initialize` settles on (2025-11-25, Lifecycle, Version Negotiation).
 pub(crate) fn negotiate(request: &Request<'_>) -> Result<Revision, RpcError> {
     let Ok(Some(requested)) = request.params.string("protocolVersion") else {
-        return Err(RpcError::invalid_params("Invalid params: `protocolVersion` is not a string"));
+        return Err(RpcError::invalid_params(
+            "Invalid params: `protocolVersion` is not a string",
+        ));
     };
-    let known = requested.parse::<Revision>().ok().filter(|revision| !revision.is_modern());
+    let known = requested
+        .parse::<Revision>()
+        .ok()
+        .filter(|revision| !revision.is_modern());
     Ok(known.unwrap_or(Revision::NEWEST_WITH_INITIALIZE))
 }
 
@@ -116,12 +134,23 @@ fn capabilities() -> Value {
     json!({"tools": {"listChanged": true}})
 }
 
-fn list(gateway: &Inner, view: &View, request: &Request<'_>, revision: Revision) -> Result<Outcome, RpcError> {
+fn list(
+    gateway: &Inner,
+    view: &View,
+    request: &Request<'_>,
+    revision: Revision,
+) -> Result<Outcome, RpcError> {
     let cursor = match request.params.get("cursor").map(RawValue::get) {
         None | Some("null") => None,
         Some(_) => {
             let cursor = request.params.string("cursor");
-            Some(cursor.map_err(|_| RpcError::invalid_params("Invalid params: `cursor` is not a string"))?.unwrap_or_default())
+            Some(
+                cursor
+                    .map_err(|_| {
+                        RpcError::invalid_params("Invalid params: `cursor` is not a string")
+                    })?
+                    .unwrap_or_default(),
+            )
         }
     };
     let page = view.page(cursor.as_deref()).ok_or_else(|| {
@@ -138,22 +167,42 @@ fn list(gateway: &Inner, view: &View, request: &Request<'_>, revision: Revision)
 fn cacheable(ttl: Duration, result: Bytes) -> Outcome {
     let scope = json!(CacheScope::Public);
     let hints = format!(r#""ttlMs":{},"cacheScope":{scope}"#, ttl.as_millis());
-    with_members(&format!(r#""resultType":"complete",{hints},{SERVER_META}"#), result)
+    with_members(
+        &format!(r#""resultType":"complete",{hints},{SERVER_META}"#),
+        result,
+    )
 }
 
 /// A JSON object with more members at its beginning.
 fn with_members(members: &str, object: Bytes) -> Outcome {
-    let comma = if object.get(1..).is_some_and(|rest| rest.trim_ascii_start().starts_with(b"}")) { "" } else { "," };
-    Outcome(vec![format!("{{{members}{comma}").into(), object.slice(1.min(object.len())..)])
+    let comma = if object
+        .get(1..)
+        .is_some_and(|rest| rest.trim_ascii_start().starts_with(b"}"))
+    {
+        ""
+    } else {
+        ","
+    };
+    Outcome(vec![
+        format!("{{{members}{comma}").into(),
+        object.slice(1.min(object.len())..),
+    ])
 }
 
-async fn call(gateway: &Inner, view: &View, request: &Request<'_>, revision: Revision) -> Result<Outcome, RpcError> {
+async fn call(
+    gateway: &Inner,
+    view: &View,
+    request: &Request<'_>,
+    revision: Revision,
+) -> Result<Outcome, RpcError> {
     let name = tool_name(request)?;
     let empty;
     let arguments = match request.params.get("arguments") {
         Some(raw) if is_object(raw) => raw,
         Some(raw) if raw.get() != "null" => {
-            return Err(RpcError::malformed_params("Invalid params: `arguments` is not an object"));
+            return Err(RpcError::malformed_params(
+                "Invalid params: `arguments` is not an object",
+            ));
         }
         _ => {
             empty = RawValue::from_string("{}".to_owned()).map_err(|_| RpcError::internal())?;
@@ -164,17 +213,24 @@ async fn call(gateway: &Inner, view: &View, request: &Request<'_>, revision: Rev
     let limit = gateway.settings.call_timeout;
     let answer = tokio::time::timeout(limit, route.upstream.call(&route.tool, arguments)).await;
     let answer = answer.unwrap_or_else(|_| {
-        Err(Error::new(ErrorKind::Timeout, "it did not answer in time").with("limit", format!("{limit:?}")))
+        Err(Error::new(ErrorKind::Timeout, "it did not answer in time")
+            .with("limit", format!("{limit:?}")))
     });
     let result = answer.or_else(|error| failure(&name, route, &error))?;
     let result = Bytes::from(String::from(Box::<str>::from(result)));
-    Ok(if revision.is_modern() { complete(result) } else { Outcome(vec![result]) })
+    Ok(if revision.is_modern() {
+        complete(result)
+    } else {
+        Outcome(vec![result])
+    })
 }
 
 /// The name in a `tools/call`.
 pub(crate) fn tool_name<'a>(request: &Request<'a>) -> Result<Cow<'a, str>, RpcError> {
     let Ok(Some(name)) = request.params.string("name") else {
-        return Err(RpcError::malformed_params("Invalid params: `name` is not a string"));
+        return Err(RpcError::malformed_params(
+            "Invalid params: `name` is not a string",
+        ));
     };
     Ok(name)
 }
@@ -191,7 +247,10 @@ fn failure(name: &str, route: &Route, error: &Error) -> Result<Box<RawValue>, Rp
     match error.kind() {
         ErrorKind::NotFound => return Err(unknown_tool(name)),
         ErrorKind::InvalidInput => {
-            return Err(RpcError::invalid_params(format!("Invalid params: {}", clipped(&error.to_string()))));
+            return Err(RpcError::invalid_params(format!(
+                "Invalid params: {}",
+                clipped(&error.to_string())
+            )));
         }
         ErrorKind::Internal => {
             tracing::error!(server = %route.server, tool = &*route.tool, error = %error.report(), "a call failed");
@@ -199,7 +258,11 @@ fn failure(name: &str, route: &Route, error: &Error) -> Result<Box<RawValue>, Rp
         }
         _ => {}
     }
-    let mut text = format!("The server {} did not answer this call: {}", route.server, clipped(&error.to_string()));
+    let mut text = format!(
+        "The server {} did not answer this call: {}",
+        route.server,
+        clipped(&error.to_string())
+    );
     if error.is_retryable() {
         text.push_str(". The same call may succeed later.");
     }
@@ -216,7 +279,9 @@ fn clipped(text: &str) -> Cow<'_, str> {
 /// The result with what the modern era asks of every result, where its server did not give it.
 fn complete(result: Bytes) -> Outcome {
     match Given::of(&result) {
-        Given { result_type: true, .. } => Outcome(vec![result]),
+        Given {
+            result_type: true, ..
+        } => Outcome(vec![result]),
         Given { meta: true, .. } => with_members(r#""resultType":"complete""#, result),
         Given { .. } => with_members(&format!(r#""resultType":"complete",{SERVER_META}"#), result),
     }
@@ -251,7 +316,10 @@ impl Given {
         }
         let read = serde_json::Deserializer::from_slice(result).deserialize_map(Scan);
         // What is no object is passed on as it is.
-        read.unwrap_or(Given { result_type: true, meta: true })
+        read.unwrap_or(Given {
+            result_type: true,
+            meta: true,
+        })
     }
 }
 
@@ -260,17 +328,31 @@ mod tests {
     use super::*;
 
     fn completed(result: &str) -> String {
-        String::from_utf8(complete(Bytes::copy_from_slice(result.as_bytes())).0.concat()).unwrap()
+        String::from_utf8(
+            complete(Bytes::copy_from_slice(result.as_bytes()))
+                .0
+                .concat(),
+        )
+        .unwrap()
     }
 
     #[test]
     fn a_result_of_the_modern_era_says_that_it_is_complete_and_whose_it_is() {
         let bare: Value = serde_json::from_str(&completed(r#"{"content":[]}"#)).unwrap();
         assert_eq!(bare["resultType"], "complete");
-        assert_eq!(bare["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "mcphub");
-        assert_eq!(serde_json::from_str::<Value>(&completed("{ }")).unwrap()["resultType"], "complete");
+        assert_eq!(
+            bare["_meta"]["io.modelcontextprotocol/serverInfo"]["name"],
+            "mcphub"
+        );
+        assert_eq!(
+            serde_json::from_str::<Value>(&completed("{ }")).unwrap()["resultType"],
+            "complete"
+        );
         let own = r#"{"_meta":{"a":1.0},"content":[]}"#;
-        assert_eq!(completed(own), r#"{"resultType":"complete","_meta":{"a":1.0},"content":[]}"#);
+        assert_eq!(
+            completed(own),
+            r#"{"resultType":"complete","_meta":{"a":1.0},"content":[]}"#
+        );
         let whole = r#"{"content":[],"resultType":"complete"}"#;
         assert_eq!(completed(whole), whole);
     }

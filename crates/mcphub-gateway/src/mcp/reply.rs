@@ -41,7 +41,9 @@ impl Reply {
             body["data"] = data.clone();
         }
         let id = id.map_or_else(String::new, |id| format!(r#""id":{},"#, id.get()));
-        Self { pieces: vec![format!(r#"{{"jsonrpc":"2.0",{id}"error":{body}}}"#).into()] }
+        Self {
+            pieces: vec![format!(r#"{{"jsonrpc":"2.0",{id}"error":{body}}}"#).into()],
+        }
     }
 
     /// The answers to the requests of a batch.
@@ -74,10 +76,14 @@ impl Reply {
     /// have none, a line end is mere space.
     pub(crate) fn into_line(self) -> String {
         let mut bytes = self.pieces.concat();
-        for byte in bytes.iter_mut().filter(|byte| matches!(byte, b'\n' | b'\r')) {
+        for byte in bytes
+            .iter_mut()
+            .filter(|byte| matches!(byte, b'\n' | b'\r'))
+        {
             *byte = b' ';
         }
         // All pieces were text.
-        String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+        String::from_utf8(bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
 }

@@ -15,7 +15,12 @@ pub(crate) enum Revision {
 
 impl Revision {
     /// All, newest first: the order in which they are offered.
-    pub(crate) const ALL: [Self; 4] = [Self::V2026_07_28, Self::V2025_11_25, Self::V2025_06_18, Self::V2025_03_26];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::V2026_07_28,
+        Self::V2025_11_25,
+        Self::V2025_06_18,
+        Self::V2025_03_26,
+    ];
 
     /// What a client without a version speaks (2025-11-25, Transports, Protocol Version Header).
     pub(crate) const UNSTATED: Self = Self::V2025_03_26;
@@ -46,7 +51,10 @@ impl FromStr for Revision {
     type Err = UnknownRevision;
 
     fn from_str(text: &str) -> Result<Self, UnknownRevision> {
-        Self::ALL.into_iter().find(|revision| revision.as_str() == text).ok_or(UnknownRevision)
+        Self::ALL
+            .into_iter()
+            .find(|revision| revision.as_str() == text)
+            .ok_or(UnknownRevision)
     }
 }
 
@@ -56,13 +64,22 @@ mod tests {
 
     #[test]
     fn the_official_kit_knows_the_same_revisions() {
-        let known: Vec<&str> = ProtocolVersion::KNOWN_VERSIONS.iter().map(ProtocolVersion::as_str).collect();
+        let known: Vec<&str> = ProtocolVersion::KNOWN_VERSIONS
+            .iter()
+            .map(ProtocolVersion::as_str)
+            .collect();
         for revision in Revision::ALL {
             assert!(known.contains(&revision.as_str()));
             assert_eq!(revision.as_str().parse(), Ok(revision));
         }
         assert_eq!(Revision::ALL[0].as_str(), ProtocolVersion::LATEST.as_str());
-        assert_eq!(Revision::NEWEST_WITH_INITIALIZE.as_str(), ProtocolVersion::LATEST_WITH_INITIALIZE.as_str());
-        assert_eq!(Revision::ALL.map(Revision::is_modern), [true, false, false, false]);
+        assert_eq!(
+            Revision::NEWEST_WITH_INITIALIZE.as_str(),
+            ProtocolVersion::LATEST_WITH_INITIALIZE.as_str()
+        );
+        assert_eq!(
+            Revision::ALL.map(Revision::is_modern),
+            [true, false, false, false]
+        );
     }
 }

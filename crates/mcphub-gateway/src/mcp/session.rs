@@ -29,10 +29,19 @@ impl SessionId {
     pub(crate) fn new(revision: Revision, list: &str) -> Result<Self> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| {
-            Error::internal("the system gives no random numbers").caused_by(error).during("session::new")
+            Error::internal("the system gives no random numbers")
+                .caused_by(error)
+                .during("session::new")
         })?;
-        let text = format!("{}.{list}.{:032x}", revision.as_str(), u128::from_be_bytes(random));
-        Ok(Self { revision, text: text.into() })
+        let text = format!(
+            "{}.{list}.{:032x}",
+            revision.as_str(),
+            u128::from_be_bytes(random)
+        );
+        Ok(Self {
+            revision,
+            text: text.into(),
+        })
     }
 
     /// The revision that was settled on.
@@ -60,13 +69,20 @@ impl FromStr for SessionId {
 
     fn from_str(text: &str) -> Result<Self, UnknownSession> {
         let hex = |part: Option<&str>, len: usize| {
-            part.is_some_and(|part| part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+            part.is_some_and(|part| {
+                part.len() == len && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            })
         };
         let mut parts = text.split('.');
         let revision: Option<Revision> = parts.next().and_then(|revision| revision.parse().ok());
         match revision.filter(|revision| !revision.is_modern()) {
-            Some(revision) if hex(parts.next(), 16) && hex(parts.next(), 32) && parts.next().is_none() => {
-                Ok(Self { revision, text: text.into() })
+            Some(revision)
+                if hex(parts.next(), 16) && hex(parts.next(), 32) && parts.next().is_none() =>
+            {
+                Ok(Self {
+                    revision,
+                    text: text.into(),
+                })
             }
             _ => Err(UnknownSession),
         }
@@ -100,7 +116,11 @@ struct State {
 impl Sessions {
     /// Remembers at most `max_ended` ended sessions, of those the newest.
     pub(crate) fn new(max_ended: usize) -> Self {
-        Self { state: Mutex::default(), signal: watch::Sender::new(()), max_ended }
+        Self {
+            state: Mutex::default(),
+            signal: watch::Sender::new(()),
+            max_ended,
+        }
     }
 
     /// Whether a session was ended.
@@ -145,7 +165,11 @@ impl SessionStream {
         let number = state.opened;
         state.streams.entry(id.clone()).or_default().push(number);
         drop(state);
-        Self { sessions: Arc::clone(sessions), id, number }
+        Self {
+            sessions: Arc::clone(sessions),
+            id,
+            number,
+        }
     }
 
     /// Whether the session's messages go to this stream.
@@ -187,7 +211,10 @@ mod tests {
         let id = id();
         let read: SessionId = id.as_str().parse().unwrap();
         assert_eq!(read, id);
-        assert_eq!((read.revision(), read.list()), (Revision::V2025_06_18, "0123456789abcdef"));
+        assert_eq!(
+            (read.revision(), read.list()),
+            (Revision::V2025_06_18, "0123456789abcdef")
+        );
         assert!(id.as_str().bytes().all(|b| (0x21..=0x7e).contains(&b)));
     }
 
@@ -195,7 +222,13 @@ mod tests {
     fn ids_of_others_are_refused() {
         let modern = id().as_str().replace("2025-06-18", "2026-07-28");
         let long = format!("{}.x", id());
-        for text in ["", "6f1c7b1e-3b1f-4e0e-9d5d-0d7f1f0c9a11", &modern, &long, &id().as_str().to_uppercase()[..58]] {
+        for text in [
+            "",
+            "6f1c7b1e-3b1f-4e0e-9d5d-0d7f1f0c9a11",
+            &modern,
+            &long,
+            &id().as_str().to_uppercase()[..58],
+        ] {
             assert!(text.parse::<SessionId>().is_err(), "{text}");
         }
     }

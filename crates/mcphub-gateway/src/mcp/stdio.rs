@@ -37,7 +37,12 @@ const OUTPUT_QUEUE: usize = 64;
 const MAX_SUBSCRIPTIONS: usize = 16;
 
 /// Serves a client until its reader ends.
-pub(crate) async fn serve<R, W>(gateway: &Arc<Inner>, scope: Scope, reader: R, writer: W) -> io::Result<()>
+pub(crate) async fn serve<R, W>(
+    gateway: &Arc<Inner>,
+    scope: Scope,
+    reader: R,
+    writer: W,
+) -> io::Result<()>
 where
     R: AsyncRead + Send + Unpin,
     W: AsyncWrite + Send + Unpin,
@@ -68,7 +73,10 @@ where
     }
 }
 
-async fn write<W: AsyncWrite + Unpin>(mut lines: mpsc::Receiver<String>, mut writer: W) -> io::Result<()> {
+async fn write<W: AsyncWrite + Unpin>(
+    mut lines: mpsc::Receiver<String>,
+    mut writer: W,
+) -> io::Result<()> {
     while let Some(mut line) = lines.recv().await {
         line.push('\n');
         writer.write_all(line.as_bytes()).await?;
@@ -134,7 +142,9 @@ impl Client {
         }
         match Payload::read(bytes, self.gateway.settings.max_batch) {
             Ok(Payload::One(Message::Request(request))) => self.request(&request, bytes).await,
-            Ok(Payload::One(Message::Notification(notification))) => self.notification(&notification),
+            Ok(Payload::One(Message::Notification(notification))) => {
+                self.notification(&notification)
+            }
             Ok(Payload::One(Message::Response)) => {}
             Ok(Payload::Batch(messages)) if self.revision == Some(Revision::V2025_03_26) => {
                 let replies = self.batch(&messages).await;
@@ -143,7 +153,9 @@ impl Client {
                 }
             }
             Ok(Payload::Batch(_)) => {
-                let error = RpcError::invalid_request("Invalid request: only revision 2025-03-26 has batches");
+                let error = RpcError::invalid_request(
+                    "Invalid request: only revision 2025-03-26 has batches",
+                );
                 self.send(Reply::error(None, &error)).await;
             }
             Err(rejected) => self.send(Reply::error(rejected.id, &rejected.error)).await,
@@ -159,7 +171,9 @@ impl Client {
     async fn start(&mut self, request: &Request<'_>, bytes: &Bytes) -> Result<(), RpcError> {
         let id = request.id.get();
         if self.requests.has(id) || self.subscriptions.has(id) {
-            return Err(RpcError::invalid_request("Invalid request: a request with this id is running"));
+            return Err(RpcError::invalid_request(
+                "Invalid request: a request with this id is running",
+            ));
         }
         let revision = self.revision_of(request)?;
         if request.method == INITIALIZE && !revision.is_modern() {
@@ -173,11 +187,17 @@ impl Client {
             return self.listen(request);
         }
         let task = {
-            let (gateway, scope, output, bytes) =
-                (Arc::clone(&self.gateway), self.scope.clone(), self.output.clone(), bytes.clone());
+            let (gateway, scope, output, bytes) = (
+                Arc::clone(&self.gateway),
+                self.scope.clone(),
+                self.output.clone(),
+                bytes.clone(),
+            );
             async move {
                 // Read again, because a task cannot borrow from this one.
-                let Ok(Payload::One(Message::Request(request))) = Payload::read(&bytes, 1) else { return };
+                let Ok(Payload::One(Message::Request(request))) = Payload::read(&bytes, 1) else {
+                    return;
+                };
                 let reply = match answer(&gateway, &scope, &request, revision).await {
                     Ok(outcome) => Reply::result(request.id, outcome),
                     Err(error) => Reply::error(Some(request.id), &error),
@@ -196,7 +216,9 @@ impl Client {
         }
         match self.revision {
             Some(revision) => Ok(revision),
-            None if matches!(&*request.method, INITIALIZE | "ping") => Ok(Revision::NEWEST_WITH_INITIALIZE),
+            None if matches!(&*request.method, INITIALIZE | "ping") => {
+                Ok(Revision::NEWEST_WITH_INITIALIZE)
+            }
             None => Err(Meta::missing_version()),
         }
     }
@@ -204,7 +226,10 @@ impl Client {
     fn listen(&mut self, request: &Request<'_>) -> Result<(), RpcError> {
         let subscription = Subscription::read(request)?;
         if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
-            return Err(RpcError::refused(503, "As many subscriptions are open as there may be"));
+            return Err(RpcError::refused(
+                503,
+                "As many subscriptions are open as there may be",
+            ));
         }
         let mut messages = Box::pin(subscription.messages(self.changes()));
         let output = self.output.clone();
@@ -220,7 +245,10 @@ impl Client {
 
     fn changes(&self) -> ListChanges {
         let snapshot = self.gateway.roster.snapshot();
-        let digest = snapshot.view(&self.scope).map(|view| view.digest()).unwrap_or_default();
+        let digest = snapshot
+            .view(&self.scope)
+            .map(|view| view.digest())
+            .unwrap_or_default();
         ListChanges::since(&self.gateway, self.scope.clone(), digest)
     }
 
@@ -262,7 +290,12 @@ async fn answer(
     request: &Request<'_>,
     revision: Revision,
 ) -> Result<Outcome, RpcError> {
-    let view = gateway.roster.snapshot().view(scope).cloned().ok_or_else(no_server)?;
+    let view = gateway
+        .roster
+        .snapshot()
+        .view(scope)
+        .cloned()
+        .ok_or_else(no_server)?;
     methods::answer(gateway, &view, request, revision).await
 }
 
@@ -325,7 +358,11 @@ enum Read {
 
 impl Line {
     /// The next line without its end. One longer than `limit` is skipped to its end.
-    async fn next<R: AsyncBufRead + Unpin>(&mut self, reader: &mut R, limit: usize) -> io::Result<Read> {
+    async fn next<R: AsyncBufRead + Unpin>(
+        &mut self,
+        reader: &mut R,
+        limit: usize,
+    ) -> io::Result<Read> {
         loop {
             let available = reader.fill_buf().await?;
             let end = available.iter().position(|byte| *byte == b'\n');

@@ -25,9 +25,17 @@ async fn lists_and_calls(client: &RunningService<RoleClient, Client>) {
     let tools = client.list_all_tools().await.unwrap();
     assert_eq!(tools[0].name, "shop_echo");
     let arguments = serde_json::json!({"a": 1}).as_object().unwrap().clone();
-    let result = client.call_tool(CallToolRequestParams::new("shop_echo").with_arguments(arguments)).await.unwrap();
+    let result = client
+        .call_tool(CallToolRequestParams::new("shop_echo").with_arguments(arguments))
+        .await
+        .unwrap();
     assert_eq!(result.content[0].as_text().unwrap().text, r#"{"a":1}"#);
-    assert!(client.call_tool(CallToolRequestParams::new("nothing")).await.is_err());
+    assert!(
+        client
+            .call_tool(CallToolRequestParams::new("nothing"))
+            .await
+            .is_err()
+    );
 }
 
 fn transport(hub: &Served) -> StreamableHttpClientTransport<reqwest::Client> {
@@ -44,7 +52,10 @@ async fn a_client_of_the_old_era_lists_calls_and_hears_of_changes() {
         // The stream is opened some time after `initialize`: change again until it is heard.
         for round in 0.. {
             server.change(&["echo", &format!("new-{round}")]);
-            let heard = tokio::time::timeout(std::time::Duration::from_millis(300), handler.changed.notified());
+            let heard = tokio::time::timeout(
+                std::time::Duration::from_millis(300),
+                handler.changed.notified(),
+            );
             if heard.await.is_ok() {
                 break;
             }
@@ -57,8 +68,13 @@ async fn a_client_of_the_old_era_lists_calls_and_hears_of_changes() {
 #[tokio::test]
 async fn a_client_of_the_modern_era_discovers_lists_and_calls() {
     let (hub, _) = shop().await;
-    let mode = ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] };
-    let client = Client::default().serve_with_lifecycle(transport(&hub), mode).await.unwrap();
+    let mode = ClientLifecycleMode::Discover {
+        preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+    };
+    let client = Client::default()
+        .serve_with_lifecycle(transport(&hub), mode)
+        .await
+        .unwrap();
     lists_and_calls(&client).await;
     client.cancel().await.unwrap();
 }

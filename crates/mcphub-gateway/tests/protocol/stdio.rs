@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf, duplex, split};
+use tokio::io::{
+    AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf, duplex,
+    split,
+};
 use tokio::task::JoinHandle;
 
 use crate::support::{BOUND, Hub, Server, gateway, modern_body, names, quick, until};
@@ -29,7 +32,12 @@ impl Client {
             tokio::spawn(async move { gateway.serve_stdio(reader, writer).await })
         };
         let (output, input) = split(ours);
-        Self { input, output: BufReader::new(output).lines(), serving, gateway }
+        Self {
+            input,
+            output: BufReader::new(output).lines(),
+            serving,
+            gateway,
+        }
     }
 
     async fn send(&mut self, message: &Value) {
@@ -37,11 +45,16 @@ impl Client {
     }
 
     async fn line(&mut self, line: &str) {
-        self.input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        self.input
+            .write_all(format!("{line}\n").as_bytes())
+            .await
+            .unwrap();
     }
 
     async fn next(&mut self) -> Value {
-        let line = tokio::time::timeout(BOUND, self.output.next_line()).await.expect("a line within the bound");
+        let line = tokio::time::timeout(BOUND, self.output.next_line())
+            .await
+            .expect("a line within the bound");
         serde_json::from_str(&line.unwrap().expect("a line")).unwrap()
     }
 
@@ -52,8 +65,11 @@ impl Client {
 
     async fn initialize(&mut self, version: &str) -> Value {
         let params = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
-        let answer = self.ask(json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params})).await;
-        self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+        let answer = self
+            .ask(json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}))
+            .await;
+        self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+            .await;
         answer
     }
 }
@@ -66,35 +82,70 @@ fn call(id: i64, tool: &str) -> Value {
 async fn the_old_era_begins_with_initialize() {
     let server = Server::with(&["echo"]);
     let mut client = Client::of(&server).await;
-    assert_eq!(client.ask(call(1, "shop_echo")).await["error"]["code"], -32602);
-    assert_eq!(client.initialize("2025-06-18").await["result"]["protocolVersion"], "2025-06-18");
-    let list = client.ask(json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"})).await;
+    assert_eq!(
+        client.ask(call(1, "shop_echo")).await["error"]["code"],
+        -32602
+    );
+    assert_eq!(
+        client.initialize("2025-06-18").await["result"]["protocolVersion"],
+        "2025-06-18"
+    );
+    let list = client
+        .ask(json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}))
+        .await;
     assert_eq!(names(&list), ["shop_echo"]);
-    assert_eq!(client.ask(call(3, "shop_echo")).await["result"]["content"][0]["text"], "{}");
+    assert_eq!(
+        client.ask(call(3, "shop_echo")).await["result"]["content"][0]["text"],
+        "{}"
+    );
     server.change(&["new"]);
-    assert_eq!(client.next().await, json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}));
+    assert_eq!(
+        client.next().await,
+        json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+    );
 }
 
 #[tokio::test]
 async fn the_modern_era_needs_no_beginning() {
     let server = Server::with(&["echo"]);
     let mut client = Client::of(&server).await;
-    let discovered = client.ask(modern_body(1, "server/discover", json!({}))).await;
+    let discovered = client
+        .ask(modern_body(1, "server/discover", json!({})))
+        .await;
     assert_eq!(discovered["result"]["supportedVersions"][0], "2026-07-28");
-    let result = client.ask(modern_body(2, "tools/call", json!({"name": "shop_echo"}))).await;
+    let result = client
+        .ask(modern_body(2, "tools/call", json!({"name": "shop_echo"})))
+        .await;
     assert_eq!(result["result"]["resultType"], "complete");
     let body = json!({"notifications": {"toolsListChanged": true}});
-    let acknowledged = client.ask(modern_body(3, "subscriptions/listen", body)).await;
-    assert_eq!(acknowledged["method"], "notifications/subscriptions/acknowledged");
+    let acknowledged = client
+        .ask(modern_body(3, "subscriptions/listen", body))
+        .await;
+    assert_eq!(
+        acknowledged["method"],
+        "notifications/subscriptions/acknowledged"
+    );
     server.change(&["new"]);
     let changed = client.next().await;
-    assert_eq!(changed["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"], 3);
+    assert_eq!(
+        changed["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"],
+        3
+    );
     client.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 3}})).await;
-    assert_eq!(names(&client.ask(modern_body(4, "tools/list", json!({}))).await), ["shop_new"]);
+    assert_eq!(
+        names(&client.ask(modern_body(4, "tools/list", json!({}))).await),
+        ["shop_new"]
+    );
     server.change(&["newer"]);
     // Nothing is told any more: the next line is an answer.
-    until("the change", async || { server.listed.load(Ordering::SeqCst) > 2 }).await;
-    assert_eq!(client.ask(modern_body(5, "tools/list", json!({}))).await["id"], 5);
+    until("the change", async || {
+        server.listed.load(Ordering::SeqCst) > 2
+    })
+    .await;
+    assert_eq!(
+        client.ask(modern_body(5, "tools/list", json!({}))).await["id"],
+        5
+    );
 }
 
 #[tokio::test]
@@ -104,10 +155,19 @@ async fn requests_run_side_by_side_and_can_be_cancelled() {
     client.initialize("2025-11-25").await;
     client.send(&call(1, "shop_hang")).await;
     assert_eq!(client.ask(call(2, "shop_echo")).await["id"], 2);
-    assert_eq!(client.ask(call(1, "shop_echo")).await["error"]["code"], -32600);
+    assert_eq!(
+        client.ask(call(1, "shop_echo")).await["error"]["code"],
+        -32600
+    );
     client.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}})).await;
-    until("the cancellation", async || { server.cancelled.load(Ordering::SeqCst) == 1 }).await;
-    assert_eq!(client.ask(call(1, "shop_echo")).await["result"]["content"][0]["text"], "{}");
+    until("the cancellation", async || {
+        server.cancelled.load(Ordering::SeqCst) == 1
+    })
+    .await;
+    assert_eq!(
+        client.ask(call(1, "shop_echo")).await["result"]["content"][0]["text"],
+        "{}"
+    );
 }
 
 #[tokio::test]
@@ -119,13 +179,23 @@ async fn what_is_no_message_is_answered_and_the_next_line_is_read() {
     client.line(&"x".repeat(5 * 1024 * 1024)).await;
     assert_eq!(client.next().await["error"]["code"], -31413);
     client.line("").await;
-    client.line(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#).await;
+    client
+        .line(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#)
+        .await;
     assert_eq!(client.next().await["error"]["code"], -32600);
     client.initialize("2025-03-26").await;
-    client.line(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#).await;
-    assert_eq!(client.next().await, json!([{"jsonrpc": "2.0", "id": 1, "result": {}}]));
+    client
+        .line(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#)
+        .await;
+    assert_eq!(
+        client.next().await,
+        json!([{"jsonrpc": "2.0", "id": 1, "result": {}}])
+    );
     // A result with line ends in it is still one line.
-    assert_eq!(client.ask(call(2, "shop_lines")).await["result"]["content"], json!([]));
+    assert_eq!(
+        client.ask(call(2, "shop_lines")).await["result"]["content"],
+        json!([])
+    );
 }
 
 #[tokio::test]
@@ -139,11 +209,19 @@ async fn the_end_of_the_input_waits_for_what_is_running() {
     client.input.shutdown().await.unwrap();
     let mut seen: Vec<i64> = Vec::new();
     while let Some(line) = client.output.next_line().await.unwrap() {
-        seen.push(serde_json::from_str::<Value>(&line).unwrap()["id"].as_i64().unwrap());
+        seen.push(
+            serde_json::from_str::<Value>(&line).unwrap()["id"]
+                .as_i64()
+                .unwrap(),
+        );
     }
     seen.sort_unstable();
     assert_eq!(seen, (1..=100).collect::<Vec<_>>());
-    tokio::time::timeout(BOUND, client.serving).await.unwrap().unwrap().unwrap();
+    tokio::time::timeout(BOUND, client.serving)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]
@@ -154,7 +232,10 @@ async fn only_so_many_requests_run_at_once() {
     for id in 1..=70 {
         client.send(&call(id, "shop_hang")).await;
     }
-    until("64 calls", async || { server.calls.lock().unwrap().len() == 64 }).await;
+    until("64 calls", async || {
+        server.calls.lock().unwrap().len() == 64
+    })
+    .await;
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     assert_eq!(server.calls.lock().unwrap().len(), 64);
     assert_eq!(client.gateway.servers().len(), 1);

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
-use mcphub_core::catalog::{Catalog, CatalogServer, CatalogSource, CatalogVersion, Upstream as Target};
+use mcphub_core::catalog::{
+    Catalog, CatalogServer, CatalogSource, CatalogVersion, Upstream as Target,
+};
 use mcphub_core::deployment::Endpoint;
 use mcphub_core::server::ServerName;
 use mcphub_core::spec::Dialect;
@@ -96,13 +98,20 @@ impl Upstream for Server {
     }
 
     async fn call(&self, tool: &str, arguments: &RawValue) -> Result<Box<RawValue>> {
-        self.calls.lock().unwrap().push((tool.to_owned(), arguments.get().to_owned()));
+        self.calls
+            .lock()
+            .unwrap()
+            .push((tool.to_owned(), arguments.get().to_owned()));
         let mut guard = CountCancelled(&self.cancelled, false);
         let result = match tool {
             "hang" => std::future::pending().await,
-            "unreachable" => Err(Error::new(ErrorKind::Unavailable, "no connection").with("host", "127.0.0.1:1")),
+            "unreachable" => {
+                Err(Error::new(ErrorKind::Unavailable, "no connection").with("host", "127.0.0.1:1"))
+            }
             "bug" => Err(Error::internal("a secret detail")),
-            "large" => Ok(json!({"content": [{"type": "text", "text": "x".repeat(200_000)}]}).to_string()),
+            "large" => {
+                Ok(json!({"content": [{"type": "text", "text": "x".repeat(200_000)}]}).to_string())
+            }
             "lines" => Ok("{\n\"content\":\r\n[]}".to_owned()),
             _ => Ok(json!({"content": [{"type": "text", "text": arguments.get()}]}).to_string()),
         };
@@ -111,7 +120,9 @@ impl Upstream for Server {
     }
 
     fn changes(&self) -> BoxStream<'static, ()> {
-        BroadcastStream::new(self.changes.subscribe()).map(|_| ()).boxed()
+        BroadcastStream::new(self.changes.subscribe())
+            .map(|_| ())
+            .boxed()
     }
 }
 
@@ -128,7 +139,10 @@ impl Hub {
     /// Adds a server, or a new revision of it.
     pub fn register(&self, name: &str, server: &Arc<Server>) {
         let version = self.version.fetch_add(1, Ordering::SeqCst) + 1;
-        self.servers.lock().unwrap().insert(name.into(), (version, Arc::clone(server)));
+        self.servers
+            .lock()
+            .unwrap()
+            .insert(name.into(), (version, Arc::clone(server)));
     }
 
     pub fn remove(&self, name: &str) {
@@ -137,7 +151,11 @@ impl Hub {
     }
 
     fn failure(&self) -> Result<()> {
-        if self.fails.load(Ordering::SeqCst) { Err(Error::internal("the store is away")) } else { Ok(()) }
+        if self.fails.load(Ordering::SeqCst) {
+            Err(Error::internal("the store is away"))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -148,14 +166,22 @@ pub fn plan(title: &str) -> Arc<ToolSet> {
         dialect: Dialect::default(),
         description: Some("Sells things.".into()),
     };
-    Arc::new(ToolSet { api, servers: Vec::new(), security_schemes: Default::default(), tools: Vec::new() })
+    Arc::new(ToolSet {
+        api,
+        servers: Vec::new(),
+        security_schemes: Default::default(),
+        tools: Vec::new(),
+    })
 }
 
 #[async_trait]
 impl CatalogSource for Hub {
     async fn version(&self) -> Result<CatalogVersion> {
         self.failure()?;
-        Ok(CatalogVersion { registry: self.version.load(Ordering::SeqCst), deployments: 0 })
+        Ok(CatalogVersion {
+            registry: self.version.load(Ordering::SeqCst),
+            deployments: 0,
+        })
     }
 
     async fn catalog(&self) -> Result<Catalog> {
@@ -164,12 +190,21 @@ impl CatalogSource for Hub {
         let server = |(name, (revision, _)): (&String, &(u64, Arc<Server>))| {
             Arc::new(CatalogServer {
                 name: ServerName::new(name).unwrap(),
-                revision: CatalogVersion { registry: *revision, deployments: 0 },
+                revision: CatalogVersion {
+                    registry: *revision,
+                    deployments: 0,
+                },
                 tools: plan(&format!("The {name} API")),
-                upstream: Target::Mcp(Endpoint { url: "http://127.0.0.1:1/mcp".parse().unwrap(), headers: Vec::new() }),
+                upstream: Target::Mcp(Endpoint {
+                    url: "http://127.0.0.1:1/mcp".parse().unwrap(),
+                    headers: Vec::new(),
+                }),
             })
         };
-        Ok(Catalog { version, servers: servers.iter().map(server).collect() })
+        Ok(Catalog {
+            version,
+            servers: servers.iter().map(server).collect(),
+        })
     }
 }
 
@@ -206,7 +241,11 @@ pub fn quick() -> GatewaySettings {
 pub fn gateway(hub: &Arc<Hub>, settings: GatewaySettings) -> Gateway {
     let source = Arc::clone(hub) as Arc<dyn CatalogSource>;
     let connector = Arc::clone(hub) as Arc<dyn Connect>;
-    Gateway::builder(source).connector(connector).settings(settings).build().unwrap()
+    Gateway::builder(source)
+        .connector(connector)
+        .settings(settings)
+        .build()
+        .unwrap()
 }
 
 /// Serves these servers.
@@ -232,7 +271,13 @@ pub async fn serve_hub(hub: Arc<Hub>, settings: GatewaySettings) -> Served {
         tokio::spawn(async move { gateway.run().await })
     };
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    Served { gateway, hub, address, client, tasks: vec![serving, running] }
+    Served {
+        gateway,
+        hub,
+        address,
+        client,
+        tasks: vec![serving, running],
+    }
 }
 
 /// A shop with a tool that answers its arguments.
@@ -259,7 +304,10 @@ impl Served {
             .post(path)
             .header("mcp-protocol-version", "2026-07-28")
             .header("mcp-method", body["method"].as_str().unwrap());
-        if let ("tools/call", Some(name)) = (body["method"].as_str().unwrap(), body["params"]["name"].as_str()) {
+        if let ("tools/call", Some(name)) = (
+            body["method"].as_str().unwrap(),
+            body["params"]["name"].as_str(),
+        ) {
             request = request.header("mcp-name", name);
         }
         request.body(body.to_string())
@@ -279,9 +327,17 @@ impl Served {
     pub async fn initialize(&self, version: &str) -> (String, Value) {
         let params = json!({"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "t", "version": "1"}});
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": params});
-        let response = self.post("/mcp").body(body.to_string()).send().await.unwrap();
+        let response = self
+            .post("/mcp")
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
         assert_eq!(response.status(), 200);
-        let session = response.headers()["mcp-session-id"].to_str().unwrap().to_owned();
+        let session = response.headers()["mcp-session-id"]
+            .to_str()
+            .unwrap()
+            .to_owned();
         (session, response.json().await.unwrap())
     }
 
@@ -302,15 +358,26 @@ pub fn modern_body(id: i64, method: &str, mut params: Value) -> Value {
 }
 
 pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
-    let response = tokio::time::timeout(BOUND, request.send()).await.unwrap().unwrap();
+    let response = tokio::time::timeout(BOUND, request.send())
+        .await
+        .unwrap()
+        .unwrap();
     let status = response.status();
     let text = response.text().await.unwrap();
-    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    (
+        status,
+        serde_json::from_str(&text).unwrap_or(Value::String(text)),
+    )
 }
 
 pub fn names(answer: &Value) -> Vec<String> {
-    let tools = answer["result"]["tools"].as_array().unwrap_or_else(|| panic!("no tools in {answer}"));
-    tools.iter().map(|tool| tool["name"].as_str().unwrap().to_owned()).collect()
+    let tools = answer["result"]["tools"]
+        .as_array()
+        .unwrap_or_else(|| panic!("no tools in {answer}"));
+    tools
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Waits until a condition holds.
@@ -320,7 +387,9 @@ pub async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(BOUND, waiting).await.unwrap_or_else(|_| panic!("{what} did not happen within {BOUND:?}"));
+    tokio::time::timeout(BOUND, waiting)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not happen within {BOUND:?}"));
 }
 
 /// The events of an open stream.
@@ -328,20 +397,33 @@ pub struct Events(BoxStream<'static, String>);
 
 impl Events {
     pub async fn open(request: RequestBuilder) -> Self {
-        let response = tokio::time::timeout(BOUND, request.send()).await.unwrap().unwrap();
+        let response = tokio::time::timeout(BOUND, request.send())
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(response.status(), 200);
-        assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/event-stream"));
+        assert!(
+            response.headers()["content-type"]
+                .to_str()
+                .unwrap()
+                .starts_with("text/event-stream")
+        );
         assert_eq!(response.headers()["x-accel-buffering"], "no");
-        let bytes = response.bytes_stream().map(|chunk| chunk.map_err(std::io::Error::other));
-        let lines = stream::unfold((bytes.boxed(), Vec::new()), |(mut bytes, mut buffer): (BoxStream<'static, _>, Vec<u8>)| async {
-            loop {
-                if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
-                    let line = String::from_utf8(buffer.drain(..=end).collect()).unwrap();
-                    return Some((line.trim_end().to_owned(), (bytes, buffer)));
+        let bytes = response
+            .bytes_stream()
+            .map(|chunk| chunk.map_err(std::io::Error::other));
+        let lines = stream::unfold(
+            (bytes.boxed(), Vec::new()),
+            |(mut bytes, mut buffer): (BoxStream<'static, _>, Vec<u8>)| async {
+                loop {
+                    if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+                        let line = String::from_utf8(buffer.drain(..=end).collect()).unwrap();
+                        return Some((line.trim_end().to_owned(), (bytes, buffer)));
+                    }
+                    buffer.extend_from_slice(&bytes.next().await?.ok()?);
                 }
-                buffer.extend_from_slice(&bytes.next().await?.ok()?);
-            }
-        });
+            },
+        );
         Self(lines.boxed())
     }
 
@@ -355,16 +437,22 @@ impl Events {
             }
             None
         };
-        tokio::time::timeout(BOUND, next).await.expect("an event within the bound")
+        tokio::time::timeout(BOUND, next)
+            .await
+            .expect("an event within the bound")
     }
 
     /// The next line, whatever it is.
     pub async fn line(&mut self) -> Option<String> {
-        tokio::time::timeout(BOUND, self.0.next()).await.expect("a line within the bound")
+        tokio::time::timeout(BOUND, self.0.next())
+            .await
+            .expect("a line within the bound")
     }
 
     /// Whether nothing comes for a while.
     pub async fn is_silent(&mut self) -> bool {
-        tokio::time::timeout(Duration::from_millis(300), self.0.next()).await.is_err()
+        tokio::time::timeout(Duration::from_millis(300), self.0.next())
+            .await
+            .is_err()
     }
 }

@@ -16,7 +16,9 @@ async fn raw(hub: &Served, text: &str) -> String {
     socket.write_all(text.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
     let mut buffer = [0; 4096];
-    while let Ok(Ok(read @ 1..)) = tokio::time::timeout(Duration::from_secs(1), socket.read(&mut buffer)).await {
+    while let Ok(Ok(read @ 1..)) =
+        tokio::time::timeout(Duration::from_secs(1), socket.read(&mut buffer)).await
+    {
         answer.extend_from_slice(&buffer[..read]);
     }
     String::from_utf8(answer).unwrap()
@@ -25,13 +27,26 @@ async fn raw(hub: &Served, text: &str) -> String {
 #[tokio::test]
 async fn malformed_json_is_a_parse_error() {
     let (hub, _) = shop().await;
-    for body in ["", "{", "nonsense", r#"{"jsonrpc":"2.0","id":1,"method":"ping"}}"#, "[{]"] {
+    for body in [
+        "",
+        "{",
+        "nonsense",
+        r#"{"jsonrpc":"2.0","id":1,"method":"ping"}}"#,
+        "[{]",
+    ] {
         let (status, answered) = answer(hub.post("/mcp").body(body)).await;
-        assert_eq!((status.as_u16(), answered["error"]["code"].as_i64()), (400, Some(-32700)), "{body}");
+        assert_eq!(
+            (status.as_u16(), answered["error"]["code"].as_i64()),
+            (400, Some(-32700)),
+            "{body}"
+        );
         assert!(answered.get("id").is_none() && answered["jsonrpc"] == "2.0");
     }
     let (status, answered) = answer(hub.post("/mcp").body(vec![b'"', 0xff, b'"'])).await;
-    assert_eq!((status.as_u16(), answered["error"]["code"].as_i64()), (400, Some(-32700)));
+    assert_eq!(
+        (status.as_u16(), answered["error"]["code"].as_i64()),
+        (400, Some(-32700))
+    );
 }
 
 #[tokio::test]
@@ -45,9 +60,18 @@ async fn deep_nesting_takes_no_stack() {
 #[tokio::test]
 async fn json_that_is_no_message_is_an_invalid_request() {
     let (hub, _) = shop().await;
-    for body in ["1", "{}", r#"{"id":1,"method":"ping"}"#, r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#] {
+    for body in [
+        "1",
+        "{}",
+        r#"{"id":1,"method":"ping"}"#,
+        r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#,
+    ] {
         let (status, answered) = answer(hub.post("/mcp").body(body)).await;
-        assert_eq!((status.as_u16(), answered["error"]["code"].as_i64()), (400, Some(-32600)), "{body}");
+        assert_eq!(
+            (status.as_u16(), answered["error"]["code"].as_i64()),
+            (400, Some(-32600)),
+            "{body}"
+        );
     }
 }
 
@@ -84,11 +108,30 @@ async fn web_pages_of_other_origins_are_refused() {
         ("http://localhost.evil.example", 403),
         ("null", 403),
     ] {
-        assert_eq!(answer(hub.post("/mcp").header("origin", origin).body(PING)).await.0, status, "{origin}");
-        let stream = hub.client.get(hub.url("/mcp")).header("origin", origin).header("accept", "text/event-stream");
+        assert_eq!(
+            answer(hub.post("/mcp").header("origin", origin).body(PING))
+                .await
+                .0,
+            status,
+            "{origin}"
+        );
+        let stream = hub
+            .client
+            .get(hub.url("/mcp"))
+            .header("origin", origin)
+            .header("accept", "text/event-stream");
         let stream = stream.header("mcp-protocol-version", "2025-06-18");
         assert_eq!(stream.send().await.unwrap().status(), status, "{origin}");
-        assert_eq!(hub.client.get(hub.url("/healthz")).header("origin", origin).send().await.unwrap().status(), status);
+        assert_eq!(
+            hub.client
+                .get(hub.url("/healthz"))
+                .header("origin", origin)
+                .send()
+                .await
+                .unwrap()
+                .status(),
+            status
+        );
     }
 }
 
@@ -100,9 +143,16 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
     let hub = serve(&[("shop", &server)], settings).await;
     let head = "POST /mcp HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
     let stated = raw(&hub, &format!("{head}content-length: 1001\r\n\r\n")).await;
-    assert!(stated.starts_with("HTTP/1.1 413 ") && stated.contains("-31413"), "{stated}");
+    assert!(
+        stated.starts_with("HTTP/1.1 413 ") && stated.contains("-31413"),
+        "{stated}"
+    );
     let chunk = format!("3e8\r\n{}\r\n", "x".repeat(1_000));
-    let chunked = raw(&hub, &format!("{head}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}")).await;
+    let chunked = raw(
+        &hub,
+        &format!("{head}transfer-encoding: chunked\r\n\r\n{chunk}{chunk}"),
+    )
+    .await;
     assert!(chunked.starts_with("HTTP/1.1 413 "), "{chunked}");
     let padded = PING.to_owned() + &" ".repeat(1_000 - PING.len());
     assert_eq!(answer(hub.post("/mcp").body(padded)).await.0, 200);
@@ -114,7 +164,11 @@ async fn a_body_that_does_not_come_is_given_up() {
     let mut settings = quick();
     settings.body_timeout = Duration::from_millis(50);
     let hub = serve(&[("shop", &server)], settings).await;
-    let answered = raw(&hub, "POST /mcp HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{").await;
+    let answered = raw(
+        &hub,
+        "POST /mcp HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{",
+    )
+    .await;
     assert!(answered.starts_with("HTTP/1.1 408 "), "{answered}");
 }
 
@@ -128,18 +182,39 @@ async fn media_types_are_read_leniently() {
         ("text/plain", 415),
         ("application/x-www-form-urlencoded", 415),
     ] {
-        let request = hub.client.post(hub.url("/mcp")).header("content-type", content_type).body(PING);
+        let request = hub
+            .client
+            .post(hub.url("/mcp"))
+            .header("content-type", content_type)
+            .body(PING);
         assert_eq!(answer(request).await.0, status, "{content_type}");
     }
-    assert_eq!(answer(hub.client.post(hub.url("/mcp")).body(PING)).await.0, 200);
+    assert_eq!(
+        answer(hub.client.post(hub.url("/mcp")).body(PING)).await.0,
+        200
+    );
     for (accept, status, content_type) in [
         ("application/json", 200, "application/json"),
         ("*/*", 200, "application/json"),
         ("text/event-stream", 200, "text/event-stream"),
         ("text/html", 406, "application/json"),
     ] {
-        let response = hub.client.post(hub.url("/mcp")).header("accept", accept).body(PING).send().await.unwrap();
-        assert_eq!((response.status().as_u16(), &response.headers()["content-type"]), (status, &content_type.parse().unwrap()), "{accept}");
+        let response = hub
+            .client
+            .post(hub.url("/mcp"))
+            .header("accept", accept)
+            .body(PING)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(
+            (
+                response.status().as_u16(),
+                &response.headers()["content-type"]
+            ),
+            (status, &content_type.parse().unwrap()),
+            "{accept}"
+        );
     }
 }
 
@@ -148,10 +223,26 @@ async fn who_accepts_only_events_gets_the_answer_as_one() {
     let (hub, _) = shop().await;
     let body = modern_body(1, "tools/call", json!({"name": "shop_lines"}));
     let mut request = hub.modern_request("/mcp", &body).build().unwrap();
-    request.headers_mut().insert("accept", "text/event-stream".parse().unwrap());
-    let text = hub.client.execute(request).await.unwrap().text().await.unwrap();
-    let data = text.strip_prefix("data: ").unwrap().strip_suffix("\n\n").unwrap();
-    assert_eq!(serde_json::from_str::<Value>(data).unwrap()["result"]["content"], json!([]));
+    request
+        .headers_mut()
+        .insert("accept", "text/event-stream".parse().unwrap());
+    let text = hub
+        .client
+        .execute(request)
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    let data = text
+        .strip_prefix("data: ")
+        .unwrap()
+        .strip_suffix("\n\n")
+        .unwrap();
+    assert_eq!(
+        serde_json::from_str::<Value>(data).unwrap()["result"]["content"],
+        json!([])
+    );
 }
 
 #[tokio::test]
@@ -159,7 +250,16 @@ async fn other_methods_and_paths_are_not_there() {
     let (hub, _) = shop().await;
     let put = hub.client.put(hub.url("/mcp")).send().await.unwrap();
     assert_eq!(put.status(), 405);
-    assert_eq!(hub.client.post(hub.url("/")).body(PING).send().await.unwrap().status(), 404);
+    assert_eq!(
+        hub.client
+            .post(hub.url("/"))
+            .body(PING)
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        404
+    );
 }
 
 #[tokio::test]
@@ -167,10 +267,13 @@ async fn a_client_that_goes_away_cancels_its_call() {
     let (hub, server) = shop().await;
     let body = modern_body(1, "tools/call", json!({"name": "shop_hang"}));
     let mut pending = tokio::spawn(hub.modern_request("/mcp", &body).send());
-    until("the call", async || { !server.calls.lock().unwrap().is_empty() }).await;
+    until("the call", async || {
+        !server.calls.lock().unwrap().is_empty()
+    })
+    .await;
     pending.abort();
     let _ = (&mut pending).await;
-    let cancelled = async || { server.cancelled.load(std::sync::atomic::Ordering::SeqCst) == 1 };
+    let cancelled = async || server.cancelled.load(std::sync::atomic::Ordering::SeqCst) == 1;
     until("the cancellation", cancelled).await;
 }
 
@@ -181,20 +284,37 @@ async fn a_call_takes_no_longer_than_it_may() {
     settings.call_timeout = Duration::from_millis(50);
     let hub = serve(&[("shop", &server)], settings).await;
     let (status, body) = hub.modern("tools/call", json!({"name": "shop_hang"})).await;
-    assert_eq!((status.as_u16(), &body["result"]["isError"]), (200, &json!(true)));
+    assert_eq!(
+        (status.as_u16(), &body["result"]["isError"]),
+        (200, &json!(true))
+    );
     let text = body["result"]["content"][0]["text"].as_str().unwrap();
-    assert!(text.contains("did not answer in time") && text.ends_with("The same call may succeed later."), "{text}");
+    assert!(
+        text.contains("did not answer in time")
+            && text.ends_with("The same call may succeed later."),
+        "{text}"
+    );
 }
 
 #[tokio::test]
 async fn a_hanging_call_does_not_hold_up_others() {
     let (hub, server) = shop().await;
     let body = modern_body(1, "tools/call", json!({"name": "shop_hang"}));
-    let hanging: Vec<_> = (0..50).map(|_| tokio::spawn(hub.modern_request("/mcp", &body).send())).collect();
-    until("50 hanging calls", async || { server.calls.lock().unwrap().len() == 50 }).await;
+    let hanging: Vec<_> = (0..50)
+        .map(|_| tokio::spawn(hub.modern_request("/mcp", &body).send()))
+        .collect();
+    until("50 hanging calls", async || {
+        server.calls.lock().unwrap().len() == 50
+    })
+    .await;
     let others = async {
         for _ in 0..20 {
-            assert_eq!(hub.modern("tools/call", json!({"name": "shop_echo"})).await.0, 200);
+            assert_eq!(
+                hub.modern("tools/call", json!({"name": "shop_echo"}))
+                    .await
+                    .0,
+                200
+            );
             assert_eq!(hub.names().await.len(), 6);
         }
     };

@@ -6,8 +6,8 @@ use axum::http::{HeaderMap, HeaderName, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rmcp::transport::common::http_header::{
-    BASE64_HEADER_PREFIX, BASE64_HEADER_SUFFIX, HEADER_MCP_METHOD, HEADER_MCP_NAME, HEADER_MCP_PROTOCOL_VERSION,
-    HEADER_SESSION_ID,
+    BASE64_HEADER_PREFIX, BASE64_HEADER_SUFFIX, HEADER_MCP_METHOD, HEADER_MCP_NAME,
+    HEADER_MCP_PROTOCOL_VERSION, HEADER_SESSION_ID,
 };
 
 use crate::gateway::Inner;
@@ -28,40 +28,70 @@ pub(super) struct Accepts {
 impl Accepts {
     /// Reads `Accept`. MCP clients name both kinds; one without the header takes what comes.
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let mut accepts = Self { json: false, events: false };
+        let mut accepts = Self {
+            json: false,
+            events: false,
+        };
         let mut stated = false;
         for value in headers.get_all(header::ACCEPT) {
             for range in value.to_str().unwrap_or_default().split(',') {
                 let mut parts = range.split(';').map(str::trim);
                 let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
                 stated |= !essence.is_empty();
-                if parts.any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000")) {
+                if parts
+                    .any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
+                {
                     continue;
                 }
                 accepts.json |= matches!(&*essence, "application/json" | "application/*" | "*/*");
                 accepts.events |= matches!(&*essence, "text/event-stream" | "text/*" | "*/*");
             }
         }
-        if stated { accepts } else { Self { json: true, events: true } }
+        if stated {
+            accepts
+        } else {
+            Self {
+                json: true,
+                events: true,
+            }
+        }
     }
 }
 
 /// Whether the body says that it is JSON. A body that does not say what it is may be.
 pub(super) fn has_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };
-    let essence = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+    let Some(value) = headers.get(header::CONTENT_TYPE) else {
+        return true;
+    };
+    let essence = value
+        .to_str()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
+    essence == "application/json"
+        || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
 /// One of MCP's own headers: at most once, and printable.
 fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, RpcError> {
-    let Ok(key) = HeaderName::from_bytes(name.as_bytes()) else { return Ok(None) };
+    let Ok(key) = HeaderName::from_bytes(name.as_bytes()) else {
+        return Ok(None);
+    };
     let mut values = headers.get_all(key).iter();
-    let Some(value) = values.next() else { return Ok(None) };
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
     match (value.to_str(), values.next()) {
         (Ok(text), None) => Ok(Some(text)),
-        (_, Some(_)) => Err(RpcError::header_mismatch(format!("Header mismatch: {name} is there twice"))),
-        (Err(_), _) => Err(RpcError::header_mismatch(format!("Header mismatch: {name} has invalid characters"))),
+        (_, Some(_)) => Err(RpcError::header_mismatch(format!(
+            "Header mismatch: {name} is there twice"
+        ))),
+        (Err(_), _) => Err(RpcError::header_mismatch(format!(
+            "Header mismatch: {name} has invalid characters"
+        ))),
     }
 }
 
@@ -73,10 +103,15 @@ pub(super) fn version(headers: &HeaderMap) -> Result<Option<&str>, RpcError> {
 /// The session that the headers name. 404 for one that was ended or is not of a gateway, which
 /// tells the client to begin a new one (2025-11-25, Transports, Session Management).
 pub(super) fn session(gateway: &Inner, headers: &HeaderMap) -> Result<Option<SessionId>, RpcError> {
-    let Some(text) = single(headers, HEADER_SESSION_ID)? else { return Ok(None) };
+    let Some(text) = single(headers, HEADER_SESSION_ID)? else {
+        return Ok(None);
+    };
     match text.parse::<SessionId>() {
         Ok(id) if !gateway.sessions.has_ended(&id) => Ok(Some(id)),
-        _ => Err(RpcError::refused(404, "The session has ended or is not known here; initialize a new one")),
+        _ => Err(RpcError::refused(
+            404,
+            "The session has ended or is not known here; initialize a new one",
+        )),
     }
 }
 
@@ -110,7 +145,9 @@ pub(super) fn revision(request: &Request<'_>, headers: &HeaderMap) -> Result<Rev
 
 /// Whether a version is of the era in which headers repeat the body; versions are dates.
 fn is_modern(version: &str) -> bool {
-    version.parse::<Revision>().map_or(true, Revision::is_modern)
+    version
+        .parse::<Revision>()
+        .map_or(true, Revision::is_modern)
 }
 
 fn mirrored(request: &Request<'_>, headers: &HeaderMap) -> Result<(), RpcError> {
@@ -131,19 +168,35 @@ fn mirrored(request: &Request<'_>, headers: &HeaderMap) -> Result<(), RpcError> 
 
 /// A header's value (2026-07-28, Streamable HTTP, Value Encoding).
 fn decoded(value: &str) -> Result<Cow<'_, str>, RpcError> {
-    let encoded = value.strip_prefix(BASE64_HEADER_PREFIX).and_then(|rest| rest.strip_suffix(BASE64_HEADER_SUFFIX));
-    let Some(encoded) = encoded else { return Ok(Cow::Borrowed(value)) };
+    let encoded = value
+        .strip_prefix(BASE64_HEADER_PREFIX)
+        .and_then(|rest| rest.strip_suffix(BASE64_HEADER_SUFFIX));
+    let Some(encoded) = encoded else {
+        return Ok(Cow::Borrowed(value));
+    };
     let bytes = STANDARD.decode(encoded).ok();
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map(Cow::Owned).ok_or_else(|| {
-        RpcError::header_mismatch(format!("Header mismatch: {HEADER_MCP_NAME} is not base64 of UTF-8"))
-    })
+    bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .map(Cow::Owned)
+        .ok_or_else(|| {
+            RpcError::header_mismatch(format!(
+                "Header mismatch: {HEADER_MCP_NAME} is not base64 of UTF-8"
+            ))
+        })
 }
 
 fn mismatch(header: &str, stated: Option<&str>, body: &str) -> RpcError {
     let clip = |text: &str| -> String { text.chars().take(128).collect() };
     RpcError::header_mismatch(match stated {
-        Some(stated) => format!("Header mismatch: {header} is '{}' but the body says '{}'", clip(stated), clip(body)),
-        None => format!("Header mismatch: {header} is missing; the body says '{}'", clip(body)),
+        Some(stated) => format!(
+            "Header mismatch: {header} is '{}' but the body says '{}'",
+            clip(stated),
+            clip(body)
+        ),
+        None => format!(
+            "Header mismatch: {header} is missing; the body says '{}'",
+            clip(body)
+        ),
     })
 }
 
@@ -164,13 +217,22 @@ mod tests {
         assert_eq!(accepts("text/event-stream, */*;q=0"), (false, true));
         assert_eq!(accepts("*/*"), (true, true));
         assert_eq!(accepts("text/html"), (false, false));
-        assert_eq!(Accepts::of(&HeaderMap::new()), Accepts { json: true, events: true });
+        assert_eq!(
+            Accepts::of(&HeaderMap::new()),
+            Accepts {
+                json: true,
+                events: true
+            }
+        );
     }
 
     #[test]
     fn names_may_be_encoded() {
         assert_eq!(decoded("plain").unwrap(), "plain");
-        assert_eq!(decoded("=?base64?SGVsbG8sIOS4lueVjA==?=").unwrap(), "Hello, 世界");
+        assert_eq!(
+            decoded("=?base64?SGVsbG8sIOS4lueVjA==?=").unwrap(),
+            "Hello, 世界"
+        );
         assert_eq!(decoded("=?base64?***?=").unwrap_err().code, -32020);
     }
 }

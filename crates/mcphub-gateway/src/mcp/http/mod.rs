@@ -41,15 +41,26 @@ pub(crate) fn router(gateway: Arc<Inner>) -> Router {
         .route("/mcp", get(open).post(post_message).delete(end))
         .route("/mcp/{server}", get(open).post(post_message).delete(end))
         .route("/healthz", get(health))
-        .layer(axum::middleware::from_fn_with_state(Arc::clone(&gateway), origin::check))
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&gateway),
+            origin::check,
+        ))
         .with_state(gateway)
 }
 
-async fn post_message(State(gateway): State<Arc<Inner>>, Endpoint(scope): Endpoint, request: Request) -> Response {
+async fn post_message(
+    State(gateway): State<Arc<Inner>>,
+    Endpoint(scope): Endpoint,
+    request: Request,
+) -> Response {
     post::answer(&gateway, scope, request).await
 }
 
-async fn open(State(gateway): State<Arc<Inner>>, Endpoint(scope): Endpoint, headers: HeaderMap) -> Response {
+async fn open(
+    State(gateway): State<Arc<Inner>>,
+    Endpoint(scope): Endpoint,
+    headers: HeaderMap,
+) -> Response {
     stream::open(&gateway, scope, &headers)
 }
 
@@ -68,9 +79,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Endpoint {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let path = Option::<Path<String>>::from_request_parts(parts, state).await.map_err(|_| Refusal::no_server())?;
-        let Some(Path(name)) = path else { return Ok(Self(Scope::All)) };
-        ServerName::new(name).map(|name| Self(Scope::Server(name))).map_err(|_| Refusal::no_server())
+        let path = Option::<Path<String>>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Refusal::no_server())?;
+        let Some(Path(name)) = path else {
+            return Ok(Self(Scope::All));
+        };
+        ServerName::new(name)
+            .map(|name| Self(Scope::Server(name)))
+            .map_err(|_| Refusal::no_server())
     }
 }
 
@@ -95,7 +112,10 @@ impl From<RpcError> for Refusal {
 
 impl From<Rejected<'_>> for Refusal {
     fn from(rejected: Rejected<'_>) -> Self {
-        Self { status: status(rejected.error.status), reply: Reply::error(rejected.id, &rejected.error) }
+        Self {
+            status: status(rejected.error.status),
+            reply: Reply::error(rejected.id, &rejected.error),
+        }
     }
 }
 
@@ -115,11 +135,21 @@ fn json(status: StatusCode, reply: Reply) -> Response {
     let body = if length <= ONE_PIECE {
         Body::from(reply.into_bytes())
     } else {
-        Body::from_stream(futures::stream::iter(reply.into_pieces().into_iter().map(Ok::<Bytes, std::convert::Infallible>)))
+        Body::from_stream(futures::stream::iter(
+            reply
+                .into_pieces()
+                .into_iter()
+                .map(Ok::<Bytes, std::convert::Infallible>),
+        ))
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON_MIME_TYPE));
-    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(length));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(JSON_MIME_TYPE),
+    );
+    response
+        .headers_mut()
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     response
 }

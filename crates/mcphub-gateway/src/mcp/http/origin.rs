@@ -15,23 +15,37 @@ use crate::mcp::error::RpcError;
 
 /// Refuses requests of web pages of other origins with 403: a page must not reach a gateway on the
 /// visitor's machine, also not by giving its own name that machine's address.
-pub(super) async fn check(State(gateway): State<Arc<Inner>>, request: Request, next: Next) -> Response {
+pub(super) async fn check(
+    State(gateway): State<Arc<Inner>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let mut origins = request.headers().get_all(header::ORIGIN).iter();
     let allowed = origins.all(|origin| {
-        origin.to_str().is_ok_and(|origin| is_loopback(origin) || is_listed(origin, &gateway.settings.allowed_origins))
+        origin.to_str().is_ok_and(|origin| {
+            is_loopback(origin) || is_listed(origin, &gateway.settings.allowed_origins)
+        })
     });
     if allowed {
         return next.run(request).await;
     }
-    Refusal::from(RpcError::refused(403, "Web pages of this origin may not call")).into_response()
+    Refusal::from(RpcError::refused(
+        403,
+        "Web pages of this origin may not call",
+    ))
+    .into_response()
 }
 
 fn is_listed(origin: &str, listed: &[String]) -> bool {
-    listed.iter().any(|listed| listed.trim_end_matches('/').eq_ignore_ascii_case(origin))
+    listed
+        .iter()
+        .any(|listed| listed.trim_end_matches('/').eq_ignore_ascii_case(origin))
 }
 
 fn is_loopback(origin: &str) -> bool {
-    let Ok(url) = Url::parse(origin) else { return false };
+    let Ok(url) = Url::parse(origin) else {
+        return false;
+    };
     let host = match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
@@ -47,14 +61,29 @@ mod tests {
 
     #[test]
     fn loopback_pages_and_listed_ones_may_call() {
-        for origin in ["http://localhost:5173", "https://127.0.0.1", "http://[::1]:80", "http://app.localhost"] {
+        for origin in [
+            "http://localhost:5173",
+            "https://127.0.0.1",
+            "http://[::1]:80",
+            "http://app.localhost",
+        ] {
             assert!(is_loopback(origin), "{origin}");
         }
-        for origin in ["null", "", "http://localhost.evil.com", "http://evil.com", "file://", "http://127.0.0.1.nip.io"] {
+        for origin in [
+            "null",
+            "",
+            "http://localhost.evil.com",
+            "http://evil.com",
+            "file://",
+            "http://127.0.0.1.nip.io",
+        ] {
             assert!(!is_loopback(origin), "{origin}");
         }
         let listed = ["https://chat.example.com/".to_owned()];
         assert!(is_listed("https://chat.example.com", &listed));
-        assert!(!is_listed("https://chat.example.com.evil.com", &listed) && !is_listed("http://chat.example.com", &listed));
+        assert!(
+            !is_listed("https://chat.example.com.evil.com", &listed)
+                && !is_listed("http://chat.example.com", &listed)
+        );
     }
 }

@@ -28,27 +28,49 @@ use crate::mcp::session::SessionId;
 /// Answers a POST.
 pub(super) async fn answer(gateway: &Arc<Inner>, scope: Scope, request: HttpRequest) -> Response {
     let (parts, body) = request.into_parts();
-    exchange(gateway, scope, &parts.headers, body).await.unwrap_or_else(IntoResponse::into_response)
+    exchange(gateway, scope, &parts.headers, body)
+        .await
+        .unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn exchange(gateway: &Arc<Inner>, scope: Scope, headers: &HeaderMap, body: Body) -> Result<Response, Refusal> {
+async fn exchange(
+    gateway: &Arc<Inner>,
+    scope: Scope,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Response, Refusal> {
     if !headers::has_json(headers) {
         return Err(RpcError::refused(415, "The body has to be application/json").into());
     }
     let accepts = Accepts::of(headers);
     if !accepts.json && !accepts.events {
-        return Err(RpcError::refused(406, "Answers are application/json or text/event-stream").into());
+        return Err(
+            RpcError::refused(406, "Answers are application/json or text/event-stream").into(),
+        );
     }
-    let view = gateway.roster.snapshot().view(&scope).cloned().ok_or_else(Refusal::no_server)?;
+    let view = gateway
+        .roster
+        .snapshot()
+        .view(&scope)
+        .cloned()
+        .ok_or_else(Refusal::no_server)?;
     let bytes = read(gateway, headers, body).await?;
     let message = match Payload::read(&bytes, gateway.settings.max_batch)? {
         Payload::One(message) => message,
-        Payload::Batch(messages) => return batch(gateway, &view, headers, accepts, &messages).await,
+        Payload::Batch(messages) => {
+            return batch(gateway, &view, headers, accepts, &messages).await;
+        }
     };
     match message {
         Message::Request(request) => {
             let result = one(gateway, scope, &view, headers, accepts, &request).await;
-            Ok(result.unwrap_or_else(|error| deliver(accepts, status(error.status), Reply::error(Some(request.id), &error))))
+            Ok(result.unwrap_or_else(|error| {
+                deliver(
+                    accepts,
+                    status(error.status),
+                    Reply::error(Some(request.id), &error),
+                )
+            }))
         }
         Message::Notification(notification) => notified(gateway, headers, &notification),
         Message::Response => {
@@ -62,7 +84,9 @@ async fn exchange(gateway: &Arc<Inner>, scope: Scope, headers: &HeaderMap, body:
 async fn read(gateway: &Inner, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
     let limit = gateway.settings.body_limit;
     let too_large = || RpcError::refused(413, format!("A message has at most {limit} bytes"));
-    let stated = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let stated = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if stated.is_some_and(|length| length > limit as u64) {
         return Err(too_large().into());
     }
@@ -109,13 +133,15 @@ async fn one(
     let outcome = methods::answer(gateway, view, request, revision).await?;
     let mut response = deliver(accepts, StatusCode::OK, Reply::result(request.id, outcome));
     if request.method == INITIALIZE {
-        let session = SessionId::new(methods::negotiate(request)?, view.digest()).map_err(|error| {
-            tracing::error!(error = %error.report(), "no session can be made");
-            RpcError::internal()
-        })?;
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(HEADER_SESSION_ID.as_bytes()), HeaderValue::from_str(session.as_str()))
-        {
+        let session =
+            SessionId::new(methods::negotiate(request)?, view.digest()).map_err(|error| {
+                tracing::error!(error = %error.report(), "no session can be made");
+                RpcError::internal()
+            })?;
+        if let (Ok(name), Ok(value)) = (
+            HeaderName::from_bytes(HEADER_SESSION_ID.as_bytes()),
+            HeaderValue::from_str(session.as_str()),
+        ) {
             response.headers_mut().insert(name, value);
         }
     }
@@ -123,7 +149,11 @@ async fn one(
 }
 
 /// Takes a notification. None asks for anything here: over HTTP a client cancels by going away.
-fn notified(gateway: &Inner, headers: &HeaderMap, notification: &Notification<'_>) -> Result<Response, Refusal> {
+fn notified(
+    gateway: &Inner,
+    headers: &HeaderMap,
+    notification: &Notification<'_>,
+) -> Result<Response, Refusal> {
     session_revision(gateway, headers)?;
     tracing::trace!(method = &*notification.method, "a client told something");
     Ok(StatusCode::ACCEPTED.into_response())
@@ -132,12 +162,19 @@ fn notified(gateway: &Inner, headers: &HeaderMap, notification: &Notification<'_
 /// The revision that headers alone tell.
 fn session_revision(gateway: &Inner, headers: &HeaderMap) -> Result<Revision, RpcError> {
     let stated = headers::version(headers)?;
-    let stated = stated.map(|text| text.parse().map_err(|_| RpcError::unsupported_version(text))).transpose()?;
+    let stated = stated
+        .map(|text| {
+            text.parse()
+                .map_err(|_| RpcError::unsupported_version(text))
+        })
+        .transpose()?;
     if stated.is_some_and(Revision::is_modern) {
         return Ok(Revision::V2026_07_28);
     }
     let session = headers::session(gateway, headers)?;
-    Ok(stated.or(session.map(|session| session.revision())).unwrap_or(Revision::UNSTATED))
+    Ok(stated
+        .or(session.map(|session| session.revision()))
+        .unwrap_or(Revision::UNSTATED))
 }
 
 /// Answers a batch, which only 2025-03-26 has (2025-03-26, Overview, Batching).
@@ -150,7 +187,10 @@ async fn batch(
 ) -> Result<Response, Refusal> {
     let revision = session_revision(gateway, headers)?;
     if revision != Revision::V2025_03_26 {
-        return Err(RpcError::invalid_request("Invalid request: only revision 2025-03-26 has batches").into());
+        return Err(RpcError::invalid_request(
+            "Invalid request: only revision 2025-03-26 has batches",
+        )
+        .into());
     }
     let replies = methods::batch(gateway, view, messages).await;
     if replies.is_empty() {

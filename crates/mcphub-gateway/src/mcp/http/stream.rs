@@ -48,19 +48,31 @@ pub(super) fn listen(
     subscription: Subscription,
 ) -> Result<Response, RpcError> {
     if !accepts.events {
-        return Err(RpcError::refused(406, "A subscription is answered with text/event-stream"));
+        return Err(RpcError::refused(
+            406,
+            "A subscription is answered with text/event-stream",
+        ));
     }
     let permit = permit(gateway)?;
     let messages = subscription.messages(ListChanges::since(gateway, scope, view.digest()));
     Ok(events(gateway, permit, messages))
 }
 
-fn old_stream(gateway: &Arc<Inner>, scope: Scope, headers: &HeaderMap) -> Result<Response, Refused> {
+fn old_stream(
+    gateway: &Arc<Inner>,
+    scope: Scope,
+    headers: &HeaderMap,
+) -> Result<Response, Refused> {
     let session = old_session(gateway, headers)?;
     if !Accepts::of(headers).events {
         return Err(RpcError::refused(406, "The stream is text/event-stream").into());
     }
-    let view = gateway.roster.snapshot().view(&scope).cloned().ok_or_else(Refusal::no_server)?;
+    let view = gateway
+        .roster
+        .snapshot()
+        .view(&scope)
+        .cloned()
+        .ok_or_else(Refusal::no_server)?;
     let permit = permit(gateway)?;
     // A session that began with another list, here or before a restart, hears of that at once.
     let seen = session.as_ref().map_or(view.digest(), SessionId::list);
@@ -69,7 +81,10 @@ fn old_stream(gateway: &Arc<Inner>, scope: Scope, headers: &HeaderMap) -> Result
     Ok(events(gateway, permit, announcements(changes, open)))
 }
 
-fn announcements(changes: ListChanges, open: Option<SessionStream>) -> impl Stream<Item = String> + Send + 'static {
+fn announcements(
+    changes: ListChanges,
+    open: Option<SessionStream>,
+) -> impl Stream<Item = String> + Send + 'static {
     stream::unfold((changes, open), |(mut changes, open)| async move {
         loop {
             let ended = async {
@@ -92,7 +107,10 @@ fn announcements(changes: ListChanges, open: Option<SessionStream>) -> impl Stre
 /// The session of a GET or DELETE; `None` where a revision of the old era is named, but no session.
 fn old_session(gateway: &Inner, headers: &HeaderMap) -> Result<Option<SessionId>, Refused> {
     let stated = headers::version(headers)?;
-    let revision = stated.map(|text| text.parse::<Revision>().map_err(|_| RpcError::unsupported_version(text)));
+    let revision = stated.map(|text| {
+        text.parse::<Revision>()
+            .map_err(|_| RpcError::unsupported_version(text))
+    });
     let revision = revision.transpose()?;
     if revision.is_some_and(Revision::is_modern) {
         return Err(Refused::MethodNotAllowed);
@@ -107,7 +125,12 @@ fn old_session(gateway: &Inner, headers: &HeaderMap) -> Result<Option<SessionId>
 fn permit(gateway: &Inner) -> Result<OwnedSemaphorePermit, RpcError> {
     Arc::clone(&gateway.streams)
         .try_acquire_owned()
-        .map_err(|_| RpcError::refused(503, "As many streams are open as there may be; try again later"))
+        .map_err(|_| {
+            RpcError::refused(
+                503,
+                "As many streams are open as there may be; try again later",
+            )
+        })
 }
 
 fn events(
@@ -122,7 +145,9 @@ fn events(
     });
     let keep_alive = KeepAlive::new().interval(gateway.settings.keep_alive);
     let mut response = Sse::new(events).keep_alive(keep_alive).into_response();
-    response.headers_mut().insert(NO_BUFFERING, HeaderValue::from_static("no"));
+    response
+        .headers_mut()
+        .insert(NO_BUFFERING, HeaderValue::from_static("no"));
     response
 }
 
@@ -148,7 +173,9 @@ impl From<Refusal> for Refused {
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         match self {
-            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response(),
+            Self::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "POST")]).into_response()
+            }
             Self::Because(refusal) => refusal.into_response(),
         }
     }
