@@ -4,7 +4,7 @@
 //! that panics where the backend behaves otherwise. A macro for each trait makes one
 //! `#[tokio::test]` of every check, in the backend's own crate:
 //!
-//! ```ignore
+//! ```text
 //! async fn empty_store() -> (Arc<MyStore>, TempDir) { … }
 //!
 //! mcphub_core::store_conformance!(empty_store);

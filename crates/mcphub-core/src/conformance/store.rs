@@ -2,7 +2,7 @@
 //!
 //! What cannot be seen through the traits is left to the backend's own tests: that a saved server
 //! survives a crash, that no file holds a secret, that a moved ciphertext does not open, and what
-//! becomes of a plan of another [`PLAN_VERSION`](crate::tool::PLAN_VERSION).
+//! becomes of a plan of another [`PLAN_VERSION`].
 
 mod credentials;
 mod documents;

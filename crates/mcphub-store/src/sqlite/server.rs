@@ -7,8 +7,8 @@ use mcphub_core::server::{ServerName, ServerRecord};
 use mcphub_core::store::{Listing, Page, Registration, Saved, ServerStore, ServerSummary};
 use mcphub_core::tool::PLAN_VERSION;
 use mcphub_core::{Error, ErrorKind, Result};
-use serde_json::Error as JsonError;
 use sqlx::FromRow;
+use url::Url;
 
 use super::failure::Failure;
 use super::{SqliteStore, blocking, registration};
@@ -104,19 +104,16 @@ impl SqliteStore {
             .with("its plan version", row.plan_version)
             .into());
         };
-        let damaged = |error: JsonError| {
-            Error::internal("a stored server cannot be read; register it again").caused_by(error)
-        };
         let artifact = row.artifact.as_deref().map(serde_json::from_str);
-        let tools = blocking(move || serde_json::from_str(&tools).map_err(damaged)).await?;
+        let tools = blocking(move || stored(serde_json::from_str(&tools))).await?;
         Ok(Some(ServerRecord {
             name: name.clone(),
             source: row.source,
             document_digest: row.digest,
-            serve: row.serve.parse()?,
-            base_url: row.base_url.as_deref().map(url).transpose()?,
+            serve: stored(row.serve.parse())?,
+            base_url: stored(row.base_url.as_deref().map(Url::parse).transpose())?,
             tools: Arc::new(tools),
-            artifact: artifact.transpose().map_err(damaged)?,
+            artifact: stored(artifact.transpose())?,
             revision: number(row.revision)?,
         }))
     }
@@ -127,7 +124,7 @@ impl SqliteStore {
                 .bind(source)
                 .fetch_optional(self.pools.readers())
                 .await?;
-        Ok(name.map(ServerName::new).transpose()?)
+        Ok(stored(name.map(ServerName::new).transpose())?)
     }
 
     async fn read_page(&self, page: &Page) -> Result<Listing, Failure> {
@@ -180,24 +177,31 @@ impl SqliteStore {
 
 fn summary(row: SummaryRow) -> Result<ServerSummary> {
     Ok(ServerSummary {
-        name: ServerName::new(row.name)?,
+        name: stored(ServerName::new(row.name))?,
         title: row.title,
         source: row.source,
-        serve: row.serve.parse()?,
-        base_url: row.base_url.as_deref().map(url).transpose()?,
+        serve: stored(row.serve.parse())?,
+        base_url: stored(row.base_url.as_deref().map(Url::parse).transpose())?,
         tools: number(row.tools)?,
         revision: number(row.revision)?,
         plan_version: number(row.plan_version)?,
     })
 }
 
-fn url(text: &str) -> Result<url::Url> {
-    text.parse()
-        .map_err(|error: url::ParseError| Error::internal("a stored URL is none").caused_by(error))
+/// What is wrong with a stored value is no caller's fault, whatever its type says.
+fn stored<T, E>(outcome: Result<T, E>) -> Result<T>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    outcome.map_err(|error| {
+        Error::internal("a stored server cannot be read; register it again").caused_by(error)
+    })
 }
 
 /// A count that SQLite holds with a sign.
-pub(super) fn number<T: TryFrom<i64>>(value: i64) -> Result<T> {
-    T::try_from(value)
-        .map_err(|_| Error::internal("a stored number is out of range").with("number", value))
+pub(super) fn number<T>(value: i64) -> Result<T>
+where
+    T: TryFrom<i64, Error: std::error::Error + Send + Sync + 'static>,
+{
+    stored(T::try_from(value))
 }

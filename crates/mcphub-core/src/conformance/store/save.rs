@@ -92,7 +92,8 @@ pub async fn saving_the_same_again_changes_nothing(store: &dyn Store) {
 
 /// A difference in one part alone is a change.
 pub async fn every_part_of_a_registration_counts_as_a_change(store: &dyn Store) {
-    let changes: [(&str, fn(&mut Registration)); 10] = [
+    type Change = fn(&mut Registration);
+    let changes: [(&str, Change); 10] = [
         ("source", |r| r.document.source.push_str(".new")),
         ("document", |r| r.document.bytes = "openapi: 3.0.0".into()),
         ("serve", |r| r.serve = Serve::Native),

@@ -141,6 +141,7 @@ async fn a_value_that_does_not_belong_there_is_an_error_and_spares_the_others() 
     for statement in [
         "UPDATE tool_set SET json = '{}' WHERE server_id = 1",
         "UPDATE server SET artifact = '[' WHERE id = 1",
+        "UPDATE server SET serve = 'somehow' WHERE id = 1",
         "UPDATE server SET base_url = 'nowhere' WHERE id = 1",
         "UPDATE server SET revision = -1 WHERE id = 1",
     ] {
