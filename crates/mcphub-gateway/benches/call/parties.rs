@@ -1,0 +1,147 @@
+//! The two that are compared, on the same HTTP stack: axum as the server, reqwest as the client.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use mcphub_core::Result;
+use mcphub_core::catalog::{Catalog, CatalogServer, CatalogSource, CatalogVersion, Upstream};
+use mcphub_core::secret::Credentials;
+use mcphub_core::server::ServerName;
+use mcphub_core::tool::ToolSet;
+use mcphub_gateway::Gateway;
+use serde_json::json;
+use url::Url;
+
+/// Method, path, headers and body go through as they are, bodies as streams.
+pub async fn proxy(api: SocketAddr) -> SocketAddr {
+    let client = reqwest::Client::builder()
+        .no_gzip()
+        .no_brotli()
+        .build()
+        .expect("a client");
+    let base = Url::parse(&format!("http://{api}/")).expect("a URL");
+    serve(Router::new().fallback(forward).with_state((client, base))).await
+}
+
+async fn forward(
+    State((client, base)): State<(reqwest::Client, Url)>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let mut url = base;
+    url.set_path(parts.uri.path());
+    url.set_query(parts.uri.query());
+    let mut headers = parts.headers;
+    headers.remove(header::HOST);
+    let mut outgoing = client.request(parts.method, url).headers(headers);
+    if !http_body::Body::is_end_stream(&body) {
+        outgoing = outgoing.body(reqwest::Body::wrap_stream(body.into_data_stream()));
+    }
+    match outgoing.send().await {
+        Ok(answer) => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = answer.status();
+            std::mem::swap(response.headers_mut(), &mut answer.headers().clone());
+            *response.body_mut() = Body::from_stream(answer.bytes_stream());
+            response
+        }
+        Err(_) => StatusCode::BAD_GATEWAY.into_response(),
+    }
+}
+
+/// A gateway with one native server, `shop`.
+pub async fn gateway(api: SocketAddr) -> SocketAddr {
+    let server = CatalogServer {
+        name: ServerName::new("shop").expect("a name"),
+        revision: CatalogVersion::default(),
+        tools: Arc::new(tools()),
+        upstream: Upstream::Native {
+            base_url: Url::parse(&format!("http://{api}/")).expect("a URL"),
+            credentials: Credentials::default(),
+        },
+    };
+    let source = Fixed(Catalog {
+        version: CatalogVersion::default(),
+        servers: vec![Arc::new(server)],
+    });
+    let gateway = Gateway::builder(Arc::new(source))
+        .build()
+        .expect("a gateway");
+    gateway.refresh().await.expect("a catalogue");
+    let address = serve(gateway.router()).await;
+    // Its tasks end with it, and the benchmark needs them to the end.
+    std::mem::forget(gateway);
+    address
+}
+
+async fn serve(router: Router) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        use axum::serve::ListenerExt;
+        let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a socket option"));
+        axum::serve(listener, router)
+            .await
+            .expect("the server runs");
+    });
+    address
+}
+
+#[derive(Debug)]
+struct Fixed(Catalog);
+
+#[async_trait]
+impl CatalogSource for Fixed {
+    async fn version(&self) -> Result<CatalogVersion> {
+        Ok(self.0.version)
+    }
+
+    async fn catalog(&self) -> Result<Catalog> {
+        Ok(self.0.clone())
+    }
+}
+
+fn tools() -> ToolSet {
+    let object = |properties: serde_json::Value, required: serde_json::Value| json!({"root": {"type": "object", "properties": properties, "required": required, "additionalProperties": false}});
+    let annotations = json!({"readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": true});
+    let isbn = json!({"argument": "isbn", "name": "isbn", "in": "path", "required": true, "style": "simple", "explode": false});
+    let fields = json!({"argument": "fields", "name": "fields", "in": "query", "required": false, "style": "form", "explode": true});
+    let strings = json!({"type": "array", "items": {"type": "string"}});
+    let text = json!({"type": "string"});
+    let number = json!({"type": "number"});
+    let book =
+        json!({"isbn": text, "title": text, "authors": strings, "price": number, "tags": strings});
+    let answer = json!({"root": {"type": "object", "required": ["isbn"], "properties": {
+        "isbn": text, "title": text, "authors": strings, "price": number, "tags": strings,
+        "publisher": {"type": "object", "properties": {"name": text, "founded": {"type": "integer"}}},
+        "reviews": {"type": "array", "items": {"type": "object", "properties": {"by": text, "stars": {"type": "integer"}, "text": text}}},
+    }}});
+    let members = ["isbn", "title", "authors", "price", "tags"]
+        .map(|name| json!({"argument": name, "name": name}));
+    let set = json!({
+        "planVersion": 1,
+        "api": {"title": "Shop", "version": "1", "dialect": "openapi-3.0"},
+        "servers": [], "securitySchemes": {}, "definitions": [],
+        "tools": [
+            {"name": "get_book", "description": "A book", "annotations": annotations,
+             "input": object(json!({"isbn": text, "fields": strings}), json!(["isbn"])),
+             "binding": {"method": "GET", "path": "/books/{isbn}", "accept": "application/json", "parameters": [isbn, fields]}},
+            {"name": "get_typed_book", "description": "A book", "annotations": annotations,
+             "input": object(json!({"isbn": text}), json!(["isbn"])), "output": answer,
+             "binding": {"method": "GET", "path": "/books/{isbn}", "accept": "application/json", "parameters": [isbn], "output": "object"}},
+            {"name": "add_book", "description": "A new book", "annotations": annotations,
+             "input": object(book, json!(["isbn", "title"])),
+             "binding": {"method": "POST", "path": "/books", "accept": "application/json", "parameters": [],
+                         "body": {"mediaType": "application/json", "format": "json", "required": true, "source": {"members": members}}}},
+        ],
+    });
+    serde_json::from_value(set).expect("a tool set")
+}
