@@ -165,16 +165,12 @@ async fn an_index_that_cannot_be_reached_says_so_with_the_end_of_the_output() {
 async fn a_build_that_takes_too_long_is_ended_with_all_its_processes() {
     let mark = common::new_mark();
     let tools = TempDir::new().unwrap();
-    let python = tools.path().join("python3");
-    let question = answers("[3,12]", true).replace("/usr/bin/false", &python.display().to_string());
-    fake(
-        tools.path(),
-        "python3",
-        &format!("[ \"$2\" = -c ] && exec {question}\n/bin/sh -c 'sleep 600; : {mark}'")
-            .replace("exec echo", "echo")
-            .replace("&& echo", "&& { echo")
-            .replace("'\n/bin", "'; exit; }\n/bin"),
-    );
+    let itself = tools.path().join("python3").display().to_string();
+    let answer = answers("[3,12]", true).replace("/usr/bin/false", &itself);
+    // Asked what it is, it answers; asked for an environment, it and its child stay.
+    let script =
+        format!("if [ \"$2\" = -c ]; then {answer}; exit; fi\n/bin/sh -c 'sleep 600; : {mark}'");
+    fake(tools.path(), "python3", &script);
     let start = Instant::now();
     let error = error_with(tools.path(), &[], |settings| {
         settings.search_path = Some(format!("{}:/usr/bin:/bin", tools.path().display()).into());
