@@ -1,2 +1,203 @@
-//! placeholder
-fn main() {}
+//! How long parsing and planning take, as a multiple of what `serde_json` needs to read the same
+//! bytes to a value. The promise is at most 3.
+//!
+//! Runs over a generated document of 1,000 operations, and over the JSON documents of
+//! `$MCPHUB_CORPUS` where it is set. The ratios are printed after the measurements.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::Criterion;
+use mcphub_codegen::openapi::OpenApiParser;
+use mcphub_codegen::plan::ToolPlanner;
+use mcphub_core::spec::{Document, SpecParser};
+use mcphub_core::tool::{PlanOptions, Planner};
+use serde_json::{Map, Value, json};
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args().sample_size(20);
+    let mut documents = vec![("generated".to_owned(), generated(1_000))];
+    documents.extend(corpus());
+    for (name, document) in &documents {
+        let mut group = criterion.benchmark_group(name);
+        group.bench_function("read to a value", |bencher| bencher.iter(|| read(document)));
+        group.bench_function("parse and plan", |bencher| bencher.iter(|| work(document)));
+        group.finish();
+    }
+    for (name, document) in &documents {
+        ratio(name, document);
+    }
+    criterion.final_summary();
+}
+
+fn read(document: &Document) -> Value {
+    serde_json::from_slice(black_box(&document.bytes)).expect("the document is JSON")
+}
+
+fn work(document: &Document) -> usize {
+    let parsed = OpenApiParser::default().parse(black_box(document)).expect("the document is OpenAPI");
+    let plan = ToolPlanner::new().plan(&parsed, &PlanOptions::default()).expect("the options are valid");
+    black_box(&plan).tools.tools.len()
+}
+
+/// The fastest of several rounds of each, taken in turns, so that a busy machine slows both.
+#[allow(clippy::print_stdout, reason = "the ratio is what this benchmark is for")]
+fn ratio(name: &str, document: &Document) {
+    let (mut reading, mut working) = (Duration::MAX, Duration::MAX);
+    let mut tools = 0;
+    for _ in 0..20 {
+        reading = reading.min(time(|| drop(read(document))));
+        working = working.min(time(|| tools = work(document)));
+    }
+    println!(
+        "{name}: {tools} tools of {} KiB; read {reading:.1?}, parse and plan {working:.1?}, ratio {:.2}",
+        document.bytes.len() / 1_024,
+        working.as_secs_f64() / reading.as_secs_f64(),
+    );
+}
+
+fn time(run: impl FnOnce()) -> Duration {
+    let start = Instant::now();
+    run();
+    start.elapsed()
+}
+
+fn corpus() -> Vec<(String, Document)> {
+    let Some(folder) = std::env::var_os("MCPHUB_CORPUS") else { return Vec::new() };
+    let names = ["github_rest.json", "box.json", "qdrant.json"];
+    let documents = names.into_iter().map(|name| {
+        let bytes = std::fs::read(std::path::Path::new(&folder).join(name)).expect("the corpus has the document");
+        (name.to_owned(), Document { source: name.to_owned(), bytes: bytes.into() })
+    });
+    documents.collect()
+}
+
+/// An API like a large one of today: resources with list, create, read, change and delete, shared
+/// parameters and errors, nested models, descriptions and examples.
+fn generated(operations: usize) -> Document {
+    let mut paths = Map::new();
+    let mut schemas = Map::new();
+    for number in 0..operations / 5 {
+        let model = format!("Resource{number}");
+        // Models refer to each other in small circles.
+        let related = format!("#/components/schemas/Resource{}", number - number % 5 + (number + 1) % 5);
+        let own = format!("#/components/schemas/{model}");
+        schemas.insert(model.clone(), resource(number, &related));
+        paths.insert(format!("/resources{number}"), collection(&model, &own));
+        paths.insert(format!("/resources{number}/{{id}}"), item(&model, &own));
+    }
+    let error = json!({
+        "type": "object",
+        "required": ["code", "message"],
+        "properties": {
+            "code": {"type": "string", "description": "A stable identifier.", "example": "not_found"},
+            "message": {"type": "string", "description": "What went wrong, for a person."},
+            "details": {"type": "array", "items": {"type": "object", "additionalProperties": true}},
+        },
+    });
+    schemas.insert("Error".to_owned(), error);
+    let document = json!({
+        "openapi": "3.0.3",
+        "info": {"title": "Generated", "version": "1.0.0", "description": "Many operations over many models."},
+        "servers": [{"url": "https://{region}.example.com/v1", "variables": {"region": {"default": "eu"}}}],
+        "security": [{"token": []}],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+            "parameters": {
+                "limit": {"name": "limit", "in": "query", "description": "The most items of one page.",
+                    "schema": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}},
+                "cursor": {"name": "cursor", "in": "query", "description": "Where the page begins.",
+                    "schema": {"type": "string"}, "example": "eyJpZCI6MTIzfQ"},
+                "id": {"name": "id", "in": "path", "required": true, "description": "The identifier.",
+                    "schema": {"type": "string", "format": "uuid"}},
+            },
+            "responses": {
+                "NotFound": {"description": "It is not there.", "content": {"application/json":
+                    {"schema": {"$ref": "#/components/schemas/Error"}}}},
+            },
+        },
+    });
+    Document { source: "generated.json".to_owned(), bytes: document.to_string().into() }
+}
+
+fn resource(number: usize, related: &str) -> Value {
+    json!({
+        "type": "object",
+        "description": format!("Resource number {number}, with what belongs to it."),
+        "required": ["id", "name", "state"],
+        "properties": {
+            "id": {"type": "string", "format": "uuid", "readOnly": true, "description": "The identifier."},
+            "name": {"type": "string", "minLength": 1, "maxLength": 200, "description": "What people call it."},
+            "state": {"type": "string", "enum": ["draft", "active", "archived"], "default": "draft"},
+            "note": {"type": "string", "nullable": true, "description": "Anything worth knowing."},
+            "size": {"type": "integer", "format": "int64", "minimum": 0, "exclusiveMinimum": true},
+            "tags": {"type": "array", "items": {"type": "string"}, "maxItems": 20, "example": ["new", "blue"]},
+            "owner": {"type": "object", "properties": {
+                "id": {"type": "string", "format": "uuid"},
+                "email": {"type": "string", "format": "email", "example": "ada@example.com"},
+            }},
+            "related": {"type": "array", "items": {"$ref": related}},
+            "created_at": {"type": "string", "format": "date-time", "readOnly": true},
+        },
+        "example": {"id": "0b9c6f0e-0000-4000-8000-000000000000", "name": "First", "state": "active", "size": 3},
+    })
+}
+
+fn collection(model: &str, own: &str) -> Value {
+    json!({
+        "get": {
+            "operationId": format!("list{model}"),
+            "tags": [model],
+            "summary": format!("List every {model}"),
+            "description": "One page at a time, the newest first. Filters combine; an empty filter is left out.",
+            "parameters": [
+                {"$ref": "#/components/parameters/limit"},
+                {"$ref": "#/components/parameters/cursor"},
+                {"name": "state", "in": "query", "explode": false,
+                    "schema": {"type": "array", "items": {"type": "string", "enum": ["draft", "active", "archived"]}}},
+            ],
+            "responses": {"200": {"description": "A page.", "content": {"application/json": {"schema": {
+                "type": "object",
+                "required": ["items"],
+                "properties": {"items": {"type": "array", "items": {"$ref": own}}, "next": {"type": "string", "nullable": true}},
+            }}}}},
+        },
+        "post": {
+            "operationId": format!("create{model}"),
+            "tags": [model],
+            "summary": format!("Create a {model}"),
+            "requestBody": {"required": true, "content": {"application/json": {"schema": {"$ref": own}}}},
+            "responses": {"201": {"description": "It is there.", "content": {"application/json": {"schema": {"$ref": own}}}}},
+        },
+    })
+}
+
+fn item(model: &str, own: &str) -> Value {
+    let answer = json!({"description": "It is there.", "content": {"application/json": {"schema": {"$ref": own}}}});
+    let missing = json!({"$ref": "#/components/responses/NotFound"});
+    json!({
+        "parameters": [{"$ref": "#/components/parameters/id"}],
+        "get": {
+            "operationId": format!("get{model}"),
+            "tags": [model],
+            "summary": format!("Get one {model}"),
+            "responses": {"200": answer, "404": missing},
+        },
+        "patch": {
+            "operationId": format!("update{model}"),
+            "tags": [model],
+            "summary": format!("Change a {model}"),
+            "description": "Members that are left out keep their value.",
+            "requestBody": {"content": {"application/json": {"schema": {"allOf": [{"$ref": own}]}}}},
+            "responses": {"200": answer, "404": missing},
+        },
+        "delete": {
+            "operationId": format!("delete{model}"),
+            "tags": [model],
+            "summary": format!("Delete a {model}"),
+            "responses": {"204": {"description": "It is gone."}, "404": missing},
+        },
+    })
+}

@@ -7,4 +7,5 @@ mod hash;
 mod keyword;
 pub mod openapi;
 pub mod plan;
+pub mod project;
 pub mod targets;

@@ -10,6 +10,7 @@ use mcphub_core::ErrorKind;
 use mcphub_core::call::Arguments;
 use mcphub_core::secret::Credentials;
 use mcphub_gateway::upstream::Upstream;
+use mcphub_gateway::upstream::native::{NativeApi, NativeSettings};
 use recording_api::{RecordingApi, Reply};
 use serde_json::value::RawValue;
 
@@ -242,4 +243,23 @@ async fn tools_are_listed_as_they_were_planned() {
     assert_eq!(book["inputSchema"]["required"][0], "isbn");
     assert_eq!(book["outputSchema"]["type"], "object");
     assert_eq!(book["annotations"]["readOnlyHint"], true);
+}
+
+#[tokio::test]
+async fn an_operation_with_a_server_of_its_own_is_called_there() {
+    let mut set = (*bookshop::bookshop()).clone();
+    for (tool, server) in [(3, "/v2"), (4, "https://files.shop.test/api")] {
+        set.tools[tool].binding.server = Some(server.to_owned());
+    }
+    bookshop::install_crypto();
+    let base = "http://shop.test/v1".parse().unwrap();
+    let settings = NativeSettings::default();
+    let api = NativeApi::new(set.into(), base, Credentials::default(), settings).unwrap();
+    let url = |tool: &str| {
+        let request = api.prepare(tool, &Arguments::default()).unwrap();
+        request.url.to_string()
+    };
+    assert_eq!(url("open_hours"), "http://shop.test/v2/hours");
+    assert_eq!(url("public"), "https://files.shop.test/api/public");
+    assert_eq!(url("find_books"), "http://shop.test/v1/books");
 }

@@ -85,7 +85,7 @@ fn inspect_explains_itself_to_people() {
 fn a_dry_run_shows_the_request_without_its_secrets() {
     let output = Command::new(env!("CARGO_BIN_EXE_mcphub"))
         .args(["call", &spec("bookshop.yaml"), "createReview", "--base-url", "http://api.test/v1"])
-        .args(["--args", r#"{"isbn": "9780000000001", "rating": 5, "reader": "Ada", "text": "Good."}"#])
+        .args(["--args", r#"{"isbn": "9780000000019", "rating": 5, "text": "Good.", "reviewer": {"name": "Ada"}}"#])
         .args(["--secret-env", "shopKey=SHOP_KEY", "--dry-run"])
         .env("SHOP_KEY", "s3cret")
         .output()
@@ -98,7 +98,7 @@ fn a_dry_run_shows_the_request_without_its_secrets() {
         _ => panic!("{} for {}", stderr(&output), tool["inputSchema"]),
     };
     assert_eq!(request["method"], "POST");
-    assert_eq!(request["url"], "http://api.test/v1/books/9780000000001/reviews");
+    assert_eq!(request["url"], "http://api.test/v1/books/9780000000019/reviews");
     let headers = request["headers"].as_array().unwrap();
     assert!(headers.contains(&json!(["x-api-key", "[redacted]"])), "{request}");
     let body: Value = serde_json::from_str(request["body"].as_str().unwrap()).unwrap();
@@ -110,7 +110,7 @@ fn wrong_arguments_are_named_with_what_is_expected() {
     let call = |args: &str| mcphub(&["call", &spec("bookshop.yaml"), "getBook", "--args", args, "--dry-run"]);
     assert_refused(&call("{}"), 2, &["isbn", "required"]);
     assert_refused(&call(r#"{"isbn": 7}"#), 2, &["isbn", "string"]);
-    assert_refused(&call(r#"{"isbn": "9780000000001", "isbm": 1}"#), 2, &["isbm"]);
+    assert_refused(&call(r#"{"isbn": "9780000000019", "isbm": 1}"#), 2, &["isbm"]);
     assert_refused(&call("[1]"), 2, &["JSON object"]);
     assert_refused(&call(r#"{"isbn": "a", "isbn": "b"}"#), 2, &["`isbn` appears twice"]);
 }
@@ -137,7 +137,7 @@ fn api(answer: Vec<u8>) -> String {
 
 fn call_against(answer: &str) -> Output {
     let url = api(answer.as_bytes().to_vec());
-    mcphub(&["call", &spec("bookshop.yaml"), "getBook", "--args", r#"{"isbn": "9780000000001"}"#, "--base-url", &url])
+    mcphub(&["call", &spec("bookshop.yaml"), "getBook", "--args", r#"{"isbn": "9780000000019"}"#, "--base-url", &url])
 }
 
 #[test]
@@ -152,7 +152,7 @@ fn what_an_api_does_wrong_is_said_and_ends_with_7() {
     let huge = call_against("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000000000\r\n\r\n[");
     assert_refused(&huge, 7, &["10 MiB"]);
     let unreachable = mcphub(&[
-        "call", &spec("bookshop.yaml"), "getBook", "--args", r#"{"isbn": "9780000000001"}"#, "--base-url", "http://127.0.0.1:1",
+        "call", &spec("bookshop.yaml"), "getBook", "--args", r#"{"isbn": "9780000000019"}"#, "--base-url", "http://127.0.0.1:1",
     ]);
     assert_refused(&unreachable, 7, &["127.0.0.1:1", "could not be reached"]);
 }

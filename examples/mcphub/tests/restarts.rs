@@ -51,10 +51,10 @@ fn call_until_it_works(gateway: &Gateway, tool: &str, arguments: &Value) -> Valu
 }
 
 fn review() -> Value {
-    json!({ "isbn": ISBN, "rating": 5, "reader": "Ada", "text": "Good." })
+    json!({ "isbn": ISBN, "rating": 5, "text": "Good.", "reviewer": { "name": "Ada" } })
 }
 
-const ISBN: &str = "9780141439518";
+const ISBN: &str = "9780000000019";
 
 #[test]
 fn what_was_registered_outlives_a_kill_with_its_secrets() {

@@ -70,9 +70,8 @@ impl Pools {
 async fn connect_patiently(options: SqliteConnectOptions) -> Result<SqlitePool, Failure> {
     let deadline = Instant::now() + SqliteStore::BUSY_TIMEOUT;
     loop {
-        let healed =
-            pool(1).before_acquire(|connection, _| Box::pin(has_no_lost_transaction(connection)));
-        match healed
+        let pool = pool(1).after_release(|connection, _| Box::pin(is_sound(connection)));
+        match pool
             .connect_with(options.clone())
             .await
             .map_err(Failure::from)
@@ -85,18 +84,22 @@ async fn connect_patiently(options: SqliteConnectOptions) -> Result<SqlitePool, 
     }
 }
 
-/// Connections live as long as the pool: one in memory is the database.
+/// Connections live as long as the pool: one in memory is the database. They are tested when they
+/// come back and not when they go out, because SQLx closes one whose caller goes away during that.
 fn pool(connections: u32) -> SqlitePoolOptions {
     SqlitePoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(QUEUE_TIMEOUT)
         .idle_timeout(None)
         .max_lifetime(None)
+        .test_before_acquire(false)
 }
 
 /// On some errors, such as a full disk, SQLite rolls back by itself. SQLx does not notice, fails to
 /// roll back again, and would refuse every later transaction on that connection: so it goes.
-async fn has_no_lost_transaction(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+async fn is_sound(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    // After whatever was still under way, such as the roll-back of what a caller left.
+    connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }
 

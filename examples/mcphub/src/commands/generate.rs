@@ -23,7 +23,9 @@ pub async fn run(args: Generate) -> Result<ExitCode> {
     let base_url = server::base_url(args.base_url.as_ref(), &tools, &source);
     let base_url = if args.base_url.is_some() { Some(base_url?) } else { base_url.ok() };
     let options = RenderOptions { name: name.to_string(), base_url };
-    let (out, write) = (args.out.clone(), WriteOptions { force: args.force });
+    let out = args.out.clone();
+    let mut write = WriteOptions::default();
+    write.force = args.force;
     let count = tools.tools.len();
     let written = host::blocking(move || {
         let project = PythonTarget::default().render(&tools, &options)?;
@@ -45,6 +47,7 @@ fn summary(written: &project::Written) -> String {
         (written.written.len(), "written"),
         (written.unchanged.len(), "unchanged"),
         (written.removed.len(), "removed"),
+        (written.kept.len(), "kept because they were edited, and yours from now on"),
     ];
     let parts: Vec<_> = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} files {what}")).collect();
     parts.join(", ")

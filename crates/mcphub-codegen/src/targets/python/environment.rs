@@ -110,6 +110,11 @@ impl Environment {
     }
 }
 
+/// Whether the generated code can send a secret for this scheme.
+pub(super) fn supported(scheme: &SecurityScheme) -> bool {
+    describe(scheme).is_some()
+}
+
 fn describe(scheme: &SecurityScheme) -> Option<(&'static str, Vec<String>, &'static str)> {
     Some(match scheme {
         SecurityScheme::ApiKey { location, name } => {

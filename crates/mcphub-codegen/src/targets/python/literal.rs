@@ -39,11 +39,12 @@ pub(super) fn python_text(text: &str, indent: usize, used: usize) -> String {
     if indent + used + whole.chars().count() < LINE {
         return whole;
     }
-    let pieces = pieces(text, LINE - indent - 20);
-    if let [piece] = pieces.as_slice() {
-        return python_literal(piece);
-    }
     let inner = " ".repeat(indent + 4);
+    let pieces = if inner.len() + whole.chars().count() <= LINE {
+        vec![text]
+    } else {
+        pieces(text, LINE - indent - 20)
+    };
     let lines: Vec<_> = pieces
         .iter()
         .map(|piece| format!("{inner}{}\n", python_literal(piece)))

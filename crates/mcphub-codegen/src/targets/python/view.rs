@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::environment::Environment;
+use super::environment::{Environment, supported};
 use super::function::Function;
 use super::literal::{docstring, markdown_text, python_literal, python_text, toml_literal};
 use super::names::{Names, snake};
@@ -347,12 +347,14 @@ struct ExpectedRequest {
 }
 
 fn examples(tools: &ToolSet) -> Result<String> {
+    let supported = tools
+        .security_schemes
+        .iter()
+        .filter(|(_, scheme)| supported(scheme));
     let credentials = Credentials {
-        schemes: tools
-            .security_schemes
-            .keys()
+        schemes: supported
             .enumerate()
-            .map(|(n, name)| (name.clone(), secret(n)))
+            .map(|(n, (name, _))| (name.clone(), secret(n)))
             .collect(),
         ..Credentials::default()
     };

@@ -65,3 +65,51 @@ impl Check {
         Some(problem::line(&error))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn schema(value: Value) -> Schema {
+        Schema::from_object(value.as_object().unwrap().clone())
+    }
+
+    #[test]
+    fn formats_are_not_asserted() {
+        let schema = schema(
+            json!({"type": "object", "properties": {"at": {"type": "string", "format": "date"}}}),
+        );
+        let arguments = Arguments::parse(r#"{"at": "tomorrow"}"#).unwrap();
+        assert!(
+            Check::new(&schema, "t")
+                .arguments(&schema, &arguments)
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn shared_definitions_are_followed() {
+        let schema = schema(json!({
+            "type": "object", "properties": {"tree": {"$ref": "#/$defs/Tree"}},
+            "$defs": {"Tree": {"type": "object", "properties": {"left": {"$ref": "#/$defs/Tree"}, "n": {"type": "integer"}}}},
+        }));
+        let arguments = Arguments::parse(r#"{"tree": {"left": {"left": {"n": "x"}}}}"#).unwrap();
+        let problems = Check::new(&schema, "t")
+            .arguments(&schema, &arguments)
+            .unwrap();
+        assert_eq!(problems, ["tree.left.left.n: must be an integer"]);
+    }
+
+    #[test]
+    fn a_schema_that_does_not_compile_leaves_the_tool_usable() {
+        let schema = schema(
+            json!({"type": "object", "properties": {"a": {"$ref": "http://example.test/a.json"}}}),
+        );
+        let check = Check::new(&schema, "t");
+        let arguments = Arguments::parse(r#"{"a": 1}"#).unwrap();
+        assert!(check.arguments(&schema, &arguments).unwrap().is_empty());
+        assert!(check.first_problem(&json!(1)).is_none());
+    }
+}

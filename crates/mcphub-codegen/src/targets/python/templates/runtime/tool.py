@@ -59,13 +59,11 @@ class Tool(Generic[Parameters]):
 
     async def run(self, api: Api, arguments: Mapping[str, Any]) -> ToolResult:
         """Checks a client's arguments, calls the function, and checks its result."""
-        wrong = self._input.problems(arguments)
-        missing = [
+        wrong = self._input.problems(arguments) or [
             f"{name}: is required"
             for name, parameter in self._parameters.items()
             if parameter.default is inspect.Parameter.empty and name not in arguments
         ]
-        wrong += [problem for problem in missing if problem not in wrong]
         if wrong:
             return ToolResult.invalid_arguments(self.name, wrong)
         known = {p.name: arguments[name] for name, p in self._parameters.items() if name in arguments}
