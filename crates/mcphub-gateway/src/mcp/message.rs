@@ -242,6 +242,20 @@ mod tests {
         );
     }
 
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_are_too_strange_to_read(bytes: Vec<u8>) {
+            let _ = Payload::read(&bytes, 3);
+        }
+
+        #[test]
+        fn what_is_almost_a_message_is_read_or_rejected(
+            text in r#"\[?\{"(jsonrpc|id|method)":("2\.0"|"x"|[0-9]{1,3}|null|\{\}),"(jsonrpc|id|method|params)":("2\.0"|\{"a":1\}|\[\])[\]}]{0,2}"#
+        ) {
+            let _ = Payload::read(text.as_bytes(), 3);
+        }
+    }
+
     #[test]
     fn notifications_responses_and_batches_are_told_apart() {
         let read = |text: &'static str| Payload::read(text.as_bytes(), 3).unwrap();

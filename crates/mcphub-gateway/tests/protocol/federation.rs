@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::{Events, Hub, Listing, Server, modern_body, quick, serve, serve_hub, until};
+use crate::support::{
+    Events, Hub, Listing, Server, modern_body, planned, quick, serve, serve_hub, until,
+};
 
 async fn health(hub: &crate::support::Served) -> Value {
     hub.client
@@ -35,6 +37,45 @@ async fn a_server_that_hangs_does_not_hold_up_the_others() {
         {"name": "slow", "state": "listing", "tools": 0},
     ]);
     assert_eq!(health(&hub).await["servers"], expected);
+}
+
+#[tokio::test]
+async fn planned_tools_are_listed_until_the_server_answers() {
+    let server = Server::with(&["actual"]);
+    *server.listing.lock().unwrap() = Listing::Fails;
+    let hub = Arc::new(Hub::default());
+    hub.planned.lock().unwrap().push(planned("planned"));
+    hub.register("shop", &server);
+    let hub = serve_hub(hub, quick()).await;
+    assert_eq!(hub.names().await, ["shop_planned"]);
+    *server.listing.lock().unwrap() = Listing::Answers;
+    until("the server's own list", async || {
+        hub.names().await == ["shop_actual"]
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_keeps_its_tools_and_says_why_when_called() {
+    let server = Server::with(&["echo"]);
+    let hub = Arc::new(Hub::default());
+    hub.planned.lock().unwrap().push(planned("echo"));
+    hub.register("shop", &server);
+    let hub = serve_hub(hub, quick()).await;
+    let (_, listed) = hub.modern("tools/list", json!({})).await;
+    hub.hub.take_down("shop", &server);
+    until("the server to be down", async || {
+        health(&hub).await["servers"][0] == json!({"name": "shop", "state": "down", "tools": 1})
+    })
+    .await;
+    assert_eq!(hub.modern("tools/list", json!({})).await.1, listed);
+    let (status, body) = hub.modern("tools/call", json!({"name": "shop_echo"})).await;
+    assert_eq!(
+        (status.as_u16(), &body["result"]["isError"]),
+        (200, &json!(true))
+    );
+    let text = body["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("its process ended with status 1"), "{text}");
 }
 
 #[tokio::test]

@@ -13,11 +13,12 @@ use mcphub_core::catalog::{
     Catalog, CatalogServer, CatalogSource, CatalogVersion, Upstream as Target,
 };
 use mcphub_core::deployment::Endpoint;
+use mcphub_core::schema::Schema;
 use mcphub_core::server::ServerName;
-use mcphub_core::spec::Dialect;
-use mcphub_core::tool::{ApiInfo, ToolSet};
+use mcphub_core::spec::{Dialect, Method};
+use mcphub_core::tool::{ApiInfo, Tool, ToolName, ToolSet};
 use mcphub_core::{Error, ErrorKind, Result};
-use mcphub_gateway::upstream::{Connect, Upstream, UpstreamTool};
+use mcphub_gateway::upstream::{Connect, Down, Upstream, UpstreamTool};
 use mcphub_gateway::{Gateway, GatewaySettings};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::value::RawValue;
@@ -130,6 +131,10 @@ impl Upstream for Server {
 #[derive(Debug, Default)]
 pub struct Hub {
     servers: Mutex<HashMap<String, (u64, Arc<Server>)>>,
+    /// What was planned for every server.
+    pub planned: Mutex<Vec<Tool>>,
+    /// Servers that cannot be called.
+    pub down: Mutex<Vec<String>>,
     version: AtomicU64,
     pub fails: std::sync::atomic::AtomicBool,
     pub connected: AtomicUsize,
@@ -143,6 +148,12 @@ impl Hub {
             .lock()
             .unwrap()
             .insert(name.into(), (version, Arc::clone(server)));
+    }
+
+    /// Makes a new revision of a server that cannot be called.
+    pub fn take_down(&self, name: &str, server: &Arc<Server>) {
+        self.down.lock().unwrap().push(name.into());
+        self.register(name, server);
     }
 
     pub fn remove(&self, name: &str) {
@@ -159,7 +170,22 @@ impl Hub {
     }
 }
 
-pub fn plan(title: &str) -> Arc<ToolSet> {
+/// A tool as the planner makes it.
+pub fn planned(name: &str) -> Tool {
+    let binding = json!({"method": "GET", "path": "/", "accept": "*/*"});
+    Tool {
+        name: ToolName::new(name).unwrap(),
+        title: None,
+        description: "Planned.".into(),
+        input: Schema::from_object(json!({"type": "object"}).as_object().unwrap().clone()),
+        output: None,
+        annotations: Method::Get.into(),
+        tags: Vec::new(),
+        binding: serde_json::from_value(binding).unwrap(),
+    }
+}
+
+fn plan(title: &str, tools: Vec<Tool>) -> Arc<ToolSet> {
     let api = ApiInfo {
         title: title.into(),
         version: "1.0".into(),
@@ -170,7 +196,7 @@ pub fn plan(title: &str) -> Arc<ToolSet> {
         api,
         servers: Vec::new(),
         security_schemes: Default::default(),
-        tools: Vec::new(),
+        tools,
     })
 }
 
@@ -194,11 +220,18 @@ impl CatalogSource for Hub {
                     registry: *revision,
                     deployments: 0,
                 },
-                tools: plan(&format!("The {name} API")),
-                upstream: Target::Mcp(Endpoint {
-                    url: "http://127.0.0.1:1/mcp".parse().unwrap(),
-                    headers: Vec::new(),
-                }),
+                tools: plan(
+                    &format!("The {name} API"),
+                    self.planned.lock().unwrap().clone(),
+                ),
+                upstream: if self.down.lock().unwrap().contains(name) {
+                    Target::Down("its process ended with status 1".into())
+                } else {
+                    Target::Mcp(Endpoint {
+                        url: "http://127.0.0.1:1/mcp".parse().unwrap(),
+                        headers: Vec::new(),
+                    })
+                },
             })
         };
         Ok(Catalog {
@@ -211,6 +244,9 @@ impl CatalogSource for Hub {
 impl Connect for Hub {
     fn connect(&self, server: &CatalogServer) -> Arc<dyn Upstream> {
         self.connected.fetch_add(1, Ordering::SeqCst);
+        if let Target::Down(reason) = &server.upstream {
+            return Arc::new(Down::new(Arc::clone(&server.tools), reason.clone()));
+        }
         let servers = self.servers.lock().unwrap();
         Arc::clone(&servers[server.name.as_str()].1) as Arc<dyn Upstream>
     }

@@ -136,6 +136,46 @@ async fn web_pages_of_other_origins_are_refused() {
 }
 
 #[tokio::test]
+async fn a_page_of_an_allowed_origin_may_send_and_read() {
+    let (hub, _) = shop().await;
+    let page = "http://localhost:3000";
+    let preflight = hub
+        .client
+        .request(reqwest::Method::OPTIONS, hub.url("/mcp"))
+        .header("origin", page)
+        .header("access-control-request-method", "POST")
+        .header(
+            "access-control-request-headers",
+            "content-type,mcp-protocol-version,mcp-method",
+        );
+    let allowed = preflight.try_clone().unwrap().send().await.unwrap();
+    assert_eq!(allowed.status(), 200);
+    assert_eq!(allowed.headers()["access-control-allow-origin"], page);
+    assert_eq!(
+        allowed.headers()["access-control-allow-headers"],
+        "content-type,mcp-protocol-version,mcp-method"
+    );
+    let answered = hub
+        .post("/mcp")
+        .header("origin", page)
+        .body(PING)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answered.headers()["access-control-allow-origin"], page);
+    assert_eq!(
+        answered.headers()["access-control-expose-headers"],
+        "mcp-session-id"
+    );
+    let refused = preflight
+        .header("origin", "https://evil.example.com")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(refused.status(), 403);
+}
+
+#[tokio::test]
 async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
     let server = Server::with(&["echo"]);
     let mut settings = quick();

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rmcp::transport::common::http_header::{
@@ -77,10 +77,7 @@ pub(super) fn has_json(headers: &HeaderMap) -> bool {
 
 /// One of MCP's own headers: at most once, and printable.
 fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, RpcError> {
-    let Ok(key) = HeaderName::from_bytes(name.as_bytes()) else {
-        return Ok(None);
-    };
-    let mut values = headers.get_all(key).iter();
+    let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };

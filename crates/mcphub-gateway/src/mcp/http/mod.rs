@@ -41,6 +41,7 @@ pub(crate) fn router(gateway: Arc<Inner>) -> Router {
         .route("/mcp", get(open).post(post_message).delete(end))
         .route("/mcp/{server}", get(open).post(post_message).delete(end))
         .route("/healthz", get(health))
+        .layer(origin::cors(&gateway.settings.allowed_origins))
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&gateway),
             origin::check,

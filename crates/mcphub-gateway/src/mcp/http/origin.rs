@@ -2,16 +2,22 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::header;
+use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use rmcp::transport::common::http_header::HEADER_SESSION_ID;
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use url::{Host, Url};
 
 use super::Refusal;
 use crate::gateway::Inner;
 use crate::mcp::error::RpcError;
+
+/// How long a browser may remember that a page may call.
+const MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Refuses requests of web pages of other origins with 403: a page must not reach a gateway on the
 /// visitor's machine, also not by giving its own name that machine's address.
@@ -21,12 +27,7 @@ pub(super) async fn check(
     next: Next,
 ) -> Response {
     let mut origins = request.headers().get_all(header::ORIGIN).iter();
-    let allowed = origins.all(|origin| {
-        origin.to_str().is_ok_and(|origin| {
-            is_loopback(origin) || is_listed(origin, &gateway.settings.allowed_origins)
-        })
-    });
-    if allowed {
+    if origins.all(|origin| is_allowed(origin, &gateway.settings.allowed_origins)) {
         return next.run(request).await;
     }
     Refusal::from(RpcError::refused(
@@ -34,6 +35,26 @@ pub(super) async fn check(
         "Web pages of this origin may not call",
     ))
     .into_response()
+}
+
+/// Tells browsers what pages of allowed origins may send and read (Fetch, CORS protocol).
+pub(super) fn cors(allowed: &[String]) -> CorsLayer {
+    let allowed = allowed.to_vec();
+    let session = HeaderName::from_bytes(HEADER_SESSION_ID.as_bytes());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(move |origin, _| {
+            is_allowed(origin, &allowed)
+        }))
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers(session.into_iter().collect::<Vec<_>>())
+        .max_age(MAX_AGE)
+}
+
+fn is_allowed(origin: &HeaderValue, listed: &[String]) -> bool {
+    origin
+        .to_str()
+        .is_ok_and(|origin| is_loopback(origin) || is_listed(origin, listed))
 }
 
 fn is_listed(origin: &str, listed: &[String]) -> bool {

@@ -4,7 +4,9 @@
 //! `initialize`, which holds until the end of the streams. Requests run side by side; what they
 //! answer is written one after the other.
 
-use std::collections::HashMap;
+mod line;
+mod running;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +14,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use serde_json::value::RawValue;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use self::line::{Line, Read};
+use self::running::Running;
 use super::error::RpcError;
 use super::listen::{LIST_CHANGED, ListChanges, Subscription};
 use super::message::{Message, Notification, Payload, Request};
@@ -301,112 +305,4 @@ async fn answer(
 
 fn no_server() -> RpcError {
     RpcError::refused(404, "There is no server of that name")
-}
-
-/// Tasks by the id of their request. All end when this is dropped.
-#[derive(Default)]
-struct Running {
-    tasks: JoinSet<()>,
-    handles: HashMap<String, AbortHandle>,
-}
-
-impl Running {
-    fn len(&self) -> usize {
-        self.tasks.len()
-    }
-
-    fn has(&self, id: &str) -> bool {
-        self.handles.contains_key(id)
-    }
-
-    fn spawn(&mut self, id: &str, task: impl Future<Output = ()> + Send + 'static) {
-        let handle = self.tasks.spawn(task);
-        self.handles.insert(id.to_owned(), handle);
-    }
-
-    /// Ends a task. An id that is not running is ignored (2026-07-28, Cancellation).
-    fn cancel(&mut self, id: &str) {
-        if let Some(handle) = self.handles.remove(id) {
-            handle.abort();
-        }
-    }
-
-    /// Waits until a task has ended; for ever when there is none.
-    async fn finished(&mut self) {
-        match self.tasks.join_next_with_id().await {
-            Some(ended) => {
-                let task = ended.map_or_else(|error| error.id(), |(task, ())| task);
-                self.handles.retain(|_, handle| handle.id() != task);
-            }
-            None => std::future::pending().await,
-        }
-    }
-}
-
-/// A line that is being read. What was read of it is kept when the read is given up.
-#[derive(Default)]
-struct Line {
-    bytes: Vec<u8>,
-    too_long: bool,
-}
-
-enum Read {
-    Line(Bytes),
-    TooLong,
-    End,
-}
-
-impl Line {
-    /// The next line without its end. One longer than `limit` is skipped to its end.
-    async fn next<R: AsyncBufRead + Unpin>(
-        &mut self,
-        reader: &mut R,
-        limit: usize,
-    ) -> io::Result<Read> {
-        loop {
-            let available = reader.fill_buf().await?;
-            let end = available.iter().position(|byte| *byte == b'\n');
-            let ended = end.is_some() || available.is_empty();
-            let part = &available[..end.unwrap_or(available.len())];
-            self.too_long |= self.bytes.len() + part.len() > limit;
-            if self.too_long {
-                self.bytes = Vec::new();
-            } else {
-                self.bytes.extend_from_slice(part);
-            }
-            let at_end = available.is_empty();
-            let used = part.len() + usize::from(end.is_some());
-            reader.consume(used);
-            if !ended {
-                continue;
-            }
-            let bytes = std::mem::take(&mut self.bytes);
-            return Ok(match (std::mem::take(&mut self.too_long), at_end) {
-                (true, _) => Read::TooLong,
-                (false, true) if bytes.is_empty() => Read::End,
-                (false, _) => Read::Line(bytes.into()),
-            });
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn lines_are_bounded_and_the_next_one_is_read() {
-        let text = format!("one\n{}\n\ntwo", "x".repeat(100));
-        let mut reader = BufReader::with_capacity(7, text.as_bytes());
-        let mut line = Line::default();
-        let mut seen = Vec::new();
-        loop {
-            match line.next(&mut reader, 10).await.unwrap() {
-                Read::Line(bytes) => seen.push(String::from_utf8(bytes.to_vec()).unwrap()),
-                Read::TooLong => seen.push("too long".into()),
-                Read::End => break,
-            }
-        }
-        assert_eq!(seen, ["one", "too long", "", "two"]);
-    }
 }
