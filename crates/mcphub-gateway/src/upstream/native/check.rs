@@ -1,6 +1,6 @@
 //! A tool's schema, compiled once, and values held against it.
 
-use jsonschema::Validator;
+use jsonschema::{PatternOptions, Validator};
 use mcphub_core::Result;
 use mcphub_core::call::Arguments;
 use mcphub_core::schema::Schema;
@@ -12,6 +12,10 @@ use super::problem::{self, MAX_PROBLEMS};
 /// problems of a large value take many times its memory.
 const MAX_LISTED: usize = 256 * 1024;
 
+/// How many steps back the match of one `pattern` may take before the value counts as wrong. Only
+/// patterns with look-around or back-references take any.
+const MAX_BACKTRACKS: usize = 100_000;
+
 /// A compiled schema (JSON Schema 2020-12; `format` is an annotation and not asserted).
 pub(super) struct Check {
     /// Absent for a schema that does not compile.
@@ -22,8 +26,10 @@ impl Check {
     /// Compiles a schema. One that does not compile is reported once and lets every value pass: the
     /// API is the judge then, and the tool stays usable.
     pub(super) fn new(schema: &Schema, tool: &str) -> Self {
+        let patterns = PatternOptions::fancy_regex().backtrack_limit(MAX_BACKTRACKS);
         let compiled = jsonschema::draft202012::options()
             .should_validate_formats(false)
+            .with_pattern_options(patterns)
             .build(&schema.to_value());
         let validator = compiled
             .inspect_err(|error| tracing::error!(tool, error = %error.masked(), "a tool's schema does not compile"))

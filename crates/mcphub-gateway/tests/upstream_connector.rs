@@ -1,0 +1,79 @@
+//! Every kind of server in a catalogue becomes an upstream.
+
+#![allow(missing_docs)]
+
+mod bookshop;
+mod recording_api;
+
+use mcphub_core::ErrorKind;
+use mcphub_core::catalog::{CatalogServer, CatalogVersion, Upstream as Target};
+use mcphub_core::deployment::Endpoint;
+use mcphub_core::secret::Credentials;
+use mcphub_core::server::ServerName;
+use mcphub_gateway::upstream::{Connect, Connector, UpstreamSettings};
+use recording_api::{RecordingApi, Reply};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+fn connector() -> Connector {
+    bookshop::install_crypto();
+    Connector::new(UpstreamSettings::default()).unwrap()
+}
+
+fn server(upstream: Target) -> CatalogServer {
+    CatalogServer {
+        name: ServerName::new("shop").unwrap(),
+        revision: CatalogVersion::default(),
+        tools: bookshop::bookshop(),
+        upstream,
+    }
+}
+
+fn none() -> Box<RawValue> {
+    RawValue::from_string("{}".to_owned()).unwrap()
+}
+
+#[tokio::test]
+async fn a_native_server_calls_its_api() {
+    let api = RecordingApi::start(|_| Reply::json("{}")).await;
+    let target = Target::Native {
+        base_url: api.url.clone(),
+        credentials: Credentials::default(),
+    };
+    let upstream = connector().connect(&server(target));
+    assert_eq!(upstream.tools().await.unwrap().len(), 7);
+    upstream.call("public", &none()).await.unwrap();
+    assert_eq!(api.request().target, "/public");
+}
+
+#[tokio::test]
+async fn an_mcp_server_is_asked_for_its_own_tools() {
+    let api = RecordingApi::start(|_| Reply::Whole(503, "", Vec::new())).await;
+    let endpoint = Endpoint {
+        url: api.url.clone(),
+        headers: Vec::new(),
+    };
+    let upstream = connector().connect(&server(Target::Mcp(endpoint)));
+    assert!(api.requests().is_empty(), "connecting asks nothing");
+    assert!(upstream.tools().await.is_err());
+    assert_eq!(api.request().header("mcp-method"), Some("server/discover"));
+}
+
+#[tokio::test]
+async fn a_server_that_is_down_lists_its_tools_and_says_why_when_called() {
+    let upstream = connector().connect(&server(Target::Down(
+        "its process ended with status 1".to_owned(),
+    )));
+    assert_eq!(upstream.tools().await.unwrap().len(), 7);
+    let result = upstream.call("public", &none()).await.unwrap();
+    let result: Value = serde_json::from_str(result.get()).unwrap();
+    assert_eq!(result["isError"], true);
+    assert_eq!(
+        result["content"][0]["text"],
+        "The server of this tool is down: its process ended with status 1"
+    );
+    assert_eq!(
+        upstream.call("burn", &none()).await.unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
+}
