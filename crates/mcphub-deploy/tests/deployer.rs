@@ -212,6 +212,27 @@ async fn dropping_an_apply_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn removing_a_server_that_starts_ends_the_start() {
+    let mark = common::new_mark();
+    let deployer = deployer();
+    let name = name();
+    let remove = async {
+        eventually("it is listed", async || {
+            !common::processes_with(&mark).is_empty()
+        })
+        .await;
+        deployer.remove(&name).await
+    };
+    let both = async { tokio::join!(deployer.apply(spec("never-ready", &mark)), remove) };
+    let (applied, removed) = timeout(Duration::from_secs(15), both)
+        .await
+        .expect("no wait for readiness");
+    assert_eq!(applied.unwrap_err().kind(), ErrorKind::Conflict);
+    assert!(removed.unwrap());
+    nothing_runs_with(&mark).await;
+}
+
+#[tokio::test]
 async fn a_failed_replacement_tells_watchers_nothing() {
     let deployer = deployer();
     deployer

@@ -169,9 +169,11 @@ impl Deployer for ProcessDeployer {
     }
 
     async fn remove(&self, name: &ServerName) -> Result<bool> {
+        // Before the turn: a first start is given up, not waited for.
+        let known = self.unit(name).inspect(|unit| unit.stop.cancel()).is_some();
         let _turn = self.turn(name).await;
         let Some(unit) = lock(&self.units).remove(name) else {
-            return Ok(false);
+            return Ok(known);
         };
         unit.stop.cancel();
         unit.stopped.cancelled().await;

@@ -1,8 +1,9 @@
 //! Servers as processes of this machine.
 //!
 //! [`PythonBuilder`] turns a Python project into a command, [`ProcessDeployer`] runs commands and
-//! keeps them running. Each server is one process group ([`group`] says how it ends with the
-//! host), listens on a loopback port of its own, and takes a random token that only the host knows.
+//! keeps them running. Each server is one process group, which ends with the host however the host
+//! ends (`group.rs` says how), listens on a loopback port of its own, and takes a random token that
+//! only the host knows.
 //! A process that leaves its group (`setsid`) is out of reach: that takes a container.
 
 mod deployer;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcphub_core::artifact::Program;
 use mcphub_core::deployment::{Deployment, DeploymentSpec, Endpoint, Phase, RestartPolicy};
+use mcphub_core::project::Purpose;
 use mcphub_core::secret::{ExposeSecret, SecretString};
 use mcphub_core::{Error, ErrorKind, Result};
 use tokio::sync::broadcast;
@@ -99,11 +100,19 @@ impl Unit {
         let mut url = self.url.clone();
         // A URL with a host takes any port.
         let _ = url.set_port(Some(self.state().port.number()));
-        let bearer = format!("Bearer {}", self.token.expose_secret());
-        Endpoint {
-            url,
-            headers: vec![("authorization".to_owned(), bearer.into())],
-        }
+        let variables = &self.spec.artifact.environment;
+        let headers = match variables
+            .iter()
+            .any(|it| it.purpose == Purpose::ServerToken)
+        {
+            true => {
+                let bearer = format!("Bearer {}", self.token.expose_secret());
+                vec![("authorization".to_owned(), bearer.into())]
+            }
+            // It could not check one.
+            false => Vec::new(),
+        };
+        Endpoint { url, headers }
     }
 
     /// The command with its environment.
@@ -229,7 +238,7 @@ pub(super) async fn supervise(unit: Arc<Unit>, mut instance: Instance) {
             how = instance.ended() => format!("the server {how}"),
         };
         match start_again(&unit, &mut restarts, problem).await {
-            Again::Ready(next) => instance = next,
+            Again::Ready(next) => instance = *next,
             Again::Stopped => break (Phase::Stopped, None),
             Again::Failed(message) => break (Phase::Failed, Some(message)),
         }
@@ -239,7 +248,7 @@ pub(super) async fn supervise(unit: Arc<Unit>, mut instance: Instance) {
 }
 
 enum Again {
-    Ready(Instance),
+    Ready(Box<Instance>),
     Stopped,
     Failed(String),
 }
@@ -270,7 +279,7 @@ async fn start_again(unit: &Unit, restarts: &mut Restarts, mut problem: String) 
         match unit.start().await {
             Ok(instance) => {
                 unit.enter(Phase::Ready, None);
-                return Again::Ready(instance);
+                return Again::Ready(Box::new(instance));
             }
             Err(_) if unit.stop.is_cancelled() => return Again::Stopped,
             Err(error) => problem = error.to_string(),
