@@ -157,12 +157,9 @@ impl Gateway {
             Some(bus) => bus.subscribe().chain(stream::pending()).boxed(),
             None => stream::pending().boxed(),
         };
-        let mut first = true;
         loop {
-            if let Err(error) = self.inner.update(first).await {
+            if let Err(error) = self.inner.update().await {
                 tracing::warn!(error = %error.report(), "the catalogue cannot be read; what was read last is served");
-            } else {
-                first = false;
             }
             tokio::select! {
                 // Whatever the event says: the version tells whether there is something to read.
@@ -213,12 +210,11 @@ fn drain<T>(events: &mut BoxStream<'static, T>) {
 }
 
 impl Inner {
-    async fn update(self: &Arc<Self>, always: bool) -> Result<()> {
-        if !always {
-            let version = self.bounded(self.source.version()).await?;
-            if version == self.roster.version() {
-                return Ok(());
-            }
+    /// Reads the catalogue unless it is the one that is served.
+    async fn update(self: &Arc<Self>) -> Result<()> {
+        let served = self.roster.version();
+        if served.is_some() && served == Some(self.bounded(self.source.version()).await?) {
+            return Ok(());
         }
         self.read_catalog().await
     }

@@ -37,7 +37,7 @@ pub(crate) enum Signal {
 
 #[derive(Debug, Default)]
 struct State {
-    version: CatalogVersion,
+    version: Option<CatalogVersion>,
     /// The number of the read that gave the catalogue.
     read: u64,
     servers: BTreeMap<ServerName, Server>,
@@ -125,7 +125,8 @@ impl Roster {
         self.signal.send_replace(Signal::Closed);
     }
 
-    pub(crate) fn version(&self) -> CatalogVersion {
+    /// The version of the catalogue that is served; `None` before the first.
+    pub(crate) fn version(&self) -> Option<CatalogVersion> {
         self.state().version
     }
 
@@ -179,7 +180,7 @@ impl Roster {
             servers.insert(server.entry.name.clone(), server);
         }
         state.servers = servers;
-        state.version = catalog.version;
+        state.version = Some(catalog.version);
         state.read = read;
         self.publish(&state);
         self.notify();
@@ -242,7 +243,7 @@ impl Roster {
             state: server.state,
             tools: server.listing.len(),
         });
-        (state.version, servers.collect())
+        (state.version.unwrap_or_default(), servers.collect())
     }
 
     fn publish(&self, state: &State) {

@@ -112,14 +112,14 @@ async fn one(
     accepts: Accepts,
     request: &Request<'_>,
 ) -> Result<Response, RpcError> {
-    let mut revision = headers::revision(request, headers)?;
-    if !revision.is_modern() && request.method != INITIALIZE {
-        if let Some(session) = headers::session(gateway, headers)? {
-            if headers::version(headers)?.is_none() {
-                revision = session.revision();
-            }
-        }
-    }
+    let revision = match headers::revision(request, headers)? {
+        stated if stated.is_modern() || request.method == INITIALIZE => stated,
+        stated => match headers::session(gateway, headers)? {
+            // What was settled on counts where nothing else is said.
+            Some(session) if headers::version(headers)?.is_none() => session.revision(),
+            _ => stated,
+        },
+    };
     if revision.is_modern() && request.method == LISTEN {
         let subscription = Subscription::read(request)?;
         return super::stream::listen(gateway, scope, view, accepts, subscription);
