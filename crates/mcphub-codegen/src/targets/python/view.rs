@@ -48,7 +48,7 @@ pub(super) struct View {
     bearer_variable: String,
     // Of `tools/__init__.py`.
     imports: String,
-    tools: Vec<String>,
+    tools: String,
     /// One for each tag, in order of appearance.
     pub(super) modules: Vec<Module>,
     /// The data file of each function.
@@ -131,10 +131,7 @@ impl View {
             headers_variable: python_literal(&headers_name),
             bearer_variable: python_literal(&variable(&Purpose::Bearer)),
             imports: imports(&sorted),
-            tools: functions
-                .iter()
-                .map(|(module, function)| format!("{module}.{function}"))
-                .collect(),
+            tools: list(&functions),
             schemas: schemas(tools, &functions)?,
             examples: examples(tools)?,
             schemes: environment.schemes,
@@ -252,6 +249,18 @@ fn imports(modules: &[&str]) -> String {
         .map(|module| format!("    {module},\n"))
         .collect();
     format!("(\n{lines})")
+}
+
+/// A Python list with every function on a line of its own.
+fn list(functions: &[(String, String)]) -> String {
+    if functions.is_empty() {
+        return "[]".to_owned();
+    }
+    let lines: String = functions
+        .iter()
+        .map(|(module, function)| format!("    {module}.{function},\n"))
+        .collect();
+    format!("[\n{lines}]")
 }
 
 fn pretty(value: &impl Serialize) -> Result<String> {

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 
@@ -22,6 +24,9 @@ MAX_ANSWER = 10 * 1024 * 1024
 """The largest answer that is read, in bytes after decompression."""
 MAX_REDIRECTS = 5
 """How many redirects are followed, always to the same origin: credentials never leave it."""
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NOT_IN_HEADERS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 # At its usual level the client logs URLs, and a URL can hold an API key.
 logging.getLogger("httpx2").setLevel(logging.WARNING)
@@ -55,11 +60,11 @@ class Api:
         """
         request.finish()
         base = httpx2.URL(self._settings.base_url)
-        if request.server is not None:
-            base = base.join(request.server)
-        uri = str(_url(base, request.target).copy_with(username=None, password=None))
-        self._settings.credentials.authorize(request, SCHEMES)
         try:
+            if request.server is not None:
+                base = base.join(request.server)
+            uri = str(_url(base, request.target).copy_with(username=None, password=None))
+            self._settings.credentials.authorize(request, SCHEMES)
             with anyio.fail_after(TIMEOUT):
                 answer = await self._send(request, _url(base, request.target))
         except _Refused as error:
@@ -72,17 +77,16 @@ class Api:
             return ToolResult.error(f"The API at {_host(base)} did not answer within {TIMEOUT:g} s{_doubt(request)}")
         except httpx2.ConnectError as error:
             return ToolResult.error(f"The API at {_host(base)} could not be reached: {_cause(error)}")
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        except httpx2.InvalidURL as error:
+            return ToolResult.error(f"The request cannot be made: {error}")
+        except httpx2.HTTPError as error:
             return ToolResult.error(
                 f"The API at {_host(base)} did not answer as HTTP asks: {_cause(error)}{_doubt(request)}"
             )
         return ToolResult.from_answer(answer, output, uri)
 
     async def _send(self, request: Request, url: httpx2.URL) -> Answer:
-        headers = [(name.encode("ascii"), value.strip().encode()) for name, value in request.headers]
-        for name, value in (("user-agent", f"{__package__}/{__version__}"), ("accept-encoding", "gzip, deflate")):
-            if all(name.encode() != present for present, _ in headers):
-                headers.append((name.encode(), value.encode()))
+        headers = _headers(request)
         method, body = request.method, request.body
         for _ in range(MAX_REDIRECTS + 1):
             message = httpx2.Request(method, url, headers=headers, content=body)
@@ -105,6 +109,19 @@ class _Refused(Exception):
     """The API answered with something that is not read or followed; the message says what."""
 
 
+def _headers(request: Request) -> list[tuple[bytes, bytes]]:
+    present = {name for name, _ in request.headers}
+    usual = {"user-agent": f"{__package__}/{__version__}", "accept-encoding": "gzip, deflate"}
+    headers = request.headers + [(name, value) for name, value in usual.items() if name not in present]
+    for name, value in headers:
+        if not _HEADER_NAME.fullmatch(name):
+            raise _Refused(f"`{name}` cannot be the name of an HTTP header")
+        # The value may be a secret: it is not repeated.
+        if _NOT_IN_HEADERS.search(value):
+            raise _Refused(f"The value for the HTTP header `{name}` has characters that a header cannot hold")
+    return [(name.encode(), value.strip().encode()) for name, value in headers]
+
+
 def _url(base: httpx2.URL, target: str) -> httpx2.URL:
     path = base.raw_path.split(b"?")[0].rstrip(b"/")
     return base.copy_with(raw_path=path + target.encode("ascii"), fragment=None)
@@ -121,12 +138,15 @@ def _doubt(request: Request) -> str:
 
 def _cause(error: Exception) -> str:
     """The innermost reason, which never holds the URL."""
-    inner: BaseException = error
-    while inner.__cause__ is not None:
-        inner = inner.__cause__
-    if isinstance(inner, OSError) and inner.strerror:
-        return inner.strerror.lower()
-    return str(inner) or type(inner).__name__
+    inner: BaseException | None = error
+    while inner is not None:
+        error_group = getattr(inner, "exceptions", ())
+        reason, inner = inner, error_group[0] if error_group else inner.__cause__ or inner.__context__
+    if isinstance(reason, ConnectionError) and reason.errno is not None:
+        return os.strerror(reason.errno).lower()
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror.lower()
+    return str(reason) or type(reason).__name__
 
 
 def _redirect(response: httpx2.Response, url: httpx2.URL) -> httpx2.URL:

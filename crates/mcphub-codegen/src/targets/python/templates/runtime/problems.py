@@ -85,7 +85,7 @@ def _expectation(error: ValidationError) -> str:
     match error.validator:
         case "type":
             kinds = [limit] if isinstance(limit, str) else limit
-            return f"must be {' or '.join(_TYPES.get(kind, kind) for kind in kinds)}"
+            return f"must be {' or '.join(sorted(_TYPES.get(kind, kind) for kind in kinds))}"
         case "enum":
             return f"must be one of {_clip(', '.join(map(json_text, limit)))}"
         case "const":

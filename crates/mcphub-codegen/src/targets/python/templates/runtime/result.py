@@ -133,8 +133,8 @@ def _read_json(body: bytes) -> Any:
         raise ValueError("it is not UTF-8") from None
     try:
         value = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"it is not valid JSON ({error})") from None
+    except (ValueError, RecursionError):
+        raise ValueError("it is not valid JSON") from None
     if _depth(value) > _MAX_DEPTH:
         raise ValueError(f"its JSON nests deeper than {_MAX_DEPTH} levels")
     return value

@@ -17,8 +17,8 @@ from .request import ArgumentError
 from .result import ToolResult
 from .validation import Check
 
-MAX_CHECKED_OUTPUT = 1024 * 1024
-"""The largest answer that is held against the output schema, in bytes: checking takes many times its memory."""
+MAX_CHECKED_OUTPUT = 256 * 1024
+"""The largest answer that is held against the output schema, in bytes: a check holds up all other calls."""
 
 Parameters = ParamSpec("Parameters")
 

@@ -26,15 +26,21 @@ class Check:
     def problems(self, value: object) -> list[str]:
         """What is wrong: `ARGUMENT: what is expected`, at most 10; none when the value fits."""
         lines: list[str] = []
-        for error in self._validator.iter_errors(value):
-            lines += [line for line in describe(error, self._schema) if line not in lines]
-            if len(lines) > MAX_PROBLEMS:
-                return [*lines[: MAX_PROBLEMS - 1], "and more"]
+        try:
+            for error in self._validator.iter_errors(value):
+                lines += [line for line in describe(error, self._schema) if line not in lines]
+                if len(lines) > MAX_PROBLEMS:
+                    return [*lines[: MAX_PROBLEMS - 1], "and more"]
+        except RecursionError:
+            lines.append("a value nests too deeply to be checked")
         return lines
 
     def first_problem(self, value: object) -> str | None:
-        """The first of the problems."""
-        error = next(self._validator.iter_errors(value), None)
+        """The first of the problems. What nests too deeply to be checked passes."""
+        try:
+            error = next(self._validator.iter_errors(value), None)
+        except RecursionError:
+            return None
         return None if error is None else describe(error)[0]
 
 
