@@ -149,22 +149,16 @@ fn a_desktop_client_gets_the_same_answers_over_standard_input_and_output() {
         return;
     }
     let shop = Bookshop::open();
-    let header = Bookshop::key_header();
+    let (url, header) = (shop.url(), Bookshop::key_header());
     for serve in SERVE {
         let sandbox = Sandbox::new();
         let spec = sandbox.write("bookshop.yaml", Bookshop::document());
+        let up = ["up", &spec, "--stdio", "--serve", serve];
+        let args = [&up[..], &["--base-url", &url, "--header", &header]].concat();
         let mut command = sandbox.mcphub();
-        command.args([
-            "up",
-            &spec,
-            "--stdio",
-            "--base-url",
-            &shop.url(),
-            "--header",
-            &header,
-            "--serve",
-            serve,
-        ]);
+        command.args(&args);
+        // The first start of a project installs it, which may take longer than a client waits.
+        assert_eq!(sandbox.run(&args).code, Some(0), "{serve}");
         for mode in ["legacy", "2026-07-28"] {
             let client = Client::Python(mode);
             let report = client.report_stdio(&sandbox, &command, &calls("bookshop_"));

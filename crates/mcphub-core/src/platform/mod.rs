@@ -46,6 +46,8 @@ pub struct Platform {
     failures: Mutex<BTreeMap<ServerName, Failure>>,
     /// What the last catalogue was made of, so that unchanged servers are not read again.
     loaded: Mutex<HashMap<ServerName, Arc<ServerRecord>>>,
+    /// Servers as the process answers that runs, until it is replaced by that of a newer revision.
+    running: Mutex<BTreeMap<ServerName, Arc<CatalogServer>>>,
     reconciling: futures::lock::Mutex<()>,
 }
 
@@ -83,6 +85,7 @@ impl Platform {
             deployments: AtomicU64::new(0),
             failures: Mutex::default(),
             loaded: Mutex::default(),
+            running: Mutex::default(),
             reconciling: futures::lock::Mutex::default(),
         }
     }
@@ -181,6 +184,9 @@ impl Platform {
             Err(error) if error.kind() == crate::ErrorKind::NotFound => return None,
             Err(error) => return Some(unreadable(summary, &error)),
         };
+        if let Some(server) = self.until_replaced(&record, deployments) {
+            return Some(server);
+        }
         let (upstream, generation) = match record.serve {
             Serve::Native => (
                 self.native(&record)
@@ -190,7 +196,7 @@ impl Platform {
             ),
             Serve::Process => self.deployed(&record, deployments),
         };
-        Some(Arc::new(CatalogServer {
+        let server = Arc::new(CatalogServer {
             name: record.name.clone(),
             revision: CatalogVersion {
                 registry: record.revision,
@@ -198,7 +204,27 @@ impl Platform {
             },
             tools: record.tools.clone(),
             upstream,
-        }))
+        });
+        if matches!(server.upstream, Upstream::Mcp(_)) {
+            lock(&self.running).insert(record.name.clone(), server.clone());
+        }
+        Some(server)
+    }
+
+    /// The server as it was, while the process of the revision before answers: this revision's
+    /// plan may have tools that the process does not have.
+    fn until_replaced(
+        &self,
+        record: &ServerRecord,
+        deployments: &[Deployment],
+    ) -> Option<Arc<CatalogServer>> {
+        let ready = |deployment: &&Deployment| {
+            deployment.name == record.name && deployment.phase == Phase::Ready
+        };
+        let runs = deployments.iter().find(ready)?.revision;
+        let before = lock(&self.running).get(&record.name).cloned()?;
+        let replaced = record.serve != Serve::Process || runs == record.revision;
+        (!replaced && before.revision.registry == runs).then_some(before)
     }
 
     async fn native(&self, record: &ServerRecord) -> Result<Upstream> {
@@ -294,7 +320,9 @@ impl CatalogSource for Platform {
             .filter_map(future::ready)
             .collect()
             .await;
-        lock(&self.loaded).retain(|name, _| summaries.iter().any(|summary| summary.name == *name));
+        let registered = |name: &ServerName| summaries.iter().any(|summary| summary.name == *name);
+        lock(&self.loaded).retain(|name, _| registered(name));
+        lock(&self.running).retain(|name, _| registered(name));
         Ok(Catalog { version, servers })
     }
 }

@@ -395,6 +395,25 @@ fn a_process_server_is_down_until_it_is_reconciled_and_again_when_it_is_removed(
 }
 
 #[test]
+fn a_changed_process_server_stays_as_it_was_until_the_new_process_runs() {
+    let World { platform, .. } = world();
+    let served = || {
+        let catalog = block_on(platform.catalog()).unwrap();
+        let server = &catalog.servers[0];
+        (server.tools.api.title.clone(), server.revision)
+    };
+    publish(&platform, "a.yaml", "Shop", Serve::Process);
+    block_on(platform.reconcile()).unwrap();
+    let before = served();
+    publish(&platform, "a.yaml", "Renamed", Serve::Process);
+    assert_eq!(served(), before);
+    block_on(platform.reconcile()).unwrap();
+    let (title, revision) = served();
+    assert_eq!(title, "Renamed");
+    assert_ne!(revision, before.1);
+}
+
+#[test]
 fn a_server_that_cannot_start_is_shown_with_its_reason_and_does_not_keep_others_out() {
     let World {
         platform, runtime, ..

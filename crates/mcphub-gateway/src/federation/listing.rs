@@ -40,7 +40,7 @@ impl Listing {
             match name_at(&tool) {
                 Ok(name_at) => {
                     let definition: Box<str> = tool.definition.into();
-                    hash.update(definition.as_bytes());
+                    hash.update(meaning(&definition));
                     hash.update([0]);
                     listed.push(ListedTool {
                         name: tool.name.into(),
@@ -67,9 +67,19 @@ impl Listing {
         self.tools.is_empty()
     }
 
-    /// Whether both list the same definitions in the same order.
+    /// Whether both list the same definitions in the same order. Spaces and the order of members
+    /// do not count: a server that is replaced by another program writes them differently, and
+    /// clients are not to be told of that.
     pub fn same_as(&self, other: &Self) -> bool {
         self.tools.len() == other.tools.len() && self.digest == other.digest
+    }
+
+    /// Whether an upstream listed the very same text, which is told without reading it.
+    pub fn repeats(&self, tools: &[UpstreamTool]) -> bool {
+        let same = |(listed, tool): (&ListedTool, &UpstreamTool)| {
+            *listed.name == *tool.name && *listed.definition == *tool.definition.get()
+        };
+        self.tools.len() == tools.len() && self.tools.iter().zip(tools).all(same)
     }
 }
 
@@ -82,6 +92,17 @@ impl ListedTool {
         out.extend_from_slice(name.as_bytes());
         out.push(b'"');
         out.extend_from_slice(&self.definition.as_bytes()[self.name_at.end..]);
+    }
+}
+
+/// A definition with its members in one order and without spaces.
+fn meaning(definition: &str) -> String {
+    match serde_json::from_str::<serde_json::Value>(definition) {
+        Ok(mut value) => {
+            value.sort_all_objects();
+            value.to_string()
+        }
+        Err(_) => definition.to_owned(),
     }
 }
 
@@ -147,6 +168,8 @@ mod tests {
         ]);
         assert_eq!(listing.len(), 1);
         assert!(listing.same_as(&Listing::new(vec![tool("good", good)])));
+        assert!(listing.repeats(&[tool("good", good)]) && !listing.repeats(&[]));
+        assert!(!listing.repeats(&[tool("good", r#"{"name":"good", "inputSchema":{}}"#)]));
         assert!(!listing.same_as(&Listing::new(vec![tool(
             "good",
             r#"{"name":"good","inputSchema":{"a":1}}"#

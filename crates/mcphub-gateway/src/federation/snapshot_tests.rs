@@ -94,6 +94,21 @@ fn the_order_is_that_of_names_and_then_of_each_server() {
 }
 
 #[test]
+fn a_list_that_is_only_written_differently_is_the_same() {
+    let listing = |definition: &str| {
+        Listing::new(vec![UpstreamTool {
+            name: "t".into(),
+            definition: RawValue::from_string(definition.into()).unwrap(),
+        }])
+    };
+    let one = listing(r#"{"name":"t","inputSchema":{"type":"object","properties":{}}}"#);
+    let spaced = listing(r#"{ "inputSchema": {"properties": {}, "type": "object"}, "name": "t" }"#);
+    let other = listing(r#"{"name":"t","inputSchema":{"type":"object","properties":{"a":{}}}}"#);
+    assert!(one.same_as(&spaced));
+    assert!(!one.same_as(&other));
+}
+
+#[test]
 fn the_first_underscore_ends_the_prefix() {
     let snapshot = snapshot(&[("a", &["b_c"]), ("a-b", &["c"])], 10);
     let all = snapshot.view(&Scope::All).unwrap();
