@@ -30,7 +30,7 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 /// Calls of each tool.
-const CASES: u32 = 24;
+const CASES: u32 = 30;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bookshop_is_called_alike() {
@@ -62,7 +62,8 @@ async fn compare(file: &str) {
     let mut sent = 0;
     for tool in &tools.tools {
         let strategy = arguments::arguments(&tool.input);
-        for _ in 0..CASES {
+        for case in 0..CASES {
+            recorder.answer(recorder::ANSWERS[case as usize % recorder::ANSWERS.len()]);
             let arguments = strategy.new_tree(&mut runner).unwrap().current();
             let raw = to_raw_value(&arguments).unwrap();
             let ours = call(&native, tool.name.as_str(), &raw).await;

@@ -1,11 +1,12 @@
-//! An API that answers everything alike and remembers what it was asked.
+//! An API that remembers what it was asked, and answers what it was told to.
 
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State as Shared};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use url::Url;
@@ -28,6 +29,23 @@ pub enum RecordedBody {
     Bytes(Bytes),
 }
 
+/// Status, media type and body.
+type Answer = (u16, &'static str, &'static [u8]);
+
+/// Good and bad answers of an API.
+pub const ANSWERS: [Answer; 10] = [
+    (200, "text/plain; charset=utf-8", "recorded \u{fc}".as_bytes()),
+    (200, "application/json", br#"{"a": [1, 2.50, null], "big": 12345678901234567890123}"#),
+    (200, "application/json", b"[1, 2]"),
+    (201, "application/json", b"null"),
+    (204, "", b""),
+    (200, "application/json", b"{broken"),
+    (200, "image/png", b"\x89PNG"),
+    (200, "application/pdf", b"%PDF"),
+    (404, "application/problem+json", br#"{"title": "no such thing"}"#),
+    (500, "text/html", b"<h1>out of paper</h1>"),
+];
+
 const OF_THE_CLIENT: [&str; 7] =
     ["host", "user-agent", "accept-encoding", "connection", "content-length", "transfer-encoding", "keep-alive"];
 
@@ -35,26 +53,37 @@ const OF_THE_CLIENT: [&str; 7] =
 #[derive(Debug, Clone)]
 pub struct Recorder {
     pub url: Url,
-    seen: Arc<Mutex<Vec<Recorded>>>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    seen: Vec<Recorded>,
+    answer: Answer,
 }
 
 impl Recorder {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/base", listener.local_addr().unwrap())).unwrap();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let app = Router::new().fallback(record).with_state(seen.clone());
+        let state = Arc::new(Mutex::new(State { seen: Vec::new(), answer: ANSWERS[0] }));
+        let app = Router::new().fallback(record).with_state(state.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { url, seen }
+        Self { url, state }
+    }
+
+    /// What everything is answered from now on.
+    pub fn answer(&self, answer: Answer) {
+        self.state.lock().unwrap().answer = answer;
     }
 
     /// What arrived since the last time.
     pub fn take(&self) -> Vec<Recorded> {
-        std::mem::take(&mut self.seen.lock().unwrap())
+        std::mem::take(&mut self.state.lock().unwrap().seen)
     }
 }
 
-async fn record(State(seen): State<Arc<Mutex<Vec<Recorded>>>>, request: Request) -> (StatusCode, &'static str) {
+async fn record(Shared(state): Shared<Arc<Mutex<State>>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     let target = parts.uri.path_and_query().unwrap().as_str().to_owned();
@@ -66,8 +95,12 @@ async fn record(State(seen): State<Arc<Mutex<Vec<Recorded>>>>, request: Request)
         .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
         .collect();
     headers.sort();
-    seen.lock().unwrap().push(Recorded { method: parts.method.to_string(), target, headers, body });
-    (StatusCode::OK, "recorded")
+    let mut state = state.lock().unwrap();
+    state.seen.push(Recorded { method: parts.method.to_string(), target, headers, body });
+    let (status, media_type, body) = state.answer;
+    let response = Response::builder().status(status);
+    let response = if media_type.is_empty() { response } else { response.header("content-type", media_type) };
+    response.body(Body::from(body)).unwrap()
 }
 
 fn body_of(headers: &HeaderMap, bytes: Bytes) -> RecordedBody {

@@ -166,11 +166,12 @@ fn count(number: u64, what: &str) -> String {
 fn types(kind: &TypeKind) -> String {
     match kind {
         TypeKind::Single(one) => with_article(*one).to_owned(),
-        TypeKind::Multiple(set) => set
-            .iter()
-            .map(with_article)
-            .collect::<Vec<_>>()
-            .join(" or "),
+        TypeKind::Multiple(set) => {
+            let mut names: Vec<_> = set.iter().map(with_article).collect();
+            // `an array or null`: what is expected first, and the same from every target.
+            names.sort_unstable();
+            names.join(" or ")
+        }
     }
 }
 
