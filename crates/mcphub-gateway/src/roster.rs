@@ -193,8 +193,18 @@ impl Roster {
         connection: u64,
         answer: Result<Vec<UpstreamTool>>,
     ) {
-        // Reading the definitions is the long part and needs no lock.
-        let answer = answer.map(|tools| Arc::new(Listing::new(tools)));
+        let known = {
+            let state = self.state();
+            state
+                .servers
+                .get(name)
+                .map(|server| Arc::clone(&server.listing))
+        };
+        // Reading the definitions is the long part and needs no lock; mostly they are known.
+        let answer = answer.map(|tools| match known {
+            Some(known) if known.repeats(&tools) => known,
+            _ => Arc::new(Listing::new(tools)),
+        });
         let mut state = self.state();
         let Some(server) = state
             .servers
