@@ -1,5 +1,7 @@
 //! What the integration tests share: reading documents, and the promises that every plan keeps.
 
+#![allow(dead_code, reason = "each test uses a part of it")]
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
