@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use futures::FutureExt;
 use futures::future::join_all;
 use mcphub_core::ErrorKind;
 use mcphub_core::store::{CredentialStore, ServerStore};
@@ -60,6 +61,21 @@ async fn a_lock_that_is_kept_too_long_is_unavailable_and_readers_go_on() {
     );
     drop(lock);
     assert!(store.save(&registration("late")).await.unwrap().changed);
+}
+
+#[tokio::test]
+async fn callers_that_go_away_at_once_take_nothing_along() {
+    let (store, _) = memory_store().await;
+    store.save(&registration("api")).await.unwrap();
+    for _ in 0..5_000 {
+        // The connection is back, so that one poll takes it and mostly stops half-way.
+        while store.pools.writer().num_idle() == 0 {
+            assert_eq!(store.pools.writer().size(), 1, "the database is gone");
+            tokio::task::yield_now().await;
+        }
+        let _ = store.get(&name("api")).now_or_never();
+    }
+    assert_eq!(store.registry_version().await.unwrap(), 1);
 }
 
 #[tokio::test]
