@@ -19,6 +19,7 @@ pub mod sandbox;
 /// Whether the tests with foreign clients are asked for; says so when they are not.
 ///
 /// `scripts/test.sh` always asks. Where they are asked for, a missing client fails the test.
+#[allow(clippy::print_stdout, reason = "a test has no other way to say it")]
 pub fn clients_wanted() -> bool {
     let wanted = std::env::var_os("MCPHUB_TEST_CLIENTS").is_some();
     if !wanted {
