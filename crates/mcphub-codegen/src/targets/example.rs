@@ -8,6 +8,10 @@ use serde_json::{Map, Value, json};
 
 /// How deep a schema is followed.
 const MAX_DEPTH: usize = 12;
+/// How many values are made for one tool; what is left then has none.
+const MAX_VALUES: usize = 10_000;
+/// The longest text that is made, in bytes, and how many parts of a pattern are read for it.
+const MAX_TEXT: usize = 4_096;
 
 /// Arguments that the tool's schema accepts: every argument for which a value could be made.
 /// `None` when a required one has no such value, or when the schema does not compile.
@@ -18,17 +22,18 @@ pub(super) fn arguments(tool: &Tool) -> Option<Map<String, Value>> {
         .should_validate_formats(false)
         .build(&whole)
         .ok()?;
+    let mut maker = Maker::new(schema);
     let mut arguments: Map<String, Value> = schema
         .properties()
-        .filter_map(|(name, property)| Some((name.to_owned(), value(schema, property, 0)?)))
+        .filter_map(|(name, property)| Some((name.to_owned(), maker.value(property, 0)?)))
         .collect();
     if validator.is_valid(&Value::Object(arguments.clone())) {
         return Some(arguments);
     }
     // Whichever optional argument is in the way is left out.
-    for error in bounded_errors(&validator, &arguments) {
-        if !schema.requires(&error) {
-            arguments.shift_remove(&error);
+    for name in arguments_in_the_way(&validator, &arguments) {
+        if !schema.requires(&name) {
+            arguments.shift_remove(&name);
         }
     }
     if !validator.is_valid(&Value::Object(arguments.clone())) {
@@ -39,7 +44,7 @@ pub(super) fn arguments(tool: &Tool) -> Option<Map<String, Value>> {
         .then_some(arguments)
 }
 
-fn bounded_errors(validator: &Validator, arguments: &Map<String, Value>) -> Vec<String> {
+fn arguments_in_the_way(validator: &Validator, arguments: &Map<String, Value>) -> Vec<String> {
     let value = Value::Object(arguments.clone());
     let first = |error: jsonschema::ValidationError<'_>| {
         let path = error.instance_path().as_str().to_owned();
@@ -58,50 +63,130 @@ fn bounded_errors(validator: &Validator, arguments: &Map<String, Value>) -> Vec<
         .collect()
 }
 
-/// A small value of a schema; it may not fit every keyword.
-fn value(schema: &Schema, of: &Value, depth: usize) -> Option<Value> {
-    let Value::Object(object) = of else {
-        return (of == &Value::Bool(true)).then(|| json!("example"));
-    };
-    if depth > MAX_DEPTH {
-        return None;
+/// Makes small values of the schemas of one tool; they may not fit every keyword.
+struct Maker<'a> {
+    schema: &'a Schema,
+    /// How many values may still be made.
+    left: usize,
+}
+
+impl<'a> Maker<'a> {
+    fn new(schema: &'a Schema) -> Self {
+        Self {
+            schema,
+            left: MAX_VALUES,
+        }
     }
-    if let Some(Value::Array(examples)) = object.get("examples") {
-        if let Some(example) = examples.first() {
+
+    fn value(&mut self, of: &'a Value, depth: usize) -> Option<Value> {
+        self.left = self.left.checked_sub(1)?;
+        let Value::Object(object) = of else {
+            return (of == &Value::Bool(true)).then(|| json!("example"));
+        };
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        let list = |key: &str| object.get(key).and_then(Value::as_array);
+        if let Some(example) = list("examples").and_then(|examples| examples.first()) {
             return Some(example.clone());
         }
-    }
-    for key in ["const", "default"] {
-        if let Some(value) = object.get(key) {
+        if let Some(value) = object.get("const").or_else(|| object.get("default")) {
             return Some(value.clone());
         }
-    }
-    if let Some(Value::Array(values)) = object.get("enum") {
-        return values.first().cloned();
-    }
-    if let Some(name) = object
-        .get("$ref")
-        .and_then(Value::as_str)
-        .and_then(|path| path.strip_prefix("#/$defs/"))
-    {
-        let target = schema
-            .definitions()
-            .iter()
-            .find(|definition| *definition.name == *name)?;
-        return value(schema, &target.schema, depth + 1);
-    }
-    for key in ["oneOf", "anyOf"] {
-        if let Some(Value::Array(branches)) = object.get(key) {
+        if let Some(values) = list("enum") {
+            return values.first().cloned();
+        }
+        if let Some(name) = object
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|path| path.strip_prefix("#/$defs/"))
+        {
+            let target = self
+                .schema
+                .definitions()
+                .iter()
+                .find(|definition| *definition.name == *name)?;
+            return self.value(&target.schema, depth + 1);
+        }
+        if let Some(branches) = list("oneOf").or(list("anyOf")) {
             return branches
                 .iter()
-                .find_map(|branch| value(schema, branch, depth + 1));
+                .find_map(|branch| self.value(branch, depth + 1));
         }
+        if let Some(parts) = list("allOf") {
+            return self.merged(object, parts, depth);
+        }
+        Some(match kind(object) {
+            "string" => Value::String(text(object)),
+            "integer" => number(object, 1.0).map_or_else(|| json!(1), |n| json!(n.ceil() as i64)),
+            "number" => number(object, 0.5).map_or_else(|| json!(1.5), |n| json!(n)),
+            "boolean" => json!(true),
+            "array" => self.array(object, depth),
+            "object" => Value::Object(self.members(object, depth)),
+            _ => Value::Null,
+        })
     }
-    if let Some(Value::Array(parts)) = object.get("allOf") {
-        return merged(schema, object, parts, depth);
+
+    fn array(&mut self, object: &'a Map<String, Value>, depth: usize) -> Value {
+        let bound = |key: &str| object.get(key).and_then(Value::as_u64);
+        let count = bound("minItems")
+            .unwrap_or(1)
+            .clamp(1, 8)
+            .min(bound("maxItems").unwrap_or(u64::MAX));
+        let item = |maker: &mut Self| match object.get("items") {
+            Some(items) => maker.value(items, depth + 1),
+            None => Some(json!("example")),
+        };
+        (0..count).map_while(|_| item(self)).collect()
     }
-    let kind = match object.get("type") {
-        Some(Value::String(kind)) => kind.as_str(),
+
+    /// All members near the top; below, those that are needed.
+    fn members(&mut self, object: &'a Map<String, Value>, depth: usize) -> Map<String, Value> {
+        let required = object.get("required").and_then(Value::as_array);
+        let required =
+            |name: &String| required.is_some_and(|names| names.iter().any(|known| known == name));
+        let least = object
+            .get("minProperties")
+            .and_then(Value::as_u64)
+            .unwrap_or(0);
+        let mut members = Map::new();
+        for (name, property) in object
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
+            let needed = depth < 2 || required(name) || (members.len() as u64) < least;
+            if let Some(value) = needed.then(|| self.value(property, depth + 1)).flatten() {
+                members.insert(name.clone(), value);
+            }
+        }
+        members
+    }
+
+    fn merged(
+        &mut self,
+        object: &'a Map<String, Value>,
+        parts: &'a [Value],
+        depth: usize,
+    ) -> Option<Value> {
+        let mut result = object
+            .contains_key("properties")
+            .then(|| Value::Object(self.members(object, depth)));
+        for part in parts {
+            match (&mut result, self.value(part, depth + 1)) {
+                (Some(Value::Object(all)), Some(Value::Object(more))) => all.extend(more),
+                (None, found) => result = found,
+                _ => {}
+            }
+        }
+        result
+    }
+}
+
+fn kind(object: &Map<String, Value>) -> &str {
+    match object.get("type") {
+        Some(Value::String(kind)) => kind,
         Some(Value::Array(kinds)) => kinds
             .iter()
             .filter_map(Value::as_str)
@@ -110,75 +195,7 @@ fn value(schema: &Schema, of: &Value, depth: usize) -> Option<Value> {
         _ if object.contains_key("properties") => "object",
         _ if object.contains_key("items") => "array",
         _ => "string",
-    };
-    Some(match kind {
-        "string" => Value::String(text(object)),
-        "integer" => number(object, 1.0).map_or_else(|| json!(1), |n| json!(n.ceil() as i64)),
-        "number" => number(object, 0.5).map_or_else(|| json!(1.5), |n| json!(n)),
-        "boolean" => json!(true),
-        "array" => {
-            let count = object
-                .get("minItems")
-                .and_then(Value::as_u64)
-                .unwrap_or(1)
-                .clamp(1, 8);
-            let item = object.get("items").map_or(Some(json!("example")), |items| {
-                value(schema, items, depth + 1)
-            });
-            match item {
-                Some(item) if object.get("maxItems").and_then(Value::as_u64) != Some(0) => {
-                    (0..count).map(|_| item.clone()).collect()
-                }
-                _ => json!([]),
-            }
-        }
-        "object" => Value::Object(members(schema, object, depth)),
-        _ => Value::Null,
-    })
-}
-
-/// The required members; all of them where nothing is nested.
-fn members(schema: &Schema, object: &Map<String, Value>, depth: usize) -> Map<String, Value> {
-    let required: Vec<&str> = object
-        .get("required")
-        .and_then(Value::as_array)
-        .into_iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
-    let properties = object.get("properties").and_then(Value::as_object);
-    let least = object
-        .get("minProperties")
-        .and_then(Value::as_u64)
-        .unwrap_or(0);
-    let mut members = Map::new();
-    for (name, property) in properties.into_iter().flatten() {
-        if required.contains(&name.as_str()) || depth < 2 || (members.len() as u64) < least {
-            if let Some(value) = value(schema, property, depth + 1) {
-                members.insert(name.clone(), value);
-            }
-        }
     }
-    members
-}
-
-fn merged(
-    schema: &Schema,
-    object: &Map<String, Value>,
-    parts: &[Value],
-    depth: usize,
-) -> Option<Value> {
-    let own =
-        (object.contains_key("properties")).then(|| Value::Object(members(schema, object, depth)));
-    let mut result = own;
-    for part in parts {
-        match (&mut result, value(schema, part, depth + 1)) {
-            (Some(Value::Object(all)), Some(Value::Object(more))) => all.extend(more),
-            (None, found) => result = found,
-            _ => {}
-        }
-    }
-    result
 }
 
 fn number(object: &Map<String, Value>, step: f64) -> Option<f64> {
@@ -197,14 +214,21 @@ fn number(object: &Map<String, Value>, step: f64) -> Option<f64> {
 }
 
 fn text(object: &Map<String, Value>) -> String {
-    let length = |key: &str| object.get(key).and_then(Value::as_u64);
-    let least = usize::try_from(length("minLength").unwrap_or(0).min(4096)).unwrap_or(0);
-    if let Some(pattern) = object.get("pattern").and_then(Value::as_str) {
-        if let Ok(hir) = regex_syntax::parse(pattern) {
-            let mut out = String::new();
-            sample(&hir, least, &mut out);
-            return out;
-        }
+    let length = |key: &str| {
+        object
+            .get(key)
+            .and_then(Value::as_u64)
+            .and_then(|n| usize::try_from(n).ok())
+    };
+    let least = length("minLength").unwrap_or(0).min(MAX_TEXT);
+    let pattern = object.get("pattern").and_then(Value::as_str);
+    if let Some(hir) = pattern.and_then(|pattern| regex_syntax::parse(pattern).ok()) {
+        let mut sample = Sample {
+            text: String::new(),
+            left: MAX_TEXT,
+        };
+        sample.add(&hir, least);
+        return sample.text;
     }
     let mut text = match object.get("format").and_then(Value::as_str) {
         Some("date") => "2026-01-31",
@@ -222,47 +246,67 @@ fn text(object: &Map<String, Value>) -> String {
     while text.chars().count() < least {
         text.push('x');
     }
-    match length("maxLength").and_then(|most| usize::try_from(most).ok()) {
+    match length("maxLength") {
         Some(most) => text.chars().take(most).collect(),
         None => text,
     }
 }
 
 /// A short text that a pattern matches; look-around is taken as satisfied.
-fn sample(hir: &Hir, least: usize, out: &mut String) {
-    match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => {}
-        HirKind::Literal(literal) => out.push_str(&String::from_utf8_lossy(&literal.0)),
-        HirKind::Class(Class::Unicode(class)) => {
-            let has = |c: char| {
-                class
-                    .ranges()
-                    .iter()
-                    .any(|range| (range.start()..=range.end()).contains(&c))
-            };
-            let usual = ['a', 'A', '1', '-', '_', ' '].into_iter().find(|c| has(*c));
-            out.extend(usual.or_else(|| class.ranges().first().map(|range| range.start())));
-        }
-        HirKind::Class(Class::Bytes(class)) => {
-            out.extend(
-                class
-                    .ranges()
-                    .first()
-                    .map(|range| char::from(range.start())),
-            );
-        }
-        HirKind::Repetition(repetition) => {
-            let most = repetition.max.unwrap_or(u32::MAX);
-            let wanted = u32::try_from(least).unwrap_or(u32::MAX).clamp(1, 64);
-            for _ in 0..repetition.min.max(wanted.min(most)).min(4096) {
-                sample(&repetition.sub, 1, out);
+struct Sample {
+    text: String,
+    /// How many parts of the pattern may still be read.
+    left: usize,
+}
+
+impl Sample {
+    fn add(&mut self, hir: &Hir, least: usize) {
+        let Some(left) = self
+            .left
+            .checked_sub(1)
+            .filter(|_| self.text.len() < MAX_TEXT)
+        else {
+            return;
+        };
+        self.left = left;
+        match hir.kind() {
+            HirKind::Empty | HirKind::Look(_) => {}
+            HirKind::Literal(literal) => self.text.push_str(&String::from_utf8_lossy(&literal.0)),
+            HirKind::Class(Class::Unicode(class)) => {
+                let has = |c: char| {
+                    class
+                        .ranges()
+                        .iter()
+                        .any(|range| (range.start()..=range.end()).contains(&c))
+                };
+                let usual = ['a', 'A', '1', '-', '_', ' '].into_iter().find(|c| has(*c));
+                self.text
+                    .extend(usual.or_else(|| class.ranges().first().map(|range| range.start())));
             }
-        }
-        HirKind::Capture(capture) => sample(&capture.sub, least, out),
-        HirKind::Concat(parts) => parts.iter().for_each(|part| sample(part, least, out)),
-        HirKind::Alternation(parts) => {
-            if let Some(part) = parts.first() {
-                sample(part, least, out);
+            HirKind::Class(Class::Bytes(class)) => {
+                self.text.extend(
+                    class
+                        .ranges()
+                        .first()
+                        .map(|range| char::from(range.start())),
+                );
+            }
+            HirKind::Repetition(repetition) => {
+                let wanted = u32::try_from(least).unwrap_or(u32::MAX).clamp(1, 64);
+                let count = repetition
+                    .min
+                    .max(wanted.min(repetition.max.unwrap_or(u32::MAX)));
+                for _ in 0..count {
+                    if self.left == 0 {
+                        return;
+                    }
+                    self.add(&repetition.sub, 1);
+                }
+            }
+            HirKind::Capture(capture) => self.add(&capture.sub, least),
+            HirKind::Concat(parts) => parts.iter().for_each(|part| self.add(part, least)),
+            HirKind::Alternation(parts) => {
+                parts.iter().take(1).for_each(|part| self.add(part, least))
             }
         }
     }
@@ -314,9 +358,29 @@ mod tests {
                 json!(true),
             ),
         ] {
-            assert_eq!(value(&root, &of, 0), Some(expected), "{of}");
+            assert_eq!(Maker::new(&root).value(&of, 0), Some(expected), "{of}");
         }
-        // A model without an end has no value, and does not hang.
-        let _ = value(&root, &json!({"$ref": "#/$defs/Node"}), 0);
+    }
+
+    #[test]
+    fn work_is_bounded() {
+        let references: Map<String, Value> = (0..20)
+            .map(|n| (format!("p{n}"), json!({"$ref": "#/$defs/Node"})))
+            .collect();
+        let names: Vec<_> = references.keys().cloned().collect();
+        let root = schema(json!({"$defs": {
+            "Node": {"type": "object", "required": names, "properties": references},
+        }}));
+        let node = json!({"type": "array", "minItems": 8, "items": {"$ref": "#/$defs/Node"}});
+        let mut maker = Maker::new(&root);
+        assert!(maker.value(&node, 0).is_some());
+        assert_eq!(maker.left, 0);
+
+        let long = text(
+            json!({"pattern": "((a{900}){900}(){900}){900}"})
+                .as_object()
+                .unwrap(),
+        );
+        assert!(long.len() <= MAX_TEXT);
     }
 }
