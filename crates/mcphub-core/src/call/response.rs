@@ -142,8 +142,12 @@ impl ToolResult {
                 structured_content: Some(raw),
                 is_error: false,
             },
-            Err(why) => Self { content: vec![content], structured_content: None, is_error: false }
-                .mismatched(answer.status, &why),
+            Err(why) => Self {
+                content: vec![content],
+                structured_content: None,
+                is_error: false,
+            }
+            .mismatched(answer.status, &why),
         }
     }
 
@@ -153,7 +157,11 @@ impl ToolResult {
     pub fn mismatched(mut self, status: u16, why: &str) -> Self {
         let text = format!("The API answered {status}, but {why}. Its answer:");
         self.content.insert(0, Content::Text { text });
-        Self { content: self.content, structured_content: None, is_error: true }
+        Self {
+            content: self.content,
+            structured_content: None,
+            is_error: true,
+        }
     }
 }
 

@@ -383,7 +383,7 @@ fn a_process_server_is_down_until_it_is_reconciled_and_again_when_it_is_removed(
     let before = block_on(platform.version()).unwrap();
     assert_eq!(
         block_on(platform.reconcile()).unwrap().started,
-        [name.clone()]
+        std::slice::from_ref(&name)
     );
     assert_ne!(block_on(platform.version()).unwrap(), before);
     assert_eq!(upstream(&platform, &name), "mcp http://127.0.0.1:1/mcp");

@@ -1,0 +1,124 @@
+//! How the arguments of a tool become an HTTP request.
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::{Location, Method, Serialization};
+
+/// How arguments become an HTTP request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpBinding {
+    /// The HTTP method.
+    pub method: Method,
+    /// The path template, such as `/pets/{petId}`.
+    pub path: String,
+    /// A base URL of this operation alone, before those of the set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
+    /// Parameters outside the body.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parameters: Vec<ParameterBinding>,
+    /// The body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<BodyBinding>,
+    /// Alternatives; each is a set of scheme names needed together. Empty: no credential.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub security: Vec<Vec<String>>,
+    /// The value of the `Accept` header.
+    pub accept: String,
+    /// How a JSON answer becomes `structuredContent`.
+    #[serde(default, skip_serializing_if = "OutputShape::is_none")]
+    pub output: OutputShape,
+}
+
+/// One argument that goes outside the body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParameterBinding {
+    /// The name in the tool's input schema.
+    pub argument: String,
+    /// The name on the wire.
+    pub name: String,
+    /// Where it goes.
+    #[serde(rename = "in")]
+    pub location: Location,
+    /// Whether a call needs it.
+    pub required: bool,
+    /// How the value is written.
+    #[serde(flatten)]
+    pub serialization: Serialization,
+}
+
+/// How arguments become the body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BodyBinding {
+    /// The value of the `Content-Type` header.
+    pub media_type: String,
+    /// How the value is written.
+    pub format: BodyFormat,
+    /// Whether a call needs it.
+    pub required: bool,
+    /// Where the value comes from.
+    pub source: BodySource,
+}
+
+/// How a body is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum BodyFormat {
+    /// `application/json` and `…+json`.
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+    /// `text/…`: the argument is a string.
+    Text,
+}
+
+/// Where the value of a body comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub enum BodySource {
+    /// One argument holds the whole value.
+    Argument(String),
+    /// The body is an object; each member is an argument.
+    Members(Vec<MemberBinding>),
+}
+
+/// One argument that becomes a member of the body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MemberBinding {
+    /// The name in the tool's input schema.
+    pub argument: String,
+    /// The name in the body.
+    pub name: String,
+    /// How a form body writes it, where the document says. By default an array repeats the name
+    /// and an object is JSON text (OpenAPI 3.0.4, Encoding Object).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serialization: Option<Serialization>,
+}
+
+/// How a JSON answer becomes `structuredContent`, which clients before 2026-07-28 accept as an
+/// object only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum OutputShape {
+    /// The tool has no output schema.
+    #[default]
+    None,
+    /// The answer is an object and is passed as it is.
+    Object,
+    /// The answer is something else and is passed as `{"result": …}`.
+    Wrapped,
+}
+
+impl OutputShape {
+    /// Whether there is no structured answer.
+    pub fn is_none(&self) -> bool {
+        *self == Self::None
+    }
+}
