@@ -25,6 +25,7 @@ const CHECKS: [&[&str]; 4] = [
 ];
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that does not run says so")]
 fn generated_projects_pass_their_tests() {
     if std::env::var_os("MCPHUB_TEST_PYTHON").is_none_or(|value| value != "1") {
         eprintln!(
@@ -51,7 +52,7 @@ fn generated_projects_pass_their_tests() {
             !skipped(&python, &folder),
             "{name}: every tool has example arguments"
         );
-        let module = format!("{}_mcp", name);
+        let module = format!("{name}_mcp");
         let version = run(Command::new(&python)
             .args(["-m", &module, "--version"])
             .current_dir(root.path()));

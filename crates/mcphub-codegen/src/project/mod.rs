@@ -1,6 +1,6 @@
 //! A rendered project goes to disk, and a later one replaces it without losing its owner's work.
 //!
-//! [`manifest`] is what a folder remembers of what was generated into it, [`state`] compares that
+//! `manifest` is what a folder remembers of what was generated into it, `state` compares that
 //! with what is there now. Nothing is written before everything is known.
 
 mod manifest;
@@ -23,7 +23,7 @@ use state::{Found, find};
 /// How many changed files an error names.
 const MAX_NAMED: usize = 20;
 
-/// Options of [`write`].
+/// Options of [`write()`].
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct WriteOptions {
@@ -32,7 +32,7 @@ pub struct WriteOptions {
     pub force: bool,
 }
 
-/// What [`write`] did, by path, each list sorted.
+/// What [`write()`] did, by path, each list sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Written {
