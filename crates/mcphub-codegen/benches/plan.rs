@@ -35,22 +35,32 @@ fn read(document: &Document) -> Value {
 }
 
 fn work(document: &Document) -> usize {
-    let parsed = OpenApiParser::default().parse(black_box(document)).expect("the document is OpenAPI");
-    let plan = ToolPlanner::new().plan(&parsed, &PlanOptions::default()).expect("the options are valid");
+    let parsed = OpenApiParser::default()
+        .parse(black_box(document))
+        .expect("the document is OpenAPI");
+    let plan = ToolPlanner::new()
+        .plan(&parsed, &PlanOptions::default())
+        .expect("the options are valid");
     black_box(&plan).tools.tools.len()
 }
 
 /// The fastest of several rounds of each, taken in turns, so that a busy machine slows both.
-#[allow(clippy::print_stdout, reason = "the ratio is what this benchmark is for")]
+#[allow(
+    clippy::print_stdout,
+    reason = "the ratio is what this benchmark is for"
+)]
 fn ratio(name: &str, document: &Document) {
-    let (mut reading, mut working) = (Duration::MAX, Duration::MAX);
+    let [mut reading, mut parsing, mut working] = [Duration::MAX; 3];
     let mut tools = 0;
-    for _ in 0..20 {
+    for _ in 0..30 {
         reading = reading.min(time(|| drop(read(document))));
+        parsing = parsing.min(time(|| {
+            drop(OpenApiParser::default().parse(black_box(document)))
+        }));
         working = working.min(time(|| tools = work(document)));
     }
     println!(
-        "{name}: {tools} tools of {} KiB; read {reading:.1?}, parse and plan {working:.1?}, ratio {:.2}",
+        "{name}: {tools} tools of {} KiB; read {reading:.1?}, parse {parsing:.1?}, parse and plan {working:.1?}, ratio {:.2}",
         document.bytes.len() / 1_024,
         working.as_secs_f64() / reading.as_secs_f64(),
     );
@@ -63,11 +73,20 @@ fn time(run: impl FnOnce()) -> Duration {
 }
 
 fn corpus() -> Vec<(String, Document)> {
-    let Some(folder) = std::env::var_os("MCPHUB_CORPUS") else { return Vec::new() };
+    let Some(folder) = std::env::var_os("MCPHUB_CORPUS") else {
+        return Vec::new();
+    };
     let names = ["github_rest.json", "box.json", "qdrant.json"];
     let documents = names.into_iter().map(|name| {
-        let bytes = std::fs::read(std::path::Path::new(&folder).join(name)).expect("the corpus has the document");
-        (name.to_owned(), Document { source: name.to_owned(), bytes: bytes.into() })
+        let bytes = std::fs::read(std::path::Path::new(&folder).join(name))
+            .expect("the corpus has the document");
+        (
+            name.to_owned(),
+            Document {
+                source: name.to_owned(),
+                bytes: bytes.into(),
+            },
+        )
     });
     documents.collect()
 }
@@ -80,7 +99,10 @@ fn generated(operations: usize) -> Document {
     for number in 0..operations / 5 {
         let model = format!("Resource{number}");
         // Models refer to each other in small circles.
-        let related = format!("#/components/schemas/Resource{}", number - number % 5 + (number + 1) % 5);
+        let related = format!(
+            "#/components/schemas/Resource{}",
+            number - number % 5 + (number + 1) % 5
+        );
         let own = format!("#/components/schemas/{model}");
         schemas.insert(model.clone(), resource(number, &related));
         paths.insert(format!("/resources{number}"), collection(&model, &own));
@@ -119,7 +141,10 @@ fn generated(operations: usize) -> Document {
             },
         },
     });
-    Document { source: "generated.json".to_owned(), bytes: document.to_string().into() }
+    Document {
+        source: "generated.json".to_owned(),
+        bytes: document.to_string().into(),
+    }
 }
 
 fn resource(number: usize, related: &str) -> Value {

@@ -13,11 +13,19 @@ use mcphub_core::tool::{OutputShape, Plan};
 use serde_json::Value;
 
 #[test]
+#[allow(clippy::print_stdout, reason = "what was read is worth seeing")]
 fn every_operation_becomes_a_tool_or_a_diagnostic() {
     let samples = samples();
     assert!(samples.len() >= 2, "there are documents to read");
-    let mut table = String::from("document                    operations  tools  errors  warnings  outputs  refused  parse+plan\n");
-    for Sample { name, version, path } in samples {
+    let mut table = String::from(
+        "document                    operations  tools  errors  warnings  outputs  parse+plan\n",
+    );
+    for Sample {
+        name,
+        version,
+        path,
+    } in samples
+    {
         let bytes = std::fs::read(&path).expect("the document can be read");
         let start = Instant::now();
         let parsed = match parse(bytes.clone()) {
@@ -36,12 +44,17 @@ fn every_operation_becomes_a_tool_or_a_diagnostic() {
         }
         let count = |severity| {
             let all = parsed.diagnostics.iter().chain(&plan.diagnostics);
-            all.filter(|diagnostic| diagnostic.severity == severity).count()
+            all.filter(|diagnostic| diagnostic.severity == severity)
+                .count()
         };
-        let outputs = plan.tools.tools.iter().filter(|tool| tool.binding.output != OutputShape::None).count();
-        let refused = plan.diagnostics.iter().filter(|d| d.code != "unsupported-body").count();
+        let outputs = plan
+            .tools
+            .tools
+            .iter()
+            .filter(|tool| tool.binding.output != OutputShape::None)
+            .count();
         table.push_str(&format!(
-            "{name:<28}{:>10}{:>7}{:>8}{:>10}{outputs:>9}{refused:>9}  {time:>8.1?} {version}\n",
+            "{name:<28}{:>10}{:>7}{:>8}{:>10}{outputs:>9}  {time:>8.1?}  {version}\n",
             parsed.spec.operations.len(),
             plan.tools.tools.len(),
             count(Severity::Error),
@@ -61,19 +74,35 @@ fn every_operation_becomes_a_tool_or_a_diagnostic() {
 /// The pointers of the operations of a document, found without the parser.
 fn operations(path: &std::path::Path) -> Option<BTreeSet<String>> {
     let text = std::fs::read_to_string(path).ok()?;
-    let document: Value = serde_json::from_str(&text).or_else(|_| serde_saphyr::from_str(&text)).ok()?;
+    let document: Value = serde_json::from_str(&text)
+        .or_else(|_| serde_saphyr::from_str(&text))
+        .ok()?;
     let mut found = BTreeSet::new();
-    for (path, item) in document.get("paths").and_then(Value::as_object).into_iter().flatten() {
+    for (path, item) in document
+        .get("paths")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+    {
         let path = path.replace('~', "~0").replace('/', "~1");
         if path.starts_with("x-") {
             continue;
         }
-        let target = item.get("$ref").and_then(Value::as_str).and_then(|r| document.pointer(r.strip_prefix('#')?));
+        let target = item
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|r| document.pointer(r.strip_prefix('#')?));
         for item in [Some(item), target].into_iter().flatten() {
-            let keys = Method::ALL.into_iter().map(Method::key).filter(|key| item.get(key).is_some());
+            let keys = Method::ALL
+                .into_iter()
+                .map(Method::key)
+                .filter(|key| item.get(key).is_some());
             found.extend(keys.map(|key| format!("/paths/{path}/{key}")));
         }
-        let outside = item.get("$ref").and_then(Value::as_str).is_some_and(|reference| !reference.starts_with('#'));
+        let outside = item
+            .get("$ref")
+            .and_then(Value::as_str)
+            .is_some_and(|reference| !reference.starts_with('#'));
         if outside {
             found.insert(format!("/paths/{path}"));
         }
@@ -82,10 +111,28 @@ fn operations(path: &std::path::Path) -> Option<BTreeSet<String>> {
 }
 
 fn check_complete(name: &str, expected: &BTreeSet<String>, parsed: &Parsed, plan: &Plan) {
-    let errors = parsed.diagnostics.iter().chain(&plan.diagnostics).filter(|d| d.severity == Severity::Error);
-    let mut found: Vec<&str> = errors.map(|diagnostic| diagnostic.pointer.as_str()).collect();
-    let refused: BTreeSet<&str> = plan.diagnostics.iter().filter(|d| d.severity == Severity::Error).map(|d| d.pointer.as_str()).collect();
-    found.extend(parsed.spec.operations.iter().map(|o| o.pointer.as_str()).filter(|pointer| !refused.contains(pointer)));
+    let errors = parsed
+        .diagnostics
+        .iter()
+        .chain(&plan.diagnostics)
+        .filter(|d| d.severity == Severity::Error);
+    let mut found: Vec<&str> = errors
+        .map(|diagnostic| diagnostic.pointer.as_str())
+        .collect();
+    let refused: BTreeSet<&str> = plan
+        .diagnostics
+        .iter()
+        .filter(|d| d.severity == Severity::Error)
+        .map(|d| d.pointer.as_str())
+        .collect();
+    found.extend(
+        parsed
+            .spec
+            .operations
+            .iter()
+            .map(|o| o.pointer.as_str())
+            .filter(|pointer| !refused.contains(pointer)),
+    );
     found.sort_unstable();
     let expected: Vec<&str> = expected.iter().map(String::as_str).collect();
     assert_eq!(found, expected, "{name}: each operation is there once");

@@ -11,18 +11,26 @@ use super::{Skip, Walk};
 
 impl<'d> Walk<'d> {
     /// What an operation reads; `None` when it is nothing that can be described.
-    pub(super) fn request_body(&mut self, body: &'d Value, at: Place<'_>) -> Result<Option<RequestBody>, Skip> {
+    pub(super) fn request_body(
+        &mut self,
+        body: &'d Value,
+        at: Place<'_>,
+    ) -> Result<Option<RequestBody>, Skip> {
         if body.is_null() {
             return Ok(None);
         }
         let target = self.follow(body, at)?;
         let at = target.place(at);
         let Some(object) = target.object() else {
-            return Err(Skip::new("invalid-body", "a request body is an object with `content`").at(at));
+            return Err(
+                Skip::new("invalid-body", "a request body is an object with `content`").at(at),
+            );
         };
         let description = match target.description {
             Some(description) => Some(description.to_owned()),
-            None => self.text(object, "description", at).map(|text| text.into_owned()),
+            None => self
+                .text(object, "description", at)
+                .map(|text| text.into_owned()),
         };
         if target.shared() {
             self.charge(256 + description.as_ref().map_or(0, String::len))?;
@@ -30,20 +38,37 @@ impl<'d> Walk<'d> {
         let required = self.flag(object, "required", at).unwrap_or_default();
         let shared = target.shared();
         let mut content = Vec::new();
-        for (media_type, object, here) in self.media_types(object, at) {
-            let here = Place::Pointer(&here);
+        let content_at = at.key("content");
+        for (media_type, object, key) in self.media_types(object, at) {
+            let here = content_at.key(key);
             let schema = self.needed(|walk| walk.media_schema(object, here, shared))?;
             let encoding = self.encoding(object, here);
-            content.push(BodyContent { media_type, schema: schema.unwrap_or_else(any), encoding });
+            content.push(BodyContent {
+                media_type,
+                schema: schema.unwrap_or_else(any),
+                encoding,
+            });
         }
-        Ok(Some(RequestBody { description, required, content }))
+        Ok(Some(RequestBody {
+            description,
+            required,
+            content,
+        }))
     }
 
     /// What an operation answers. A response that cannot be read is left out.
-    pub(super) fn responses(&mut self, operation: &'d Map<String, Value>, at: Place<'_>) -> Vec<Response> {
+    pub(super) fn responses(
+        &mut self,
+        operation: &'d Map<String, Value>,
+        at: Place<'_>,
+    ) -> Vec<Response> {
         let responses_at = at.key("responses");
         let mut out = Vec::new();
-        for (status, response) in self.object(operation, "responses", at).into_iter().flatten() {
+        for (status, response) in self
+            .object(operation, "responses", at)
+            .into_iter()
+            .flatten()
+        {
             if status.starts_with("x-") {
                 continue;
             }
@@ -57,62 +82,89 @@ impl<'d> Walk<'d> {
             };
             let here = target.place(here);
             let Some(object) = target.object() else {
-                self.remarks.wrong_type(here, "a response object", target.value);
+                self.remarks
+                    .wrong_type(here, "a response object", target.value);
                 continue;
             };
-            let text = target.description.or_else(|| object.get("description").and_then(Value::as_str));
+            let text = target
+                .description
+                .or_else(|| object.get("description").and_then(Value::as_str));
             let bytes = 64 + text.map_or(0, str::len);
             if target.shared() && self.charge(bytes).is_err() {
                 continue;
             }
             let mut content = Vec::new();
-            for (media_type, object, place) in self.media_types(object, here) {
-                let schema = self.media_schema(object, Place::Pointer(&place), target.shared());
+            let content_at = here.key("content");
+            for (media_type, object, key) in self.media_types(object, here) {
+                let schema = self.media_schema(object, content_at.key(key), target.shared());
                 content.push((media_type, schema.unwrap_or_else(any)));
             }
-            out.push(Response { status: status.to_ascii_uppercase(), description: text.map(str::to_owned), content });
+            out.push(Response {
+                status: status.to_ascii_uppercase(),
+                description: text.map(str::to_owned),
+                content,
+            });
         }
         // `default` is a word, not a range.
-        out.iter_mut().filter(|r| r.status == "DEFAULT").for_each(|r| r.status.make_ascii_lowercase());
+        out.iter_mut()
+            .filter(|r| r.status == "DEFAULT")
+            .for_each(|r| r.status.make_ascii_lowercase());
         out
     }
 
-    /// The media types of a `content` map: lower case, without parameters, legal.
+    /// The media types of a `content` map: lower case, without parameters, legal; with their keys.
     fn media_types(
         &mut self,
         parent: &'d Map<String, Value>,
         at: Place<'_>,
-    ) -> Vec<(String, &'d Map<String, Value>, String)> {
+    ) -> Vec<(String, &'d Map<String, Value>, &'d str)> {
         let content_at = at.key("content");
-        let mut out: Vec<(String, _, _)> = Vec::new();
+        let mut out: Vec<(String, _, &'d str)> = Vec::new();
         for (name, media) in self.object(parent, "content", at).into_iter().flatten() {
             let here = content_at.key(name);
-            let essence = name.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            let essence = name
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase();
             if !is_media_type(&essence) {
-                self.remarks.warn("invalid-media-type", here, || format!("{} is no media type", shown(name)));
+                self.remarks.warn("invalid-media-type", here, || {
+                    format!("{} is no media type", shown(name))
+                });
                 continue;
             }
             match media {
                 Value::Object(_) if out.iter().any(|(other, ..)| *other == essence) => {}
-                Value::Object(media) => out.push((essence, media, here.pointer())),
+                Value::Object(media) => out.push((essence, media, name)),
                 other => self.remarks.wrong_type(here, "a media type object", other),
             }
         }
         out
     }
 
-    fn media_schema(&mut self, media: &'d Map<String, Value>, at: Place<'_>, shared: bool) -> Option<Value> {
+    fn media_schema(
+        &mut self,
+        media: &'d Map<String, Value>,
+        at: Place<'_>,
+        shared: bool,
+    ) -> Option<Value> {
         let schema = media.get("schema")?;
         Some(self.part_schema(schema, at.key("schema"), shared))
     }
 
-    fn encoding(&mut self, media: &'d Map<String, Value>, at: Place<'_>) -> IndexMap<String, Serialization> {
+    fn encoding(
+        &mut self,
+        media: &'d Map<String, Value>,
+        at: Place<'_>,
+    ) -> IndexMap<String, Serialization> {
         let encoding_at = at.key("encoding");
         let mut out = IndexMap::new();
         for (name, encoding) in self.object(media, "encoding", at).into_iter().flatten() {
             let here = encoding_at.key(name);
             let Value::Object(encoding) = encoding else {
-                self.remarks.wrong_type(here, "an encoding object", encoding);
+                self.remarks
+                    .wrong_type(here, "an encoding object", encoding);
                 continue;
             };
             let style = self.text(encoding, "style", here);
@@ -122,20 +174,40 @@ impl<'d> Walk<'d> {
                 // 3.0.4, Encoding Object: with any of these, `contentType` is ignored.
                 let named = style.as_deref().and_then(style_named);
                 if let (Some(text), None) = (&style, named) {
-                    self.remarks.warn("invalid-style", here, || format!("{} is no style; `form` is used", shown(text)));
+                    self.remarks.warn("invalid-style", here, || {
+                        format!("{} is no style; `form` is used", shown(text))
+                    });
                 }
                 let style = named.unwrap_or(Style::Form);
                 let explode = explode.unwrap_or(style == Style::Form);
                 let allow_reserved = allow_reserved.unwrap_or_default();
-                out.insert(name.clone(), Serialization { style, explode, allow_reserved, content: None });
+                out.insert(
+                    name.clone(),
+                    Serialization {
+                        style,
+                        explode,
+                        allow_reserved,
+                        content: None,
+                    },
+                );
                 continue;
             }
             let content = self.text(encoding, "contentType", here);
-            let content = content.as_deref().and_then(|types| types.split([',', ';']).next()).map(str::trim);
+            let content = content
+                .as_deref()
+                .and_then(|types| types.split([',', ';']).next())
+                .map(str::trim);
             // Text is what a form does anyway; only JSON differs.
-            if let Some(json) = content.filter(|content| content.ends_with("/json") || content.ends_with("+json")) {
+            if let Some(json) =
+                content.filter(|content| content.ends_with("/json") || content.ends_with("+json"))
+            {
                 let content = Some(json.to_ascii_lowercase());
-                let how = Serialization { style: Style::Form, explode: true, allow_reserved: false, content };
+                let how = Serialization {
+                    style: Style::Form,
+                    explode: true,
+                    allow_reserved: false,
+                    content,
+                };
                 out.insert(name.clone(), how);
             }
         }
@@ -149,9 +221,15 @@ fn any() -> Value {
 
 /// A token (RFC 9110, 5.6.2): what names of headers and the parts of media types are made of.
 pub(super) fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 pub(super) fn is_media_type(text: &str) -> bool {
-    text.len() <= 255 && text.split_once('/').is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
+    text.len() <= 255
+        && text
+            .split_once('/')
+            .is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
 }

@@ -12,7 +12,10 @@ use super::remark::{Remarks, kind, shown};
 /// # Errors
 /// `InvalidDocument` that says what was found instead of an OpenAPI document; `Unsupported` for
 /// Swagger 2.0 and for versions after 3.
-pub(super) fn dialect<'d>(document: &'d Value, remarks: &mut Remarks) -> Result<(&'d Map<String, Value>, Dialect)> {
+pub(super) fn dialect<'d>(
+    document: &'d Value,
+    remarks: &mut Remarks,
+) -> Result<(&'d Map<String, Value>, Dialect)> {
     let Value::Object(root) = document else {
         return Err(invalid(format!(
             "this is not an OpenAPI document: expected an object with the member `openapi`, found {}",
@@ -31,10 +34,15 @@ pub(super) fn dialect<'d>(document: &'d Value, remarks: &mut Remarks) -> Result<
     };
     let at = Place::ROOT.key("openapi");
     let Some(written) = text(version) else {
-        return Err(invalid(format!("`openapi` should be a version such as \"3.0.3\", found {}", kind(version))));
+        return Err(invalid(format!(
+            "`openapi` should be a version such as \"3.0.3\", found {}",
+            kind(version)
+        )));
     };
     if !version.is_string() {
-        remarks.warn("wrong-type", at, || format!("the version is a number; write it as a string: \"{written}\""));
+        remarks.warn("wrong-type", at, || {
+            format!("the version is a number; write it as a string: \"{written}\"")
+        });
     }
     let mut parts = written.trim().split('.').map(str::parse::<u32>);
     match (parts.next(), parts.next()) {
@@ -46,10 +54,14 @@ pub(super) fn dialect<'d>(document: &'d Value, remarks: &mut Remarks) -> Result<
             });
             Ok((root, Dialect::OpenApi31))
         }
-        (Some(Ok(_)), _) => {
-            Err(Error::new(ErrorKind::Unsupported, format!("OpenAPI {} is not read; 3.0 and 3.1 are", shown(&written))))
-        }
-        _ => Err(invalid(format!("`openapi` should be a version such as \"3.0.3\", found {}", shown(&written)))),
+        (Some(Ok(_)), _) => Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("OpenAPI {} is not read; 3.0 and 3.1 are", shown(&written)),
+        )),
+        _ => Err(invalid(format!(
+            "`openapi` should be a version such as \"3.0.3\", found {}",
+            shown(&written)
+        ))),
     }
 }
 
@@ -67,15 +79,25 @@ fn text(value: &Value) -> Option<String> {
 
 fn not_openapi(root: &Map<String, Value>) -> String {
     const SHOWN: usize = 8;
-    for (key, name) in [("asyncapi", "an AsyncAPI document"), ("$schema", "a JSON Schema"), ("kind", "a Kubernetes object")] {
+    for (key, name) in [
+        ("asyncapi", "an AsyncAPI document"),
+        ("$schema", "a JSON Schema"),
+        ("kind", "a Kubernetes object"),
+    ] {
         if root.contains_key(key) {
-            return format!("this is not an OpenAPI document but {name}: it has `{key}` and no `openapi`");
+            return format!(
+                "this is not an OpenAPI document but {name}: it has `{key}` and no `openapi`"
+            );
         }
     }
     let mut found: Vec<_> = root.keys().take(SHOWN).map(|key| shown(key)).collect();
     if root.len() > SHOWN {
         found.push(format!("{} more", root.len() - SHOWN));
     }
-    let found = if found.is_empty() { "no members".to_owned() } else { found.join(", ") };
+    let found = if found.is_empty() {
+        "no members".to_owned()
+    } else {
+        found.join(", ")
+    };
     format!("this is not an OpenAPI document: it has no member `openapi`; found {found}")
 }

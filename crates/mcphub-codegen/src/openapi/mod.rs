@@ -53,7 +53,10 @@ pub struct ParserSettings {
 
 impl Default for ParserSettings {
     fn default() -> Self {
-        Self { max_document: 64 << 20, max_operations: 20_000 }
+        Self {
+            max_document: 64 << 20,
+            max_operations: 20_000,
+        }
     }
 }
 
@@ -66,11 +69,17 @@ impl OpenApiParser {
 
 impl SpecParser for OpenApiParser {
     fn parse(&self, document: &Document) -> Result<Parsed> {
-        let value = read::read(&document.bytes, &self.settings)
-            .map_err(|error| error.during("openapi::parse").with("source", &document.source))?;
+        let value = read::read(&document.bytes, &self.settings).map_err(|error| {
+            error
+                .during("openapi::parse")
+                .with("source", &document.source)
+        })?;
         let mut remarks = Remarks::default();
-        let (root, dialect) = dialect::dialect(&value, &mut remarks)
-            .map_err(|error| error.during("openapi::parse").with("source", &document.source))?;
+        let (root, dialect) = dialect::dialect(&value, &mut remarks).map_err(|error| {
+            error
+                .during("openapi::parse")
+                .with("source", &document.source)
+        })?;
         let mut walk = Walk {
             document: &value,
             dialect,
@@ -86,12 +95,28 @@ impl SpecParser for OpenApiParser {
             spec.servers.push("/".to_owned());
         }
         spec.security_schemes = walk.security_schemes(root);
-        let security = walk.security(root.get("security"), Place::ROOT.key("security"), &spec.security_schemes);
+        let security = walk.security(
+            root.get("security"),
+            Place::ROOT.key("security"),
+            &spec.security_schemes,
+        );
         spec.operations = walk
-            .paths(root, &spec.security_schemes, &security.unwrap_or_default(), self.settings.max_operations)
-            .map_err(|error| error.during("openapi::parse").with("source", &document.source))?;
+            .paths(
+                root,
+                &spec.security_schemes,
+                &security.unwrap_or_default(),
+                self.settings.max_operations,
+            )
+            .map_err(|error| {
+                error
+                    .during("openapi::parse")
+                    .with("source", &document.source)
+            })?;
         spec.definitions = walk.definitions();
-        Ok(Parsed { spec, diagnostics: walk.remarks.finish() })
+        Ok(Parsed {
+            spec,
+            diagnostics: walk.remarks.finish(),
+        })
     }
 }
 
@@ -122,7 +147,11 @@ struct Skip {
 
 impl Skip {
     fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), pointer: None }
+        Self {
+            code,
+            message: message.into(),
+            pointer: None,
+        }
     }
 
     /// Where the cause stands; the innermost place stays.
@@ -136,9 +165,14 @@ impl<'d> Walk<'d> {
     fn info(&mut self, root: &'d Map<String, Value>, source: &str) -> ApiSpec {
         let at = Place::ROOT.key("info");
         let info = self.object(root, "info", Place::ROOT);
-        let mut text = |key| info.and_then(|info| self.text(info, key, at)).map(Cow::into_owned);
+        let mut text = |key| {
+            info.and_then(|info| self.text(info, key, at))
+                .map(Cow::into_owned)
+        };
         ApiSpec {
-            title: text("title").filter(|title| !title.trim().is_empty()).unwrap_or_else(|| name_of(source)),
+            title: text("title")
+                .filter(|title| !title.trim().is_empty())
+                .unwrap_or_else(|| name_of(source)),
             version: text("version").unwrap_or_default(),
             description: text("description"),
             dialect: self.dialect,
@@ -147,7 +181,12 @@ impl<'d> Walk<'d> {
     }
 
     /// A member that should be an object.
-    fn object(&mut self, parent: &'d Map<String, Value>, key: &str, at: Place<'_>) -> Option<&'d Map<String, Value>> {
+    fn object(
+        &mut self,
+        parent: &'d Map<String, Value>,
+        key: &str,
+        at: Place<'_>,
+    ) -> Option<&'d Map<String, Value>> {
         match parent.get(key)? {
             Value::Object(object) => Some(object),
             other => {
@@ -170,11 +209,18 @@ impl<'d> Walk<'d> {
     }
 
     /// A member that should be a string; a number stands for its text, as YAML makes one of `1.0`.
-    fn text(&mut self, parent: &'d Map<String, Value>, key: &str, at: Place<'_>) -> Option<Cow<'d, str>> {
+    fn text(
+        &mut self,
+        parent: &'d Map<String, Value>,
+        key: &str,
+        at: Place<'_>,
+    ) -> Option<Cow<'d, str>> {
         match parent.get(key)? {
             Value::String(text) => Some(Cow::Borrowed(text)),
             Value::Number(number) => {
-                self.remarks.info("wrong-type", at.key(key), || format!("expected a string; {number} is read as one"));
+                self.remarks.info("wrong-type", at.key(key), || {
+                    format!("expected a string; {number} is read as one")
+                });
                 Some(Cow::Owned(number.to_string()))
             }
             Value::Null => None,
@@ -212,7 +258,9 @@ impl<'d> Walk<'d> {
             }
             None => Err(Skip::new(
                 "expansion-limit",
-                format!("the document's references make it more than {ALLOWANCE} times larger; repeat less"),
+                format!(
+                    "the document's references make it more than {ALLOWANCE} times larger; repeat less"
+                ),
             )),
         }
     }
@@ -220,10 +268,18 @@ impl<'d> Walk<'d> {
 
 /// A title for an API that has none: the file's name without its ending.
 fn name_of(source: &str) -> String {
-    let path = source.split(['?', '#']).next().unwrap_or_default().trim_end_matches('/');
+    let path = source
+        .split(['?', '#'])
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('/');
     let file = path.rsplit(['/', '\\']).next().unwrap_or_default();
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-    if stem.is_empty() { "API".to_owned() } else { stem.to_owned() }
+    if stem.is_empty() {
+        "API".to_owned()
+    } else {
+        stem.to_owned()
+    }
 }
 
 #[cfg(test)]

@@ -31,19 +31,32 @@ impl<'d> Walk<'d> {
         around: &Surroundings<'_, 'd>,
     ) -> Result<Operation, Skip> {
         let Value::Object(object) = operation else {
-            return Err(Skip::new("invalid-operation", "an operation is an object with `responses`").at(at));
+            return Err(Skip::new(
+                "invalid-operation",
+                "an operation is an object with `responses`",
+            )
+            .at(at));
         };
         if let Some(reference) = object.get("$ref").and_then(Value::as_str) {
             super::reference::local(reference).map_err(|skip| skip.at(at))?;
-            return Err(Skip::new("invalid-operation", "an operation cannot be a reference; write it out").at(at));
+            return Err(Skip::new(
+                "invalid-operation",
+                "an operation cannot be a reference; write it out",
+            )
+            .at(at));
         }
         if self.shared {
             // A path item that several paths share is copied for each.
             let bytes = |key| object.get(key).and_then(Value::as_str).map_or(0, str::len);
             self.charge(256 + bytes("description") + bytes("summary"))?;
         }
-        let mut text = |key| self.text(object, key, at).map(Cow::into_owned).filter(|text| !text.trim().is_empty());
-        let (id, summary, description) = (text("operationId"), text("summary"), text("description"));
+        let mut text = |key| {
+            self.text(object, key, at)
+                .map(Cow::into_owned)
+                .filter(|text| !text.trim().is_empty())
+        };
+        let (id, summary, description) =
+            (text("operationId"), text("summary"), text("description"));
         let parameters = self.parameters(object, at, around)?;
         let body = match object.get("requestBody") {
             Some(body) => self.request_body(body, at.key("requestBody"))?,
@@ -55,10 +68,8 @@ impl<'d> Walk<'d> {
             None => None,
         };
         let mut servers = self.servers(object.get("servers"), at.key("servers"));
-        if servers.is_empty() {
-            if let Some((item, place)) = around.item.with("servers") {
-                servers = self.servers(item.get("servers"), place.key("servers"));
-            }
+        if let (true, Some((item, place))) = (servers.is_empty(), around.item.with("servers")) {
+            servers = self.servers(item.get("servers"), place.key("servers"));
         }
         Ok(Operation {
             id,
@@ -82,7 +93,9 @@ impl<'d> Walk<'d> {
         for (index, tag) in self.array(object, "tags", at).iter().enumerate() {
             match tag {
                 Value::String(tag) => tags.push(tag.clone()),
-                other => self.remarks.wrong_type(at.key("tags").index(index), "a string", other),
+                other => self
+                    .remarks
+                    .wrong_type(at.key("tags").index(index), "a string", other),
             }
         }
         tags

@@ -24,17 +24,27 @@ impl<'d> Walk<'d> {
     ) -> Result<Vec<Parameter>, Skip> {
         let mut out: Vec<Parameter> = Vec::new();
         let mut own_from = 0;
-        for (holder, at) in [around.item.with("parameters"), Some((operation, at))].into_iter().flatten() {
+        for (holder, at) in [around.item.with("parameters"), Some((operation, at))]
+            .into_iter()
+            .flatten()
+        {
             let list_at = at.key("parameters");
             for (index, parameter) in self.array(holder, "parameters", at).iter().enumerate() {
                 let here = list_at.index(index);
-                let Some(parameter) = self.parameter(parameter, here)? else { continue };
-                let same = |other: &Parameter| other.location == parameter.location && other.name == parameter.name;
+                let Some(parameter) = self.parameter(parameter, here)? else {
+                    continue;
+                };
+                let same = |other: &Parameter| {
+                    other.location == parameter.location && other.name == parameter.name
+                };
                 match out.iter().position(same) {
                     Some(place) => {
                         if place >= own_from {
                             self.remarks.warn("duplicate-parameter", here, || {
-                                format!("{} is there already; the last one counts", shown(&parameter.name))
+                                format!(
+                                    "{} is there already; the last one counts",
+                                    shown(&parameter.name)
+                                )
                             });
                         }
                         out[place] = parameter;
@@ -51,16 +61,23 @@ impl<'d> Walk<'d> {
     fn fit_template(&mut self, path: &str, parameters: &mut Vec<Parameter>, at: Place<'_>) {
         let names = template_names(path);
         parameters.retain(|parameter| {
-            let used = parameter.location != Location::Path || names.contains(&parameter.name.as_str());
+            let used =
+                parameter.location != Location::Path || names.contains(&parameter.name.as_str());
             if !used {
                 self.remarks.warn("unused-path-parameter", at, || {
-                    format!("the path has no {{{}}}; that parameter is left out", parameter.name)
+                    format!(
+                        "the path has no {{{}}}; that parameter is left out",
+                        parameter.name
+                    )
                 });
             }
             used
         });
         for name in names {
-            if parameters.iter().any(|p| p.location == Location::Path && p.name == name) {
+            if parameters
+                .iter()
+                .any(|p| p.location == Location::Path && p.name == name)
+            {
                 continue;
             }
             self.remarks.warn("undeclared-path-parameter", at, || {
@@ -85,11 +102,16 @@ impl<'d> Walk<'d> {
     }
 
     /// One parameter; `None` when it is left out.
-    fn parameter(&mut self, parameter: &'d Value, at: Place<'_>) -> Result<Option<Parameter>, Skip> {
+    fn parameter(
+        &mut self,
+        parameter: &'d Value,
+        at: Place<'_>,
+    ) -> Result<Option<Parameter>, Skip> {
         let target = self.follow(parameter, at)?;
         let at = target.place(at);
         let Some(object) = target.object() else {
-            self.remarks.wrong_type(at, "a parameter object", target.value);
+            self.remarks
+                .wrong_type(at, "a parameter object", target.value);
             return Ok(None);
         };
         let required = self.flag(object, "required", at).unwrap_or_default();
@@ -97,17 +119,29 @@ impl<'d> Walk<'d> {
         let named_location = object.get("in").and_then(Value::as_str).unwrap_or_default();
         let location = match location_named(named_location) {
             Some(location) if !name.is_empty() => location,
-            _ => return self.unusable(required, at, "a parameter has a `name`, and `in` is path, query, header or cookie"),
+            _ => {
+                return self.unusable(
+                    required,
+                    at,
+                    "a parameter has a `name`, and `in` is path, query, header or cookie",
+                );
+            }
         };
         match location {
             Location::Header if is_ignored_header(&name) => {
                 self.remarks.info("ignored-header", at, || {
-                    format!("the header {name} is not a parameter (OpenAPI 3.0.4, Parameter Object)")
+                    format!(
+                        "the header {name} is not a parameter (OpenAPI 3.0.4, Parameter Object)"
+                    )
                 });
                 return Ok(None);
             }
             Location::Header if !is_token(&name) => {
-                return self.unusable(required, at, "the name of a header has no white space or separators");
+                return self.unusable(
+                    required,
+                    at,
+                    "the name of a header has no white space or separators",
+                );
             }
             _ => {}
         }
@@ -118,7 +152,8 @@ impl<'d> Walk<'d> {
         if target.shared() {
             self.charge(512 + name.len() + description.as_ref().map_or(0, String::len))?;
         }
-        let (schema, content) = self.needed(|walk| walk.parameter_schema(object, at, target.shared()))?;
+        let (schema, content) =
+            self.needed(|walk| walk.parameter_schema(object, at, target.shared()))?;
         Ok(Some(Parameter {
             serialization: self.serialization(object, location, content, at),
             example: self.example(object, at),
@@ -132,30 +167,51 @@ impl<'d> Walk<'d> {
     }
 
     /// A parameter that cannot be sent: left out, or with it the operation that needs it.
-    fn unusable(&mut self, required: bool, at: Place<'_>, why: &str) -> Result<Option<Parameter>, Skip> {
+    fn unusable(
+        &mut self,
+        required: bool,
+        at: Place<'_>,
+        why: &str,
+    ) -> Result<Option<Parameter>, Skip> {
         if required {
             return Err(Skip::new("invalid-parameter", why).at(at));
         }
-        self.remarks.warn("invalid-parameter", at, || format!("{why}; it is left out"));
+        self.remarks
+            .warn("invalid-parameter", at, || format!("{why}; it is left out"));
         Ok(None)
     }
 
-    fn parameter_schema(&mut self, object: &'d Map<String, Value>, at: Place<'_>, shared: bool) -> (Value, Option<String>) {
+    fn parameter_schema(
+        &mut self,
+        object: &'d Map<String, Value>,
+        at: Place<'_>,
+        shared: bool,
+    ) -> (Value, Option<String>) {
         if let Some(schema) = object.get("schema") {
             return (self.part_schema(schema, at.key("schema"), shared), None);
         }
         let content_at = at.key("content");
-        if let Some((name, media)) = self.object(object, "content", at).and_then(|content| content.iter().next()) {
+        if let Some((name, media)) = self
+            .object(object, "content", at)
+            .and_then(|content| content.iter().next())
+        {
             let here = content_at.key(name);
             let schema = match media.get("schema") {
                 Some(schema) => self.part_schema(schema, here.key("schema"), shared),
                 None => Value::Object(Map::new()),
             };
-            let media_type = name.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+            let media_type = name
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_ascii_lowercase();
             if is_media_type(&media_type) {
                 return (schema, Some(media_type));
             }
-            self.remarks.warn("invalid-media-type", here, || format!("{} is no media type", shown(name)));
+            self.remarks.warn("invalid-media-type", here, || {
+                format!("{} is no media type", shown(name))
+            });
             return (schema, None);
         }
         if object.contains_key("type") {
@@ -184,15 +240,26 @@ impl<'d> Walk<'d> {
                 Some(style) => style,
                 None => {
                     self.remarks.warn("invalid-style", at.key("style"), || {
-                        format!("{} is no style here; the default of the location is used", shown(&text))
+                        format!(
+                            "{} is no style here; the default of the location is used",
+                            shown(&text)
+                        )
                     });
                     default
                 }
             },
         };
-        let explode = self.flag(object, "explode", at).unwrap_or(style == Style::Form);
-        let reserved = location == Location::Query && self.flag(object, "allowReserved", at).unwrap_or_default();
-        Serialization { style, explode, allow_reserved: reserved, content }
+        let explode = self
+            .flag(object, "explode", at)
+            .unwrap_or(style == Style::Form);
+        let reserved = location == Location::Query
+            && self.flag(object, "allowReserved", at).unwrap_or_default();
+        Serialization {
+            style,
+            explode,
+            allow_reserved: reserved,
+            content,
+        }
     }
 
     /// `example`, or the value of the first of `examples`, when it is short.
@@ -204,16 +271,24 @@ impl<'d> Walk<'d> {
         let example = match (object.get("example"), named()) {
             (Some(example), _) => Some(example),
             // An Example Object may be a reference.
-            (None, Some(first)) => self.follow(first, at.key("examples")).ok()?.value.get("value"),
+            (None, Some(first)) => self
+                .follow(first, at.key("examples"))
+                .ok()?
+                .value
+                .get("value"),
             (None, None) => None,
         };
-        example.filter(|value| !value.is_null() && is_small(value)).cloned()
+        example
+            .filter(|value| !value.is_null() && is_small(value))
+            .cloned()
     }
 }
 
 /// OpenAPI 3.0.4, Parameter Object: these are described elsewhere.
 fn is_ignored_header(name: &str) -> bool {
-    ["accept", "content-type", "authorization"].iter().any(|ignored| name.eq_ignore_ascii_case(ignored))
+    ["accept", "content-type", "authorization"]
+        .iter()
+        .any(|ignored| name.eq_ignore_ascii_case(ignored))
 }
 
 fn location_named(name: &str) -> Option<Location> {
@@ -252,7 +327,10 @@ fn is_legal(style: Style, location: Location) -> bool {
         Location::Path => matches!(style, Style::Matrix | Style::Label | Style::Simple),
         Location::Header => style == Style::Simple,
         Location::Cookie => style == Style::Form,
-        _ => matches!(style, Style::Form | Style::SpaceDelimited | Style::PipeDelimited | Style::DeepObject),
+        _ => matches!(
+            style,
+            Style::Form | Style::SpaceDelimited | Style::PipeDelimited | Style::DeepObject
+        ),
     }
 }
 
@@ -261,7 +339,9 @@ fn template_names(path: &str) -> Vec<&str> {
     let mut names = Vec::new();
     let mut rest = path;
     while let Some((_, after)) = rest.split_once('{') {
-        let Some((name, tail)) = after.split_once('}') else { break };
+        let Some((name, tail)) = after.split_once('}') else {
+            break;
+        };
         if !name.is_empty() && !names.contains(&name) {
             names.push(name);
         }

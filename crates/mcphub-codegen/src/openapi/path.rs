@@ -25,15 +25,26 @@ impl<'d> Walk<'d> {
         let mut operations = Vec::new();
         let mut count = 0;
         let at = Place::ROOT.key("paths");
-        for (key, item) in self.object(root, "paths", Place::ROOT).into_iter().flatten() {
+        for (key, item) in self
+            .object(root, "paths", Place::ROOT)
+            .into_iter()
+            .flatten()
+        {
             if key.starts_with("x-") {
                 continue;
             }
             let here = at.key(key);
-            let Some(item) = self.path_item(item, here) else { continue };
+            let Some(item) = self.path_item(item, here) else {
+                continue;
+            };
             let path = self.path_template(key, here);
             let members = item.members(here);
-            let around = Surroundings { path: &path, schemes, security, item: members };
+            let around = Surroundings {
+                path: &path,
+                schemes,
+                security,
+                item: members,
+            };
             for (method, operation, place) in members.operations() {
                 count += 1;
                 if count > max {
@@ -45,7 +56,10 @@ impl<'d> Walk<'d> {
                 let named = here.key(method.key());
                 self.shared = item.pointer.is_some();
                 match self.operation(method, operation, place.key(method.key()), &around) {
-                    Ok(operation) => operations.push(Operation { pointer: named.pointer(), ..operation }),
+                    Ok(operation) => operations.push(Operation {
+                        pointer: named.pointer(),
+                        ..operation
+                    }),
                     Err(skip) => self.skip(skip, named),
                 }
                 self.shared = false;
@@ -56,7 +70,11 @@ impl<'d> Walk<'d> {
 
     /// The one error diagnostic of something that is skipped.
     fn skip(&mut self, skip: Skip, at: Place<'_>) {
-        let Skip { code, message, pointer } = skip;
+        let Skip {
+            code,
+            message,
+            pointer,
+        } = skip;
         let cause = pointer.filter(|pointer| *pointer != at.pointer());
         let message = match cause {
             Some(pointer) => format!("skipped because of {}: {message}", shown(&pointer)),
@@ -71,7 +89,11 @@ impl<'d> Walk<'d> {
             return None;
         };
         if !own.contains_key("$ref") {
-            return Some(PathItem { own, referenced: None, pointer: None });
+            return Some(PathItem {
+                own,
+                referenced: None,
+                pointer: None,
+            });
         }
         match self.follow(item, at) {
             Ok(target) => Some(PathItem {
@@ -82,21 +104,31 @@ impl<'d> Walk<'d> {
             Err(skip) => {
                 // How many operations are lost is not known; the ones beside the reference stay.
                 self.skip(skip, at);
-                Some(PathItem { own, referenced: None, pointer: None })
+                Some(PathItem {
+                    own,
+                    referenced: None,
+                    pointer: None,
+                })
             }
         }
     }
 
     /// The path template of a key. A fragment never reaches a server.
     fn path_template(&mut self, key: &str, at: Place<'_>) -> String {
-        let (path, fragment) = key.split_once('#').map_or((key, None), |(path, rest)| (path, Some(rest)));
+        let (path, fragment) = key
+            .split_once('#')
+            .map_or((key, None), |(path, rest)| (path, Some(rest)));
         if fragment.is_some() {
-            self.remarks.warn("invalid-path", at, || "a path has no fragment; what follows `#` is not sent".to_owned());
+            self.remarks.warn("invalid-path", at, || {
+                "a path has no fragment; what follows `#` is not sent".to_owned()
+            });
         }
         if path.starts_with('/') {
             return path.to_owned();
         }
-        self.remarks.warn("invalid-path", at, || "a path begins with `/`; it is read as if it did".to_owned());
+        self.remarks.warn("invalid-path", at, || {
+            "a path begins with `/`; it is read as if it did".to_owned()
+        });
         format!("/{path}")
     }
 }
@@ -112,7 +144,10 @@ struct PathItem<'d> {
 impl<'d> PathItem<'d> {
     fn members<'p>(&'p self, at: Place<'p>) -> Members<'p, 'd> {
         let there = self.pointer.as_deref().map_or(at, Place::Pointer);
-        Members { own: (self.own, at), referenced: self.referenced.map(|item| (item, there)) }
+        Members {
+            own: (self.own, at),
+            referenced: self.referenced.map(|item| (item, there)),
+        }
     }
 }
 
@@ -134,7 +169,10 @@ impl<'p, 'd> Members<'p, 'd> {
         let mut found: Vec<(Method, _, _)> = Vec::new();
         for (item, place) in self.each() {
             for (key, value) in item {
-                let Some(method) = Method::ALL.into_iter().find(|method| method.key() == key) else { continue };
+                let Some(method) = Method::ALL.into_iter().find(|method| method.key() == key)
+                else {
+                    continue;
+                };
                 if found.iter().all(|(other, ..)| *other != method) {
                     found.push((method, value, place));
                 }

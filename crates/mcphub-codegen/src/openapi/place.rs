@@ -64,7 +64,10 @@ mod tests {
         let paths = Place::ROOT.key("paths");
         let path = paths.key("/a~b/{c}");
         let parameters = path.key("parameters");
-        assert_eq!(parameters.index(3).pointer(), "/paths/~1a~0b~1{c}/parameters/3");
+        assert_eq!(
+            parameters.index(3).pointer(),
+            "/paths/~1a~0b~1{c}/parameters/3"
+        );
         assert_eq!(Place::ROOT.pointer(), "");
     }
 }

@@ -24,11 +24,17 @@ pub(super) fn read(bytes: &[u8], settings: &ParserSettings) -> Result<Value> {
     if bytes.len() > settings.max_document {
         return Err(Error::new(
             ErrorKind::TooLarge,
-            format!("the document has {} bytes; at most {} are read", bytes.len(), settings.max_document),
+            format!(
+                "the document has {} bytes; at most {} are read",
+                bytes.len(),
+                settings.max_document
+            ),
         ));
     }
     let text = std::str::from_utf8(bytes).map_err(|error| {
-        invalid("the document is not UTF-8 text").with("byte", error.valid_up_to()).caused_by(error)
+        invalid("the document is not UTF-8 text")
+            .with("byte", error.valid_up_to())
+            .caused_by(error)
     })?;
     let text = text.trim_start_matches('\u{feff}');
     match text.trim_start().as_bytes().first() {
@@ -38,7 +44,9 @@ pub(super) fn read(bytes: &[u8], settings: &ParserSettings) -> Result<Value> {
             // YAML's flow style begins like JSON.
             Err(error) => yaml(text, settings).map_err(|_| not_json(error)),
         },
-        Some(b'<') => Err(invalid("the document is HTML or XML; expected an OpenAPI document in JSON or YAML")),
+        Some(b'<') => Err(invalid(
+            "the document is HTML or XML; expected an OpenAPI document in JSON or YAML",
+        )),
         Some(_) => yaml(text, settings),
     }
 }
@@ -48,7 +56,10 @@ fn invalid(message: impl Into<String>) -> Error {
 }
 
 fn not_json(error: serde_json::Error) -> Error {
-    invalid("the document is not valid JSON").with("line", error.line()).with("column", error.column()).caused_by(error)
+    invalid("the document is not valid JSON")
+        .with("line", error.line())
+        .with("column", error.column())
+        .caused_by(error)
 }
 
 fn yaml(text: &str, settings: &ParserSettings) -> Result<Value> {
@@ -67,7 +78,10 @@ fn yaml(text: &str, settings: &ParserSettings) -> Result<Value> {
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
         with_snippet: false,
     };
-    let room = Room { bytes: Cell::new(settings.max_document), nodes: Cell::new(settings.max_document / 8) };
+    let room = Room {
+        bytes: Cell::new(settings.max_document),
+        nodes: Cell::new(settings.max_document / 8),
+    };
     serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
         Node(&room).deserialize(deserializer)
     })
@@ -75,7 +89,9 @@ fn yaml(text: &str, settings: &ParserSettings) -> Result<Value> {
         let place = error.location();
         let mut told = invalid("the document is not valid YAML");
         if let Some(place) = place {
-            told = told.with("line", place.line()).with("column", place.column());
+            told = told
+                .with("line", place.line())
+                .with("column", place.column());
         }
         told.with("reason", error.without_snippet())
     })
@@ -89,13 +105,18 @@ struct Room {
 
 impl Room {
     fn take<E: de::Error>(&self, bytes: usize) -> Result<(), E> {
-        match (self.bytes.get().checked_sub(bytes), self.nodes.get().checked_sub(1)) {
+        match (
+            self.bytes.get().checked_sub(bytes),
+            self.nodes.get().checked_sub(1),
+        ) {
             (Some(bytes), Some(nodes)) => {
                 self.bytes.set(bytes);
                 self.nodes.set(nodes);
                 Ok(())
             }
-            _ => Err(E::custom("its aliases make it larger than the limit for a document")),
+            _ => Err(E::custom(
+                "its aliases make it larger than the limit for a document",
+            )),
         }
     }
 }
@@ -179,7 +200,10 @@ impl<'de> Visitor<'de> for Node<'_> {
         self.deserialize(deserializer)
     }
 
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn visit_newtype_struct<D: Deserializer<'de>>(
+        self,
+        deserializer: D,
+    ) -> Result<Value, D::Error> {
         self.deserialize(deserializer)
     }
 

@@ -47,7 +47,11 @@ impl<'d> Walk<'d> {
     /// # Errors
     /// `dangling-reference`, `reference-loop`, `external-reference`.
     pub(super) fn follow(&mut self, value: &'d Value, at: Place<'_>) -> Result<Target<'d>, Skip> {
-        let mut target = Target { value, pointer: None, description: None };
+        let mut target = Target {
+            value,
+            pointer: None,
+            description: None,
+        };
         for _ in 0..MAX_CHAIN {
             let Some(reference) = target.value.get("$ref").and_then(Value::as_str) else {
                 return Ok(target);
@@ -58,33 +62,52 @@ impl<'d> Walk<'d> {
             };
             let description = target.value.get("description").and_then(Value::as_str);
             let description = description.filter(|_| self.reference_siblings());
-            target = Target { value, pointer: Some(pointer), description: target.description.or(description) };
+            target = Target {
+                value,
+                pointer: Some(pointer),
+                description: target.description.or(description),
+            };
         }
         Err(Skip::new("reference-loop", "its references lead in a circle").at(at))
     }
 
     /// The value at an RFC 6901 pointer, with and without percent-decoding.
     pub(super) fn lookup(&self, pointer: &str) -> Option<(&'d Value, String)> {
-        let decoded = percent_decode_str(pointer).decode_utf8().unwrap_or(Cow::Borrowed(pointer));
+        let decoded = percent_decode_str(pointer)
+            .decode_utf8()
+            .unwrap_or(Cow::Borrowed(pointer));
         if let Some(value) = self.document.pointer(&decoded) {
             return Some((value, decoded.into_owned()));
         }
-        self.document.pointer(pointer).map(|value| (value, pointer.to_owned()))
+        self.document
+            .pointer(pointer)
+            .map(|value| (value, pointer.to_owned()))
     }
 }
 
 /// The pointer of a reference into the same document.
 pub(super) fn local(reference: &str) -> Result<Cow<'_, str>, Skip> {
     match reference.strip_prefix('#') {
-        Some(pointer) if pointer.is_empty() || pointer.starts_with('/') => Ok(Cow::Borrowed(pointer)),
+        Some(pointer) if pointer.is_empty() || pointer.starts_with('/') => {
+            Ok(Cow::Borrowed(pointer))
+        }
         Some(_) => Err(dangling(reference)),
         None => Err(Skip::new(
             "external-reference",
-            format!("{} is in another document, which is not read; bundle the documents into one", shown(reference)),
+            format!(
+                "{} is in another document, which is not read; bundle the documents into one",
+                shown(reference)
+            ),
         )),
     }
 }
 
 pub(super) fn dangling(reference: &str) -> Skip {
-    Skip::new("dangling-reference", format!("{} points to nothing; define it or mend the reference", shown(reference)))
+    Skip::new(
+        "dangling-reference",
+        format!(
+            "{} points to nothing; define it or mend the reference",
+            shown(reference)
+        ),
+    )
 }

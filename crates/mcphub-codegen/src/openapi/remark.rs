@@ -24,18 +24,39 @@ pub(super) struct Remarks {
 
 impl Remarks {
     pub(super) fn error(&mut self, code: &'static str, at: Place<'_>, message: impl Into<String>) {
-        self.kept.push(diagnostic(Severity::Error, code, at.pointer(), message.into()));
+        self.kept.push(diagnostic(
+            Severity::Error,
+            code,
+            at.pointer(),
+            message.into(),
+        ));
     }
 
-    pub(super) fn warn(&mut self, code: &'static str, at: Place<'_>, message: impl FnOnce() -> String) {
+    pub(super) fn warn(
+        &mut self,
+        code: &'static str,
+        at: Place<'_>,
+        message: impl FnOnce() -> String,
+    ) {
         self.add(Severity::Warning, code, at, message);
     }
 
-    pub(super) fn info(&mut self, code: &'static str, at: Place<'_>, message: impl FnOnce() -> String) {
+    pub(super) fn info(
+        &mut self,
+        code: &'static str,
+        at: Place<'_>,
+        message: impl FnOnce() -> String,
+    ) {
         self.add(Severity::Info, code, at, message);
     }
 
-    fn add(&mut self, severity: Severity, code: &'static str, at: Place<'_>, message: impl FnOnce() -> String) {
+    fn add(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        at: Place<'_>,
+        message: impl FnOnce() -> String,
+    ) {
         if self.seen.len() >= MAX_REMARKS || self.bytes >= MAX_BYTES {
             self.left_out += 1;
             return;
@@ -50,20 +71,32 @@ impl Remarks {
 
     /// A value that is not what it should be and is left out.
     pub(super) fn wrong_type(&mut self, at: Place<'_>, expected: &str, found: &Value) {
-        self.warn("wrong-type", at, || format!("expected {expected}, found {}; it is left out", kind(found)));
+        self.warn("wrong-type", at, || {
+            format!("expected {expected}, found {}; it is left out", kind(found))
+        });
     }
 
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
         if self.left_out > 0 {
             let message = format!("{} further remarks are not shown", self.left_out);
-            self.kept.push(diagnostic(Severity::Info, "more-diagnostics", String::new(), message));
+            self.kept.push(diagnostic(
+                Severity::Info,
+                "more-diagnostics",
+                String::new(),
+                message,
+            ));
         }
         self.kept
     }
 }
 
 fn diagnostic(severity: Severity, code: &str, pointer: String, message: String) -> Diagnostic {
-    Diagnostic { severity, code: code.to_owned(), pointer, message }
+    Diagnostic {
+        severity,
+        code: code.to_owned(),
+        pointer,
+        message,
+    }
 }
 
 /// What a value is, for a message.

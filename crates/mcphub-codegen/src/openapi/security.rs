@@ -11,18 +11,28 @@ use super::remark::shown;
 
 impl<'d> Walk<'d> {
     /// `components.securitySchemes`.
-    pub(super) fn security_schemes(&mut self, root: &'d Map<String, Value>) -> IndexMap<String, SecurityScheme> {
+    pub(super) fn security_schemes(
+        &mut self,
+        root: &'d Map<String, Value>,
+    ) -> IndexMap<String, SecurityScheme> {
         let mut schemes = IndexMap::new();
         let components = Place::ROOT.key("components");
         let at = components.key("securitySchemes");
-        let Some(parent) = self.object(root, "components", Place::ROOT) else { return schemes };
-        for (name, scheme) in self.object(parent, "securitySchemes", components).into_iter().flatten() {
+        let Some(parent) = self.object(root, "components", Place::ROOT) else {
+            return schemes;
+        };
+        for (name, scheme) in self
+            .object(parent, "securitySchemes", components)
+            .into_iter()
+            .flatten()
+        {
             let here = at.key(name);
             let scheme = match self.follow(scheme, here) {
                 Ok(target) => match target.object() {
                     Some(scheme) => self.security_scheme(scheme, target.place(here)),
                     None => {
-                        self.remarks.wrong_type(here, "a security scheme object", target.value);
+                        self.remarks
+                            .wrong_type(here, "a security scheme object", target.value);
                         continue;
                     }
                 },
@@ -51,7 +61,10 @@ impl<'d> Walk<'d> {
             let named = if kind == "http" { text("scheme") } else { kind };
             let scheme = if named.is_empty() { "unknown" } else { named }.to_owned();
             self.remarks.warn("unsupported-security", at, || {
-                format!("the scheme {} is not supported; calls that need it are sent without it", shown(&scheme))
+                format!(
+                    "the scheme {} is not supported; calls that need it are sent without it",
+                    shown(&scheme)
+                )
             });
             SecurityScheme::Unsupported { scheme }
         })
@@ -67,7 +80,8 @@ impl<'d> Walk<'d> {
         let alternatives = match security? {
             Value::Array(alternatives) => alternatives,
             other => {
-                self.remarks.wrong_type(at, "an array of security requirements", other);
+                self.remarks
+                    .wrong_type(at, "an array of security requirements", other);
                 return None;
             }
         };
@@ -75,13 +89,15 @@ impl<'d> Walk<'d> {
         for (index, alternative) in alternatives.iter().enumerate() {
             let here = at.index(index);
             let Value::Object(names) = alternative else {
-                self.remarks.wrong_type(here, "a security requirement object", alternative);
+                self.remarks
+                    .wrong_type(here, "a security requirement object", alternative);
                 continue;
             };
             for name in names.keys().filter(|name| !schemes.contains_key(*name)) {
-                self.remarks.warn("unknown-security-scheme", here.key(name), || {
-                    format!("{} is not among `components.securitySchemes`", shown(name))
-                });
+                self.remarks
+                    .warn("unknown-security-scheme", here.key(name), || {
+                        format!("{} is not among `components.securitySchemes`", shown(name))
+                    });
             }
             out.push(names.keys().cloned().collect());
         }
@@ -96,6 +112,13 @@ fn api_key(location: &str, name: &str) -> Option<SecurityScheme> {
         "cookie" => Location::Cookie,
         _ => return None,
     };
-    let legal = if location == Location::Query { !name.is_empty() } else { is_token(name) };
-    legal.then(|| SecurityScheme::ApiKey { location, name: name.to_owned() })
+    let legal = if location == Location::Query {
+        !name.is_empty()
+    } else {
+        is_token(name)
+    };
+    legal.then(|| SecurityScheme::ApiKey {
+        location,
+        name: name.to_owned(),
+    })
 }

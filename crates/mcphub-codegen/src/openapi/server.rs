@@ -21,14 +21,21 @@ impl<'d> Walk<'d> {
         for (index, server) in servers.iter().enumerate() {
             let here = at.index(index);
             match server.get("url") {
-                Some(Value::String(url)) => match expand(url, server.get("variables").and_then(Value::as_object)) {
-                    Ok(url) if urls.contains(&url) => {}
-                    Ok(url) => urls.push(url),
-                    Err(variable) => self.remarks.warn("server-variable", here, || {
-                        format!("the variable {} has no default; this server is left out", shown(&variable))
-                    }),
-                },
-                _ => self.remarks.warn("invalid-server", here, || "a server has a `url`; it is left out".to_owned()),
+                Some(Value::String(url)) => {
+                    match expand(url, server.get("variables").and_then(Value::as_object)) {
+                        Ok(url) if urls.contains(&url) => {}
+                        Ok(url) => urls.push(url),
+                        Err(variable) => self.remarks.warn("server-variable", here, || {
+                            format!(
+                                "the variable {} has no default; this server is left out",
+                                shown(&variable)
+                            )
+                        }),
+                    }
+                }
+                _ => self.remarks.warn("invalid-server", here, || {
+                    "a server has a `url`; it is left out".to_owned()
+                }),
             }
         }
         urls
@@ -41,7 +48,9 @@ fn expand(url: &str, variables: Option<&Map<String, Value>>) -> Result<String, S
     let mut out = String::with_capacity(url.len());
     let mut rest = url;
     while let Some((before, after)) = rest.split_once('{') {
-        let Some((name, tail)) = after.split_once('}') else { break };
+        let Some((name, tail)) = after.split_once('}') else {
+            break;
+        };
         out.push_str(before);
         let variable = variables.and_then(|variables| variables.get(name));
         let value = variable.and_then(|v| v.get("default").or_else(|| v.get("enum")?.get(0)));
@@ -65,7 +74,10 @@ mod tests {
     fn variables_become_their_defaults() {
         let variables = json!({"port": {"default": 8443}, "base": {"default": "v2"}, "region": {"enum": ["eu", "us"]}});
         let variables = variables.as_object();
-        assert_eq!(expand("https://{region}.a.io:{port}/{base}", variables).unwrap(), "https://eu.a.io:8443/v2");
+        assert_eq!(
+            expand("https://{region}.a.io:{port}/{base}", variables).unwrap(),
+            "https://eu.a.io:8443/v2"
+        );
         assert_eq!(expand("/api/{version}", variables).unwrap_err(), "version");
         assert_eq!(expand("https://a.io/{", None).unwrap(), "https://a.io/{");
     }

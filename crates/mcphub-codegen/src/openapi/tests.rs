@@ -1,13 +1,18 @@
 //! One reduced document for each quirk.
 
 use mcphub_core::ErrorKind;
-use mcphub_core::spec::{Dialect, Document, Location, Parsed, SecurityScheme, Severity, SpecParser, Style};
+use mcphub_core::spec::{
+    Dialect, Document, Location, Parsed, SecurityScheme, Severity, SpecParser, Style,
+};
 use serde_json::{Value, json};
 
 use super::{OpenApiParser, ParserSettings};
 
 fn read(text: &str) -> mcphub_core::Result<Parsed> {
-    let document = Document { source: "shop/pets.yaml".to_owned(), bytes: text.as_bytes().to_vec().into() };
+    let document = Document {
+        source: "shop/pets.yaml".to_owned(),
+        bytes: text.as_bytes().to_vec().into(),
+    };
     OpenApiParser::default().parse(&document)
 }
 
@@ -22,7 +27,10 @@ fn document(paths: Value, components: Value) -> Value {
 
 /// One operation, `GET /pets/{id}`, with this in it.
 fn operation(operation: Value) -> Parsed {
-    parse(&document(json!({"/pets/{id}": {"get": operation}}), json!({})))
+    parse(&document(
+        json!({"/pets/{id}": {"get": operation}}),
+        json!({}),
+    ))
 }
 
 /// The schema of a query parameter, as 2020-12 has it.
@@ -31,23 +39,39 @@ fn schema(schema: Value) -> Value {
 }
 
 fn schema_of(version: &str, schema: Value) -> Value {
-    let mut document =
-        document(json!({"/a": {"get": {"parameters": [{"name": "q", "in": "query", "schema": schema}]}}}), json!({}));
+    let mut document = document(
+        json!({"/a": {"get": {"parameters": [{"name": "q", "in": "query", "schema": schema}]}}}),
+        json!({}),
+    );
     document["openapi"] = version.into();
-    parse(&document).spec.operations[0].parameters[0].schema.clone()
+    parse(&document).spec.operations[0].parameters[0]
+        .schema
+        .clone()
 }
 
 /// The definition `A`, given the component schemas.
 fn definitions(schemas: Value) -> (Value, Parsed) {
     let reference = json!({"200": {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/A"}}}}});
-    let parsed = parse(&document(json!({"/a": {"get": {"responses": reference}}}), json!({"schemas": schemas})));
-    let all = parsed.spec.definitions.iter().map(|(name, schema)| (name.to_string(), Value::clone(schema))).collect();
+    let parsed = parse(&document(
+        json!({"/a": {"get": {"responses": reference}}}),
+        json!({"schemas": schemas}),
+    ));
+    let all = parsed
+        .spec
+        .definitions
+        .iter()
+        .map(|(name, schema)| (name.to_string(), Value::clone(schema)))
+        .collect();
     (Value::Object(all), parsed)
 }
 
 /// Severity, code and pointer of each diagnostic.
 fn remarks(parsed: &Parsed) -> Vec<(Severity, &str, &str)> {
-    parsed.diagnostics.iter().map(|d| (d.severity, d.code.as_str(), d.pointer.as_str())).collect()
+    parsed
+        .diagnostics
+        .iter()
+        .map(|d| (d.severity, d.code.as_str(), d.pointer.as_str()))
+        .collect()
 }
 
 mod documents {
@@ -62,17 +86,30 @@ mod documents {
     fn what_is_neither_json_nor_yaml_is_refused_with_its_place() {
         let (kind, text) = error("{\"openapi\": \"3.0.0\",\n  \"info\": ]}");
         assert_eq!(kind, ErrorKind::InvalidDocument);
-        assert!(text.contains("not valid JSON") && text.contains("line: 2, column: 11"), "{text}");
+        assert!(
+            text.contains("not valid JSON") && text.contains("line: 2, column: 11"),
+            "{text}"
+        );
         let (kind, text) = error("openapi: 3.0.0\ninfo: [1, 2\npaths: {}");
         assert_eq!(kind, ErrorKind::InvalidDocument);
-        assert!(text.contains("not valid YAML") && text.contains("line: ") && text.contains("column: "), "{text}");
+        assert!(
+            text.contains("not valid YAML") && text.contains("line: ") && text.contains("column: "),
+            "{text}"
+        );
         let (kind, text) = error("<!doctype html><html></html>");
         assert_eq!(kind, ErrorKind::InvalidDocument);
         assert!(text.contains("HTML"), "{text}");
         assert!(error("").1.contains("empty"));
-        let document = Document { source: "x".to_owned(), bytes: vec![b'{', 0xff].into() };
+        let document = Document {
+            source: "x".to_owned(),
+            bytes: vec![b'{', 0xff].into(),
+        };
         let error = OpenApiParser::default().parse(&document).unwrap_err();
-        assert!(error.report().contains("not UTF-8") && error.report().contains("byte: 1"), "{}", error.report());
+        assert!(
+            error.report().contains("not UTF-8") && error.report().contains("byte: 1"),
+            "{}",
+            error.report()
+        );
     }
 
     #[test]
@@ -98,7 +135,10 @@ mod documents {
         for text in ["swagger: \"2.0\"", "swagger: 2.0"] {
             let (kind, message) = error(text);
             assert_eq!(kind, ErrorKind::Unsupported);
-            assert!(message.contains("Swagger 2.0 is not read yet; convert to OpenAPI 3"), "{message}");
+            assert!(
+                message.contains("Swagger 2.0 is not read yet; convert to OpenAPI 3"),
+                "{message}"
+            );
         }
         assert_eq!(error("openapi: 4.0.0").0, ErrorKind::Unsupported);
     }
@@ -115,7 +155,11 @@ mod documents {
         ] {
             let parsed = read(&format!("openapi: {version}\npaths: {{}}")).unwrap();
             assert_eq!(parsed.spec.dialect, dialect, "{version}");
-            assert_eq!(parsed.diagnostics.first().map(|d| d.code.as_str()), remark, "{version}");
+            assert_eq!(
+                parsed.diagnostics.first().map(|d| d.code.as_str()),
+                remark,
+                "{version}"
+            );
         }
     }
 
@@ -131,7 +175,10 @@ mod documents {
         let operation = &parsed.spec.operations[0];
         assert_eq!(operation.summary.as_deref(), Some("no"));
         assert_eq!(operation.parameters[0].name, "on");
-        assert_eq!(operation.parameters[0].schema["enum"], json!(["yes", "no", "2024-01-31"]));
+        assert_eq!(
+            operation.parameters[0].schema["enum"],
+            json!(["yes", "no", "2024-01-31"])
+        );
         assert_eq!(operation.responses[0].status, "200");
     }
 
@@ -147,23 +194,45 @@ mod documents {
     #[test]
     fn a_document_over_the_limit_is_refused_unread() {
         // Untouched zero pages: nothing is allocated in earnest, and reading them would fail otherwise.
-        let document = Document { source: "big.json".to_owned(), bytes: vec![0; 200 << 20].into() };
+        let document = Document {
+            source: "big.json".to_owned(),
+            bytes: vec![0; 200 << 20].into(),
+        };
         let error = OpenApiParser::default().parse(&document).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TooLarge);
-        assert!(error.report().contains("209715200 bytes; at most 67108864"), "{}", error.report());
+        assert!(
+            error.report().contains("209715200 bytes; at most 67108864"),
+            "{}",
+            error.report()
+        );
     }
 
     #[test]
     fn more_operations_than_the_limit_are_refused() {
-        let settings = ParserSettings { max_operations: 1, ..ParserSettings::default() };
+        let settings = ParserSettings {
+            max_operations: 1,
+            ..ParserSettings::default()
+        };
         let text = document(json!({"/a": {"get": {}, "put": {}}}), json!({})).to_string();
-        let document = Document { source: "a".to_owned(), bytes: text.into() };
-        assert_eq!(OpenApiParser::new(settings).parse(&document).unwrap_err().kind(), ErrorKind::TooLarge);
+        let document = Document {
+            source: "a".to_owned(),
+            bytes: text.into(),
+        };
+        assert_eq!(
+            OpenApiParser::new(settings)
+                .parse(&document)
+                .unwrap_err()
+                .kind(),
+            ErrorKind::TooLarge
+        );
     }
 
     #[test]
     fn a_yaml_bomb_ends_within_its_bounds() {
-        let settings = ParserSettings { max_document: 1 << 20, ..ParserSettings::default() };
+        let settings = ParserSettings {
+            max_document: 1 << 20,
+            ..ParserSettings::default()
+        };
         // Nine levels of ten: a thousand million strings.
         let mut nested = String::from("openapi: 3.0.0\na0: &a0 lol\n");
         for level in 1..10 {
@@ -172,10 +241,19 @@ mod documents {
             nested.push_str(&format!("a{level}: &a{level} [{items}]\n"));
         }
         // One long text, many times: a thousand million bytes.
-        let flat = format!("openapi: 3.0.0\na: &a {}\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; 10_000].join(", "));
+        let flat = format!(
+            "openapi: 3.0.0\na: &a {}\nb: [{}]\n",
+            "x".repeat(100_000),
+            vec!["*a"; 10_000].join(", ")
+        );
         for bomb in [nested, flat] {
-            let document = Document { source: "bomb.yaml".to_owned(), bytes: bomb.into() };
-            let error = OpenApiParser::new(settings.clone()).parse(&document).unwrap_err();
+            let document = Document {
+                source: "bomb.yaml".to_owned(),
+                bytes: bomb.into(),
+            };
+            let error = OpenApiParser::new(settings.clone())
+                .parse(&document)
+                .unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidDocument);
             assert!(error.report().contains("alias"), "{}", error.report());
         }
@@ -183,10 +261,17 @@ mod documents {
 
     #[test]
     fn nesting_is_bounded_in_both_notations() {
-        for deep in [format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000)), format!("a: {}", "- ".repeat(10_000))] {
+        for deep in [
+            format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000)),
+            format!("a: {}", "- ".repeat(10_000)),
+        ] {
             assert_eq!(error(&deep).0, ErrorKind::InvalidDocument);
         }
-        let fine = format!("{{\"openapi\": \"3.0.0\", \"x-deep\": {}{}}}", "[".repeat(100), "]".repeat(100));
+        let fine = format!(
+            "{{\"openapi\": \"3.0.0\", \"x-deep\": {}{}}}",
+            "[".repeat(100),
+            "]".repeat(100)
+        );
         assert!(read(&fine).is_ok());
     }
 
@@ -195,7 +280,10 @@ mod documents {
         let parsed = read("openapi: 3.0.0\ninfo: 7").unwrap();
         assert_eq!(parsed.spec.title, "pets");
         assert_eq!(parsed.spec.servers, ["/"]);
-        assert_eq!(remarks(&parsed), [(Severity::Warning, "wrong-type", "/info")]);
+        assert_eq!(
+            remarks(&parsed),
+            [(Severity::Warning, "wrong-type", "/info")]
+        );
     }
 }
 
@@ -221,19 +309,36 @@ mod operations {
         ));
         assert_eq!(parsed.spec.operations.len(), 1);
         assert_eq!(parsed.spec.operations[0].pointer, "/paths/~1a~0b~1c/get");
-        let expected = ["put", "post", "patch", "delete", "trace"].map(|method| format!("/paths/~1a~0b~1c/{method}"));
-        let codes =
-            ["invalid-operation", "dangling-reference", "reference-loop", "external-reference", "invalid-parameter"];
-        let expected: Vec<_> =
-            codes.iter().zip(&expected).map(|(code, pointer)| (Severity::Error, *code, pointer.as_str())).collect();
+        let expected = ["put", "post", "patch", "delete", "trace"]
+            .map(|method| format!("/paths/~1a~0b~1c/{method}"));
+        let codes = [
+            "invalid-operation",
+            "dangling-reference",
+            "reference-loop",
+            "external-reference",
+            "invalid-parameter",
+        ];
+        let expected: Vec<_> = codes
+            .iter()
+            .zip(&expected)
+            .map(|(code, pointer)| (Severity::Error, *code, pointer.as_str()))
+            .collect();
         assert_eq!(remarks(&parsed), expected);
         let dangling = &parsed.diagnostics[1].message;
-        assert!(dangling.contains("#/components/parameters/none") && dangling.contains("/post/parameters/0"), "{dangling}");
+        assert!(
+            dangling.contains("#/components/parameters/none")
+                && dangling.contains("/post/parameters/0"),
+            "{dangling}"
+        );
     }
 
     #[test]
     fn a_document_without_paths_has_no_operations() {
-        for text in ["openapi: 3.0.0", "openapi: 3.0.0\npaths:\n", "openapi: 3.0.0\npaths: [1]"] {
+        for text in [
+            "openapi: 3.0.0",
+            "openapi: 3.0.0\npaths:\n",
+            "openapi: 3.0.0\npaths: [1]",
+        ] {
             assert!(read(text).unwrap().spec.operations.is_empty());
         }
     }
@@ -271,10 +376,30 @@ mod operations {
                 "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "integer"}}],
                 "get": {"operationId": "shared"}, "put": {"operationId": "hidden"}}}}),
         ));
-        let ids: Vec<_> = parsed.spec.operations.iter().map(|o| (o.id.as_deref().unwrap(), o.pointer.as_str())).collect();
-        assert_eq!(ids, [("own", "/paths/~1a~1{id}/put"), ("shared", "/paths/~1a~1{id}/get")]);
-        assert!(parsed.spec.operations.iter().all(|o| o.parameters[0].schema["type"] == "integer"));
-        assert_eq!(remarks(&parsed), [(Severity::Error, "external-reference", "/paths/~1b")]);
+        let ids: Vec<_> = parsed
+            .spec
+            .operations
+            .iter()
+            .map(|o| (o.id.as_deref().unwrap(), o.pointer.as_str()))
+            .collect();
+        assert_eq!(
+            ids,
+            [
+                ("own", "/paths/~1a~1{id}/put"),
+                ("shared", "/paths/~1a~1{id}/get")
+            ]
+        );
+        assert!(
+            parsed
+                .spec
+                .operations
+                .iter()
+                .all(|o| o.parameters[0].schema["type"] == "integer")
+        );
+        assert_eq!(
+            remarks(&parsed),
+            [(Severity::Error, "external-reference", "/paths/~1b")]
+        );
     }
 
     #[test]
@@ -286,14 +411,28 @@ mod operations {
             json!({"securitySchemes": {"k": {"type": "apiKey", "in": "query", "name": "key"},
                 "b": {"type": "http", "scheme": "Basic"}}}),
         );
-        document["servers"] = json!([{"url": "https://x.io/{v}", "variables": {"v": {"default": "1"}}}, {"url": 3}]);
+        document["servers"] =
+            json!([{"url": "https://x.io/{v}", "variables": {"v": {"default": "1"}}}, {"url": 3}]);
         document["security"] = json!([{"k": []}]);
         let parsed = parse(&document);
         assert_eq!(parsed.spec.servers, ["https://x.io/1"]);
-        let found: Vec<_> = parsed.spec.operations.iter().map(|o| (o.servers[0].as_str(), o.security.clone())).collect();
+        let found: Vec<_> = parsed
+            .spec
+            .operations
+            .iter()
+            .map(|o| (o.servers[0].as_str(), o.security.clone()))
+            .collect();
         let key = vec![vec!["k".to_owned()]];
         let either = vec![vec![], vec!["k".to_owned(), "b".to_owned()]];
-        assert_eq!(found, [("/path", key.clone()), ("/own", vec![]), ("/path", either), ("/path", key)]);
+        assert_eq!(
+            found,
+            [
+                ("/path", key.clone()),
+                ("/own", vec![]),
+                ("/path", either),
+                ("/path", key)
+            ]
+        );
         assert_eq!(
             remarks(&parsed),
             [
@@ -319,12 +458,30 @@ mod operations {
             }}),
         ));
         let schemes = &parsed.spec.security_schemes;
-        let header = SecurityScheme::ApiKey { location: Location::Header, name: "X-Key".to_owned() };
+        let header = SecurityScheme::ApiKey {
+            location: Location::Header,
+            name: "X-Key".to_owned(),
+        };
         assert_eq!(schemes["header"], header);
-        assert_eq!((&schemes["bearer"], &schemes["same"]), (&SecurityScheme::Bearer, &SecurityScheme::Bearer));
-        assert_eq!((&schemes["oauth"], &schemes["oidc"]), (&SecurityScheme::OAuth2, &SecurityScheme::OpenIdConnect));
-        for (name, scheme) in [("digest", "digest"), ("tls", "mutualTLS"), ("injected", "apiKey")] {
-            assert_eq!(schemes[name], SecurityScheme::Unsupported { scheme: scheme.to_owned() });
+        assert_eq!(
+            (&schemes["bearer"], &schemes["same"]),
+            (&SecurityScheme::Bearer, &SecurityScheme::Bearer)
+        );
+        assert_eq!(
+            (&schemes["oauth"], &schemes["oidc"]),
+            (&SecurityScheme::OAuth2, &SecurityScheme::OpenIdConnect)
+        );
+        for (name, scheme) in [
+            ("digest", "digest"),
+            ("tls", "mutualTLS"),
+            ("injected", "apiKey"),
+        ] {
+            assert_eq!(
+                schemes[name],
+                SecurityScheme::Unsupported {
+                    scheme: scheme.to_owned()
+                }
+            );
         }
     }
 
@@ -335,14 +492,32 @@ mod operations {
                 "example": {"$ref": "#/nowhere"}}],
             "responses": {"200": {"description": "", "content": {"application/json": {"example": {"$ref": "#/gone"}}}}},
         }));
-        assert_eq!(parsed.spec.operations[0].parameters[0].example, Some(json!({"$ref": "#/nowhere"})));
-        assert!(parsed.diagnostics.iter().all(|d| d.code == "undeclared-path-parameter"), "{:?}", parsed.diagnostics);
+        assert_eq!(
+            parsed.spec.operations[0].parameters[0].example,
+            Some(json!({"$ref": "#/nowhere"}))
+        );
+        assert!(
+            parsed
+                .diagnostics
+                .iter()
+                .all(|d| d.code == "undeclared-path-parameter"),
+            "{:?}",
+            parsed.diagnostics
+        );
     }
 
     #[test]
     fn a_path_without_slash_or_with_a_fragment_is_repaired() {
-        let parsed = parse(&document(json!({"pets": {"get": {}}, "/a#b": {"get": {}}}), json!({})));
-        let paths: Vec<_> = parsed.spec.operations.iter().map(|o| o.path.as_str()).collect();
+        let parsed = parse(&document(
+            json!({"pets": {"get": {}}, "/a#b": {"get": {}}}),
+            json!({}),
+        ));
+        let paths: Vec<_> = parsed
+            .spec
+            .operations
+            .iter()
+            .map(|o| o.path.as_str())
+            .collect();
         assert_eq!(paths, ["/pets", "/a"]);
         assert!(parsed.diagnostics.iter().all(|d| d.code == "invalid-path"));
     }
@@ -363,7 +538,14 @@ mod parameters {
         let found: Vec<_> = parsed.spec.operations[0]
             .parameters
             .iter()
-            .map(|p| (p.serialization.style, p.serialization.explode, p.serialization.allow_reserved, p.required))
+            .map(|p| {
+                (
+                    p.serialization.style,
+                    p.serialization.explode,
+                    p.serialization.allow_reserved,
+                    p.required,
+                )
+            })
             .collect();
         assert_eq!(
             found,
@@ -376,7 +558,10 @@ mod parameters {
             ]
         );
         let style = "/paths/~1pets~1{id}/get/parameters/3/style";
-        assert_eq!(remarks(&parsed), [(Severity::Warning, "invalid-style", style)]);
+        assert_eq!(
+            remarks(&parsed),
+            [(Severity::Warning, "invalid-style", style)]
+        );
     }
 
     #[test]
@@ -392,20 +577,39 @@ mod parameters {
             }}),
             json!({"parameters": {"page": {"name": "page", "in": "query", "schema": {"type": "integer"}}}}),
         ));
-        let found: Vec<_> = parsed.spec.operations[0].parameters.iter().map(|p| (p.location, p.schema["type"].clone())).collect();
-        assert_eq!(found, [(Location::Path, json!("integer")), (Location::Query, json!("string")), (Location::Header, json!("boolean"))]);
+        let found: Vec<_> = parsed.spec.operations[0]
+            .parameters
+            .iter()
+            .map(|p| (p.location, p.schema["type"].clone()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (Location::Path, json!("integer")),
+                (Location::Query, json!("string")),
+                (Location::Header, json!("boolean"))
+            ]
+        );
         assert!(parsed.diagnostics.is_empty());
     }
 
     #[test]
     fn the_path_template_decides_which_path_parameters_there_are() {
-        let parsed = operation(json!({"parameters": [{"name": "other", "in": "path", "required": true, "schema": {}}]}));
+        let parsed = operation(
+            json!({"parameters": [{"name": "other", "in": "path", "required": true, "schema": {}}]}),
+        );
         let parameter = &parsed.spec.operations[0].parameters[0];
-        assert_eq!((parameter.name.as_str(), &parameter.schema), ("id", &json!({"type": "string"})));
+        assert_eq!(
+            (parameter.name.as_str(), &parameter.schema),
+            ("id", &json!({"type": "string"}))
+        );
         let at = "/paths/~1pets~1{id}/get";
         assert_eq!(
             remarks(&parsed),
-            [(Severity::Warning, "unused-path-parameter", at), (Severity::Warning, "undeclared-path-parameter", at)]
+            [
+                (Severity::Warning, "unused-path-parameter", at),
+                (Severity::Warning, "undeclared-path-parameter", at)
+            ]
         );
     }
 
@@ -418,7 +622,12 @@ mod parameters {
             {"name": "Content-Type", "in": "header", "schema": {}},
         ]}));
         assert_eq!(parsed.spec.operations[0].parameters.len(), 1);
-        assert!(parsed.diagnostics.iter().all(|d| d.code == "ignored-header" && d.severity == Severity::Info));
+        assert!(
+            parsed
+                .diagnostics
+                .iter()
+                .all(|d| d.code == "ignored-header" && d.severity == Severity::Info)
+        );
     }
 
     #[test]
@@ -432,21 +641,43 @@ mod parameters {
             "nonsense",
         ]}));
         let parameters = &parsed.spec.operations[0].parameters;
-        assert_eq!(parameters[1].serialization.content.as_deref(), Some("application/json"));
+        assert_eq!(
+            parameters[1].serialization.content.as_deref(),
+            Some("application/json")
+        );
         assert_eq!(parameters[1].schema, json!({"type": "object"}));
-        assert_eq!(parameters[2].schema, json!({"type": "integer", "minimum": 1}));
+        assert_eq!(
+            parameters[2].schema,
+            json!({"type": "integer", "minimum": 1})
+        );
         assert_eq!(parameters[3].schema, json!({"type": "string"}));
         assert_eq!(parameters.len(), 4);
         let codes: Vec<_> = parsed.diagnostics.iter().map(|d| d.code.as_str()).collect();
-        assert_eq!(codes, ["missing-schema", "missing-schema", "invalid-parameter", "wrong-type"]);
+        assert_eq!(
+            codes,
+            [
+                "missing-schema",
+                "missing-schema",
+                "invalid-parameter",
+                "wrong-type"
+            ]
+        );
     }
 
     #[test]
     fn from_3_1_on_a_description_beside_a_reference_wins() {
-        let parameters = json!({"q": {"name": "q", "in": "query", "description": "theirs", "schema": {}}});
+        let parameters =
+            json!({"q": {"name": "q", "in": "query", "description": "theirs", "schema": {}}});
         let reference = json!({"$ref": "#/components/parameters/q", "description": "ours"});
-        let mut document = document(json!({"/a": {"get": {"parameters": [reference]}}}), json!({"parameters": parameters}));
-        let description = |document: &Value| parse(document).spec.operations[0].parameters[0].description.clone();
+        let mut document = document(
+            json!({"/a": {"get": {"parameters": [reference]}}}),
+            json!({"parameters": parameters}),
+        );
+        let description = |document: &Value| {
+            parse(document).spec.operations[0].parameters[0]
+                .description
+                .clone()
+        };
         assert_eq!(description(&document).as_deref(), Some("theirs"));
         document["openapi"] = "3.1.0".into();
         assert_eq!(description(&document).as_deref(), Some("ours"));
@@ -462,7 +693,11 @@ mod parameters {
             ]}}}),
             json!({"examples": {"e": {"value": "shared"}}}),
         ));
-        let examples: Vec<_> = parsed.spec.operations[0].parameters.iter().map(|p| p.example.clone()).collect();
+        let examples: Vec<_> = parsed.spec.operations[0]
+            .parameters
+            .iter()
+            .map(|p| p.example.clone())
+            .collect();
         assert_eq!(examples, [Some(json!(1)), Some(json!("shared")), None]);
     }
 }
@@ -480,24 +715,42 @@ mod bodies {
         let body = parsed.spec.operations[0].body.as_ref().unwrap();
         let types: Vec<_> = body.content.iter().map(|c| c.media_type.as_str()).collect();
         assert_eq!(types, ["application/json"]);
-        assert_eq!(parsed.diagnostics.iter().filter(|d| d.code == "invalid-media-type").count(), 2);
+        assert_eq!(
+            parsed
+                .diagnostics
+                .iter()
+                .filter(|d| d.code == "invalid-media-type")
+                .count(),
+            2
+        );
     }
 
     #[test]
     fn only_stated_encodings_are_kept() {
-        let parsed = operation(json!({"requestBody": {"content": {"application/x-www-form-urlencoded": {
-            "schema": {"type": "object"},
-            "encoding": {
-                "list": {"style": "spaceDelimited"},
-                "spread": {"explode": true},
-                "data": {"contentType": "application/json"},
-                "text": {"contentType": "text/plain"},
-            },
-        }}}}));
+        let parsed = operation(
+            json!({"requestBody": {"content": {"application/x-www-form-urlencoded": {
+                "schema": {"type": "object"},
+                "encoding": {
+                    "list": {"style": "spaceDelimited"},
+                    "spread": {"explode": true},
+                    "data": {"contentType": "application/json"},
+                    "text": {"contentType": "text/plain"},
+                },
+            }}}}),
+        );
         let encoding = &parsed.spec.operations[0].body.as_ref().unwrap().content[0].encoding;
-        assert_eq!((encoding["list"].style, encoding["list"].explode), (Style::SpaceDelimited, false));
-        assert_eq!((encoding["spread"].style, encoding["spread"].explode), (Style::Form, true));
-        assert_eq!(encoding["data"].content.as_deref(), Some("application/json"));
+        assert_eq!(
+            (encoding["list"].style, encoding["list"].explode),
+            (Style::SpaceDelimited, false)
+        );
+        assert_eq!(
+            (encoding["spread"].style, encoding["spread"].explode),
+            (Style::Form, true)
+        );
+        assert_eq!(
+            encoding["data"].content.as_deref(),
+            Some("application/json")
+        );
         assert!(!encoding.contains_key("text"));
     }
 
@@ -507,11 +760,22 @@ mod bodies {
             "parameters": [{"name": "id", "in": "path", "required": true, "schema": {}}],
             "responses": {"2xx": {"description": "fine"}, "Default": {}, "404": 7, "500": {"$ref": "#/no"}, "x-note": 1},
         }));
-        let statuses: Vec<_> = parsed.spec.operations[0].responses.iter().map(|r| r.status.as_str()).collect();
+        let statuses: Vec<_> = parsed.spec.operations[0]
+            .responses
+            .iter()
+            .map(|r| r.status.as_str())
+            .collect();
         assert_eq!(statuses, ["2XX", "default"]);
         let at = "/paths/~1pets~1{id}/get/responses";
         let expected = [format!("{at}/404"), format!("{at}/500")];
-        assert_eq!(parsed.diagnostics.iter().map(|d| d.pointer.clone()).collect::<Vec<_>>(), expected);
+        assert_eq!(
+            parsed
+                .diagnostics
+                .iter()
+                .map(|d| d.pointer.clone())
+                .collect::<Vec<_>>(),
+            expected
+        );
     }
 }
 
@@ -522,12 +786,27 @@ mod schemas {
     fn nullable_lets_null_in_whatever_the_schema_is() {
         let null = json!({"type": "null"});
         for (from, to) in [
-            (json!({"type": "string", "nullable": true}), json!({"type": ["string", "null"]})),
-            (json!({"type": "string", "nullable": false}), json!({"type": "string"})),
+            (
+                json!({"type": "string", "nullable": true}),
+                json!({"type": ["string", "null"]}),
+            ),
+            (
+                json!({"type": "string", "nullable": false}),
+                json!({"type": "string"}),
+            ),
             (json!({"nullable": true}), json!({})),
-            (json!({"type": "string", "enum": ["a"], "nullable": true}), json!({"type": ["string", "null"], "enum": ["a", null]})),
-            (json!({"enum": ["a", null], "nullable": true}), json!({"enum": ["a", null]})),
-            (json!({"anyOf": [{"type": "string"}], "nullable": true}), json!({"anyOf": [{"type": "string"}, null]})),
+            (
+                json!({"type": "string", "enum": ["a"], "nullable": true}),
+                json!({"type": ["string", "null"], "enum": ["a", null]}),
+            ),
+            (
+                json!({"enum": ["a", null], "nullable": true}),
+                json!({"enum": ["a", null]}),
+            ),
+            (
+                json!({"anyOf": [{"type": "string"}], "nullable": true}),
+                json!({"anyOf": [{"type": "string"}, null]}),
+            ),
             (
                 json!({"allOf": [{"type": "string"}], "nullable": true, "description": "d"}),
                 json!({"description": "d", "anyOf": [{"allOf": [{"type": "string"}]}, null]}),
@@ -549,7 +828,10 @@ mod schemas {
     fn exclusive_bounds_are_numbers() {
         let from = json!({"minimum": 1, "exclusiveMinimum": true, "maximum": 9, "exclusiveMaximum": false});
         assert_eq!(schema(from), json!({"exclusiveMinimum": 1, "maximum": 9}));
-        assert_eq!(schema_of("3.1.0", json!({"exclusiveMinimum": 1.5})), json!({"exclusiveMinimum": 1.5}));
+        assert_eq!(
+            schema_of("3.1.0", json!({"exclusiveMinimum": 1.5})),
+            json!({"exclusiveMinimum": 1.5})
+        );
     }
 
     #[test]
@@ -557,7 +839,17 @@ mod schemas {
         let kept = json!({"type": "string", "readOnly": true, "writeOnly": false, "deprecated": true, "format": "uuid",
             "default": "x", "enum": ["x"], "description": "d", "title": "t", "const": "x"});
         let mut from = kept.clone();
-        for key in ["discriminator", "xml", "externalDocs", "x-note", "collectionFormat", "$id", "$schema", "$anchor", "$defs"] {
+        for key in [
+            "discriminator",
+            "xml",
+            "externalDocs",
+            "x-note",
+            "collectionFormat",
+            "$id",
+            "$schema",
+            "$anchor",
+            "$defs",
+        ] {
             from[key] = json!({"a": 1});
         }
         from["example"] = json!("e");
@@ -570,21 +862,39 @@ mod schemas {
     fn wrong_values_are_repaired_or_dropped() {
         for (from, to) in [
             (json!({"required": true}), json!({})),
-            (json!({"required": ["a", "a", 1]}), json!({"required": ["a"]})),
+            (
+                json!({"required": ["a", "a", 1]}),
+                json!({"required": ["a"]}),
+            ),
             (json!({"type": "file"}), json!({"type": "string"})),
             (json!({"type": "Integer"}), json!({"type": "integer"})),
             (json!({"type": "any"}), json!({})),
-            (json!({"type": ["string", "string", "zebra"]}), json!({"type": ["string"]})),
+            (
+                json!({"type": ["string", "string", "zebra"]}),
+                json!({"type": ["string"]}),
+            ),
             (json!({"type": []}), json!({})),
             (json!({"type": 3}), json!({})),
             (json!({"pattern": "(["}), json!({})),
             (json!({"pattern": "^\\d+$"}), json!({"pattern": "^\\d+$"})),
             (json!({"pattern": "^(?=a)b"}), json!({"pattern": "^(?=a)b"})),
-            (json!({"minimum": "3", "maximum": "many"}), json!({"minimum": 3})),
-            (json!({"maxLength": -1, "minLength": 2.0, "maxItems": 1.5}), json!({"minLength": 2})),
+            (
+                json!({"minimum": "3", "maximum": "many"}),
+                json!({"minimum": 3}),
+            ),
+            (
+                json!({"maxLength": -1, "minLength": 2.0, "maxItems": 1.5}),
+                json!({"minLength": 2}),
+            ),
             (json!({"multipleOf": 0}), json!({})),
-            (json!({"type": "array"}), json!({"type": "array", "items": {}})),
-            (json!({"type": "array", "items": [{"type": "string"}]}), json!({"type": "array", "items": {"type": "string"}})),
+            (
+                json!({"type": "array"}),
+                json!({"type": "array", "items": {}}),
+            ),
+            (
+                json!({"type": "array", "items": [{"type": "string"}]}),
+                json!({"type": "array", "items": {"type": "string"}}),
+            ),
             (
                 json!({"type": "array", "items": [{"type": "string"}, {}]}),
                 json!({"type": "array", "prefixItems": [{"type": "string"}, {}], "items": {}}),
@@ -592,12 +902,24 @@ mod schemas {
             (json!({"enum": "a"}), json!({})),
             (json!({"enum": []}), json!({})),
             (json!({"properties": []}), json!({})),
-            (json!({"properties": {"a": 1, "b": true, "c": false}}), json!({"properties": {"a": {}, "b": {}, "c": false}})),
+            (
+                json!({"properties": {"a": 1, "b": true, "c": false}}),
+                json!({"properties": {"a": {}, "b": {}, "c": false}}),
+            ),
             (json!({"allOf": {}}), json!({"allOf": [{}]})),
             (json!({"anyOf": []}), json!({})),
-            (json!({"uniqueItems": "true", "deprecated": 1}), json!({"uniqueItems": true})),
-            (json!({"description": 5, "title": []}), json!({"description": "5"})),
-            (json!({"patternProperties": {"(": {}, "^x": {}}}), json!({"patternProperties": {"^x": {}}})),
+            (
+                json!({"uniqueItems": "true", "deprecated": 1}),
+                json!({"uniqueItems": true}),
+            ),
+            (
+                json!({"description": 5, "title": []}),
+                json!({"description": "5"}),
+            ),
+            (
+                json!({"patternProperties": {"(": {}, "^x": {}}}),
+                json!({"patternProperties": {"^x": {}}}),
+            ),
             (json!({"$ref": 5}), json!({})),
             (json!({"additionalProperties": "yes"}), json!({})),
             (json!("string"), json!({})),
@@ -610,10 +932,15 @@ mod schemas {
 
     #[test]
     fn a_wrong_value_is_reported_where_it_stands() {
-        let parsed = operation(json!({"parameters": [{"name": "id", "in": "path", "required": true, "schema":
-            {"type": "object", "properties": {"a/b": {"items": {"required": true}}}}}]}));
+        let parsed = operation(
+            json!({"parameters": [{"name": "id", "in": "path", "required": true, "schema":
+            {"type": "object", "properties": {"a/b": {"items": {"required": true}}}}}]}),
+        );
         let at = "/paths/~1pets~1{id}/get/parameters/0/schema/properties/a~1b/items/required";
-        assert_eq!(remarks(&parsed), [(Severity::Warning, "invalid-keyword", at)]);
+        assert_eq!(
+            remarks(&parsed),
+            [(Severity::Warning, "invalid-keyword", at)]
+        );
     }
 
     #[test]
@@ -650,7 +977,10 @@ mod schemas {
             let reference = found["A"]["properties"][key]["$ref"].as_str().unwrap();
             found[&reference["#/$defs/".len()..]]["type"].clone()
         };
-        assert_eq!((kind("x"), kind("y"), kind("z")), (json!("string"), json!("integer"), json!("boolean")));
+        assert_eq!(
+            (kind("x"), kind("y"), kind("z")),
+            (json!("string"), json!("integer"), json!("boolean"))
+        );
         assert_eq!(found["A"]["properties"]["z"]["$ref"], "#/$defs/Page_Pet");
         assert_eq!(found.as_object().unwrap().len(), 4);
     }
@@ -662,18 +992,32 @@ mod schemas {
             "B": {"$ref": "#/components/schemas/A"},
         }));
         assert_eq!(found, json!({"A": {"$ref": "#/$defs/B"}, "B": {}}));
-        assert_eq!(remarks(&parsed), [(Severity::Warning, "reference-loop", "/components/schemas/B")]);
+        assert_eq!(
+            remarks(&parsed),
+            [(Severity::Warning, "reference-loop", "/components/schemas/B")]
+        );
         let (found, parsed) = definitions(json!({
             "A": {"oneOf": [{"$ref": "#/components/schemas/Cat"}, {"type": "string"}]},
             "Cat": {"allOf": [{"$ref": "#/components/schemas/A"}, {"type": "object"}]},
         }));
         assert_eq!(found["Cat"], json!({"allOf": [{}, {"type": "object"}]}));
-        assert_eq!(remarks(&parsed), [(Severity::Warning, "reference-loop", "/components/schemas/Cat")]);
+        assert_eq!(
+            remarks(&parsed),
+            [(
+                Severity::Warning,
+                "reference-loop",
+                "/components/schemas/Cat"
+            )]
+        );
         let (found, _) = definitions(json!({
             "A": {"allOf": [{"$ref": "#/components/schemas/Pet"}]},
             "Pet": {"oneOf": [{"$ref": "#/components/schemas/A"}, {"type": "string"}], "not": {"$ref": "#/components/schemas/A"}},
         }));
-        assert_eq!(found["Pet"], json!({"anyOf": [{}, {"type": "string"}]}), "a way out of `oneOf` opens all of it");
+        assert_eq!(
+            found["Pet"],
+            json!({"anyOf": [{}, {"type": "string"}]}),
+            "a way out of `oneOf` opens all of it"
+        );
     }
 
     #[test]
@@ -685,43 +1029,88 @@ mod schemas {
                 json!({"schemas": {"A": {"type": "string"}}}),
             );
             document["openapi"] = version.into();
-            parse(&document).spec.operations[0].parameters[0].schema.clone()
+            parse(&document).spec.operations[0].parameters[0]
+                .schema
+                .clone()
         };
-        assert_eq!(with("3.0.0"), json!({"description": "d", "anyOf": [{"$ref": "#/$defs/A"}, {"type": "null"}]}));
+        assert_eq!(
+            with("3.0.0"),
+            json!({"description": "d", "anyOf": [{"$ref": "#/$defs/A"}, {"type": "null"}]})
+        );
         let inner = json!({"$ref": "#/$defs/A", "minLength": 3});
-        assert_eq!(with("3.1.0"), json!({"description": "d", "anyOf": [inner, {"type": "null"}]}));
+        assert_eq!(
+            with("3.1.0"),
+            json!({"description": "d", "anyOf": [inner, {"type": "null"}]})
+        );
     }
 
     #[test]
     fn a_long_schema_of_a_shared_part_stays_shared() {
-        let properties: serde_json::Map<_, _> = (0..60).map(|n| (format!("p{n}"), json!({"type": "string"}))).collect();
+        let properties: serde_json::Map<_, _> = (0..60)
+            .map(|n| (format!("p{n}"), json!({"type": "string"})))
+            .collect();
         let long = json!({"content": {"application/json": {"schema": {"type": "object", "properties": properties}}}});
         let answer = json!({"responses": {"200": {"$ref": "#/components/responses/Long"}}});
-        let parsed = parse(&document(json!({"/a": {"get": answer}, "/b": {"get": answer}}), json!({"responses": {"Long": long}})));
+        let parsed = parse(&document(
+            json!({"/a": {"get": answer}, "/b": {"get": answer}}),
+            json!({"responses": {"Long": long}}),
+        ));
         let name = "responses.Long.content.application_json.schema";
-        assert!(parsed.spec.definitions.contains_key(format!("components.{name}").as_str()), "{:?}", parsed.spec.definitions.keys());
+        assert!(
+            parsed
+                .spec
+                .definitions
+                .contains_key(format!("components.{name}").as_str()),
+            "{:?}",
+            parsed.spec.definitions.keys()
+        );
         for operation in &parsed.spec.operations {
-            assert_eq!(operation.responses[0].content[0].1, json!({"$ref": format!("#/$defs/components.{name}")}));
+            assert_eq!(
+                operation.responses[0].content[0].1,
+                json!({"$ref": format!("#/$defs/components.{name}")})
+            );
         }
     }
 
     #[test]
     fn copies_of_shared_parts_are_bounded() {
         let text = "x".repeat(100_000);
-        let list: Vec<_> = (0..10_000).map(|n| (format!("/p{n}"), json!({"get": {"parameters": [{"$ref": "#/components/parameters/q"}]}}))).collect();
+        let list: Vec<_> = (0..10_000)
+            .map(|n| {
+                (
+                    format!("/p{n}"),
+                    json!({"get": {"parameters": [{"$ref": "#/components/parameters/q"}]}}),
+                )
+            })
+            .collect();
         let paths: serde_json::Map<_, _> = list.into_iter().collect();
         let parameter = json!({"name": "q", "in": "query", "description": text, "schema": {}});
-        let parsed = parse(&document(Value::Object(paths), json!({"parameters": {"q": parameter}})));
-        assert!(parsed.diagnostics.iter().any(|d| d.code == "expansion-limit" && d.severity == Severity::Error));
+        let parsed = parse(&document(
+            Value::Object(paths),
+            json!({"parameters": {"q": parameter}}),
+        ));
+        assert!(
+            parsed
+                .diagnostics
+                .iter()
+                .any(|d| d.code == "expansion-limit" && d.severity == Severity::Error)
+        );
         assert!(!parsed.spec.operations.is_empty());
-        assert_eq!(parsed.diagnostics.len() + parsed.spec.operations.len(), 10_000);
+        assert_eq!(
+            parsed.diagnostics.len() + parsed.spec.operations.len(),
+            10_000
+        );
     }
 }
 
 #[test]
 fn remarks_are_bounded() {
-    let many: serde_json::Map<_, _> = (0..5_000).map(|n| (format!("p{n}"), json!({"required": true}))).collect();
-    let parsed = operation(json!({"requestBody": {"content": {"application/json": {"schema": {"properties": many}}}}}));
+    let many: serde_json::Map<_, _> = (0..5_000)
+        .map(|n| (format!("p{n}"), json!({"required": true})))
+        .collect();
+    let parsed = operation(
+        json!({"requestBody": {"content": {"application/json": {"schema": {"properties": many}}}}}),
+    );
     assert_eq!(parsed.diagnostics.len(), 1_001);
     assert_eq!(parsed.diagnostics.last().unwrap().code, "more-diagnostics");
 }

@@ -14,8 +14,16 @@ pub(super) fn is_json(media_type: &str) -> bool {
 pub(super) fn accept(responses: &[Response]) -> String {
     let mut json = Vec::new();
     let mut other = Vec::new();
-    for (media_type, _) in responses.iter().filter(|response| response.is_success()).flat_map(|r| &r.content) {
-        let list = if is_json(media_type) { &mut json } else { &mut other };
+    for (media_type, _) in responses
+        .iter()
+        .filter(|response| response.is_success())
+        .flat_map(|r| &r.content)
+    {
+        let list = if is_json(media_type) {
+            &mut json
+        } else {
+            &mut other
+        };
         if media_type != "*/*" && !list.contains(&media_type.as_str()) {
             list.push(media_type.as_str());
         }
@@ -24,7 +32,9 @@ pub(super) fn accept(responses: &[Response]) -> String {
         return "application/json, */*;q=0.5".to_owned();
     }
     let json = json.into_iter().map(str::to_owned);
-    let other = other.into_iter().map(|media_type| format!("{media_type};q=0.5"));
+    let other = other
+        .into_iter()
+        .map(|media_type| format!("{media_type};q=0.5"));
     let mut all: Vec<String> = json.chain(other).take(MAX).collect();
     all.push("*/*;q=0.1".to_owned());
     all.join(", ")

@@ -45,7 +45,10 @@ impl Home {
 /// A name for each of the wire's names. Where two meet, the one whose home comes first keeps it,
 /// within one home the one that is legal as it is.
 pub(super) fn names(wanted: &[(Home, &str)]) -> Vec<String> {
-    let bases: Vec<String> = wanted.iter().map(|(home, name)| legal(*home, name)).collect();
+    let bases: Vec<String> = wanted
+        .iter()
+        .map(|(home, name)| legal(*home, name))
+        .collect();
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by_key(|index| (wanted[*index].0, bases[*index] != wanted[*index].1));
     let mut taken = HashSet::new();
@@ -59,7 +62,10 @@ pub(super) fn names(wanted: &[(Home, &str)]) -> Vec<String> {
         }
         let mut salt = 0;
         while taken.contains(&name) {
-            name = with(&format!("_{}", hash8(&format!("{}{wire}{salt}", home.suffix()))));
+            name = with(&format!(
+                "_{}",
+                hash8(&format!("{}{wire}{salt}", home.suffix()))
+            ));
             salt += 1;
         }
         taken.insert(name.clone());
@@ -78,7 +84,9 @@ fn legal(home: Home, name: &str) -> String {
         }
     }
     // Only what this put there is taken away: `_id` and `ids[]` differ.
-    let foreign = |edge: Option<char>| edge.is_some_and(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')));
+    let foreign = |edge: Option<char>| {
+        edge.is_some_and(|c| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-')))
+    };
     let mut text = out.as_str();
     if foreign(name.chars().next()) {
         text = text.trim_start_matches('_');
@@ -98,25 +106,54 @@ mod tests {
 
     #[test]
     fn names_are_readable_and_legal() {
-        let wanted = ["filter[name]", "$top", "ids[]", "_id", "X-Request-Id", "名前", "a b  c"];
+        let wanted = [
+            "filter[name]",
+            "$top",
+            "ids[]",
+            "_id",
+            "X-Request-Id",
+            "名前",
+            "a b  c",
+        ];
         let wanted = wanted.map(|name| (Home::Query, name));
         let names = names(&wanted);
-        assert_eq!(names[..5], ["filter_name", "top", "ids", "_id", "X-Request-Id"]);
+        assert_eq!(
+            names[..5],
+            ["filter_name", "top", "ids", "_id", "X-Request-Id"]
+        );
         assert_eq!(names[5].len(), "query_".len() + 8);
         assert_eq!(names[6], "a_b_c");
     }
 
     #[test]
     fn the_path_keeps_its_name() {
-        let wanted =
-            [(Home::Body, "id"), (Home::Cookie, "id"), (Home::Header, "id"), (Home::Query, "id"), (Home::Path, "id")];
-        assert_eq!(names(&wanted), ["id_body", "id_cookie", "id_header", "id_query", "id"]);
+        let wanted = [
+            (Home::Body, "id"),
+            (Home::Cookie, "id"),
+            (Home::Header, "id"),
+            (Home::Query, "id"),
+            (Home::Path, "id"),
+        ];
+        assert_eq!(
+            names(&wanted),
+            ["id_body", "id_cookie", "id_header", "id_query", "id"]
+        );
     }
 
     #[test]
     fn collisions_after_cleaning_are_resolved_whatever_the_order() {
-        let one = names(&[(Home::Query, "a[b]"), (Home::Query, "a_b"), (Home::Query, "a(b)"), (Home::Query, "a_b_query")]);
-        let two = names(&[(Home::Query, "a_b_query"), (Home::Query, "a_b"), (Home::Query, "a[b]"), (Home::Query, "a(b)")]);
+        let one = names(&[
+            (Home::Query, "a[b]"),
+            (Home::Query, "a_b"),
+            (Home::Query, "a(b)"),
+            (Home::Query, "a_b_query"),
+        ]);
+        let two = names(&[
+            (Home::Query, "a_b_query"),
+            (Home::Query, "a_b"),
+            (Home::Query, "a[b]"),
+            (Home::Query, "a(b)"),
+        ]);
         assert_eq!((one[1].as_str(), one[3].as_str()), ("a_b", "a_b_query"));
         assert_eq!(one[0], two[2]);
         assert!(one[0].starts_with("a_b_") && one[0] != one[2]);
@@ -125,7 +162,11 @@ mod tests {
     #[test]
     fn long_names_are_cut_and_stay_apart() {
         let (long, longer) = ("x".repeat(80), "x".repeat(81));
-        let names = names(&[(Home::Query, &long), (Home::Body, &longer), (Home::Header, &long)]);
+        let names = names(&[
+            (Home::Query, &long),
+            (Home::Body, &longer),
+            (Home::Header, &long),
+        ]);
         assert!(names.iter().all(|name| name.len() <= 64));
         assert!(names[0] != names[1] && names[1] != names[2] && names[0] != names[2]);
     }

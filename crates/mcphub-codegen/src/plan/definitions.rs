@@ -38,7 +38,7 @@ pub(super) struct Definitions<'a> {
 pub(super) struct Made {
     pub(super) schema: Arc<Value>,
     pub(super) size: usize,
-    refers: Vec<usize>,
+    refers: Arc<[usize]>,
 }
 
 /// What a walk from a schema through its definitions found.
@@ -54,7 +54,12 @@ pub(super) struct Reached {
 impl<'a> Definitions<'a> {
     pub(super) fn new(source: &'a IndexMap<Arc<str>, Arc<Value>>) -> Self {
         let empty = || std::iter::repeat_with(|| None).take(source.len()).collect();
-        Self { source, made: std::array::from_fn(|_| empty()), visited: vec![0; source.len()], walk: 0 }
+        Self {
+            source,
+            made: std::array::from_fn(|_| empty()),
+            visited: vec![0; source.len()],
+            walk: 0,
+        }
     }
 
     pub(super) fn index(&self, name: &str) -> Option<usize> {
@@ -74,7 +79,10 @@ impl<'a> Definitions<'a> {
         const MAX_CHAIN: usize = 32;
         let mut schema = schema;
         for _ in 0..MAX_CHAIN {
-            let next = schema.as_object().and_then(reference).and_then(|name| self.source(name));
+            let next = schema
+                .as_object()
+                .and_then(reference)
+                .and_then(|name| self.source(name));
             match next {
                 Some(next) => schema = next,
                 None => break,
@@ -95,8 +103,14 @@ impl<'a> Definitions<'a> {
                 Form::Lenient => Arc::new(lenient::lenient(source)),
             };
             let mut refers = Vec::new();
-            let size = measure::schema(&schema, &mut |name| refers.extend(self.source.get_index_of(name)));
-            *slot = Some(Made { schema: schema.clone(), size, refers });
+            let size = measure::schema(&schema, &mut |name| {
+                refers.extend(self.source.get_index_of(name))
+            });
+            *slot = Some(Made {
+                schema,
+                size,
+                refers: refers.into(),
+            });
         }
         slot.as_ref()
     }
@@ -105,7 +119,11 @@ impl<'a> Definitions<'a> {
     pub(super) fn reach(&mut self, form: Form, roots: &[usize], max: usize) -> Reached {
         self.walk += 1;
         let walk = self.walk;
-        let mut reached = Reached { found: Vec::new(), size: 0, over: false };
+        let mut reached = Reached {
+            found: Vec::new(),
+            size: 0,
+            over: false,
+        };
         let mut queue: VecDeque<(usize, usize)> = VecDeque::new();
         for root in roots {
             if std::mem::replace(&mut self.visited[*root], walk) != walk {
@@ -113,16 +131,18 @@ impl<'a> Definitions<'a> {
             }
         }
         while let Some((index, distance)) = queue.pop_front() {
+            let Some(refers) = self.get(form, index).map(|made| made.refers.clone()) else {
+                continue;
+            };
             reached.size += self.entry_size(form, index);
             reached.found.push((index, distance));
             if reached.size > max {
                 reached.over = true;
                 return reached;
             }
-            let refers = self.get(form, index).map(|made| made.refers.clone()).unwrap_or_default();
-            for target in refers {
-                if std::mem::replace(&mut self.visited[target], walk) != walk {
-                    queue.push_back((target, distance + 1));
+            for target in refers.iter() {
+                if std::mem::replace(&mut self.visited[*target], walk) != walk {
+                    queue.push_back((*target, distance + 1));
                 }
             }
         }
@@ -134,14 +154,23 @@ impl<'a> Definitions<'a> {
         let within: HashSet<usize> = inside.iter().copied().collect();
         let mut edge: BTreeSet<usize> = roots.iter().copied().collect();
         for index in inside {
-            edge.extend(self.get(Form::Bare, *index).into_iter().flat_map(|made| &made.refers));
+            edge.extend(
+                self.get(Form::Bare, *index)
+                    .into_iter()
+                    .flat_map(|made| made.refers.iter()),
+            );
         }
-        edge.into_iter().filter(|index| !within.contains(index)).collect()
+        edge.into_iter()
+            .filter(|index| !within.contains(index))
+            .collect()
     }
 
     /// The bytes of one entry of `$defs`, with its comma.
     pub(super) fn entry_size(&mut self, form: Form, index: usize) -> usize {
-        let name = self.source.get_index(index).map_or(0, |(name, _)| name.len());
+        let name = self
+            .source
+            .get_index(index)
+            .map_or(0, |(name, _)| name.len());
         self.get(form, index).map_or(0, |made| made.size) + name + 4
     }
 
@@ -175,14 +204,21 @@ pub(super) fn without(schema: &Value, dropped: &[&str]) -> Value {
 }
 
 fn members_without(object: &Map<String, Value>, dropped: &[&str]) -> Map<String, Value> {
-    let kept = object.iter().filter(|(key, _)| !dropped.contains(&key.as_str()));
+    let kept = object
+        .iter()
+        .filter(|(key, _)| !dropped.contains(&key.as_str()));
     let members = kept.map(|(key, value)| {
         let value = match (Keyword::of(key), value) {
             (Some(Keyword::Schema), value) => without(value, dropped),
-            (Some(Keyword::List), Value::Array(items)) => items.iter().map(|item| without(item, dropped)).collect(),
-            (Some(Keyword::Named | Keyword::Patterned), Value::Object(named)) => {
-                Value::Object(named.iter().map(|(name, item)| (name.clone(), without(item, dropped))).collect())
+            (Some(Keyword::List), Value::Array(items)) => {
+                items.iter().map(|item| without(item, dropped)).collect()
             }
+            (Some(Keyword::Named | Keyword::Patterned), Value::Object(named)) => Value::Object(
+                named
+                    .iter()
+                    .map(|(name, item)| (name.clone(), without(item, dropped)))
+                    .collect(),
+            ),
             (_, value) => value.clone(),
         };
         (key.clone(), value)

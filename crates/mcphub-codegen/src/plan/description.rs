@@ -27,5 +27,9 @@ fn shortened(text: &str, max: usize) -> String {
         return text.to_owned();
     }
     let kept: String = text.chars().take(max.saturating_sub(1)).collect();
-    if max == 0 { kept } else { format!("{}…", kept.trim_end()) }
+    if max == 0 {
+        kept
+    } else {
+        format!("{}…", kept.trim_end())
+    }
 }

@@ -32,10 +32,15 @@ impl<'a> Planning<'a> {
     pub(super) fn input(&mut self, operation: &'a Operation) -> Result<Input, Refusal> {
         let chosen = self.body(operation)?;
         let shape = chosen.as_ref().map(|chosen| self.shape(chosen));
-        let mut wanted: Vec<(Home, &str)> =
-            operation.parameters.iter().map(|p| (Home::from(p.location), p.name.as_str())).collect();
+        let mut wanted: Vec<(Home, &str)> = operation
+            .parameters
+            .iter()
+            .map(|p| (Home::from(p.location), p.name.as_str()))
+            .collect();
         match &shape {
-            Some(Shape::Members(members)) => wanted.extend(members.properties.keys().map(|name| (Home::Body, *name))),
+            Some(Shape::Members(members)) => {
+                wanted.extend(members.properties.keys().map(|name| (Home::Body, *name)))
+            }
             Some(Shape::Whole(_)) => wanted.push((Home::Body, "body")),
             None => {}
         }
@@ -57,18 +62,35 @@ impl<'a> Planning<'a> {
             _ => None,
         };
         let schema = self.bounded(root.finish(), operation);
-        Ok(Input { schema, parameters, body })
+        Ok(Input {
+            schema,
+            parameters,
+            body,
+        })
     }
 
     fn shape(&mut self, chosen: &Chosen<'a>) -> Shape<'a> {
         let schema = &chosen.content.schema;
         if chosen.format == BodyFormat::Text {
-            let string = self.definitions.resolve(schema).as_object().is_some_and(|schema| has_type(schema, "string"));
-            return Shape::Whole(if string { Cow::Borrowed(schema) } else { Cow::Owned(json!({"type": "string"})) });
+            let string = self
+                .definitions
+                .resolve(schema)
+                .as_object()
+                .is_some_and(|schema| has_type(schema, "string"));
+            return Shape::Whole(if string {
+                Cow::Borrowed(schema)
+            } else {
+                Cow::Owned(json!({"type": "string"}))
+            });
         }
-        match self.definitions.members(schema, self.options.max_input_schema) {
+        match self
+            .definitions
+            .members(schema, self.options.max_input_schema)
+        {
             Some(mut members) => {
-                members.properties.retain(|_, property| !self.definitions.is_read_only(property));
+                members
+                    .properties
+                    .retain(|_, property| !self.definitions.is_read_only(property));
                 Shape::Members(members)
             }
             None => Shape::Whole(Cow::Borrowed(schema)),
@@ -83,13 +105,24 @@ impl<'a> Planning<'a> {
         let losses = [
             (Form::Exact, None),
             (Form::Plain, Some("the descriptions of nested values")),
-            (Form::Bare, Some("descriptions and examples of nested values")),
+            (
+                Form::Bare,
+                Some("descriptions and examples of nested values"),
+            ),
         ];
         let mut entries = None;
         for (form, loss) in losses {
-            let reached = self.definitions.reach(form, &roots, max.saturating_sub(size));
+            let reached = self
+                .definitions
+                .reach(form, &roots, max.saturating_sub(size));
             if size <= max && !reached.over {
-                entries = Some(reached.found.into_iter().map(|(index, _)| (index, form)).collect());
+                entries = Some(
+                    reached
+                        .found
+                        .into_iter()
+                        .map(|(index, _)| (index, form))
+                        .collect(),
+                );
                 lost = loss;
                 break;
             }
@@ -102,11 +135,18 @@ impl<'a> Planning<'a> {
             lost = Some("the schemas of large arguments");
             shrink(&mut root, max);
             (size, roots) = self.measure(&root);
-            self.shallow(&roots, size).unwrap_or_else(|| roots.iter().map(|root| (*root, Form::Open)).collect())
+            self.shallow(&roots, size)
+                .unwrap_or_else(|| roots.iter().map(|root| (*root, Form::Open)).collect())
         });
         if let Some(lost) = lost {
-            let message = format!("the input schema has more than {max} bytes; {lost} are left out of it");
-            self.remark(Severity::Warning, "input-schema-simplified", operation, message);
+            let message =
+                format!("the input schema has more than {max} bytes; {lost} are left out of it");
+            self.remark(
+                Severity::Warning,
+                "input-schema-simplified",
+                operation,
+                message,
+            );
         }
         Schema::new(root, self.definitions.list(entries))
     }
@@ -117,12 +157,21 @@ impl<'a> Planning<'a> {
         let found = self.definitions.reach(Form::Bare, roots, room).found;
         let deepest = found.last().map_or(0, |(_, distance)| *distance);
         for nearer_than in (0..=deepest).rev() {
-            let inside = found.iter().filter(|(_, distance)| *distance < nearer_than).map(|(index, _)| *index);
+            let inside = found
+                .iter()
+                .filter(|(_, distance)| *distance < nearer_than)
+                .map(|(index, _)| *index);
             let inside: Vec<usize> = inside.collect();
             let edge = self.definitions.edge(&inside, roots);
-            let mut entries: Vec<_> = inside.into_iter().map(|index| (index, Form::Bare)).collect();
+            let mut entries: Vec<_> = inside
+                .into_iter()
+                .map(|index| (index, Form::Bare))
+                .collect();
             entries.extend(edge.into_iter().map(|index| (index, Form::Open)));
-            let bytes: usize = entries.iter().map(|(index, form)| self.definitions.entry_size(*form, *index)).sum();
+            let bytes: usize = entries
+                .iter()
+                .map(|(index, form)| self.definitions.entry_size(*form, *index))
+                .sum();
             if bytes <= room {
                 return Some(entries);
             }
@@ -176,24 +225,45 @@ fn body_binding(
         Shape::Members(members) => {
             let mut bindings = Vec::with_capacity(members.properties.len());
             for ((member, schema), name) in members.properties.iter().zip(names) {
-                root.add(&name, object(schema), required && members.required.contains(member));
+                root.add(
+                    &name,
+                    object(schema),
+                    required && members.required.contains(member),
+                );
                 let serialization = chosen.content.encoding.get(*member).cloned();
                 let serialization = serialization.filter(|_| chosen.format == BodyFormat::Form);
-                bindings.push(MemberBinding { argument: name, name: (*member).to_owned(), serialization });
+                bindings.push(MemberBinding {
+                    argument: name,
+                    name: (*member).to_owned(),
+                    serialization,
+                });
             }
             BodySource::Members(bindings)
         }
         Shape::Whole(schema) => {
             let name = names.next().unwrap_or_else(|| "body".to_owned());
-            root.add(&name, described(&schema, chosen.body.description.as_deref()), required);
+            root.add(
+                &name,
+                described(&schema, chosen.body.description.as_deref()),
+                required,
+            );
             BodySource::Argument(name)
         }
     };
-    BodyBinding { media_type: chosen.media_type.to_owned(), format: chosen.format, required, source }
+    BodyBinding {
+        media_type: chosen.media_type.to_owned(),
+        format: chosen.format,
+        required,
+        source,
+    }
 }
 
 fn parameter_schema(parameter: &Parameter) -> Value {
-    let text = parameter.serialization.content.as_deref().filter(|media_type| !is_json(media_type));
+    let text = parameter
+        .serialization
+        .content
+        .as_deref()
+        .filter(|media_type| !is_json(media_type));
     let mut schema = match text {
         // The value is text in a format of its own.
         Some(media_type) => described(
@@ -216,10 +286,9 @@ fn parameter_schema(parameter: &Parameter) -> Value {
 /// The schema as an object, with this description instead of its own.
 fn described(schema: &Value, description: Option<&str>) -> Value {
     let mut schema = object(schema);
-    if let (Value::Object(schema), Some(description)) = (&mut schema, description.map(str::trim)) {
-        if !description.is_empty() {
-            schema.insert("description".to_owned(), description.into());
-        }
+    let description = description.map(str::trim).filter(|text| !text.is_empty());
+    if let (Value::Object(schema), Some(description)) = (&mut schema, description) {
+        schema.insert("description".to_owned(), description.into());
     }
     schema
 }
@@ -235,7 +304,9 @@ fn object(schema: &Value) -> Value {
 /// Takes descriptions and examples out of the arguments, then the schemas of the largest, until
 /// the rest has at most half of `max` bytes.
 fn shrink(root: &mut Map<String, Value>, max: usize) {
-    let Some(Value::Object(properties)) = root.get_mut("properties") else { return };
+    let Some(Value::Object(properties)) = root.get_mut("properties") else {
+        return;
+    };
     let mut sizes = Vec::with_capacity(properties.len());
     for (name, schema) in properties.iter_mut() {
         *schema = without(schema, &REDUNDANT);

@@ -8,18 +8,26 @@ use serde_json::{Map, Value, json};
 
 /// The schema in its lenient form. References stay.
 pub(super) fn lenient(schema: &Value) -> Value {
-    let Value::Object(source) = schema else { return Value::Object(Map::new()) };
+    let Value::Object(source) = schema else {
+        return Value::Object(Map::new());
+    };
     let mut out = Map::with_capacity(source.len());
     for (key, value) in source {
         match (key.as_str(), value) {
             ("type", value) => {
                 out.insert(key.clone(), with_null(value));
             }
-            ("$ref" | "description" | "title" | "format" | "deprecated" | "contentMediaType" | "contentEncoding", value) => {
+            (
+                "$ref" | "description" | "title" | "format" | "deprecated" | "contentMediaType"
+                | "contentEncoding",
+                value,
+            ) => {
                 out.insert(key.clone(), value.clone());
             }
             ("properties", Value::Object(properties)) => {
-                let shown = properties.iter().filter(|(_, property)| !is_write_only(property));
+                let shown = properties
+                    .iter()
+                    .filter(|(_, property)| !is_write_only(property));
                 let shown = shown.map(|(name, property)| (name.clone(), lenient(property)));
                 out.insert(key.clone(), Value::Object(shown.collect()));
             }
@@ -44,7 +52,9 @@ pub(super) fn lenient(schema: &Value) -> Value {
 
 fn with_null(types: &Value) -> Value {
     match types {
-        Value::Array(types) if types.iter().any(|name| name == "null") => Value::Array(types.clone()),
+        Value::Array(types) if types.iter().any(|name| name == "null") => {
+            Value::Array(types.clone())
+        }
         Value::Array(types) => types.iter().cloned().chain(["null".into()]).collect(),
         one if one == "null" => one.clone(),
         one => json!([one, "null"]),

@@ -12,7 +12,10 @@ pub(super) fn schema<'v>(schema: &'v Value, visit: &mut impl FnMut(&'v str)) -> 
     }
 }
 
-pub(super) fn members<'v>(object: &'v Map<String, Value>, visit: &mut impl FnMut(&'v str)) -> usize {
+pub(super) fn members<'v>(
+    object: &'v Map<String, Value>,
+    visit: &mut impl FnMut(&'v str),
+) -> usize {
     let mut size = framed(object.len());
     for (key, value) in object {
         size += string(key) + 1;
@@ -28,7 +31,9 @@ pub(super) fn members<'v>(object: &'v Map<String, Value>, visit: &mut impl FnMut
                 framed(items.len()) + items.iter().map(|item| schema(item, visit)).sum::<usize>()
             }
             (Some(Keyword::Named | Keyword::Patterned), Value::Object(named)) => {
-                let members = named.iter().map(|(name, item)| string(name) + 1 + schema(item, visit));
+                let members = named
+                    .iter()
+                    .map(|(name, item)| string(name) + 1 + schema(item, visit));
                 framed(named.len()) + members.sum::<usize>()
             }
             (_, value) => data(value),
@@ -46,12 +51,22 @@ fn framed(count: usize) -> usize {
 pub(super) fn data(value: &Value) -> usize {
     match value {
         Value::Null => 4,
-        Value::Bool(flag) => if *flag { 4 } else { 5 },
+        Value::Bool(flag) => {
+            if *flag {
+                4
+            } else {
+                5
+            }
+        }
         Value::Number(number) => number.to_string().len(),
         Value::String(text) => string(text),
         Value::Array(items) => framed(items.len()) + items.iter().map(data).sum::<usize>(),
         Value::Object(members) => {
-            framed(members.len()) + members.iter().map(|(key, value)| string(key) + 1 + data(value)).sum::<usize>()
+            framed(members.len())
+                + members
+                    .iter()
+                    .map(|(key, value)| string(key) + 1 + data(value))
+                    .sum::<usize>()
         }
     }
 }

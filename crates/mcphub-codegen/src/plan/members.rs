@@ -52,12 +52,23 @@ impl<'a> Definitions<'a> {
         self.gather(schema, &mut members, &mut room, MAX_DEPTH)?;
         for name in &members.required {
             // Required and not described: it accepts anything.
-            members.properties.entry(name).or_insert_with(|| Cow::Owned(json!({})));
+            members
+                .properties
+                .entry(name)
+                .or_insert_with(|| Cow::Owned(json!({})));
         }
-        (1..=MAX_MEMBERS).contains(&members.properties.len()).then_some(members)
+        (1..=MAX_MEMBERS)
+            .contains(&members.properties.len())
+            .then_some(members)
     }
 
-    fn gather<'v>(&mut self, schema: &'v Value, out: &mut Members<'v>, room: &mut usize, depth: usize) -> Option<()>
+    fn gather<'v>(
+        &mut self,
+        schema: &'v Value,
+        out: &mut Members<'v>,
+        room: &mut usize,
+        depth: usize,
+    ) -> Option<()>
     where
         'a: 'v,
     {
@@ -73,17 +84,33 @@ impl<'a> Definitions<'a> {
             let target = self.source(name)?;
             self.gather(target, out, room, depth)?;
         }
-        for part in object.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+        for part in object
+            .get("allOf")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+        {
             self.gather(part, out, room, depth)?;
         }
-        for (name, property) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        for (name, property) in object
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
             let both = match out.properties.get(name.as_str()) {
-                Some(other) if **other != *property => Cow::Owned(json!({"allOf": [other, property]})),
+                Some(other) if **other != *property => {
+                    Cow::Owned(json!({"allOf": [other, property]}))
+                }
                 _ => Cow::Borrowed(property),
             };
             out.properties.insert(name, both);
         }
-        let required = object.get("required").and_then(Value::as_array).into_iter().flatten();
+        let required = object
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten();
         for name in required.filter_map(Value::as_str) {
             if !out.required.contains(&name) {
                 out.required.push(name);
@@ -100,7 +127,9 @@ impl<'a> Definitions<'a> {
 }
 
 fn is_plain(schema: &Map<String, Value>) -> bool {
-    let open = schema.get("additionalProperties").is_some_and(|additional| *additional != Value::Bool(false));
+    let open = schema
+        .get("additionalProperties")
+        .is_some_and(|additional| *additional != Value::Bool(false));
     let other_type = schema.contains_key("type") && !has_type(schema, "object");
     !open && !other_type && !TYING.iter().any(|key| schema.contains_key(*key))
 }

@@ -18,7 +18,8 @@ mod output;
 
 use mcphub_core::spec::{Diagnostic, Operation, Parsed, Severity};
 use mcphub_core::tool::{
-    ApiInfo, HttpBinding, OutputShape, Plan, PlanOptions, Planner, Tool, ToolAnnotations, ToolName, ToolSet,
+    ApiInfo, HttpBinding, OutputShape, Plan, PlanOptions, Planner, Tool, ToolAnnotations, ToolName,
+    ToolSet,
 };
 use mcphub_core::{Error, Result};
 
@@ -55,12 +56,18 @@ impl ToolPlanner {
 impl Planner for ToolPlanner {
     fn plan(&self, parsed: &Parsed, options: &PlanOptions) -> Result<Plan> {
         if !(1..=128).contains(&options.max_name_length) {
-            return Err(Error::invalid("the longest tool name has 1 to 128 characters")
-                .with("max_name_length", options.max_name_length)
-                .during("plan"));
+            return Err(
+                Error::invalid("the longest tool name has 1 to 128 characters")
+                    .with("max_name_length", options.max_name_length)
+                    .during("plan"),
+            );
         }
         let spec = &parsed.spec;
-        let mut planning = Planning { options, definitions: Definitions::new(&spec.definitions), diagnostics: Vec::new() };
+        let mut planning = Planning {
+            options,
+            definitions: Definitions::new(&spec.definitions),
+            diagnostics: Vec::new(),
+        };
         let names = name::names(&spec.operations, options.max_name_length);
         let mut tools = Vec::with_capacity(spec.operations.len());
         for (operation, name) in spec.operations.iter().zip(names) {
@@ -105,13 +112,22 @@ struct Planning<'a> {
 }
 
 impl<'a> Planning<'a> {
-    fn tool(&mut self, operation: &'a Operation, name: ToolName) -> std::result::Result<Tool, Refusal> {
+    fn tool(
+        &mut self,
+        operation: &'a Operation,
+        name: ToolName,
+    ) -> std::result::Result<Tool, Refusal> {
         let input = self.input(operation)?;
         let output = self.output(operation);
-        let (output, shape) = output.map_or((None, OutputShape::None), |(schema, shape)| (Some(schema), shape));
+        let (output, shape) = output.map_or((None, OutputShape::None), |(schema, shape)| {
+            (Some(schema), shape)
+        });
         Ok(Tool {
             name,
-            title: operation.summary.as_deref().map(|summary| summary.trim().to_owned()),
+            title: operation
+                .summary
+                .as_deref()
+                .map(|summary| summary.trim().to_owned()),
             description: description::description(operation, self.options.max_description),
             input: input.schema,
             output,
@@ -132,7 +148,12 @@ impl<'a> Planning<'a> {
 
     fn remark(&mut self, severity: Severity, code: &str, operation: &Operation, message: String) {
         let pointer = operation.pointer.clone();
-        self.diagnostics.push(Diagnostic { severity, code: code.to_owned(), pointer, message });
+        self.diagnostics.push(Diagnostic {
+            severity,
+            code: code.to_owned(),
+            pointer,
+            message,
+        });
     }
 }
 

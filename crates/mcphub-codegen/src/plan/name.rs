@@ -13,25 +13,46 @@ pub(super) fn names(operations: &[Operation], max: usize) -> Vec<Option<ToolName
     // All members of a collision are renamed, so that none depends on which came first.
     rename_equal(&mut names, |name, index| {
         let route = route(&operations[index]);
-        if name == route { name.to_owned() } else { format!("{name}_{route}") }
+        if name == route {
+            name.to_owned()
+        } else {
+            format!("{name}_{route}")
+        }
     });
     for name in &mut names {
         *name = cut(name, max);
     }
     rename_equal(&mut names, |name, index| {
         let operation = &operations[index];
-        let hash = hash8(&format!("{} {} {}", operation.method.as_str(), operation.path, operation.pointer));
+        let hash = hash8(&format!(
+            "{} {} {}",
+            operation.method.as_str(),
+            operation.path,
+            operation.pointer
+        ));
         let room = max.saturating_sub(hash.len() + 1);
         let head = name.get(..room.min(name.len())).unwrap_or_default();
-        cut(&if head.is_empty() { hash } else { format!("{head}_{hash}") }, max)
+        cut(
+            &if head.is_empty() {
+                hash
+            } else {
+                format!("{head}_{hash}")
+            },
+            max,
+        )
     });
     let mut taken = HashSet::new();
     names
         .into_iter()
         .map(|name| {
-            let numbered = (2..=operations.len()).map(|number| format!("{}{number}", cut(&name, max.saturating_sub(6))));
-            let free = std::iter::once(name.clone()).chain(numbered).find(|name| !taken.contains(name))?;
-            let legal = (free.len() <= max).then(|| ToolName::new(&free).ok()).flatten()?;
+            let numbered = (2..=operations.len())
+                .map(|number| format!("{}{number}", cut(&name, max.saturating_sub(6))));
+            let free = std::iter::once(name.clone())
+                .chain(numbered)
+                .find(|name| !taken.contains(name))?;
+            let legal = (free.len() <= max)
+                .then(|| ToolName::new(&free).ok())
+                .flatten()?;
             taken.insert(free);
             Some(legal)
         })
@@ -43,7 +64,9 @@ fn rename_equal(names: &mut [String], rename: impl Fn(&str, usize) -> String) {
     for name in names.iter() {
         *count.entry(name).or_default() += 1;
     }
-    let equal: Vec<usize> = (0..names.len()).filter(|index| count[names[*index].as_str()] > 1).collect();
+    let equal: Vec<usize> = (0..names.len())
+        .filter(|index| count[names[*index].as_str()] > 1)
+        .collect();
     for index in equal {
         names[index] = rename(&names[index], index);
     }

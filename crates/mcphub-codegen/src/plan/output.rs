@@ -38,11 +38,7 @@ impl<'a> Planning<'a> {
     fn answer(&mut self, answers: &[&Value], max: usize) -> Option<(Schema, OutputShape)> {
         let forms: Vec<Value> = answers.iter().map(|answer| lenient(answer)).collect();
         let (root, shape) = if forms.iter().all(|form| self.is_object(form, MAX_DEPTH)) {
-            let mut fold = Fold { room: max, ..Fold::default() };
-            for form in &forms {
-                self.fold(form, &mut fold, MAX_DEPTH)?;
-            }
-            (fold.finish(), OutputShape::Object)
+            (self.object(forms, max)?, OutputShape::Object)
         } else {
             let result = match <[Value; 1]>::try_from(forms) {
                 Ok([one]) => one,
@@ -50,30 +46,43 @@ impl<'a> Planning<'a> {
             };
             let root = Map::from_iter([
                 ("type".to_owned(), "object".into()),
-                ("properties".to_owned(), Value::Object(Map::from_iter([("result".to_owned(), result)]))),
+                (
+                    "properties".to_owned(),
+                    Value::Object(Map::from_iter([("result".to_owned(), result)])),
+                ),
             ]);
             (root, OutputShape::Wrapped)
         };
         let mut roots = Vec::new();
-        let size = measure::members(&root, &mut |name| roots.extend(self.definitions.index(name)));
+        let size = measure::members(&root, &mut |name| {
+            roots.extend(self.definitions.index(name))
+        });
         let room = max.checked_sub(size + 11)?;
         let reached = self.definitions.reach(Form::Lenient, &roots, room);
         if reached.over {
             return None;
         }
-        let entries = reached.found.into_iter().map(|(index, _)| (index, Form::Lenient)).collect();
+        let entries = reached
+            .found
+            .into_iter()
+            .map(|(index, _)| (index, Form::Lenient))
+            .collect();
         Some((Schema::new(root, self.definitions.list(entries)), shape))
     }
 
     /// Whether every value of the schema is an object (or null).
     fn is_object(&self, schema: &Value, depth: usize) -> bool {
-        let (Some(schema), Some(depth)) = (self.definitions.resolve(schema).as_object(), depth.checked_sub(1)) else {
+        let (Some(schema), Some(depth)) = (
+            self.definitions.resolve(schema).as_object(),
+            depth.checked_sub(1),
+        ) else {
             return false;
         };
         match schema.get("type") {
             Some(Value::String(name)) => return name == "object",
             Some(Value::Array(names)) => {
-                return names.iter().all(|name| name == "object" || name == "null") && has_type(schema, "object");
+                return names.iter().all(|name| name == "object" || name == "null")
+                    && has_type(schema, "object");
             }
             _ => {}
         }
@@ -82,19 +91,70 @@ impl<'a> Planning<'a> {
         }
         let parts = |key: &str| schema.get(key).and_then(Value::as_array);
         let null = |part: &Value| part.get("type").is_some_and(|name| name == "null");
-        if parts("allOf").is_some_and(|parts| parts.iter().any(|part| self.is_object(part, depth))) {
+        if parts("allOf").is_some_and(|parts| parts.iter().any(|part| self.is_object(part, depth)))
+        {
             return true;
         }
-        [parts("anyOf"), parts("oneOf")].into_iter().flatten().any(|parts| {
-            parts.iter().any(|part| !null(part)) && parts.iter().all(|part| null(part) || self.is_object(part, depth))
-        })
+        [parts("anyOf"), parts("oneOf")]
+            .into_iter()
+            .flatten()
+            .any(|parts| {
+                parts.iter().any(|part| !null(part))
+                    && parts
+                        .iter()
+                        .all(|part| null(part) || self.is_object(part, depth))
+            })
+    }
+
+    /// One object that describes all of these.
+    fn object(&mut self, mut forms: Vec<Value>, max: usize) -> Option<Map<String, Value>> {
+        if let [form] = &mut forms[..] {
+            // Most answers are one object or one reference to one: no need to put them together.
+            let mut plain = form.take();
+            if let Some(index) = plain
+                .as_object()
+                .filter(|form| form.len() == 1)
+                .and_then(reference)
+                .and_then(|name| self.definitions.index(name))
+            {
+                let made = self.definitions.get(Form::Lenient, index)?;
+                plain = if made.size > max {
+                    return None;
+                } else {
+                    Value::clone(&made.schema)
+                };
+            }
+            match plain {
+                Value::Object(mut object)
+                    if !["$ref", "allOf", "anyOf"]
+                        .iter()
+                        .any(|key| object.contains_key(*key)) =>
+                {
+                    object.insert("type".to_owned(), "object".into());
+                    return Some(object);
+                }
+                other => *form = other,
+            }
+        }
+        let mut fold = Fold {
+            room: max,
+            ..Fold::default()
+        };
+        for form in &forms {
+            self.fold(form, &mut fold, MAX_DEPTH)?;
+        }
+        Some(fold.finish())
     }
 
     /// Adds the members of an object in lenient form, those of its parts and alternatives too:
     /// clients refuse a combinator at the top.
     fn fold(&mut self, schema: &Value, fold: &mut Fold, depth: usize) -> Option<()> {
-        let Some(depth) = depth.checked_sub(1) else { return Some(()) };
-        let Value::Object(object) = schema else { return Some(()) };
+        let Some(depth) = depth.checked_sub(1) else {
+            return Some(());
+        };
+        let Value::Object(object) = schema else {
+            return Some(());
+        };
         if let Some(index) = reference(object).and_then(|name| self.definitions.index(name)) {
             let made = self.definitions.get(Form::Lenient, index)?;
             // Copied into each tool, so its size counts each time.
@@ -108,14 +168,24 @@ impl<'a> Planning<'a> {
                 fold.head.insert(key.to_owned(), text.clone());
             }
         }
-        for (name, property) in object.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        for (name, property) in object
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flatten()
+        {
             fold.add(name, property);
         }
         if let Some(additional) = object.get("additionalProperties") {
             fold.additional = Some(additional.clone());
         }
         for key in ["allOf", "anyOf"] {
-            for part in object.get(key).and_then(Value::as_array).into_iter().flatten() {
+            for part in object
+                .get(key)
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
                 self.fold(part, fold, depth)?;
             }
         }
@@ -163,16 +233,32 @@ impl Fold {
 
 /// The distinct schemas of successful JSON answers, the likeliest first.
 fn answers(responses: &[Response]) -> Vec<&Value> {
-    let mut success: Vec<&Response> = responses.iter().filter(|response| response.is_success()).collect();
+    let mut success: Vec<&Response> = responses
+        .iter()
+        .filter(|response| response.is_success())
+        .collect();
     success.sort_by_key(|response| rank(&response.status));
     let mut out: Vec<&Value> = Vec::new();
     for response in success {
         let json = |exact: bool| {
             let mut content = response.content.iter();
-            content.find(|(media_type, _)| if exact { media_type == "application/json" } else { is_json(media_type) })
+            content.find(|(media_type, _)| {
+                if exact {
+                    media_type == "application/json"
+                } else {
+                    is_json(media_type)
+                }
+            })
         };
-        let wildcard = || response.content.iter().find(|(media_type, _)| media_type == "*/*");
-        let Some((_, schema)) = json(true).or_else(|| json(false)).or_else(wildcard) else { continue };
+        let wildcard = || {
+            response
+                .content
+                .iter()
+                .find(|(media_type, _)| media_type == "*/*")
+        };
+        let Some((_, schema)) = json(true).or_else(|| json(false)).or_else(wildcard) else {
+            continue;
+        };
         if says_something(schema) && !out.contains(&schema) && out.len() < MAX_ALTERNATIVES {
             out.push(schema);
         }

@@ -10,12 +10,17 @@ use crate::openapi::OpenApiParser;
 fn parse(paths: Value, schemas: Value) -> Parsed {
     let document = json!({"openapi": "3.1.0", "info": {"title": "T", "version": "1"}, "paths": paths,
         "components": {"schemas": schemas}});
-    let document = Document { source: "t.json".to_owned(), bytes: document.to_string().into() };
+    let document = Document {
+        source: "t.json".to_owned(),
+        bytes: document.to_string().into(),
+    };
     OpenApiParser::default().parse(&document).unwrap()
 }
 
 fn plan(paths: Value, schemas: Value) -> Plan {
-    ToolPlanner::new().plan(&parse(paths, schemas), &PlanOptions::default()).unwrap()
+    ToolPlanner::new()
+        .plan(&parse(paths, schemas), &PlanOptions::default())
+        .unwrap()
 }
 
 /// The tool of `POST /a/{id}` with this operation.
@@ -24,11 +29,20 @@ fn tool(operation: Value) -> Tool {
 }
 
 fn tool_with(operation: Value, schemas: Value) -> Tool {
-    let plan = plan(json!({"/a/{id}": {
-        "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}],
-        "post": operation,
-    }}), schemas);
-    assert!(plan.diagnostics.iter().all(|d| d.severity != Severity::Error), "{:?}", plan.diagnostics);
+    let plan = plan(
+        json!({"/a/{id}": {
+            "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}],
+            "post": operation,
+        }}),
+        schemas,
+    );
+    assert!(
+        plan.diagnostics
+            .iter()
+            .all(|d| d.severity != Severity::Error),
+        "{:?}",
+        plan.diagnostics
+    );
     plan.tools.tools.into_iter().next().unwrap()
 }
 
@@ -45,14 +59,22 @@ fn arguments(tool: &Tool) -> Vec<&str> {
 }
 
 fn required(tool: &Tool) -> Vec<&str> {
-    arguments(tool).into_iter().filter(|name| tool.input.requires(name)).collect()
+    arguments(tool)
+        .into_iter()
+        .filter(|name| tool.input.requires(name))
+        .collect()
 }
 
 mod names {
     use super::*;
 
     fn names(paths: Value) -> Vec<String> {
-        plan(paths, json!({})).tools.tools.iter().map(|tool| tool.name.to_string()).collect()
+        plan(paths, json!({}))
+            .tools
+            .tools
+            .iter()
+            .map(|tool| tool.name.to_string())
+            .collect()
     }
 
     #[test]
@@ -62,7 +84,15 @@ mod names {
             "/": {"get": {}},
             "/pets/{petId}/toys.json": {"get": {"operationId": "名前"}},
         }));
-        assert_eq!(found, ["repos_list-for-user", "Gr_e_neu", "get_root", "get_pets_by_petId_toys_json"]);
+        assert_eq!(
+            found,
+            [
+                "repos_list-for-user",
+                "Gr_e_neu",
+                "get_root",
+                "get_pets_by_petId_toys_json"
+            ]
+        );
     }
 
     #[test]
@@ -74,7 +104,11 @@ mod names {
         assert_eq!(found, ["list_get_users", "list_get_pets", "create"]);
         // `/a/b` and `/a_b` give one name; a hash of the path tells them apart.
         let found = names(json!({"/a/b": {"get": {}}, "/a_b": {"get": {}}}));
-        assert!(found.iter().all(|name| name.starts_with("get_a_b_") && name.len() == "get_a_b_".len() + 8));
+        assert!(
+            found
+                .iter()
+                .all(|name| name.starts_with("get_a_b_") && name.len() == "get_a_b_".len() + 8)
+        );
         assert_ne!(found[0], found[1]);
     }
 
@@ -82,7 +116,9 @@ mod names {
     fn do_not_change_when_other_operations_come() {
         let first = json!({"/a/b": {"get": {}}, "/a_b": {"get": {}}, "/u": {"get": {"operationId": "list"}}, "/p": {"get": {"operationId": "list"}}});
         let mut more = json!({"/0": {"get": {"operationId": "other"}, "delete": {}}});
-        more.as_object_mut().unwrap().extend(first.as_object().unwrap().clone());
+        more.as_object_mut()
+            .unwrap()
+            .extend(first.as_object().unwrap().clone());
         let (before, after) = (names(first), names(more));
         assert_eq!(before, after[2..]);
     }
@@ -90,23 +126,48 @@ mod names {
     #[test]
     fn longer_ones_are_cut_and_stay_apart() {
         let id = |last: &str| format!("{}{last}", "x".repeat(70));
-        let found = names(json!({"/a": {"get": {"operationId": id("a")}}, "/b": {"get": {"operationId": id("b")}}}));
-        assert!(found.iter().all(|name| name.len() == 64 && name.starts_with(&"x".repeat(55))), "{found:?}");
+        let found = names(
+            json!({"/a": {"get": {"operationId": id("a")}}, "/b": {"get": {"operationId": id("b")}}}),
+        );
+        assert!(
+            found
+                .iter()
+                .all(|name| name.len() == 64 && name.starts_with(&"x".repeat(55))),
+            "{found:?}"
+        );
         assert_ne!(found[0], found[1]);
     }
 
     #[test]
     fn fit_any_legal_length_or_are_refused() {
-        let paths: serde_json::Map<_, _> = (0..12).map(|n| (format!("/p{n}"), json!({"get": {"operationId": "same"}}))).collect();
+        let paths: serde_json::Map<_, _> = (0..12)
+            .map(|n| (format!("/p{n}"), json!({"get": {"operationId": "same"}})))
+            .collect();
         let parsed = parse(Value::Object(paths), json!({}));
         for length in [1, 2, 8, 9, 12, 64, 128] {
             let options = PlanOptions::default();
-            let options = { let mut options = options; options.max_name_length = length; options };
+            let options = {
+                let mut options = options;
+                options.max_name_length = length;
+                options
+            };
             let plan = ToolPlanner::new().plan(&parsed, &options).unwrap();
-            assert_eq!(plan.tools.tools.len() + plan.diagnostics.len(), 12, "{length}");
-            let names: std::collections::HashSet<_> = plan.tools.tools.iter().map(|tool| tool.name.as_str()).collect();
+            assert_eq!(
+                plan.tools.tools.len() + plan.diagnostics.len(),
+                12,
+                "{length}"
+            );
+            let names: std::collections::HashSet<_> = plan
+                .tools
+                .tools
+                .iter()
+                .map(|tool| tool.name.as_str())
+                .collect();
             assert_eq!(names.len(), plan.tools.tools.len());
-            assert!(names.iter().all(|name| name.len() <= length), "{length}: {names:?}");
+            assert!(
+                names.iter().all(|name| name.len() <= length),
+                "{length}: {names:?}"
+            );
             assert!(length < 8 || plan.diagnostics.is_empty(), "{length}");
         }
         let mut options = PlanOptions::default();
@@ -133,17 +194,33 @@ mod arguments {
         assert_eq!(arguments(&tool), ["id", "name", "id_body", "extra"]);
         assert_eq!(required(&tool), ["id", "name", "id_body", "extra"]);
         let binding = tool.binding.body.as_ref().unwrap();
-        assert_eq!((binding.media_type.as_str(), binding.format, binding.required), ("application/json", BodyFormat::Json, true));
-        let BodySource::Members(members) = &binding.source else { panic!("members") };
-        let members: Vec<_> = members.iter().map(|m| (m.argument.as_str(), m.name.as_str())).collect();
-        assert_eq!(members, [("name", "name"), ("id_body", "id"), ("extra", "extra")]);
+        assert_eq!(
+            (
+                binding.media_type.as_str(),
+                binding.format,
+                binding.required
+            ),
+            ("application/json", BodyFormat::Json, true)
+        );
+        let BodySource::Members(members) = &binding.source else {
+            panic!("members")
+        };
+        let members: Vec<_> = members
+            .iter()
+            .map(|m| (m.argument.as_str(), m.name.as_str()))
+            .collect();
+        assert_eq!(
+            members,
+            [("name", "name"), ("id_body", "id"), ("extra", "extra")]
+        );
         assert!(tool.input.definitions().is_empty());
     }
 
     #[test]
     fn members_of_an_optional_body_are_optional() {
         let schema = json!({"type": "object", "required": ["a"], "properties": {"a": {}}});
-        let tool = tool(json!({"requestBody": {"content": {"application/json": {"schema": schema}}}}));
+        let tool =
+            tool(json!({"requestBody": {"content": {"application/json": {"schema": schema}}}}));
         assert_eq!(required(&tool), ["id"]);
         assert!(!tool.binding.body.unwrap().required);
     }
@@ -163,16 +240,24 @@ mod arguments {
             let tool = tool(json!({"requestBody": body("application/json", schema.clone())}));
             assert_eq!(arguments(&tool), ["id", "body"], "{schema}");
             assert!(tool.input.requires("body"));
-            assert_eq!(tool.binding.body.unwrap().source, BodySource::Argument("body".to_owned()));
+            assert_eq!(
+                tool.binding.body.unwrap().source,
+                BodySource::Argument("body".to_owned())
+            );
         }
     }
 
     #[test]
     fn conflicting_members_of_all_of_hold_together() {
-        let tool = tool(json!({"requestBody": body("application/json", json!({"allOf": [
-            {"properties": {"a": {"type": "string"}}}, {"properties": {"a": {"maxLength": 3}}}]}))}));
+        let tool = tool(
+            json!({"requestBody": body("application/json", json!({"allOf": [
+            {"properties": {"a": {"type": "string"}}}, {"properties": {"a": {"maxLength": 3}}}]}))}),
+        );
         let schema = tool.input.root()["properties"]["a"].clone();
-        assert_eq!(schema, json!({"allOf": [{"type": "string"}, {"maxLength": 3}]}));
+        assert_eq!(
+            schema,
+            json!({"allOf": [{"type": "string"}, {"maxLength": 3}]})
+        );
     }
 
     #[test]
@@ -194,7 +279,10 @@ mod arguments {
             {"name": "id", "in": "header", "schema": false},
             {"name": "raw", "in": "query", "content": {"application/xml": {"schema": {"type": "object"}}}},
         ]}));
-        assert_eq!(arguments(&tool), ["id", "filter_name", "id_query", "id_header", "raw"]);
+        assert_eq!(
+            arguments(&tool),
+            ["id", "filter_name", "id_query", "id_header", "raw"]
+        );
         assert_eq!(required(&tool), ["id", "id_query"]);
         let properties = &tool.input.root()["properties"];
         assert_eq!(
@@ -202,8 +290,16 @@ mod arguments {
             json!({"type": "string", "description": "why", "deprecated": true, "examples": ["x"]})
         );
         assert_eq!(properties["id_header"], json!({"not": {}}));
-        assert_eq!(properties["raw"], json!({"type": "string", "contentMediaType": "application/xml"}));
-        let bound: Vec<_> = tool.binding.parameters.iter().map(|p| (p.argument.as_str(), p.name.as_str(), p.location)).collect();
+        assert_eq!(
+            properties["raw"],
+            json!({"type": "string", "contentMediaType": "application/xml"})
+        );
+        let bound: Vec<_> = tool
+            .binding
+            .parameters
+            .iter()
+            .map(|p| (p.argument.as_str(), p.name.as_str(), p.location))
+            .collect();
         assert_eq!(bound[1], ("filter_name", "filter[name]", Location::Query));
         assert_eq!(bound[3], ("id_header", "id", Location::Header));
     }
@@ -211,19 +307,38 @@ mod arguments {
     #[test]
     fn json_comes_before_forms_before_text() {
         let object = json!({"schema": {"type": "object", "properties": {"a": {"type": "string"}}}});
-        let (json_, form, text, merge, any) =
-            ("application/json", "application/x-www-form-urlencoded", "text/plain", "application/merge-patch+json", "*/*");
+        let (json_, form, text, merge, any) = (
+            "application/json",
+            "application/x-www-form-urlencoded",
+            "text/plain",
+            "application/merge-patch+json",
+            "*/*",
+        );
         for (offered, media_type, format) in [
             (vec![text, form, merge, json_], json_, BodyFormat::Json),
             (vec![text, form, merge], merge, BodyFormat::Json),
-            (vec!["multipart/form-data", text, form], form, BodyFormat::Form),
-            (vec!["application/octet-stream", text], text, BodyFormat::Text),
+            (
+                vec!["multipart/form-data", text, form],
+                form,
+                BodyFormat::Form,
+            ),
+            (
+                vec!["application/octet-stream", text],
+                text,
+                BodyFormat::Text,
+            ),
             (vec![any], json_, BodyFormat::Json),
         ] {
-            let content: serde_json::Map<_, _> = offered.iter().map(|name| ((*name).to_owned(), object.clone())).collect();
+            let content: serde_json::Map<_, _> = offered
+                .iter()
+                .map(|name| ((*name).to_owned(), object.clone()))
+                .collect();
             let tool = tool(json!({"requestBody": {"required": true, "content": content}}));
             let body = tool.binding.body.as_ref().unwrap();
-            assert_eq!((body.media_type.as_str(), body.format), (media_type, format));
+            assert_eq!(
+                (body.media_type.as_str(), body.format),
+                (media_type, format)
+            );
             if format == BodyFormat::Text {
                 assert_eq!(tool.input.root()["properties"]["body"]["type"], "string");
             }
@@ -232,10 +347,16 @@ mod arguments {
 
     #[test]
     fn form_members_keep_their_encoding() {
-        let mut request = body("application/x-www-form-urlencoded", json!({"type": "object", "properties": {"a": {}, "b": {}}}));
-        request["content"]["application/x-www-form-urlencoded"]["encoding"] = json!({"a": {"style": "pipeDelimited"}});
+        let mut request = body(
+            "application/x-www-form-urlencoded",
+            json!({"type": "object", "properties": {"a": {}, "b": {}}}),
+        );
+        request["content"]["application/x-www-form-urlencoded"]["encoding"] =
+            json!({"a": {"style": "pipeDelimited"}});
         let tool = tool(json!({"requestBody": request}));
-        let BodySource::Members(members) = tool.binding.body.unwrap().source else { panic!("members") };
+        let BodySource::Members(members) = tool.binding.body.unwrap().source else {
+            panic!("members")
+        };
         assert!(members[0].serialization.is_some() && members[1].serialization.is_none());
     }
 
@@ -248,7 +369,14 @@ mod arguments {
         let plan = with(true);
         assert!(plan.tools.tools.is_empty());
         let remark = &plan.diagnostics[0];
-        assert_eq!((remark.severity, remark.code.as_str(), remark.pointer.as_str()), (Severity::Error, "unsupported-body", "/paths/~1a/post"));
+        assert_eq!(
+            (
+                remark.severity,
+                remark.code.as_str(),
+                remark.pointer.as_str()
+            ),
+            (Severity::Error, "unsupported-body", "/paths/~1a/post")
+        );
         assert!(remark.message.contains("multipart/form-data"));
         let plan = with(false);
         assert!(plan.tools.tools[0].binding.body.is_none());
@@ -287,14 +415,23 @@ mod outputs {
             json!({"description": "A pet.", "type": "object", "properties": properties})
         );
         assert_eq!(output.definitions()[0].schema["properties"], properties);
-        assert_eq!(output.definitions()[0].schema["type"], json!(["object", "null"]));
+        assert_eq!(
+            output.definitions()[0].schema["type"],
+            json!(["object", "null"])
+        );
     }
 
     #[test]
     fn what_is_no_object_is_wrapped() {
         for (schema, result) in [
-            (json!({"type": "array", "items": {"type": "string"}}), json!({"type": ["array", "null"], "items": {"type": ["string", "null"]}})),
-            (json!({"type": "string"}), json!({"type": ["string", "null"]})),
+            (
+                json!({"type": "array", "items": {"type": "string"}}),
+                json!({"type": ["array", "null"], "items": {"type": ["string", "null"]}}),
+            ),
+            (
+                json!({"type": "string"}),
+                json!({"type": ["string", "null"]}),
+            ),
             (
                 json!({"oneOf": [{"type": "object"}, {"type": "array"}]}),
                 json!({"anyOf": [{"type": ["object", "null"]}, {"type": ["array", "null"], "items": {}}]}),
@@ -303,7 +440,10 @@ mod outputs {
             let tool = tool(answer(schema));
             assert_eq!(tool.binding.output, OutputShape::Wrapped);
             let root = Value::Object(tool.output.unwrap().root().clone());
-            assert_eq!(root, json!({"type": "object", "properties": {"result": result}}));
+            assert_eq!(
+                root,
+                json!({"type": "object", "properties": {"result": result}})
+            );
         }
     }
 
@@ -316,7 +456,10 @@ mod outputs {
             assert_eq!(tool.binding.output, OutputShape::Object, "{key}");
             let root = tool.output.unwrap().root().clone();
             let properties = &root["properties"];
-            assert_eq!(properties["a"], json!({"anyOf": [{"type": ["string", "null"]}, {"type": ["integer", "null"]}]}));
+            assert_eq!(
+                properties["a"],
+                json!({"anyOf": [{"type": ["string", "null"]}, {"type": ["integer", "null"]}]})
+            );
             assert_eq!(properties["same"], json!({"type": ["string", "null"]}));
         }
     }
@@ -326,9 +469,14 @@ mod outputs {
         let content = |schema: Value| json!({"content": {"application/json": {"schema": schema}}});
         let string = json!({"type": "object", "properties": {"a": {"type": "string"}}});
         let number = json!({"type": "object", "properties": {"a": {"type": "number"}}});
-        let tool = tool(json!({"responses": {"202": content(number), "200": content(string), "404": content(json!({"type": "array"}))}}));
+        let tool = tool(
+            json!({"responses": {"202": content(number), "200": content(string), "404": content(json!({"type": "array"}))}}),
+        );
         let root = tool.output.unwrap().root().clone();
-        assert_eq!(root["properties"]["a"], json!({"anyOf": [{"type": ["string", "null"]}, {"type": ["number", "null"]}]}));
+        assert_eq!(
+            root["properties"]["a"],
+            json!({"anyOf": [{"type": ["string", "null"]}, {"type": ["number", "null"]}]})
+        );
     }
 
     #[test]
@@ -346,24 +494,45 @@ mod outputs {
 
     #[test]
     fn one_that_is_too_large_is_left_out() {
-        let wide = |n: usize| -> serde_json::Map<_, _> { (0..n).map(|i| (format!("property_{i}"), json!({"type": "string"}))).collect() };
-        let inline = plan(json!({"/a": {"get": answer(json!({"type": "object", "properties": wide(2_000)}))}}), json!({}));
+        let wide = |n: usize| -> serde_json::Map<_, _> {
+            (0..n)
+                .map(|i| (format!("property_{i}"), json!({"type": "string"})))
+                .collect()
+        };
+        let inline = plan(
+            json!({"/a": {"get": answer(json!({"type": "object", "properties": wide(2_000)}))}}),
+            json!({}),
+        );
         let schemas = json!({"A": {"type": "object", "properties": {"b": {"$ref": "#/components/schemas/B"}}},
             "B": {"type": "object", "properties": wide(2_000)}});
-        let shared = plan(json!({"/a": {"get": answer(json!({"$ref": "#/components/schemas/A"}))}}), schemas);
+        let shared = plan(
+            json!({"/a": {"get": answer(json!({"$ref": "#/components/schemas/A"}))}}),
+            schemas,
+        );
         for plan in [inline, shared] {
             assert!(plan.tools.tools[0].output.is_none());
             let remark = &plan.diagnostics[0];
-            assert_eq!((remark.severity, remark.code.as_str()), (Severity::Info, "output-schema-left-out"));
+            assert_eq!(
+                (remark.severity, remark.code.as_str()),
+                (Severity::Info, "output-schema-left-out")
+            );
         }
     }
 
     #[test]
     fn accept_prefers_json_and_takes_anything() {
-        assert_eq!(tool(json!({})).binding.accept, "application/json, */*;q=0.5");
-        let tool = tool(json!({"responses": {"200": {"content": {"text/csv": {}, "application/hal+json": {}}},
-            "404": {"content": {"application/problem+json": {}}}}}));
-        assert_eq!(tool.binding.accept, "application/hal+json, text/csv;q=0.5, */*;q=0.1");
+        assert_eq!(
+            tool(json!({})).binding.accept,
+            "application/json, */*;q=0.5"
+        );
+        let tool = tool(
+            json!({"responses": {"200": {"content": {"text/csv": {}, "application/hal+json": {}}},
+            "404": {"content": {"application/problem+json": {}}}}}),
+        );
+        assert_eq!(
+            tool.binding.accept,
+            "application/hal+json, text/csv;q=0.5, */*;q=0.1"
+        );
     }
 }
 
@@ -382,20 +551,31 @@ mod sizes {
                 (format!("M{n}"), json!({"type": "object", "properties": properties}))
             })
             .collect();
-        let body = body("application/json", json!({"type": "object", "properties": {"first": {"$ref": "#/components/schemas/M0"}}}));
-        (json!({"/a": {"post": {"requestBody": body}}}), Value::Object(schemas))
+        let body = body(
+            "application/json",
+            json!({"type": "object", "properties": {"first": {"$ref": "#/components/schemas/M0"}}}),
+        );
+        (
+            json!({"/a": {"post": {"requestBody": body}}}),
+            Value::Object(schemas),
+        )
     }
 
     fn simplified(links: usize, text: usize, max: usize) -> (Tool, Vec<String>) {
         let (paths, schemas) = chain(links, text);
         let mut options = PlanOptions::default();
         options.max_input_schema = max;
-        let plan = ToolPlanner::new().plan(&parse(paths, schemas), &options).unwrap();
+        let plan = ToolPlanner::new()
+            .plan(&parse(paths, schemas), &options)
+            .unwrap();
         let tool = plan.tools.tools.into_iter().next().unwrap();
         let size = tool.input.to_value().to_string().len();
         assert!(size <= max, "{size} > {max}");
         jsonschema::draft202012::new(&tool.input.to_value()).expect("it is valid and resolves");
-        (tool, plan.diagnostics.into_iter().map(|d| d.message).collect())
+        (
+            tool,
+            plan.diagnostics.into_iter().map(|d| d.message).collect(),
+        )
     }
 
     #[test]
@@ -403,18 +583,28 @@ mod sizes {
         let (tool, messages) = simplified(5, 100, 65_536);
         assert!(messages.is_empty() && tool.input.to_value().to_string().contains("ddd"));
         let (tool, messages) = simplified(5, 1_000, 8_000);
-        assert!(messages[0].contains("the descriptions of nested values"), "{messages:?}");
+        assert!(
+            messages[0].contains("the descriptions of nested values"),
+            "{messages:?}"
+        );
         assert_eq!(tool.input.definitions().len(), 5);
         assert!(tool.input.to_value().to_string().contains("eee"));
         let (tool, messages) = simplified(5, 1_000, 2_000);
-        assert!(messages[0].contains("descriptions and examples"), "{messages:?}");
+        assert!(
+            messages[0].contains("descriptions and examples"),
+            "{messages:?}"
+        );
         assert_eq!(tool.input.definitions().len(), 5);
         let (tool, messages) = simplified(50, 1_000, 1_000);
         assert!(messages[0].contains("deeply nested"), "{messages:?}");
         let definitions = tool.input.definitions();
         assert!((2..50).contains(&definitions.len()));
         assert_eq!(*definitions.last().unwrap().schema, json!({}));
-        assert!(definitions[..definitions.len() - 1].iter().all(|d| d.schema.get("properties").is_some()));
+        assert!(
+            definitions[..definitions.len() - 1]
+                .iter()
+                .all(|d| d.schema.get("properties").is_some())
+        );
     }
 
     #[test]
@@ -422,12 +612,18 @@ mod sizes {
         let values: Vec<_> = (0..2_000).map(|n| format!("value-{n}")).collect();
         let parameters = json!([{"name": "big", "in": "query", "schema": {"type": "string", "enum": values}},
             {"name": "small", "in": "query", "schema": {"type": "integer"}}]);
-        let parsed = parse(json!({"/a": {"get": {"parameters": parameters}}}), json!({}));
+        let parsed = parse(
+            json!({"/a": {"get": {"parameters": parameters}}}),
+            json!({}),
+        );
         let mut options = PlanOptions::default();
         options.max_input_schema = 4_096;
         let plan = ToolPlanner::new().plan(&parsed, &options).unwrap();
         let properties = &plan.tools.tools[0].input.root()["properties"];
-        assert_eq!((&properties["big"], &properties["small"]), (&json!({}), &json!({"type": "integer"})));
+        assert_eq!(
+            (&properties["big"], &properties["small"]),
+            (&json!({}), &json!({"type": "integer"}))
+        );
         assert_eq!(plan.diagnostics[0].code, "input-schema-simplified");
     }
 }
@@ -435,10 +631,17 @@ mod sizes {
 #[test]
 fn a_tool_says_what_it_does() {
     let described = |summary: &str, description: &str, deprecated: bool| {
-        tool(json!({"summary": summary, "description": description, "deprecated": deprecated})).description
+        tool(json!({"summary": summary, "description": description, "deprecated": deprecated}))
+            .description
     };
-    assert_eq!(described("List pets", "All of them.", false), "List pets\n\nAll of them.");
-    assert_eq!(described("List pets.", "List pets of a shop.", false), "List pets of a shop.");
+    assert_eq!(
+        described("List pets", "All of them.", false),
+        "List pets\n\nAll of them."
+    );
+    assert_eq!(
+        described("List pets.", "List pets of a shop.", false),
+        "List pets of a shop."
+    );
     assert_eq!(described("List pets", "", true), "Deprecated.\n\nList pets");
     assert_eq!(described("", " ", true), "Deprecated.\n\nPOST /a/{id}");
     let long = described("S", &"ü".repeat(5_000), false);
@@ -448,16 +651,25 @@ fn a_tool_says_what_it_does() {
 
 #[test]
 fn definitions_are_shared_between_tools() {
-    let reference = json!({"type": "object", "properties": {"a": {"$ref": "#/components/schemas/A"}}});
-    let operation = |schema: &Value| json!({"requestBody": body("application/json", schema.clone()),
-        "responses": {"200": {"content": {"application/json": {"schema": schema}}}}});
+    let reference =
+        json!({"type": "object", "properties": {"a": {"$ref": "#/components/schemas/A"}}});
+    let operation = |schema: &Value| {
+        json!({"requestBody": body("application/json", schema.clone()),
+        "responses": {"200": {"content": {"application/json": {"schema": schema}}}}})
+    };
     let plan = plan(
         json!({"/a": {"post": operation(&reference)}, "/b": {"post": operation(&reference)}}),
         json!({"A": {"type": "object", "required": ["x"], "properties": {"x": {"type": "string"}}}}),
     );
-    let [one, two] = &plan.tools.tools[..] else { panic!("two tools") };
+    let [one, two] = &plan.tools.tools[..] else {
+        panic!("two tools")
+    };
     let input = |tool: &Tool| tool.input.definitions()[0].schema.clone();
-    let output = |tool: &Tool| tool.output.as_ref().unwrap().definitions()[0].schema.clone();
+    let output = |tool: &Tool| {
+        tool.output.as_ref().unwrap().definitions()[0]
+            .schema
+            .clone()
+    };
     assert!(std::sync::Arc::ptr_eq(&input(one), &input(two)));
     assert!(std::sync::Arc::ptr_eq(&output(one), &output(two)));
     assert!(input(one).get("required").is_some() && output(one).get("required").is_none());

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use mcphub_codegen::openapi::OpenApiParser;
@@ -27,16 +27,25 @@ pub fn samples() -> Vec<Sample> {
 }
 
 fn corpus(folder: &Path) -> Vec<Sample> {
-    let manifest = std::fs::read_to_string(folder.join("MANIFEST.tsv")).expect("MCPHUB_CORPUS has a MANIFEST.tsv");
-    let mut rows = manifest.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let manifest = std::fs::read_to_string(folder.join("MANIFEST.tsv"))
+        .expect("MCPHUB_CORPUS has a MANIFEST.tsv");
+    let mut rows = manifest
+        .lines()
+        .map(|line| line.split('\t').collect::<Vec<_>>());
     let head = rows.next().expect("a head line");
-    let column = |name| head.iter().position(|column| *column == name).expect("the column is there");
+    let column = |name| {
+        head.iter()
+            .position(|column| *column == name)
+            .expect("the column is there")
+    };
     let (name, version, entry) = (column("name"), column("version"), column("entry"));
-    let samples = rows.filter(|row| row[version].starts_with("3.")).map(|row| Sample {
-        name: row[name].to_owned(),
-        version: row[version].to_owned(),
-        path: folder.join(row[entry]),
-    });
+    let samples = rows
+        .filter(|row| row[version].starts_with("3."))
+        .map(|row| Sample {
+            name: row[name].to_owned(),
+            version: row[version].to_owned(),
+            path: folder.join(row[entry]),
+        });
     samples.collect()
 }
 
@@ -45,9 +54,16 @@ fn bundled() -> Vec<Sample> {
     let files = std::fs::read_dir(&folder).expect("the bundled documents are there");
     let mut samples: Vec<_> = files
         .map(|file| file.expect("the folder can be listed").path())
-        .filter(|path| path.extension().is_some_and(|ending| ending == "yaml" || ending == "json"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|ending| ending == "yaml" || ending == "json")
+        })
         .map(|path| Sample {
-            name: path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            name: path
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             version: "3.0".to_owned(),
             path,
         })
@@ -57,7 +73,10 @@ fn bundled() -> Vec<Sample> {
 }
 
 pub fn document(bytes: impl Into<Vec<u8>>) -> Document {
-    Document { source: "test.yaml".to_owned(), bytes: bytes.into().into() }
+    Document {
+        source: "test.yaml".to_owned(),
+        bytes: bytes.into().into(),
+    }
 }
 
 pub fn parse(bytes: impl Into<Vec<u8>>) -> mcphub_core::Result<Parsed> {
@@ -65,23 +84,41 @@ pub fn parse(bytes: impl Into<Vec<u8>>) -> mcphub_core::Result<Parsed> {
 }
 
 pub fn plan(parsed: &Parsed) -> Plan {
-    ToolPlanner::new().plan(parsed, &PlanOptions::default()).expect("the default options are valid")
+    ToolPlanner::new()
+        .plan(parsed, &PlanOptions::default())
+        .expect("the default options are valid")
 }
 
 /// Checks everything that a plan promises, whatever the document.
 pub fn check(parsed: &Parsed, plan: &Plan) {
     let tools = &plan.tools.tools;
-    let errors = |diagnostics: &[Diagnostic]| diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
-    assert_eq!(parsed.spec.operations.len(), tools.len() + errors(&plan.diagnostics), "each operation is a tool or an error");
+    let errors = |diagnostics: &[Diagnostic]| {
+        diagnostics
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+            .count()
+    };
+    assert_eq!(
+        parsed.spec.operations.len(),
+        tools.len() + errors(&plan.diagnostics),
+        "each operation is a tool or an error"
+    );
     let mut names = HashSet::new();
     for tool in tools {
         let name = tool.name.as_str();
         assert!(name.len() <= 64, "{name} is too long");
-        assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'), "{name} is not legal");
+        assert!(
+            name.bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-'),
+            "{name} is not legal"
+        );
         assert!(names.insert(name), "{name} is there twice");
         check_input(tool);
         check_output(tool);
-        assert!(!tool.description.is_empty() && tool.description.chars().count() <= 2_048, "{name}");
+        assert!(
+            !tool.description.is_empty() && tool.description.chars().count() <= 2_048,
+            "{name}"
+        );
     }
     check_valid(tools);
     let text = serde_json::to_string(&plan.tools).expect("a tool set serialises");
@@ -95,20 +132,39 @@ fn check_input(tool: &Tool) {
     assert_eq!(root["type"], "object", "{name}");
     assert_eq!(root["additionalProperties"], false, "{name}");
     for combinator in ["anyOf", "oneOf", "allOf", "not", "if", "$ref"] {
-        assert!(!root.contains_key(combinator), "{name} has {combinator} at the top");
+        assert!(
+            !root.contains_key(combinator),
+            "{name} has {combinator} at the top"
+        );
     }
     let properties: HashSet<&str> = tool.input.properties().map(|(name, _)| name).collect();
-    let mut bound: Vec<&str> = tool.binding.parameters.iter().map(|p| p.argument.as_str()).collect();
+    let mut bound: Vec<&str> = tool
+        .binding
+        .parameters
+        .iter()
+        .map(|p| p.argument.as_str())
+        .collect();
     match tool.binding.body.as_ref().map(|body| &body.source) {
         Some(BodySource::Argument(argument)) => bound.push(argument),
-        Some(BodySource::Members(members)) => bound.extend(members.iter().map(|m| m.argument.as_str())),
+        Some(BodySource::Members(members)) => {
+            bound.extend(members.iter().map(|m| m.argument.as_str()))
+        }
         Some(_) | None => {}
     }
-    assert_eq!(bound.len(), properties.len(), "{name}: every argument goes somewhere, once");
+    assert_eq!(
+        bound.len(),
+        properties.len(),
+        "{name}: every argument goes somewhere, once"
+    );
     for argument in bound {
         assert!(properties.contains(argument), "{name}: {argument}");
-        let legal = argument.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-        assert!(legal && (1..=64).contains(&argument.len()), "{name}: {argument}");
+        let legal = argument
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+        assert!(
+            legal && (1..=64).contains(&argument.len()),
+            "{name}: {argument}"
+        );
     }
     let value = tool.input.to_value();
     let size = value.to_string().len();
@@ -120,7 +176,11 @@ fn check_output(tool: &Tool) {
     let Some(output) = &tool.output else { return };
     assert_eq!(output.root()["type"], "object", "{}", tool.name);
     for combinator in ["anyOf", "oneOf", "allOf", "not", "if", "$ref", "required"] {
-        assert!(!output.root().contains_key(combinator), "{} has {combinator} at the top", tool.name);
+        assert!(
+            !output.root().contains_key(combinator),
+            "{} has {combinator} at the top",
+            tool.name
+        );
     }
     let value = output.to_value();
     assert!(value.to_string().len() <= 32_768, "{}", tool.name);
@@ -135,7 +195,10 @@ fn check_references(root: &Value, name: &str) {
         if let Some(reference) = schema.get("$ref") {
             let reference = reference.as_str().expect("a reference is a string");
             assert!(reference.starts_with("#/$defs/"), "{name}: {reference}");
-            assert!(root.pointer(&reference[1..]).is_some(), "{name}: {reference} leads nowhere");
+            assert!(
+                root.pointer(&reference[1..]).is_some(),
+                "{name}: {reference} leads nowhere"
+            );
             used.insert(reference["#/$defs/".len()..].to_owned());
         }
         let array = match schema.get("type") {
@@ -143,11 +206,27 @@ fn check_references(root: &Value, name: &str) {
             Some(Value::Array(many)) => many.iter().any(|one| one == "array"),
             _ => false,
         };
-        assert!(!array || schema.get("items").is_some(), "{name}: an array without items: {schema}");
+        assert!(
+            !array || schema.get("items").is_some(),
+            "{name}: an array without items: {schema}"
+        );
     });
-    for definition in root.get("$defs").and_then(Value::as_object).into_iter().flat_map(|defs| defs.keys()) {
-        assert!(used.contains(definition), "{name}: nothing refers to {definition}");
-        assert!(definition.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b)), "{name}: {definition}");
+    for definition in root
+        .get("$defs")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flat_map(|defs| defs.keys())
+    {
+        assert!(
+            used.contains(definition),
+            "{name}: nothing refers to {definition}"
+        );
+        assert!(
+            definition
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b)),
+            "{name}: {definition}"
+        );
     }
 }
 
@@ -156,15 +235,27 @@ pub fn walk<'v>(schema: &'v Value, visit: &mut impl FnMut(&'v Value)) {
     visit(schema);
     for (key, value) in schema.as_object().into_iter().flatten() {
         match (key.as_str(), value) {
-            ("properties" | "patternProperties" | "dependentSchemas" | "$defs", Value::Object(named)) => {
+            (
+                "properties" | "patternProperties" | "dependentSchemas" | "$defs",
+                Value::Object(named),
+            ) => {
                 named.values().for_each(|schema| walk(schema, visit));
             }
             ("allOf" | "anyOf" | "oneOf" | "prefixItems", Value::Array(items)) => {
                 items.iter().for_each(|schema| walk(schema, visit));
             }
             (
-                "items" | "additionalProperties" | "not" | "if" | "then" | "else" | "contains" | "propertyNames"
-                | "contentSchema" | "unevaluatedItems" | "unevaluatedProperties",
+                "items"
+                | "additionalProperties"
+                | "not"
+                | "if"
+                | "then"
+                | "else"
+                | "contains"
+                | "propertyNames"
+                | "contentSchema"
+                | "unevaluatedItems"
+                | "unevaluatedProperties",
                 value,
             ) => walk(value, visit),
             _ => {}
@@ -175,18 +266,25 @@ pub fn walk<'v>(schema: &'v Value, visit: &mut impl FnMut(&'v Value)) {
 /// Every schema is valid JSON Schema 2020-12. A definition that several tools share is checked once.
 fn check_valid(tools: &[Tool]) {
     let meta = jsonschema::draft202012::meta::validator();
-    let mut seen: HashMap<*const Value, ()> = HashMap::new();
+    let mut seen: HashSet<*const Value> = HashSet::new();
     for tool in tools {
-        for schema in [Some(&tool.input), tool.output.as_ref()].into_iter().flatten() {
+        for schema in [Some(&tool.input), tool.output.as_ref()]
+            .into_iter()
+            .flatten()
+        {
             let root = Value::Object(schema.root().clone());
             if let Err(error) = meta.validate(&root) {
                 panic!("{}: {error} at {}", tool.name, error.instance_path());
             }
             for definition in schema.definitions() {
-                if seen.insert(std::sync::Arc::as_ptr(&definition.schema), ()).is_none() {
-                    if let Err(error) = meta.validate(&definition.schema) {
-                        panic!("{} {}: {error} at {}", tool.name, definition.name, error.instance_path());
-                    }
+                let new = seen.insert(std::sync::Arc::as_ptr(&definition.schema));
+                if let (true, Err(error)) = (new, meta.validate(&definition.schema)) {
+                    panic!(
+                        "{} {}: {error} at {}",
+                        tool.name,
+                        definition.name,
+                        error.instance_path()
+                    );
                 }
             }
         }

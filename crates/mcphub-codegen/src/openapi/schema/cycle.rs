@@ -13,7 +13,11 @@ use crate::keyword::reference;
 
 /// Takes out the references that close a loop; the definitions that had one, in order.
 pub(super) fn break_cycles(names: &[Arc<str>], schemas: &mut [Value]) -> Vec<usize> {
-    let index: HashMap<&str, usize> = names.iter().enumerate().map(|(index, name)| (name.as_ref(), index)).collect();
+    let index: HashMap<&str, usize> = names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| (name.as_ref(), index))
+        .collect();
     let mut edges = vec![Vec::new(); schemas.len()];
     for (schema, edges) in schemas.iter().zip(&mut edges) {
         in_place(schema, &mut |name| edges.extend(index.get(name)));
@@ -66,15 +70,21 @@ fn closing_edges(edges: &[Vec<usize>]) -> Vec<(usize, usize)> {
 
 /// Visits the definitions that a schema applies to the same value.
 fn in_place<'v>(schema: &'v Value, visit: &mut impl FnMut(&'v str)) {
-    let Value::Object(schema) = schema else { return };
+    let Value::Object(schema) = schema else {
+        return;
+    };
     if let Some(name) = reference(schema) {
         visit(name);
     }
     for (key, value) in schema {
         match (key.as_str(), value) {
-            ("allOf" | "anyOf" | "oneOf", Value::Array(items)) => items.iter().for_each(|item| in_place(item, visit)),
+            ("allOf" | "anyOf" | "oneOf", Value::Array(items)) => {
+                items.iter().for_each(|item| in_place(item, visit))
+            }
             ("not" | "if" | "then" | "else", value) => in_place(value, visit),
-            ("dependentSchemas", Value::Object(members)) => members.values().for_each(|member| in_place(member, visit)),
+            ("dependentSchemas", Value::Object(members)) => {
+                members.values().for_each(|member| in_place(member, visit))
+            }
             _ => {}
         }
     }
@@ -82,27 +92,43 @@ fn in_place<'v>(schema: &'v Value, visit: &mut impl FnMut(&'v str)) {
 
 /// Takes out what refers to `name` in place. What is left accepts more, never less.
 fn cut(schema: &mut Value, name: &str) {
-    let Value::Object(schema) = schema else { return };
+    let Value::Object(schema) = schema else {
+        return;
+    };
     if reference(schema) == Some(name) {
         schema.shift_remove("$ref");
     }
     // Exactly one of several has no meaning once one of them accepts everything.
-    if schema.get("oneOf").and_then(Value::as_array).is_some_and(|items| items.iter().any(|item| refers(item, name))) {
+    if schema
+        .get("oneOf")
+        .and_then(Value::as_array)
+        .is_some_and(|items| items.iter().any(|item| refers(item, name)))
+    {
         rename(schema, "oneOf", "anyOf");
     }
-    if schema.get("not").is_some_and(|negated| refers(negated, name)) {
+    if schema
+        .get("not")
+        .is_some_and(|negated| refers(negated, name))
+    {
         schema.shift_remove("not");
     }
-    if schema.get("if").is_some_and(|condition| refers(condition, name)) {
+    if schema
+        .get("if")
+        .is_some_and(|condition| refers(condition, name))
+    {
         for key in ["if", "then", "else"] {
             schema.shift_remove(key);
         }
     }
     for (key, value) in schema {
         match (key.as_str(), value) {
-            ("allOf" | "anyOf" | "oneOf", Value::Array(items)) => items.iter_mut().for_each(|item| cut(item, name)),
+            ("allOf" | "anyOf" | "oneOf", Value::Array(items)) => {
+                items.iter_mut().for_each(|item| cut(item, name))
+            }
             ("then" | "else", value) => cut(value, name),
-            ("dependentSchemas", Value::Object(members)) => members.values_mut().for_each(|member| cut(member, name)),
+            ("dependentSchemas", Value::Object(members)) => {
+                members.values_mut().for_each(|member| cut(member, name))
+            }
             _ => {}
         }
     }
@@ -115,7 +141,9 @@ fn refers(schema: &Value, name: &str) -> bool {
 }
 
 fn rename(schema: &mut Map<String, Value>, from: &str, to: &str) {
-    let Some(items) = schema.shift_remove(from) else { return };
+    let Some(items) = schema.shift_remove(from) else {
+        return;
+    };
     match schema.get_mut(to) {
         // Both were demanded; the weaker one of the two stays.
         Some(_) => {}

@@ -49,7 +49,9 @@ impl<'d> Schemas<'d> {
             by_reference: HashMap::new(),
             by_pointer: HashMap::new(),
             names: HashSet::new(),
-            components: document.pointer("/components/schemas").and_then(Value::as_object),
+            components: document
+                .pointer("/components/schemas")
+                .and_then(Value::as_object),
             legal_forms: None,
             regexes: HashMap::new(),
             strict: false,
@@ -62,7 +64,8 @@ impl<'d> Schemas<'d> {
         if let Some(known) = self.regexes.get(pattern) {
             return *known;
         }
-        let valid = pattern.len() <= MAX_PATTERN && jsonschema::validator_for(&json!({"pattern": pattern})).is_ok();
+        let valid = pattern.len() <= MAX_PATTERN
+            && jsonschema::validator_for(&json!({"pattern": pattern})).is_ok();
         self.regexes.insert(pattern.to_owned(), valid);
         valid
     }
@@ -74,7 +77,11 @@ impl<'d> Schemas<'d> {
         let name: Arc<str> = self.name(&pointer).into();
         self.names.insert(name.clone());
         self.by_pointer.insert(pointer.clone(), self.entries.len());
-        self.entries.push(Entry { name, pointer, source });
+        self.entries.push(Entry {
+            name,
+            pointer,
+            source,
+        });
         self.entries.len() - 1
     }
 
@@ -85,7 +92,11 @@ impl<'d> Schemas<'d> {
             Some(inner) => self.inner_name(inner, pointer),
             None => self.inner_name(pointer, pointer),
         };
-        if self.names.contains(name.as_str()) { format!("{name}_{}", hash8(pointer)) } else { name }
+        if self.names.contains(name.as_str()) {
+            format!("{name}_{}", hash8(pointer))
+        } else {
+            name
+        }
     }
 
     fn component_name(&mut self, key: &str) -> String {
@@ -101,21 +112,44 @@ impl<'d> Schemas<'d> {
             forms
         });
         let form = legal(key);
-        if forms.get(&form).is_some_and(|count| *count > 1) { format!("{form}_{}", hash8(key)) } else { form }
+        if forms.get(&form).is_some_and(|count| *count > 1) {
+            format!("{form}_{}", hash8(key))
+        } else {
+            form
+        }
     }
 
     fn inner_name(&self, inner: &str, pointer: &str) -> String {
-        let parts: Vec<_> = inner.split('/').filter(|part| !part.is_empty()).map(|part| legal(&unescape(part))).collect();
+        let parts: Vec<_> = inner
+            .split('/')
+            .filter(|part| !part.is_empty())
+            .map(|part| legal(&unescape(part)))
+            .collect();
         let name = cut(&parts.join("."), MAX_NAME);
-        let name = if name.is_empty() { "document".to_owned() } else { name };
-        let taken = self.components.is_some_and(|components| components.contains_key(&name));
-        if taken { format!("{name}_{}", hash8(pointer)) } else { name }
+        let name = if name.is_empty() {
+            "document".to_owned()
+        } else {
+            name
+        };
+        let taken = self
+            .components
+            .is_some_and(|components| components.contains_key(&name));
+        if taken {
+            format!("{name}_{}", hash8(pointer))
+        } else {
+            name
+        }
     }
 }
 
 impl<'d> Walk<'d> {
     /// Writes a reference of the document as one to a definition.
-    pub(super) fn reference(&mut self, reference: &'d str, at: Place<'_>, out: &mut Map<String, Value>) {
+    pub(super) fn reference(
+        &mut self,
+        reference: &'d str,
+        at: Place<'_>,
+        out: &mut Map<String, Value>,
+    ) {
         let index = match self.schemas.by_reference.get(reference) {
             Some(index) => *index,
             None => match self.resolve(reference) {
@@ -128,7 +162,9 @@ impl<'d> Walk<'d> {
                     return;
                 }
                 Err(skip) => {
-                    self.remarks.warn(skip.code, at, || format!("{}; until then it accepts any value", skip.message));
+                    self.remarks.warn(skip.code, at, || {
+                        format!("{}; until then it accepts any value", skip.message)
+                    });
                     return;
                 }
             },
@@ -160,23 +196,37 @@ impl<'d> Walk<'d> {
     pub(in super::super) fn definitions(&mut self) -> IndexMap<Arc<str>, Arc<Value>> {
         let mut schemas = Vec::new();
         // Each may add more.
-        while let Some(Entry { pointer, source, .. }) = self.schemas.entries.get(schemas.len()) {
+        while let Some(Entry {
+            pointer, source, ..
+        }) = self.schemas.entries.get(schemas.len())
+        {
             let (pointer, source) = (pointer.clone(), *source);
             schemas.push(self.schema(source, Place::Pointer(&pointer)));
         }
-        let names: Vec<_> = self.schemas.entries.iter().map(|entry| entry.name.clone()).collect();
+        let names: Vec<_> = self
+            .schemas
+            .entries
+            .iter()
+            .map(|entry| entry.name.clone())
+            .collect();
         for index in cycle::break_cycles(&names, &mut schemas) {
             let Entry { name, pointer, .. } = &self.schemas.entries[index];
             self.remarks.warn("reference-loop", Place::Pointer(pointer), || {
                 format!("`{name}` stands for itself through references alone; there it accepts any value")
             });
         }
-        names.into_iter().zip(schemas.into_iter().map(Arc::new)).collect()
+        names
+            .into_iter()
+            .zip(schemas.into_iter().map(Arc::new))
+            .collect()
     }
 }
 
 fn is_legal(key: &str) -> bool {
-    (1..=MAX_NAME).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+    (1..=MAX_NAME).contains(&key.len())
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 /// A legal form of a key; several keys may share one.
@@ -190,7 +240,11 @@ fn legal(key: &str) -> String {
         }
     }
     let trimmed = out.trim_matches('_');
-    if trimmed.is_empty() { format!("schema_{}", hash8(key)) } else { cut(trimmed, MAX_NAME) }
+    if trimmed.is_empty() {
+        format!("schema_{}", hash8(key))
+    } else {
+        cut(trimmed, MAX_NAME)
+    }
 }
 
 fn unescape(part: &str) -> String {

@@ -42,7 +42,18 @@ impl<'d> Walk<'d> {
     /// The keywords of a schema that stand where they do not belong, on a parameter itself.
     pub(super) fn bare_schema(&mut self, object: &'d Map<String, Value>, at: Place<'_>) -> Value {
         let mut out = Map::new();
-        for key in ["type", "format", "items", "default", "enum", "minimum", "maximum", "minLength", "maxLength", "pattern"] {
+        for key in [
+            "type",
+            "format",
+            "items",
+            "default",
+            "enum",
+            "minimum",
+            "maximum",
+            "minLength",
+            "maxLength",
+            "pattern",
+        ] {
             if let Some(value) = object.get(key) {
                 self.keyword(key, value, object, at.key(key), &mut out);
             }
@@ -58,7 +69,10 @@ impl<'d> Walk<'d> {
             Value::Bool(true) => Value::Object(Map::new()),
             other => {
                 self.remarks.warn("invalid-schema", at, || {
-                    format!("a schema is an object, found {}; it accepts any value", kind(other))
+                    format!(
+                        "a schema is an object, found {}; it accepts any value",
+                        kind(other)
+                    )
                 });
                 Value::Object(Map::new())
             }
@@ -70,7 +84,8 @@ impl<'d> Walk<'d> {
         let mut nullable = false;
         // 3.0.4, Reference Object: what stands beside `$ref` is ignored. What only describes is
         // kept, as its authors meant it.
-        let ignored = !self.reference_siblings() && source.get("$ref").is_some_and(Value::is_string);
+        let ignored =
+            !self.reference_siblings() && source.get("$ref").is_some_and(Value::is_string);
         for (key, value) in source {
             match key.as_str() {
                 "nullable" => nullable = self.flag(source, key, at).unwrap_or_default(),
@@ -95,7 +110,9 @@ impl<'d> Walk<'d> {
         at: Place<'_>,
         out: &mut Map<String, Value>,
     ) {
-        let Some(keyword) = Keyword::of(key) else { return };
+        let Some(keyword) = Keyword::of(key) else {
+            return;
+        };
         let result = match keyword {
             Keyword::Ref => match value {
                 Value::String(reference) => {
@@ -111,7 +128,9 @@ impl<'d> Walk<'d> {
                 _ => Err("expected a schema"),
             },
             Keyword::List => match value {
-                Value::Array(items) if !items.is_empty() => Ok(Value::Array(self.schemas_of(items, at))),
+                Value::Array(items) if !items.is_empty() => {
+                    Ok(Value::Array(self.schemas_of(items, at)))
+                }
                 Value::Object(_) => Ok(Value::Array(vec![self.schema(value, at)])),
                 _ => Err("expected a non-empty array of schemas"),
             },
@@ -132,7 +151,11 @@ impl<'d> Walk<'d> {
                 return;
             }
             Keyword::Number if repair::is_exclusive(key, source) => {
-                let exclusive = if key == "minimum" { "exclusiveMinimum" } else { "exclusiveMaximum" };
+                let exclusive = if key == "minimum" {
+                    "exclusiveMinimum"
+                } else {
+                    "exclusiveMaximum"
+                };
                 if let Some(number) = repair::number(value) {
                     out.insert(exclusive.to_owned(), number);
                 }
@@ -145,7 +168,9 @@ impl<'d> Walk<'d> {
             Keyword::Flag => repair::flag(value).ok_or("expected a boolean"),
             Keyword::Text => repair::text(value).ok_or("expected a string"),
             Keyword::Names => repair::names(value).ok_or("expected an array of strings"),
-            Keyword::NamesByName => repair::names_by_name(value).ok_or("expected arrays of strings by name"),
+            Keyword::NamesByName => {
+                repair::names_by_name(value).ok_or("expected arrays of strings by name")
+            }
             Keyword::DataList => match value {
                 Value::Array(items) if !items.is_empty() => Ok(value.clone()),
                 _ => Err("expected a non-empty array"),
@@ -155,16 +180,24 @@ impl<'d> Walk<'d> {
         match result {
             Ok(value) => {
                 if keyword == Keyword::Type && Some(&value) != source.get(key) {
-                    self.remarks.warn("invalid-type", at, || format!("this is no type of JSON Schema; it is read as {value}"));
+                    self.remarks.warn("invalid-type", at, || {
+                        format!("this is no type of JSON Schema; it is read as {value}")
+                    });
                 }
                 out.insert(key.to_owned(), value);
             }
-            Err(why) => self.remarks.warn("invalid-keyword", at, || format!("{why}, found {}; it is left out", kind(value))),
+            Err(why) => self.remarks.warn("invalid-keyword", at, || {
+                format!("{why}, found {}; it is left out", kind(value))
+            }),
         }
     }
 
     fn schemas_of(&mut self, items: &'d [Value], at: Place<'_>) -> Vec<Value> {
-        items.iter().enumerate().map(|(index, item)| self.schema(item, at.index(index))).collect()
+        items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| self.schema(item, at.index(index)))
+            .collect()
     }
 
     fn named(&mut self, members: &'d Map<String, Value>, at: Place<'_>) -> Value {
@@ -190,7 +223,9 @@ impl<'d> Walk<'d> {
     }
 
     fn tuple(&mut self, items: &'d [Value], at: Place<'_>, out: &mut Map<String, Value>) {
-        self.remarks.warn("invalid-keyword", at, || "`items` is one schema; an array of them is a tuple".to_owned());
+        self.remarks.warn("invalid-keyword", at, || {
+            "`items` is one schema; an array of them is a tuple".to_owned()
+        });
         match items {
             [] => {}
             [one] => {
@@ -209,7 +244,14 @@ impl<'d> Walk<'d> {
 fn describes(key: &str) -> bool {
     matches!(
         key,
-        "$ref" | "description" | "title" | "default" | "examples" | "deprecated" | "readOnly" | "writeOnly"
+        "$ref"
+            | "description"
+            | "title"
+            | "default"
+            | "examples"
+            | "deprecated"
+            | "readOnly"
+            | "writeOnly"
     )
 }
 
@@ -230,7 +272,9 @@ fn complete(schema: &mut Map<String, Value>) {
 /// Whether a value is short enough to be copied where it is used.
 pub(super) fn is_small(value: &Value) -> bool {
     fn fits(value: &Value, nodes: &mut usize, bytes: &mut usize) -> bool {
-        let Some(rest) = nodes.checked_sub(1) else { return false };
+        let Some(rest) = nodes.checked_sub(1) else {
+            return false;
+        };
         *nodes = rest;
         let mut take = |text: &str| match bytes.checked_sub(text.len()) {
             Some(rest) => {

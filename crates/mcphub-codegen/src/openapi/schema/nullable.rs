@@ -6,42 +6,53 @@ use serde_json::{Map, Value, json};
 const COMBINING: [&str; 7] = ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "then"];
 
 /// Keywords that stay outside when a schema becomes one of two alternatives.
-const OUTER: [&str; 7] = ["title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"];
+const OUTER: [&str; 7] = [
+    "title",
+    "description",
+    "default",
+    "examples",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+];
 
 /// Lets the schema accept `null` too.
 pub(super) fn allow_null(schema: &mut Map<String, Value>) {
-    let combining = COMBINING.iter().filter(|key| schema.contains_key(**key)).count();
-    if combining == 1 && !schema.contains_key("type") {
-        if let Some(Value::Array(alternatives)) = schema.get_mut("anyOf") {
-            if !alternatives.iter().any(is_null) {
-                alternatives.push(json!({"type": "null"}));
-            }
-            return;
+    let combining = COMBINING
+        .iter()
+        .filter(|key| schema.contains_key(**key))
+        .count();
+    let alone = combining == 1 && !schema.contains_key("type");
+    if let (true, Some(Value::Array(alternatives))) = (alone, schema.get_mut("anyOf")) {
+        if !alternatives.iter().any(is_null) {
+            alternatives.push(json!({"type": "null"}));
         }
+        return;
     }
     if combining > 0 {
-        let (outer, inner): (Map<_, _>, Map<_, _>) =
-            std::mem::take(schema).into_iter().partition(|(key, _)| OUTER.contains(&key.as_str()));
+        let (outer, inner): (Map<_, _>, Map<_, _>) = std::mem::take(schema)
+            .into_iter()
+            .partition(|(key, _)| OUTER.contains(&key.as_str()));
         *schema = outer;
         schema.insert("anyOf".to_owned(), json!([inner, {"type": "null"}]));
         return;
     }
     match schema.get_mut("type") {
-        Some(Value::Array(types)) => {
-            if !types.iter().any(|name| name == "null") {
-                types.push("null".into());
-            }
-        }
+        Some(Value::Array(types)) if types.iter().any(|name| name == "null") => {}
+        Some(Value::Array(types)) => types.push("null".into()),
         Some(one) if one != "null" => *one = json!([one.take(), "null"]),
         _ => {}
     }
-    if let Some(Value::Array(values)) = schema.get_mut("enum") {
-        if !values.contains(&Value::Null) {
-            values.push(Value::Null);
-        }
+    match schema.get_mut("enum") {
+        Some(Value::Array(values)) if !values.contains(&Value::Null) => values.push(Value::Null),
+        _ => {}
     }
     if let Some(value) = schema.shift_remove("const") {
-        let values = if value.is_null() { json!([null]) } else { json!([value, null]) };
+        let values = if value.is_null() {
+            json!([null])
+        } else {
+            json!([value, null])
+        };
         schema.insert("enum".to_owned(), values);
     }
 }

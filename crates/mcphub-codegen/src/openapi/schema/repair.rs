@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Number, Value};
 
-const TYPES: [&str; 7] = ["string", "integer", "number", "boolean", "object", "array", "null"];
+const TYPES: [&str; 7] = [
+    "string", "integer", "number", "boolean", "object", "array", "null",
+];
 
 /// The value of `type`.
 pub(super) fn types(value: &Value) -> Result<Value, &'static str> {
@@ -16,7 +18,11 @@ pub(super) fn types(value: &Value) -> Result<Value, &'static str> {
                     out.push(name.into());
                 }
             }
-            if out.is_empty() { Err(EXPECTED) } else { Ok(Value::Array(out)) }
+            if out.is_empty() {
+                Err(EXPECTED)
+            } else {
+                Ok(Value::Array(out))
+            }
         }
         Value::Null => Ok("null".into()),
         _ => Err(EXPECTED),
@@ -79,7 +85,12 @@ pub(super) fn count(value: &Value) -> Option<Value> {
 pub(super) fn flag(value: &Value) -> Option<Value> {
     match value {
         Value::Bool(_) => Some(value.clone()),
-        Value::String(text) => text.trim().to_ascii_lowercase().parse().ok().map(Value::Bool),
+        Value::String(text) => text
+            .trim()
+            .to_ascii_lowercase()
+            .parse()
+            .ok()
+            .map(Value::Bool),
         _ => None,
     }
 }
@@ -105,5 +116,9 @@ pub(super) fn names(value: &Value) -> Option<Value> {
 
 pub(super) fn names_by_name(value: &Value) -> Option<Value> {
     let members = value.as_object()?.iter();
-    Some(Value::Object(members.filter_map(|(key, value)| Some((key.clone(), names(value)?))).collect()))
+    Some(Value::Object(
+        members
+            .filter_map(|(key, value)| Some((key.clone(), names(value)?)))
+            .collect(),
+    ))
 }
