@@ -4,7 +4,11 @@ use sha2::{Digest, Sha256};
 
 /// The first eight hex digits of the SHA-256.
 pub(crate) fn hash8(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// The text, or where it is longer than `max` bytes its beginning, `_` and its hash. ASCII only.

@@ -47,7 +47,8 @@ impl Keyword {
             "type" => Self::Type,
             "$ref" => Self::Ref,
             "properties" | "dependentSchemas" => Self::Named,
-            "description" | "format" | "title" | "contentMediaType" | "contentEncoding" | "$comment" => Self::Text,
+            "description" | "format" | "title" | "contentMediaType" | "contentEncoding"
+            | "$comment" => Self::Text,
             "items"
             | "additionalProperties"
             | "not"
@@ -65,8 +66,8 @@ impl Keyword {
             "default" | "const" => Self::Data,
             "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => Self::Number,
             "multipleOf" => Self::Positive,
-            "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" | "minContains"
-            | "maxContains" => Self::Count,
+            "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties"
+            | "maxProperties" | "minContains" | "maxContains" => Self::Count,
             "uniqueItems" | "deprecated" | "readOnly" | "writeOnly" => Self::Flag,
             "pattern" => Self::Pattern,
             "patternProperties" => Self::Patterned,

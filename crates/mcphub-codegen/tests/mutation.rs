@@ -64,7 +64,13 @@ fn wrong() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
-        prop_oneof![Just(json!(0)), Just(json!(-1)), Just(json!(1.5)), Just(json!(u64::MAX)), Just(json!(1e300))],
+        prop_oneof![
+            Just(json!(0)),
+            Just(json!(-1)),
+            Just(json!(1.5)),
+            Just(json!(u64::MAX)),
+            Just(json!(1e300))
+        ],
         prop_oneof![
             Just(String::new()),
             Just("path".to_owned()),
@@ -81,7 +87,9 @@ fn wrong() -> impl Strategy<Value = Value> {
         reference(),
         reference().prop_map(|r| json!([r])),
         reference().prop_map(|r| json!({"allOf": [r], "oneOf": [{}], "not": {"anyOf": []}})),
-        Just(json!({"type": ["null", "array"], "nullable": true, "enum": [], "required": true, "items": []})),
+        Just(
+            json!({"type": ["null", "array"], "nullable": true, "enum": [], "required": true, "items": []})
+        ),
         Just(json!({"get": {}, "parameters": {}, "content": {"*/*": {}}})),
     ]
 }
@@ -109,10 +117,17 @@ fn reference() -> impl Strategy<Value = Value> {
 fn places(value: &Value, at: &str, out: &mut Vec<String>) {
     out.push(at.to_owned());
     match value {
-        Value::Array(items) => items.iter().enumerate().for_each(|(index, item)| places(item, &format!("{at}/{index}"), out)),
-        Value::Object(members) => members
+        Value::Array(items) => items
             .iter()
-            .for_each(|(key, item)| places(item, &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), out)),
+            .enumerate()
+            .for_each(|(index, item)| places(item, &format!("{at}/{index}"), out)),
+        Value::Object(members) => members.iter().for_each(|(key, item)| {
+            places(
+                item,
+                &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")),
+                out,
+            )
+        }),
         _ => {}
     }
 }
@@ -168,5 +183,15 @@ fn the_sample_is_good_before_it_is_mutated() {
     check(&parsed, &plan);
     assert_eq!(plan.tools.tools.len(), 3);
     let worse = |d: &&mcphub_core::spec::Diagnostic| d.severity > Severity::Info;
-    assert_eq!(parsed.diagnostics.iter().chain(&plan.diagnostics).filter(worse).count(), 0, "{:?}", parsed.diagnostics);
+    assert_eq!(
+        parsed
+            .diagnostics
+            .iter()
+            .chain(&plan.diagnostics)
+            .filter(worse)
+            .count(),
+        0,
+        "{:?}",
+        parsed.diagnostics
+    );
 }

@@ -14,8 +14,10 @@ const KEY: &str = "k3y-of-the-shop";
 const TOKEN: &str = "t0ken-of-the-shop";
 
 fn credentials() -> Credentials {
-    let mut credentials = Credentials::default();
-    credentials.bearer = Some(TOKEN.into());
+    let mut credentials = Credentials {
+        bearer: Some(TOKEN.into()),
+        ..Credentials::default()
+    };
     credentials.schemes.insert("key".to_owned(), KEY.into());
     credentials
 }
@@ -151,8 +153,11 @@ async fn no_failure_shows_a_credential() {
 
 #[tokio::test]
 async fn a_credential_that_no_header_can_hold_is_not_repeated() {
-    let mut credentials = Credentials::default();
-    credentials.bearer = Some("s3cret\nX-Admin: yes".into());
+    let bearer = Some("s3cret\nX-Admin: yes".into());
+    let credentials = Credentials {
+        bearer,
+        ..Credentials::default()
+    };
     let result = native(&"http://127.0.0.1:9/".parse().unwrap(), credentials)
         .call("private", &Arguments::default())
         .await;

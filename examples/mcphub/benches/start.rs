@@ -3,6 +3,8 @@
 //!
 //! `cargo bench -p mcphub-cli --bench start`
 
+#![allow(clippy::print_stdout, reason = "a bench reports on standard output")]
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -26,7 +28,10 @@ const APIS: usize = 50;
 const RUNS: usize = 15;
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("mcphub.db");
     let api = runtime.block_on(async {
@@ -41,7 +46,11 @@ fn main() {
     let mut versions = Vec::new();
     for _ in 0..RUNS {
         let begun = Instant::now();
-        let status = Command::new(MCPHUB).arg("--version").stdout(Stdio::null()).status().unwrap();
+        let status = Command::new(MCPHUB)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
         versions.push(begun.elapsed());
         assert!(status.success());
         starts.push(first_call(&store));
@@ -53,18 +62,29 @@ fn main() {
 }
 
 async fn register(store: &Path, api: SocketAddr) {
-    let settings = StoreSettings::new(store.to_str().unwrap()).with_master_key(MasterKey::from_text(KEY).unwrap());
+    let settings = StoreSettings::new(store.to_str().unwrap())
+        .with_master_key(MasterKey::from_text(KEY).unwrap());
     let store = mcphub_store::open(&settings).await.unwrap();
-    let platform = Platform::new(Arc::new(OpenApiParser::default()), Arc::new(ToolPlanner::default()), store);
+    let platform = Platform::new(
+        Arc::new(OpenApiParser::default()),
+        Arc::new(ToolPlanner::default()),
+        store,
+    );
     for number in 1..=APIS {
         let request = PublishRequest {
-            document: Document { source: format!("/{number}.yaml"), bytes: demo_api::DOCUMENT.as_bytes().into() },
+            document: Document {
+                source: format!("/{number}.yaml"),
+                bytes: demo_api::DOCUMENT.as_bytes().into(),
+            },
             name: Some(ServerName::new(format!("shop-{number}")).unwrap()),
             serve: Serve::Native,
             base_url: Some(Url::parse(&format!("http://{api}")).unwrap()),
             credentials: Credentials::default(),
         };
-        platform.publish(platform.prepare(request).unwrap()).await.unwrap();
+        platform
+            .publish(platform.prepare(request).unwrap())
+            .await
+            .unwrap();
     }
 }
 
@@ -87,7 +107,10 @@ fn first_call(store: &Path) -> Duration {
     );
     while begun.elapsed() < Duration::from_secs(20) {
         if let Some(answer) = call(address) {
-            assert!(answer.contains("structuredContent") && !answer.contains("isError"), "{answer}");
+            assert!(
+                answer.contains("structuredContent") && !answer.contains("isError"),
+                "{answer}"
+            );
             return begun.elapsed();
         }
         std::thread::sleep(Duration::from_micros(500));

@@ -89,7 +89,12 @@ pub struct Up {
     pub api: ApiArgs,
 
     /// Address to listen on
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000", conflicts_with = "stdio")]
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8000",
+        conflicts_with = "stdio"
+    )]
     pub listen: SocketAddr,
 
     /// Who makes the HTTP requests

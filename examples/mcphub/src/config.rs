@@ -50,20 +50,28 @@ impl Config {
                 return Ok(Self::default());
             }
             Err(error) => {
-                return Err(Error::new(ErrorKind::NotFound, "the configuration cannot be read")
-                    .with("file", path.display())
-                    .caused_by(error));
+                return Err(
+                    Error::new(ErrorKind::NotFound, "the configuration cannot be read")
+                        .with("file", path.display())
+                        .caused_by(error),
+                );
             }
         };
         toml::from_str(&text).map_err(|error| {
-            Error::invalid("the configuration is wrong").with("file", path.display()).caused_by(error)
+            Error::invalid("the configuration is wrong")
+                .with("file", path.display())
+                .caused_by(error)
         })
     }
 
     /// The folder for builds of generated projects.
     pub fn cache_dir(&self) -> PathBuf {
         let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-        let user = || std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+        let user = || {
+            std::env::var_os("XDG_CACHE_HOME")
+                .map(PathBuf::from)
+                .or_else(home)
+        };
         let given = || std::env::var_os("MCPHUB_CACHE_DIR").map(PathBuf::from);
         let chosen = self.cache_dir.clone().or_else(given);
         chosen.unwrap_or_else(|| user().unwrap_or_else(std::env::temp_dir).join("mcphub"))
@@ -79,6 +87,9 @@ mod tests {
         let error = toml::from_str::<Config>("lisen = \"127.0.0.1:1\"").unwrap_err();
         assert!(error.to_string().contains("lisen"));
         let config: Config = toml::from_str("listen = \"0.0.0.0:80\"").unwrap();
-        assert_eq!((config.listen.port(), config.store.as_str()), (80, "./mcphub.db"));
+        assert_eq!(
+            (config.listen.port(), config.store.as_str()),
+            (80, "./mcphub.db")
+        );
     }
 }

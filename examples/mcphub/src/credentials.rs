@@ -22,8 +22,10 @@ pub fn from_flags(args: &ApiArgs) -> Result<Credentials> {
         }
         let value = value.trim();
         if reqwest::header::HeaderValue::from_str(value).is_err() {
-            return Err(Error::invalid("--header: the value has characters that no header can hold")
-                .with("name", name));
+            return Err(Error::invalid(
+                "--header: the value has characters that no header can hold",
+            )
+            .with("name", name));
         }
         credentials.headers.push((name.to_owned(), value.into()));
     }
@@ -32,7 +34,9 @@ pub fn from_flags(args: &ApiArgs) -> Result<Credentials> {
     }
     for secret in &args.secrets {
         let (scheme, variable) = secret.split_once('=').ok_or_else(|| {
-            Error::invalid("--secret-env takes SCHEME=VAR: a security scheme of the document and a variable")
+            Error::invalid(
+                "--secret-env takes SCHEME=VAR: a security scheme of the document and a variable",
+            )
         })?;
         let value = variable_value("--secret-env", variable)?;
         credentials.schemes.insert(scheme.to_owned(), value.into());
@@ -43,7 +47,10 @@ pub fn from_flags(args: &ApiArgs) -> Result<Credentials> {
 fn variable_value(flag: &str, variable: &str) -> Result<String> {
     match std::env::var(variable) {
         Ok(value) if !value.is_empty() => Ok(value),
-        _ => Err(Error::invalid(format!("{flag}: the environment variable is not set")).with("variable", variable)),
+        _ => Err(
+            Error::invalid(format!("{flag}: the environment variable is not set"))
+                .with("variable", variable),
+        ),
     }
 }
 
@@ -54,7 +61,10 @@ mod tests {
     #[test]
     fn a_wrong_header_is_refused_without_showing_its_value() {
         for header in ["no-colon-s3cret", "bad name: s3cret", "X-Key: s3cret\u{7f}"] {
-            let args = ApiArgs { headers: vec![header.to_owned()], ..ApiArgs::default() };
+            let args = ApiArgs {
+                headers: vec![header.to_owned()],
+                ..ApiArgs::default()
+            };
             let error = from_flags(&args).unwrap_err();
             assert!(!error.report().contains("s3cret"), "{}", error.report());
         }
@@ -62,7 +72,15 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_not_set_is_named() {
-        let args = ApiArgs { bearer_env: Some("MCPHUB_TEST_NOT_SET".to_owned()), ..ApiArgs::default() };
-        assert!(from_flags(&args).unwrap_err().to_string().contains("MCPHUB_TEST_NOT_SET"));
+        let args = ApiArgs {
+            bearer_env: Some("MCPHUB_TEST_NOT_SET".to_owned()),
+            ..ApiArgs::default()
+        };
+        assert!(
+            from_flags(&args)
+                .unwrap_err()
+                .to_string()
+                .contains("MCPHUB_TEST_NOT_SET")
+        );
     }
 }

@@ -37,14 +37,20 @@ async fn read(spec: String) -> Result<Document> {
         }
         let mut bytes = Vec::new();
         let limit = MAX_BYTES as u64 + 1;
-        file.take(limit).read_to_end(&mut bytes).map_err(|error| unreadable(&spec, error))?;
+        file.take(limit)
+            .read_to_end(&mut bytes)
+            .map_err(|error| unreadable(&spec, error))?;
         if bytes.len() > MAX_BYTES {
             return Err(too_large(&spec));
         }
         let absolute = std::fs::canonicalize(path).map_err(|error| unreadable(&spec, error))?;
-        Ok(Document { source: absolute.to_string_lossy().into_owned(), bytes: bytes.into() })
+        Ok(Document {
+            source: absolute.to_string_lossy().into_owned(),
+            bytes: bytes.into(),
+        })
     });
-    task.await.map_err(|error| Error::internal("reading the document was interrupted").caused_by(error))?
+    task.await
+        .map_err(|error| Error::internal("reading the document was interrupted").caused_by(error))?
 }
 
 fn unreadable(spec: &str, error: std::io::Error) -> Error {
@@ -55,7 +61,9 @@ fn unreadable(spec: &str, error: std::io::Error) -> Error {
         }
         _ => (ErrorKind::InvalidInput, "the document cannot be read"),
     };
-    Error::new(kind, message).with("path", spec).caused_by(error)
+    Error::new(kind, message)
+        .with("path", spec)
+        .caused_by(error)
 }
 
 fn too_large(spec: &str) -> Error {
@@ -66,8 +74,14 @@ async fn fetch(url: Url) -> Result<Document> {
     // A URL may hold a password or a token: errors show it without.
     let shown = shown(&url);
     let failed = |error: reqwest::Error| {
-        let kind = if error.is_timeout() { ErrorKind::Timeout } else { ErrorKind::Unavailable };
-        Error::new(kind, "the document cannot be fetched").with("url", &shown).caused_by(error.without_url())
+        let kind = if error.is_timeout() {
+            ErrorKind::Timeout
+        } else {
+            ErrorKind::Unavailable
+        };
+        Error::new(kind, "the document cannot be fetched")
+            .with("url", &shown)
+            .caused_by(error.without_url())
     };
     let client = reqwest::Client::builder()
         .timeout(TIMEOUT)
@@ -82,8 +96,14 @@ async fn fetch(url: Url) -> Result<Document> {
         .map_err(failed)?;
     let status = response.status();
     if !status.is_success() {
-        let kind = if status.as_u16() == 404 { ErrorKind::NotFound } else { ErrorKind::Upstream };
-        return Err(Error::new(kind, "the document cannot be fetched").with("url", &shown).with("status", status));
+        let kind = if status.as_u16() == 404 {
+            ErrorKind::NotFound
+        } else {
+            ErrorKind::Upstream
+        };
+        return Err(Error::new(kind, "the document cannot be fetched")
+            .with("url", &shown)
+            .with("status", status));
     }
     let mut bytes = Vec::new();
     let mut body = response.bytes_stream();
@@ -93,7 +113,10 @@ async fn fetch(url: Url) -> Result<Document> {
             return Err(too_large(&shown));
         }
     }
-    Ok(Document { source: url.to_string(), bytes: bytes.into() })
+    Ok(Document {
+        source: url.to_string(),
+        bytes: bytes.into(),
+    })
 }
 
 fn shown(url: &Url) -> String {

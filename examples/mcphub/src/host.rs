@@ -45,9 +45,13 @@ impl Host {
             builder: Arc::new(PythonBuilder::new(PythonSettings::new(config.cache_dir()))),
             deployer: Arc::new(ProcessDeployer::new(ProcessSettings::default())),
         };
-        let platform = Platform::new(Arc::new(OpenApiParser::default()), Arc::new(ToolPlanner::default()), store)
-            .with_events(events.clone())
-            .with_runtime(runtime);
+        let platform = Platform::new(
+            Arc::new(OpenApiParser::default()),
+            Arc::new(ToolPlanner::default()),
+            store,
+        )
+        .with_events(events.clone())
+        .with_runtime(runtime);
         Ok(Self {
             platform: Arc::new(platform),
             events,
@@ -62,9 +66,14 @@ impl Host {
     /// `Internal` without a crypto provider.
     pub fn gateway(&self) -> Result<Gateway> {
         let mut settings = GatewaySettings::default();
-        settings.allowed_origins.extend(self.allowed_origins.iter().cloned());
+        settings
+            .allowed_origins
+            .extend(self.allowed_origins.iter().cloned());
         settings.instance = Some(self.instance.clone());
-        Gateway::builder(self.platform.clone()).settings(settings).events(self.events.clone()).build()
+        Gateway::builder(self.platform.clone())
+            .settings(settings)
+            .events(self.events.clone())
+            .build()
     }
 }
 
@@ -91,16 +100,27 @@ fn store_path(store: &str) -> &Path {
 fn instance(store: &str) -> String {
     let path = store_path(store);
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let unique = if store == IN_MEMORY { std::process::id().to_string() } else { String::new() };
+    let unique = if store == IN_MEMORY {
+        std::process::id().to_string()
+    } else {
+        String::new()
+    };
     let digest = Sha256::digest(format!("{}{unique}", path.display()));
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Runs work that computes for long where it may block.
 ///
 /// # Errors
 /// Those of the work; `Internal` when it was interrupted.
-pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     let task = tokio::task::spawn_blocking(work);
-    task.await.map_err(|error| Error::internal("the work was interrupted").caused_by(error))?
+    task.await
+        .map_err(|error| Error::internal("the work was interrupted").caused_by(error))?
 }

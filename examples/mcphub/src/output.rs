@@ -21,14 +21,20 @@ pub fn line(text: &str) -> Result<()> {
 pub fn json(value: &impl Serialize) -> Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = serde_json::to_writer_pretty(&mut out, value).map_err(io::Error::from);
-    finish(written.and_then(|()| writeln!(out)).and_then(|()| out.flush()))
+    finish(
+        written
+            .and_then(|()| writeln!(out))
+            .and_then(|()| out.flush()),
+    )
 }
 
 fn finish(written: io::Result<()>) -> Result<()> {
     match written {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::new(ErrorKind::Unavailable, "standard output cannot be written").caused_by(error))
-        }
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::new(
+            ErrorKind::Unavailable,
+            "standard output cannot be written",
+        )
+        .caused_by(error)),
         _ => Ok(()),
     }
 }

@@ -24,7 +24,9 @@ struct Version {
 
 /// Whether the gateway of this instance answers at the address.
 pub async fn is_running(address: SocketAddr, instance: &str) -> bool {
-    health(address).await.is_some_and(|health| health.instance.as_deref() == Some(instance))
+    health(address)
+        .await
+        .is_some_and(|health| health.instance.as_deref() == Some(instance))
 }
 
 /// Waits until the gateway at the address serves at least this version of the registry.
@@ -33,18 +35,28 @@ pub async fn is_running(address: SocketAddr, instance: &str) -> bool {
 /// `Timeout` after 60 s.
 pub async fn serves(address: SocketAddr, registry: u64) -> Result<()> {
     let wait = async {
-        while health(address).await.is_none_or(|health| health.version.registry < registry) {
+        while health(address)
+            .await
+            .is_none_or(|health| health.version.registry < registry)
+        {
             tokio::time::sleep(POLL).await;
         }
     };
     tokio::time::timeout(PATIENCE, wait).await.map_err(|_| {
-        Error::new(ErrorKind::Timeout, "the running gateway has not taken the change over within 60 s")
-            .with("address", address)
+        Error::new(
+            ErrorKind::Timeout,
+            "the running gateway has not taken the change over within 60 s",
+        )
+        .with("address", address)
     })
 }
 
 async fn health(address: SocketAddr) -> Option<Health> {
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().ok()?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(2))
+        .build()
+        .ok()?;
     // An unspecified address is listened on, not connected to.
     let ip = match address.ip() {
         ip if ip.is_unspecified() && ip.is_ipv4() => [127, 0, 0, 1].into(),

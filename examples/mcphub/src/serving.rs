@@ -27,9 +27,11 @@ pub async fn bind(address: SocketAddr) -> Result<Option<TcpListener>> {
     match TcpListener::bind(address).await {
         Ok(listener) => Ok(Some(listener)),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Ok(None),
-        Err(error) => Err(Error::new(ErrorKind::Unavailable, "the address cannot be listened on")
-            .with("address", address)
-            .caused_by(error)),
+        Err(error) => Err(
+            Error::new(ErrorKind::Unavailable, "the address cannot be listened on")
+                .with("address", address)
+                .caused_by(error),
+        ),
     }
 }
 
@@ -69,7 +71,8 @@ pub async fn serve_http(host: &Host, gateway: &Gateway, listener: TcpListener) -
         }
     };
     host.platform.stop_deployments().await?;
-    outcome.map_err(|error| Error::new(ErrorKind::Unavailable, "the listener broke").caused_by(error))
+    outcome
+        .map_err(|error| Error::new(ErrorKind::Unavailable, "the listener broke").caused_by(error))
 }
 
 /// Serves one client on standard input and output until it closes them.
@@ -101,17 +104,20 @@ async fn keep_deployed(platform: &Arc<Platform>) {
     let mut seen = None;
     loop {
         match platform.version().await {
-            Ok(version) if seen != Some(version.registry) => {
-                match platform.reconcile().await {
-                    Ok(report) => {
-                        seen = Some(version.registry);
-                        for (server, error) in report.failed {
-                            output::say(&format!("warning: {server} does not run: {}", error.report()));
-                        }
+            Ok(version) if seen != Some(version.registry) => match platform.reconcile().await {
+                Ok(report) => {
+                    seen = Some(version.registry);
+                    for (server, error) in report.failed {
+                        output::say(&format!(
+                            "warning: {server} does not run: {}",
+                            error.report()
+                        ));
                     }
-                    Err(error) => tracing::warn!(error = %error.report(), "deployments cannot be checked"),
                 }
-            }
+                Err(error) => {
+                    tracing::warn!(error = %error.report(), "deployments cannot be checked")
+                }
+            },
             Ok(_) => {}
             Err(error) => tracing::warn!(error = %error.report(), "the store cannot be read"),
         }

@@ -8,11 +8,19 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 
 fn spec(file: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs").join(file).display().to_string()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../specs")
+        .join(file)
+        .display()
+        .to_string()
 }
 
 fn mcphub(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_mcphub")).args(args).env_remove("RUST_LOG").output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_mcphub"))
+        .args(args)
+        .env_remove("RUST_LOG")
+        .output()
+        .unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -58,13 +66,24 @@ impl Folder {
 
 #[test]
 fn inspect_prints_the_documented_json() {
-    let report = json_of(&mcphub(&["inspect", &spec("bookshop.yaml"), "--format", "json"]));
-    assert_eq!(report["api"], json!({ "title": "Bookshop", "version": "1.0.0", "dialect": "openapi-3.0" }));
+    let report = json_of(&mcphub(&[
+        "inspect",
+        &spec("bookshop.yaml"),
+        "--format",
+        "json",
+    ]));
+    assert_eq!(
+        report["api"],
+        json!({ "title": "Bookshop", "version": "1.0.0", "dialect": "openapi-3.0" })
+    );
     let tools = report["tools"].as_array().unwrap();
     assert_eq!(report["operations"], tools.len());
     assert!(report["diagnostics"].is_array());
     let get = tools.iter().find(|tool| tool["name"] == "getBook").unwrap();
-    assert_eq!(get["operation"], json!({ "method": "GET", "path": "/books/{isbn}" }));
+    assert_eq!(
+        get["operation"],
+        json!({ "method": "GET", "path": "/books/{isbn}" })
+    );
     assert_eq!(get["inputSchema"]["type"], "object");
     assert_eq!(get["outputSchema"]["type"], "object");
     assert_eq!(
@@ -76,7 +95,11 @@ fn inspect_prints_the_documented_json() {
 #[test]
 fn inspect_explains_itself_to_people() {
     let text = stdout(&mcphub(&["inspect", &spec("bookshop.yaml")]));
-    for word in ["Bookshop 1.0.0 (openapi-3.0)", "getBook  GET /books/{isbn}", "isbn (required)"] {
+    for word in [
+        "Bookshop 1.0.0 (openapi-3.0)",
+        "getBook  GET /books/{isbn}",
+        "isbn (required)",
+    ] {
         assert!(text.contains(word), "no `{word}` in: {text}");
     }
 }
@@ -91,28 +114,61 @@ fn a_dry_run_shows_the_request_without_its_secrets() {
         .output()
         .unwrap();
     assert!(!stdout(&output).contains("s3cret"));
-    let tool = json_of(&mcphub(&["inspect", &spec("bookshop.yaml"), "--format", "json"]));
-    let tool = tool["tools"].as_array().unwrap().iter().find(|tool| tool["name"] == "createReview").unwrap();
+    let tool = json_of(&mcphub(&[
+        "inspect",
+        &spec("bookshop.yaml"),
+        "--format",
+        "json",
+    ]));
+    let tool = tool["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|tool| tool["name"] == "createReview")
+        .unwrap();
     let request = match output.status.code() {
         Some(0) => json_of(&output),
         _ => panic!("{} for {}", stderr(&output), tool["inputSchema"]),
     };
     assert_eq!(request["method"], "POST");
-    assert_eq!(request["url"], "http://api.test/v1/books/9780000000019/reviews");
+    assert_eq!(
+        request["url"],
+        "http://api.test/v1/books/9780000000019/reviews"
+    );
     let headers = request["headers"].as_array().unwrap();
-    assert!(headers.contains(&json!(["x-api-key", "[redacted]"])), "{request}");
+    assert!(
+        headers.contains(&json!(["x-api-key", "[redacted]"])),
+        "{request}"
+    );
     let body: Value = serde_json::from_str(request["body"].as_str().unwrap()).unwrap();
     assert_eq!(body["rating"], 5);
 }
 
 #[test]
 fn wrong_arguments_are_named_with_what_is_expected() {
-    let call = |args: &str| mcphub(&["call", &spec("bookshop.yaml"), "getBook", "--args", args, "--dry-run"]);
+    let call = |args: &str| {
+        mcphub(&[
+            "call",
+            &spec("bookshop.yaml"),
+            "getBook",
+            "--args",
+            args,
+            "--dry-run",
+        ])
+    };
     assert_refused(&call("{}"), 2, &["isbn", "required"]);
     assert_refused(&call(r#"{"isbn": 7}"#), 2, &["isbn", "string"]);
-    assert_refused(&call(r#"{"isbn": "9780000000019", "isbm": 1}"#), 2, &["isbm"]);
+    assert_refused(
+        &call(r#"{"isbn": "9780000000019", "isbm": 1}"#),
+        2,
+        &["isbm"],
+    );
     assert_refused(&call("[1]"), 2, &["JSON object"]);
-    assert_refused(&call(r#"{"isbn": "a", "isbn": "b"}"#), 2, &["`isbn` appears twice"]);
+    assert_refused(
+        &call(r#"{"isbn": "a", "isbn": "b"}"#),
+        2,
+        &["`isbn` appears twice"],
+    );
 }
 
 #[test]
@@ -137,22 +193,48 @@ fn api(answer: Vec<u8>) -> String {
 
 fn call_against(answer: &str) -> Output {
     let url = api(answer.as_bytes().to_vec());
-    mcphub(&["call", &spec("bookshop.yaml"), "getBook", "--args", r#"{"isbn": "9780000000019"}"#, "--base-url", &url])
+    mcphub(&[
+        "call",
+        &spec("bookshop.yaml"),
+        "getBook",
+        "--args",
+        r#"{"isbn": "9780000000019"}"#,
+        "--base-url",
+        &url,
+    ])
 }
 
 #[test]
 fn what_an_api_does_wrong_is_said_and_ends_with_7() {
     let answer = |head: &str, body: &str| {
-        format!("HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+        format!(
+            "HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
     };
-    let broken = call_against(&answer("500 Internal Server Error\r\ncontent-type: text/plain", "out of paper"));
-    assert_refused(&broken, 7, &["HTTP 500 Internal Server Error", "out of paper"]);
+    let broken = call_against(&answer(
+        "500 Internal Server Error\r\ncontent-type: text/plain",
+        "out of paper",
+    ));
+    assert_refused(
+        &broken,
+        7,
+        &["HTTP 500 Internal Server Error", "out of paper"],
+    );
     let no_json = call_against(&answer("200 OK\r\ncontent-type: application/json", "{oops"));
     assert_refused(&no_json, 7, &["not valid JSON", "{oops"]);
-    let huge = call_against("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000000000\r\n\r\n[");
+    let huge = call_against(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000000000\r\n\r\n[",
+    );
     assert_refused(&huge, 7, &["10 MiB"]);
     let unreachable = mcphub(&[
-        "call", &spec("bookshop.yaml"), "getBook", "--args", r#"{"isbn": "9780000000019"}"#, "--base-url", "http://127.0.0.1:1",
+        "call",
+        &spec("bookshop.yaml"),
+        "getBook",
+        "--args",
+        r#"{"isbn": "9780000000019"}"#,
+        "--base-url",
+        "http://127.0.0.1:1",
     ]);
     assert_refused(&unreachable, 7, &["127.0.0.1:1", "could not be reached"]);
 }
@@ -162,15 +244,42 @@ fn documents_that_cannot_be_used_are_refused_with_a_reason() {
     let folder = Folder::new();
     let inspect = |path: &str| mcphub(&["inspect", path]);
     assert_refused(&inspect("/no/such/document.yaml"), 4, &["no such document"]);
-    assert_refused(&inspect(&folder.file("a.yaml", "a: [1, 2\nb: }")), 3, &["line"]);
-    assert_refused(&inspect(&folder.file("b.yaml", "name: hello\nlist: [1]")), 3, &["OpenAPI"]);
-    assert_refused(&inspect(&folder.file("c.json", r#"{"swagger": "2.0", "info": {}}"#)), 3, &["2.0"]);
-    assert_refused(&inspect(&folder.file("d.yaml", [0u8, 159, 146, 150])), 3, &[]);
-    assert_refused(&inspect(&folder.path("").display().to_string()), 2, &["folder"]);
-    assert_refused(&inspect("http://127.0.0.1:1/openapi.json"), 6, &["cannot be fetched"]);
+    assert_refused(
+        &inspect(&folder.file("a.yaml", "a: [1, 2\nb: }")),
+        3,
+        &["line"],
+    );
+    assert_refused(
+        &inspect(&folder.file("b.yaml", "name: hello\nlist: [1]")),
+        3,
+        &["OpenAPI"],
+    );
+    assert_refused(
+        &inspect(&folder.file("c.json", r#"{"swagger": "2.0", "info": {}}"#)),
+        3,
+        &["2.0"],
+    );
+    assert_refused(
+        &inspect(&folder.file("d.yaml", [0u8, 159, 146, 150])),
+        3,
+        &[],
+    );
+    assert_refused(
+        &inspect(&folder.path("").display().to_string()),
+        2,
+        &["folder"],
+    );
+    assert_refused(
+        &inspect("http://127.0.0.1:1/openapi.json"),
+        6,
+        &["cannot be fetched"],
+    );
 
     let huge = folder.path("huge.json");
-    std::fs::File::create(&huge).unwrap().set_len(200 * 1024 * 1024).unwrap();
+    std::fs::File::create(&huge)
+        .unwrap()
+        .set_len(200 * 1024 * 1024)
+        .unwrap();
     assert_refused(&inspect(&huge.display().to_string()), 3, &["64 MiB"]);
 
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x]\n");
@@ -198,12 +307,27 @@ fn broken_references_cost_one_operation_and_not_the_document() {
             "b": { "$ref": "#/components/parameters/a" },
         } },
     });
-    let report = json_of(&mcphub(&["inspect", &folder.file("x.json", document.to_string()), "--format", "json"]));
+    let report = json_of(&mcphub(&[
+        "inspect",
+        &folder.file("x.json", document.to_string()),
+        "--format",
+        "json",
+    ]));
     assert_eq!(report["operations"], 3);
     assert_eq!(report["tools"].as_array().unwrap().len(), 1);
-    let errors: Vec<_> = report["diagnostics"].as_array().unwrap().iter().filter(|d| d["severity"] == "error").collect();
+    let errors: Vec<_> = report["diagnostics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|d| d["severity"] == "error")
+        .collect();
     assert_eq!(errors.len(), 2, "{errors:?}");
-    assert!(errors.iter().all(|error| error["pointer"].as_str().unwrap().starts_with("/paths/~1")), "{errors:?}");
+    assert!(
+        errors
+            .iter()
+            .all(|error| error["pointer"].as_str().unwrap().starts_with("/paths/~1")),
+        "{errors:?}"
+    );
 }
 
 #[test]
@@ -233,7 +357,14 @@ fn a_port_in_use_is_an_error_before_anything_is_registered() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let store = folder.path("hub.db").display().to_string();
-    let output = mcphub(&["up", &spec("bookshop.yaml"), "--listen", &address, "--store", &store]);
+    let output = mcphub(&[
+        "up",
+        &spec("bookshop.yaml"),
+        "--listen",
+        &address,
+        "--store",
+        &store,
+    ]);
     assert_refused(&output, 5, &["another program listens", &address]);
     let list = json_of(&mcphub(&["list", "--store", &store, "--format", "json"]));
     assert_eq!(list, json!([]));
@@ -242,8 +373,14 @@ fn a_port_in_use_is_an_error_before_anything_is_registered() {
 #[test]
 fn the_command_line_teaches() {
     let help = stdout(&mcphub(&["--help"]));
-    assert!(help.contains("Exit codes:") && help.contains("demo"), "{help}");
+    assert!(
+        help.contains("Exit codes:") && help.contains("demo"),
+        "{help}"
+    );
     let up = stdout(&mcphub(&["up", "--help"]));
-    assert!(up.contains("Examples:") && up.contains("--bearer-env"), "{up}");
+    assert!(
+        up.contains("Examples:") && up.contains("--bearer-env"),
+        "{up}"
+    );
     assert_eq!(mcphub(&["inspect"]).status.code(), Some(2));
 }

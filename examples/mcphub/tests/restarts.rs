@@ -1,5 +1,7 @@
 //! The gateway is killed; what was registered is served again, and nothing is left running.
 
+#![allow(clippy::print_stdout, reason = "it says when it does not run")]
+
 mod common;
 
 use std::fs;
@@ -16,7 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// One `tools/call` in the era of `initialize`.
 fn call(gateway: &Gateway, tool: &str, arguments: &Value) -> Value {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let message = json!({
         "jsonrpc": "2.0",
         "id": 1,
@@ -24,7 +29,11 @@ fn call(gateway: &Gateway, tool: &str, arguments: &Value) -> Value {
         "params": { "name": tool, "arguments": arguments },
     });
     let answer: Value = runtime.block_on(async {
-        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(PATIENCE)
+            .build()
+            .unwrap();
         let request = client
             .post(gateway.url())
             .header("content-type", "application/json")
@@ -61,8 +70,14 @@ fn what_was_registered_outlives_a_kill_with_its_secrets() {
     let (sandbox, shop) = (Sandbox::new(), Bookshop::open());
     let spec = sandbox.write("bookshop.yaml", Bookshop::document());
     let (url, key) = (shop.url(), Bookshop::key_header());
-    let gateway = Gateway::start(&sandbox, &["up", &spec, "--base-url", &url, "--header", &key]);
-    assert_ne!(call(&gateway, "bookshop_createReview", &review())["isError"], true);
+    let gateway = Gateway::start(
+        &sandbox,
+        &["up", &spec, "--base-url", &url, "--header", &key],
+    );
+    assert_ne!(
+        call(&gateway, "bookshop_createReview", &review())["isError"],
+        true
+    );
     gateway.running().signal(Signal::SIGKILL);
     drop(gateway);
     fs::remove_file(&spec).unwrap();
@@ -75,7 +90,12 @@ fn what_was_registered_outlives_a_kill_with_its_secrets() {
     let secret = key.split(": ").nth(1).unwrap().as_bytes();
     for file in fs::read_dir(sandbox.path()).unwrap() {
         let contents = fs::read(file.unwrap().path()).unwrap();
-        assert!(!contents.windows(secret.len()).any(|window| window == secret), "a secret in the clear");
+        assert!(
+            !contents
+                .windows(secret.len())
+                .any(|window| window == secret),
+            "a secret in the clear"
+        );
     }
 }
 
@@ -84,7 +104,10 @@ fn a_removed_server_is_gone_from_a_running_gateway() {
     let (sandbox, shop) = (Sandbox::new(), Bookshop::open());
     let spec = sandbox.write("bookshop.yaml", Bookshop::document());
     let gateway = Gateway::start(&sandbox, &["up", &spec, "--base-url", &shop.url()]);
-    assert_ne!(call(&gateway, "bookshop_getBook", &json!({ "isbn": ISBN }))["isError"], true);
+    assert_ne!(
+        call(&gateway, "bookshop_getBook", &json!({ "isbn": ISBN }))["isError"],
+        true
+    );
     assert_eq!(sandbox.run(&["remove", "bookshop"]).code, Some(0));
     let deadline = Instant::now() + PATIENCE;
     while !call(&gateway, "bookshop_getBook", &json!({ "isbn": ISBN })).is_null() {
@@ -96,12 +119,20 @@ fn a_removed_server_is_gone_from_a_running_gateway() {
 
 /// The processes, other than the gateway, that were started with the sandbox's marker.
 fn marked(marker: &str) -> Vec<String> {
-    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok).map(|entry| entry.path());
+    let processes = fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(Result::ok)
+        .map(|entry| entry.path());
     let marked = processes.filter(|process| {
         let environment = fs::read(process.join("environ")).unwrap_or_default();
-        environment.windows(marker.len()).any(|window| window == marker.as_bytes())
+        environment
+            .windows(marker.len())
+            .any(|window| window == marker.as_bytes())
     });
-    marked.filter_map(|process| fs::read_to_string(process.join("cmdline")).ok()).filter(|line| !line.is_empty()).collect()
+    marked
+        .filter_map(|process| fs::read_to_string(process.join("cmdline")).ok())
+        .filter(|line| !line.is_empty())
+        .collect()
 }
 
 #[test]
@@ -113,22 +144,39 @@ fn a_server_process_ends_with_a_killed_gateway_and_comes_back() {
     let (sandbox, shop) = (Sandbox::new(), Bookshop::open());
     let spec = sandbox.write("bookshop.yaml", Bookshop::document());
     let url = shop.url();
-    let gateway = Gateway::start(&sandbox, &["up", &spec, "--base-url", &url, "--serve", "process"]);
+    let gateway = Gateway::start(
+        &sandbox,
+        &["up", &spec, "--base-url", &url, "--serve", "process"],
+    );
     let arguments = json!({ "isbn": ISBN });
     let before = call_until_it_works(&gateway, "bookshop_getBook", &arguments);
     // The base URL has a port that no other test uses, and is in the environment of the server.
     let marker = format!("{}/", url.trim_end_matches('/'));
-    assert!(!marked(&marker).is_empty(), "no process has {marker} in its environment");
+    assert!(
+        !marked(&marker).is_empty(),
+        "no process has {marker} in its environment"
+    );
     gateway.running().signal(Signal::SIGKILL);
     let deadline = Instant::now() + PATIENCE;
     while !marked(&marker).is_empty() {
-        assert!(Instant::now() < deadline, "left behind: {:?}", marked(&marker));
+        assert!(
+            Instant::now() < deadline,
+            "left behind: {:?}",
+            marked(&marker)
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
     drop(gateway);
 
     let gateway = Gateway::start(&sandbox, &["serve"]);
-    assert_eq!(call_until_it_works(&gateway, "bookshop_getBook", &arguments), before);
+    assert_eq!(
+        call_until_it_works(&gateway, "bookshop_getBook", &arguments),
+        before
+    );
     assert!(gateway.stop().success());
-    assert!(marked(&marker).is_empty(), "left behind: {:?}", marked(&marker));
+    assert!(
+        marked(&marker).is_empty(),
+        "left behind: {:?}",
+        marked(&marker)
+    );
 }

@@ -112,6 +112,8 @@ impl HttpBinding {
 
     fn url(&self, base: &Url, path: &str, query: &[(String, String)]) -> Result<Url> {
         self.keeps_shape(path)?;
+        // A fragment, which some documents write to tell operations apart, is not sent.
+        let path = path.split('#').next().unwrap_or_default();
         let mut text = base
             .as_str()
             .split(['?', '#'])
@@ -211,7 +213,7 @@ fn pair_values(parameter: &ParameterBinding, raw: &RawValue) -> Result<Vec<(Stri
 /// The value of a parameter with `content`: JSON text, or the bare text for other media types.
 fn content_text(media_type: &str, raw: &RawValue) -> Result<String> {
     if is_json(media_type) {
-        style::compact(raw)
+        Ok(style::compact(raw))
     } else {
         style::scalar(raw)
     }
@@ -330,7 +332,7 @@ fn form_pairs(member: &MemberBinding, raw: &RawValue) -> Result<Vec<(String, Str
     if object {
         return Ok(vec![(
             Escape::Percent.text(&member.name),
-            Escape::Percent.text(&style::compact(raw)?),
+            Escape::Percent.text(&style::compact(raw)),
         )]);
     }
     style::pairs(&member.name, raw, &how, Escape::Percent)

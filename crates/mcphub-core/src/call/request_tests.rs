@@ -122,6 +122,15 @@ fn a_missing_or_hostile_argument_is_named() {
     assert!(error.to_string().contains("argument: X-Trace"), "{error}");
 }
 
+#[test]
+fn a_fragment_or_a_query_in_the_path_does_not_swallow_the_query() {
+    let tag = || vec![parameter("tag", Location::Query, Style::Form, true)];
+    let request = call(&binding("/pets#list", tag()), r#"{"tag": "x"}"#).unwrap();
+    assert_eq!(request.url.as_str(), "http://api.test/v1/pets?tag=x");
+    let request = call(&binding("/pets?all=1", tag()), r#"{"tag": "x"}"#).unwrap();
+    assert_eq!(request.url.as_str(), "http://api.test/v1/pets?all=1&tag=x");
+}
+
 fn member(name: &str) -> MemberBinding {
     MemberBinding {
         argument: name.to_owned(),

@@ -116,15 +116,23 @@ pub(super) fn scalar(raw: &RawValue) -> Result<String> {
             let number: f64 = read(raw)?;
             Ok(ryu_js::Buffer::new().format(number).to_owned())
         }
-        Some(b'[' | b'{') => compact(raw),
+        Some(b'[' | b'{') => Ok(compact(raw)),
         _ => Ok(text.to_owned()),
     }
 }
 
-/// JSON text without insignificant white space.
-pub(super) fn compact(raw: &RawValue) -> Result<String> {
-    let value: serde_json::Value = read(raw)?;
-    Ok(value.to_string())
+/// JSON text without insignificant white space; numbers keep their digits.
+pub(super) fn compact(raw: &RawValue) -> String {
+    let (mut in_string, mut escaped) = (false, false);
+    let kept = raw.get().chars().filter(|&c| {
+        let keep = in_string || !c.is_ascii_whitespace();
+        if c == '"' && !escaped {
+            in_string = !in_string;
+        }
+        escaped = in_string && c == '\\' && !escaped;
+        keep
+    });
+    kept.collect()
 }
 
 fn read<'a, T: serde::Deserialize<'a>>(raw: &'a RawValue) -> Result<T> {

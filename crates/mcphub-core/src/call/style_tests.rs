@@ -167,6 +167,16 @@ fn allow_reserved_passes_reserved_characters_and_triples_only() {
 }
 
 #[test]
+fn nested_values_are_json_text_that_keeps_its_numbers() {
+    let nested = r#"[ { "big" : 123456789012345678901234567890, "text": "a \"b\\ c" } ]"#;
+    let text = super::scalar(&raw(nested)).unwrap();
+    assert_eq!(
+        text,
+        r#"[{"big":123456789012345678901234567890,"text":"a \"b\\ c"}]"#
+    );
+}
+
+#[test]
 fn absent_values_and_numbers() {
     assert_eq!(query(Style::Form, true, "null"), "");
     assert_eq!(query(Style::Form, false, "[]"), "");

@@ -47,7 +47,7 @@ async fn forward(
         Ok(answer) => {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = answer.status();
-            std::mem::swap(response.headers_mut(), &mut answer.headers().clone());
+            *response.headers_mut() = answer.headers().clone();
             *response.body_mut() = Body::from_stream(answer.bytes_stream());
             response
         }

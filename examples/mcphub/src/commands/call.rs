@@ -22,10 +22,18 @@ pub async fn run(args: Call) -> Result<ExitCode> {
         tools.ignore_operation_servers();
     }
     if tools.get(&args.tool).is_none() {
-        return Err(unknown(&args.tool, tools.tools.iter().map(|tool| tool.name.as_str())));
+        return Err(unknown(
+            &args.tool,
+            tools.tools.iter().map(|tool| tool.name.as_str()),
+        ));
     }
     let base_url = server::base_url(args.api.base_url.as_ref(), &tools, &source)?;
-    let api = NativeApi::new(Arc::new(tools), base_url, credentials, NativeSettings::default())?;
+    let api = NativeApi::new(
+        Arc::new(tools),
+        base_url,
+        credentials,
+        NativeSettings::default(),
+    )?;
     if args.dry_run {
         let request = api.prepare(&args.tool, &arguments)?;
         output::json(&DryRun::from(&request.redacted()))?;
@@ -36,23 +44,42 @@ pub async fn run(args: Call) -> Result<ExitCode> {
         Format::Json => output::json(&result)?,
         Format::Text => print(&result)?,
     }
-    Ok(if result.is_error { ExitCode::from(exit::CALL_FAILED) } else { ExitCode::SUCCESS })
+    Ok(if result.is_error {
+        ExitCode::from(exit::CALL_FAILED)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// The arguments from the command line or, after `@`, from a file.
 fn arguments(text: &str) -> Result<Arguments> {
-    let Some(path) = text.strip_prefix('@') else { return Arguments::parse(text) };
+    let Some(path) = text.strip_prefix('@') else {
+        return Arguments::parse(text);
+    };
     let json = std::fs::read_to_string(path).map_err(|error| {
-        Error::new(ErrorKind::NotFound, "the file with the arguments cannot be read").with("file", path).caused_by(error)
+        Error::new(
+            ErrorKind::NotFound,
+            "the file with the arguments cannot be read",
+        )
+        .with("file", path)
+        .caused_by(error)
     })?;
     Arguments::parse(&json)
 }
 
 fn unknown<'a>(tool: &str, names: impl Iterator<Item = &'a str>) -> Error {
-    let error = Error::not_found("the document has no such tool; `mcphub inspect` lists them").with("tool", tool);
+    let error = Error::not_found("the document has no such tool; `mcphub inspect` lists them")
+        .with("tool", tool);
     let wanted = tool.to_lowercase();
-    let near: Vec<_> = names.filter(|name| name.to_lowercase().contains(&wanted)).take(5).collect();
-    if near.is_empty() { error } else { error.with("similar", near.join(", ")) }
+    let near: Vec<_> = names
+        .filter(|name| name.to_lowercase().contains(&wanted))
+        .take(5)
+        .collect();
+    if near.is_empty() {
+        error
+    } else {
+        error.with("similar", near.join(", "))
+    }
 }
 
 #[derive(Serialize)]
@@ -65,8 +92,16 @@ struct DryRun<'a> {
 
 impl<'a> From<&'a HttpRequest> for DryRun<'a> {
     fn from(request: &'a HttpRequest) -> Self {
-        let body = request.body.as_ref().map(|body| String::from_utf8_lossy(&body.bytes).into_owned());
-        Self { method: request.method, url: request.url.as_str(), headers: &request.headers, body }
+        let body = request
+            .body
+            .as_ref()
+            .map(|body| String::from_utf8_lossy(&body.bytes).into_owned());
+        Self {
+            method: request.method,
+            url: request.url.as_str(),
+            headers: &request.headers,
+            body,
+        }
     }
 }
 
@@ -76,10 +111,15 @@ fn print(result: &ToolResult) -> Result<()> {
             Content::Text { text } if result.is_error => output::say(text),
             Content::Text { text } => output::line(text)?,
             Content::Image { mime_type, .. } | Content::Audio { mime_type, .. } => {
-                output::line(&format!("[{mime_type}; --format json has its bytes in base64]"))?;
+                output::line(&format!(
+                    "[{mime_type}; --format json has its bytes in base64]"
+                ))?;
             }
             Content::Resource { resource } => {
-                output::line(&format!("[{}; --format json has its bytes in base64]", resource.mime_type))?;
+                output::line(&format!(
+                    "[{}; --format json has its bytes in base64]",
+                    resource.mime_type
+                ))?;
             }
             _ => {}
         }

@@ -28,26 +28,39 @@ pub async fn run(args: Demo) -> Result<ExitCode> {
     let api = start_api().await?;
     output::line(&format!("1. A bookshop API listens on {api}"))?;
 
-    let config = Config { store: host::IN_MEMORY.to_owned(), ..Config::default() };
+    let config = Config {
+        store: host::IN_MEMORY.to_owned(),
+        ..Config::default()
+    };
     let host = Host::open(&config).await?;
     let published = up::publish(&host, vec![request(api.clone())?]).await?;
     let Some(published) = published.first() else {
         return Err(Error::internal("the demo was not published"));
     };
-    output::line(&format!("2. Its OpenAPI document became {} MCP tools:", published.tools.tools.len()))?;
+    output::line(&format!(
+        "2. Its OpenAPI document became {} MCP tools:",
+        published.tools.tools.len()
+    ))?;
     output::line(&tool_lines(published))?;
 
     let listener = listener(args.listen).await?;
     let address = listener.local_addr().unwrap_or(args.listen);
     let gateway = host.gateway()?;
     gateway.refresh().await?;
-    output::line(&format!("3. The gateway serves them at http://{address}/mcp"))?;
+    output::line(&format!(
+        "3. The gateway serves them at http://{address}/mcp"
+    ))?;
 
     let show = async {
         let answer = first_call(address).await?;
-        output::line("4. A client called bookshop_listBooks with {\"genre\": [\"novel\", \"poetry\"], \"limit\": 2}")?;
+        output::line(
+            "4. A client called bookshop_listBooks with {\"genre\": [\"novel\", \"poetry\"], \"limit\": 2}",
+        )?;
         output::line(&format!("   and was answered: {answer}"))?;
-        output::line(&format!("\nReady after {:.1} s. Connect a client:", begun.elapsed().as_secs_f64()))?;
+        output::line(&format!(
+            "\nReady after {:.1} s. Connect a client:",
+            begun.elapsed().as_secs_f64()
+        ))?;
         let url = format!("http://{address}/mcp");
         output::line("\nClaude Code, Cursor and other clients that read mcpServers:")?;
         output::json(&client_config::http("bookshop", &url))?;
@@ -65,7 +78,9 @@ pub async fn run(args: Demo) -> Result<ExitCode> {
 
 async fn start_api() -> Result<Url> {
     let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
-    let address = listener.local_addr().map_err(|error| no_port().caused_by(error))?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| no_port().caused_by(error))?;
     tokio::spawn(DemoApi::new().serve(listener));
     Url::parse(&format!("http://{address}")).map_err(|error| no_port().caused_by(error))
 }
@@ -75,7 +90,10 @@ async fn listener(wanted: SocketAddr) -> Result<TcpListener> {
     if let Some(listener) = serving::bind(wanted).await? {
         return Ok(listener);
     }
-    output::say(&format!("port {} is in use; another one is taken", wanted.port()));
+    output::say(&format!(
+        "port {} is in use; another one is taken",
+        wanted.port()
+    ));
     listen(SocketAddr::new(wanted.ip(), 0)).await
 }
 
@@ -130,7 +148,11 @@ async fn first_call(address: SocketAddr) -> Result<String> {
             },
         },
     });
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().map_err(failed)?;
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .timeout(Duration::from_secs(10))
+        .build()
+        .map_err(failed)?;
     let response = client
         .post(format!("http://{address}/mcp"))
         .header("accept", "application/json, text/event-stream")
@@ -143,8 +165,10 @@ async fn first_call(address: SocketAddr) -> Result<String> {
         .await
         .map_err(failed)?;
     let bytes = response.bytes().await.map_err(failed)?;
-    let answer: Value = serde_json::from_slice(&bytes)
-        .map_err(|error| Error::internal("the demo's own call was answered with no JSON").caused_by(error))?;
+    let answer: Value = serde_json::from_slice(&bytes).map_err(|error| {
+        Error::internal("the demo's own call was answered with no JSON").caused_by(error)
+    })?;
     let text = answer["result"]["content"][0]["text"].as_str();
-    text.map(str::to_owned).ok_or_else(|| Error::internal("the demo's own call failed").with("answer", answer))
+    text.map(str::to_owned)
+        .ok_or_else(|| Error::internal("the demo's own call failed").with("answer", answer))
 }

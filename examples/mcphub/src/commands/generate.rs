@@ -18,11 +18,20 @@ pub async fn run(args: Generate) -> Result<ExitCode> {
     let source = document.source.clone();
     let inspected = inspect::inspect(document).await?;
     let tools = inspected.tools;
-    let name = args.name.unwrap_or_else(|| ServerName::from_title(&tools.api.title));
+    let name = args
+        .name
+        .unwrap_or_else(|| ServerName::from_title(&tools.api.title));
     // A project can be told by its environment where the API is; a document need not say it.
     let base_url = server::base_url(args.base_url.as_ref(), &tools, &source);
-    let base_url = if args.base_url.is_some() { Some(base_url?) } else { base_url.ok() };
-    let options = RenderOptions { name: name.to_string(), base_url };
+    let base_url = if args.base_url.is_some() {
+        Some(base_url?)
+    } else {
+        base_url.ok()
+    };
+    let options = RenderOptions {
+        name: name.to_string(),
+        base_url,
+    };
     let out = args.out.clone();
     let mut write = WriteOptions::default();
     write.force = args.force;
@@ -33,10 +42,20 @@ pub async fn run(args: Generate) -> Result<ExitCode> {
     });
     let written = progress::during("writing the project", written).await?;
     let folder = args.out.display();
-    output::line(&format!("{name}: {count} tools, {} in {folder}", summary(&written)))?;
-    let skipped = inspected.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    output::line(&format!(
+        "{name}: {count} tools, {} in {folder}",
+        summary(&written)
+    ))?;
+    let skipped = inspected
+        .diagnostics
+        .iter()
+        .filter(|d| d.severity == Severity::Error)
+        .count();
     if skipped > 0 {
-        output::say(&format!("{skipped} operations were left out; `mcphub inspect {}` says why", args.spec));
+        output::say(&format!(
+            "{skipped} operations were left out; `mcphub inspect {}` says why",
+            args.spec
+        ));
     }
     output::line(&format!("Next: read {folder}/README.md"))?;
     Ok(ExitCode::SUCCESS)
@@ -47,8 +66,15 @@ fn summary(written: &project::Written) -> String {
         (written.written.len(), "written"),
         (written.unchanged.len(), "unchanged"),
         (written.removed.len(), "removed"),
-        (written.kept.len(), "kept because they were edited, and yours from now on"),
+        (
+            written.kept.len(),
+            "kept because they were edited, and yours from now on",
+        ),
     ];
-    let parts: Vec<_> = parts.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} files {what}")).collect();
+    let parts: Vec<_> = parts
+        .into_iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, what)| format!("{n} files {what}"))
+        .collect();
     parts.join(", ")
 }

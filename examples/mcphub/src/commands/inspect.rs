@@ -34,8 +34,15 @@ pub async fn inspect(document: Document) -> Result<Inspected> {
         let mut diagnostics = parsed.diagnostics;
         diagnostics.extend(plan.diagnostics);
         // Every operation is a tool or an error.
-        let skipped = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
-        Ok(Inspected { operations: plan.tools.tools.len() + skipped, tools: plan.tools, diagnostics })
+        let skipped = diagnostics
+            .iter()
+            .filter(|d| d.severity == Severity::Error)
+            .count();
+        Ok(Inspected {
+            operations: plan.tools.tools.len() + skipped,
+            tools: plan.tools,
+            diagnostics,
+        })
     });
     progress::during("reading the document", work).await
 }
@@ -89,7 +96,11 @@ impl<'a> From<&'a Inspected> for Report<'a> {
     fn from(inspected: &'a Inspected) -> Self {
         let api = &inspected.tools.api;
         Self {
-            api: Api { title: &api.title, version: &api.version, dialect: api.dialect.as_str() },
+            api: Api {
+                title: &api.title,
+                version: &api.version,
+                dialect: api.dialect.as_str(),
+            },
             operations: inspected.operations,
             tools: inspected.tools.tools.iter().map(ToolReport::from).collect(),
             diagnostics: &inspected.diagnostics,
@@ -106,7 +117,10 @@ impl<'a> From<&'a Tool> for ToolReport<'a> {
             input_schema: &tool.input,
             output_schema: tool.output.as_ref(),
             annotations: tool.annotations,
-            operation: Operation { method: tool.binding.method.as_str(), path: &tool.binding.path },
+            operation: Operation {
+                method: tool.binding.method.as_str(),
+                path: &tool.binding.path,
+            },
         }
     }
 }
@@ -114,16 +128,38 @@ impl<'a> From<&'a Tool> for ToolReport<'a> {
 fn text(inspected: &Inspected) -> String {
     let api = &inspected.tools.api;
     let tools = &inspected.tools.tools;
-    let mut lines = vec![format!("{} {} ({})", api.title, api.version, api.dialect.as_str())];
-    lines.push(format!("{} operations, {} tools", inspected.operations, tools.len()));
+    let mut lines = vec![format!(
+        "{} {} ({})",
+        api.title,
+        api.version,
+        api.dialect.as_str()
+    )];
+    lines.push(format!(
+        "{} operations, {} tools",
+        inspected.operations,
+        tools.len()
+    ));
     for tool in tools {
         lines.push(String::new());
-        lines.push(format!("{}  {} {}", tool.name, tool.binding.method.as_str(), tool.binding.path));
-        let summary = tool.title.as_deref().or(tool.description.lines().next()).unwrap_or_default();
+        lines.push(format!(
+            "{}  {} {}",
+            tool.name,
+            tool.binding.method.as_str(),
+            tool.binding.path
+        ));
+        let summary = tool
+            .title
+            .as_deref()
+            .or(tool.description.lines().next())
+            .unwrap_or_default();
         if !summary.is_empty() {
             lines.push(format!("    {summary}"));
         }
-        let arguments: Vec<_> = tool.input.properties().map(|(name, _)| argument(tool, name)).collect();
+        let arguments: Vec<_> = tool
+            .input
+            .properties()
+            .map(|(name, _)| argument(tool, name))
+            .collect();
         if !arguments.is_empty() {
             lines.push(format!("    arguments: {}", arguments.join(", ")));
         }
@@ -138,12 +174,19 @@ fn text(inspected: &Inspected) -> String {
             Severity::Warning => "warning",
             _ => "info",
         };
-        lines.push(format!("  {severity} [{}] {}", diagnostic.code, diagnostic.message));
+        lines.push(format!(
+            "  {severity} [{}] {}",
+            diagnostic.code, diagnostic.message
+        ));
         lines.push(format!("      at {}", diagnostic.pointer));
     }
     lines.join("\n")
 }
 
 fn argument(tool: &Tool, name: &str) -> String {
-    if tool.input.requires(name) { format!("{name} (required)") } else { name.to_owned() }
+    if tool.input.requires(name) {
+        format!("{name} (required)")
+    } else {
+        name.to_owned()
+    }
 }

@@ -13,11 +13,16 @@ pub async fn run(args: List) -> Result<ExitCode> {
     let servers = open(args.store.store).await?.platform.servers().await?;
     match args.format {
         Format::Json => output::json(&servers)?,
-        Format::Text if servers.is_empty() => output::say("nothing is registered; `mcphub up SPEC` registers an API"),
+        Format::Text if servers.is_empty() => {
+            output::say("nothing is registered; `mcphub up SPEC` registers an API")
+        }
         Format::Text => {
             for server in servers {
                 let (name, how, tools) = (&server.name, server.serve.as_str(), server.tools);
-                output::line(&format!("{name}\t{tools} tools\t{how}\t{}\t{}", server.title, server.source))?;
+                output::line(&format!(
+                    "{name}\t{tools} tools\t{how}\t{}\t{}",
+                    server.title, server.source
+                ))?;
             }
         }
     }
@@ -27,9 +32,14 @@ pub async fn run(args: List) -> Result<ExitCode> {
 pub async fn remove(args: Remove) -> Result<ExitCode> {
     let host = open(args.store.store).await?;
     if !host.platform.remove(&args.name).await? {
-        return Err(Error::not_found("no server of that name is registered").with("name", &args.name));
+        return Err(
+            Error::not_found("no server of that name is registered").with("name", &args.name)
+        );
     }
-    output::line(&format!("{} is removed; a running gateway drops it within a second", args.name))?;
+    output::line(&format!(
+        "{} is removed; a running gateway drops it within a second",
+        args.name
+    ))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -20,7 +20,10 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     let host = Host::open(&config).await?;
     let Some(listener) = serving::bind(config.listen).await? else {
         if running::is_running(config.listen, &host.instance).await {
-            output::say(&format!("a gateway over this store already serves http://{}/mcp", config.listen));
+            output::say(&format!(
+                "a gateway over this store already serves http://{}/mcp",
+                config.listen
+            ));
         }
         return Err(serving::in_use(config.listen));
     };
@@ -28,13 +31,20 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     gateway.refresh().await?;
     let servers = host.platform.servers().await?;
     if servers.is_empty() {
-        output::say("nothing is registered yet; `mcphub up SPEC` registers an API, also while this runs");
+        output::say(
+            "nothing is registered yet; `mcphub up SPEC` registers an API, also while this runs",
+        );
     }
     for server in &servers {
-        output::say(&format!("{}: {} tools from {}", server.name, server.tools, server.source));
+        output::say(&format!(
+            "{}: {} tools from {}",
+            server.name, server.tools, server.source
+        ));
     }
     let address = listener.local_addr().unwrap_or(config.listen);
-    output::line(&format!("Serving MCP at http://{address}/mcp (Ctrl-C stops)"))?;
+    output::line(&format!(
+        "Serving MCP at http://{address}/mcp (Ctrl-C stops)"
+    ))?;
     serving::serve_http(&host, &gateway, listener).await?;
     Ok(ExitCode::SUCCESS)
 }

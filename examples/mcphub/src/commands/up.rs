@@ -15,7 +15,9 @@ use crate::{client_config, credentials, document, output, progress, running, ser
 
 pub async fn run(args: Up) -> Result<ExitCode> {
     if args.specs.len() > 1 && (args.name.is_some() || args.api.base_url.is_some()) {
-        return Err(Error::invalid("--name and --base-url are for one document; run `mcphub up` for each"));
+        return Err(Error::invalid(
+            "--name and --base-url are for one document; run `mcphub up` for each",
+        ));
     }
     let mut config = Config::load(None)?;
     config.store = match (&args.store.store, args.stdio) {
@@ -89,45 +91,90 @@ pub async fn publish(host: &Host, requests: Vec<PublishRequest>) -> Result<Vec<P
 fn report(published: &Published) {
     let api = &published.tools.api;
     let count = published.tools.tools.len();
-    let state = if published.changed { "" } else { " (unchanged)" };
-    output::say(&format!("{}: {count} tools from {} {}{state}", published.name, api.title, api.version));
-    let skipped = published.diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    let state = if published.changed {
+        ""
+    } else {
+        " (unchanged)"
+    };
+    output::say(&format!(
+        "{}: {count} tools from {} {}{state}",
+        published.name, api.title, api.version
+    ));
+    let skipped = published
+        .diagnostics
+        .iter()
+        .filter(|d| d.severity == Severity::Error)
+        .count();
     if skipped > 0 {
-        output::say(&format!("  {skipped} operations were left out; `mcphub inspect` says why"));
+        output::say(&format!(
+            "  {skipped} operations were left out; `mcphub inspect` says why"
+        ));
     }
 }
 
 async fn start_deployments(host: &Host) -> Result<()> {
     let report = progress::during("starting servers", host.platform.reconcile()).await?;
     for (server, error) in report.failed {
-        output::say(&format!("warning: {server} does not run: {}", error.report()));
+        output::say(&format!(
+            "warning: {server} does not run: {}",
+            error.report()
+        ));
     }
     Ok(())
 }
 
 async fn tell_running(host: &Host, address: SocketAddr, published: &[Published]) -> Result<()> {
     let version = host.platform.version().await?;
-    progress::during("waiting for the running gateway", running::serves(address, version.registry)).await?;
-    let changed = published.iter().filter(|published| published.changed).count();
-    output::line(&format!("updated {changed} of {} servers of the gateway at http://{address}/mcp", published.len()))
+    progress::during(
+        "waiting for the running gateway",
+        running::serves(address, version.registry),
+    )
+    .await?;
+    let changed = published
+        .iter()
+        .filter(|published| published.changed)
+        .count();
+    output::line(&format!(
+        "updated {changed} of {} servers of the gateway at http://{address}/mcp",
+        published.len()
+    ))
 }
 
-async fn announce(host: &Host, address: SocketAddr, args: &Up, published: &[Published]) -> Result<()> {
+async fn announce(
+    host: &Host,
+    address: SocketAddr,
+    args: &Up,
+    published: &[Published],
+) -> Result<()> {
     let servers = host.platform.servers().await?;
-    output::line(&format!("Serving MCP at http://{address}/mcp (Ctrl-C stops)"))?;
+    output::line(&format!(
+        "Serving MCP at http://{address}/mcp (Ctrl-C stops)"
+    ))?;
     for server in &servers {
-        let new = published.iter().any(|published| published.name == server.name);
+        let new = published
+            .iter()
+            .any(|published| published.name == server.name);
         let origin = if new { "" } else { "  (registered before)" };
-        output::line(&format!("  http://{address}/mcp/{}  {} tools{origin}", server.name, server.tools))?;
+        output::line(&format!(
+            "  http://{address}/mcp/{}  {} tools{origin}",
+            server.name, server.tools
+        ))?;
     }
     output::line("\nFor a client that takes a URL:")?;
-    output::json(&client_config::http("mcphub", &format!("http://{address}/mcp")))?;
+    output::json(&client_config::http(
+        "mcphub",
+        &format!("http://{address}/mcp"),
+    ))?;
     if let ([published], [spec]) = (published, args.specs.as_slice()) {
         output::line("\nFor a desktop client that starts a program:")?;
         let base_url = args.api.base_url.as_ref().map(|url| url.as_str());
         let spec = std::path::absolute(spec).ok().filter(|path| path.exists());
         let spec = spec.map_or_else(|| args.specs[0].clone(), |path| path.display().to_string());
-        output::json(&client_config::stdio(published.name.as_str(), &spec, base_url))?;
+        output::json(&client_config::stdio(
+            published.name.as_str(),
+            &spec,
+            base_url,
+        ))?;
     }
     Ok(())
 }

@@ -3,6 +3,8 @@
 //!
 //! Needs Python and a package index: `scripts/test.sh` sets `MCPHUB_TEST_PYTHON`.
 
+#![allow(clippy::print_stderr, reason = "it says when it does not run")]
+
 mod arguments;
 mod recorder;
 
@@ -51,13 +53,20 @@ async fn compare(file: &str) {
     let tools = Arc::new(plan(file));
     let recorder = Recorder::start().await;
     let credentials = credentials(&tools);
-    let native =
-        NativeApi::new(tools.clone(), recorder.url.clone(), credentials.clone(), NativeSettings::default()).unwrap();
+    let native = NativeApi::new(
+        tools.clone(),
+        recorder.url.clone(),
+        credentials.clone(),
+        NativeSettings::default(),
+    )
+    .unwrap();
     let python = Python::start(file, &tools, &recorder, &credentials).await;
 
     let mut runner = TestRunner::new_with_rng(
         Config::default(),
-        proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
+        proptest::test_runner::TestRng::deterministic_rng(
+            proptest::test_runner::RngAlgorithm::ChaCha,
+        ),
     );
     let mut sent = 0;
     for tool in &tools.tools {
@@ -70,14 +79,21 @@ async fn compare(file: &str) {
             let our_requests = recorder.take();
             let theirs = call(&python.upstream, tool.name.as_str(), &raw).await;
             let their_requests = recorder.take();
-            assert_eq!(our_requests, their_requests, "{file} {} {arguments}", tool.name);
+            assert_eq!(
+                our_requests, their_requests,
+                "{file} {} {arguments}",
+                tool.name
+            );
             assert_eq!(ours, theirs, "{file} {} {arguments}", tool.name);
             sent += our_requests.len();
         }
     }
     python.deployer.remove(&python.name).await.unwrap();
     // Values that would change the path are refused by both and send nothing; most are sent.
-    assert!(sent as f64 > 0.8 * f64::from(CASES) * tools.tools.len() as f64, "only {sent} requests were sent");
+    assert!(
+        sent as f64 > 0.8 * f64::from(CASES) * tools.tools.len() as f64,
+        "only {sent} requests were sent"
+    );
 }
 
 async fn call(upstream: &dyn Upstream, tool: &str, arguments: &RawValue) -> Value {
@@ -94,15 +110,26 @@ async fn call(upstream: &dyn Upstream, tool: &str, arguments: &RawValue) -> Valu
 }
 
 fn plan(file: &str) -> ToolSet {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs").join(file);
-    let document = Document { source: file.to_owned(), bytes: std::fs::read(path).unwrap().into() };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../specs")
+        .join(file);
+    let document = Document {
+        source: file.to_owned(),
+        bytes: std::fs::read(path).unwrap().into(),
+    };
     let parsed = OpenApiParser::default().parse(&document).unwrap();
-    ToolPlanner::default().plan(&parsed, &PlanOptions::default()).unwrap().tools
+    ToolPlanner::default()
+        .plan(&parsed, &PlanOptions::default())
+        .unwrap()
+        .tools
 }
 
 /// One secret a scheme, told apart by its name.
 fn credentials(tools: &ToolSet) -> Credentials {
-    let schemes = tools.security_schemes.keys().map(|name| (name.clone(), format!("user:{name}&=ü").into()));
+    let schemes = tools
+        .security_schemes
+        .keys()
+        .map(|name| (name.clone(), format!("user:{name}&=ü").into()));
     Credentials {
         headers: vec![("X-Every-Call".to_owned(), "yes".into())],
         bearer: Some("t0ken".into()),
@@ -117,12 +144,23 @@ struct Python {
 }
 
 impl Python {
-    async fn start(file: &str, tools: &ToolSet, recorder: &Recorder, credentials: &Credentials) -> Self {
+    async fn start(
+        file: &str,
+        tools: &ToolSet,
+        recorder: &Recorder,
+        credentials: &Credentials,
+    ) -> Self {
         let name = ServerName::from_title(file.trim_end_matches(".yaml"));
-        let options = RenderOptions { name: name.to_string(), base_url: Some(recorder.url.clone()) };
+        let options = RenderOptions {
+            name: name.to_string(),
+            base_url: Some(recorder.url.clone()),
+        };
         let project = PythonTarget::default().render(tools, &options).unwrap();
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("differential");
-        let artifact = PythonBuilder::new(PythonSettings::new(root)).build(&project).await.unwrap();
+        let artifact = PythonBuilder::new(PythonSettings::new(root))
+            .build(&project)
+            .await
+            .unwrap();
         let mut spec = DeploymentSpec::new(name.clone(), artifact);
         for variable in &project.environment {
             let value = match &variable.purpose {
@@ -132,12 +170,17 @@ impl Python {
                 Purpose::Scheme(scheme) => credentials.schemes.get(scheme).cloned(),
                 _ => None,
             };
-            spec.environment.extend(value.map(|value| (variable.name.clone(), value)));
+            spec.environment
+                .extend(value.map(|value| (variable.name.clone(), value)));
         }
         let deployer = ProcessDeployer::new(ProcessSettings::default());
         let deployment = deployer.apply(spec).await.unwrap();
         let client = McpClient::new(McpSettings::default()).unwrap();
         let upstream = McpHttp::new(deployment.endpoint.unwrap(), client);
-        Self { name, deployer, upstream }
+        Self {
+            name,
+            deployer,
+            upstream,
+        }
     }
 }

@@ -34,20 +34,39 @@ type Answer = (u16, &'static str, &'static [u8]);
 
 /// Good and bad answers of an API.
 pub const ANSWERS: [Answer; 10] = [
-    (200, "text/plain; charset=utf-8", "recorded \u{fc}".as_bytes()),
-    (200, "application/json", br#"{"a": [1, 2.50, null], "big": 12345678901234567890123}"#),
+    (
+        200,
+        "text/plain; charset=utf-8",
+        "recorded \u{fc}".as_bytes(),
+    ),
+    (
+        200,
+        "application/json",
+        br#"{"a": [1, 2.50, null], "big": 12345678901234567890123}"#,
+    ),
     (200, "application/json", b"[1, 2]"),
     (201, "application/json", b"null"),
     (204, "", b""),
     (200, "application/json", b"{broken"),
     (200, "image/png", b"\x89PNG"),
     (200, "application/pdf", b"%PDF"),
-    (404, "application/problem+json", br#"{"title": "no such thing"}"#),
+    (
+        404,
+        "application/problem+json",
+        br#"{"title": "no such thing"}"#,
+    ),
     (500, "text/html", b"<h1>out of paper</h1>"),
 ];
 
-const OF_THE_CLIENT: [&str; 7] =
-    ["host", "user-agent", "accept-encoding", "connection", "content-length", "transfer-encoding", "keep-alive"];
+const OF_THE_CLIENT: [&str; 7] = [
+    "host",
+    "user-agent",
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "keep-alive",
+];
 
 /// A running recorder.
 #[derive(Debug, Clone)]
@@ -66,7 +85,10 @@ impl Recorder {
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = Url::parse(&format!("http://{}/base", listener.local_addr().unwrap())).unwrap();
-        let state = Arc::new(Mutex::new(State { seen: Vec::new(), answer: ANSWERS[0] }));
+        let state = Arc::new(Mutex::new(State {
+            seen: Vec::new(),
+            answer: ANSWERS[0],
+        }));
         let app = Router::new().fallback(record).with_state(state.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self { url, state }
@@ -96,15 +118,26 @@ async fn record(Shared(state): Shared<Arc<Mutex<State>>>, request: Request) -> R
         .collect();
     headers.sort();
     let mut state = state.lock().unwrap();
-    state.seen.push(Recorded { method: parts.method.to_string(), target, headers, body });
+    state.seen.push(Recorded {
+        method: parts.method.to_string(),
+        target,
+        headers,
+        body,
+    });
     let (status, media_type, body) = state.answer;
     let response = Response::builder().status(status);
-    let response = if media_type.is_empty() { response } else { response.header("content-type", media_type) };
+    let response = if media_type.is_empty() {
+        response
+    } else {
+        response.header("content-type", media_type)
+    };
     response.body(Body::from(body)).unwrap()
 }
 
 fn body_of(headers: &HeaderMap, bytes: Bytes) -> RecordedBody {
-    let json = headers.get("content-type").is_some_and(|value| value.as_bytes().ends_with(b"json"));
+    let json = headers
+        .get("content-type")
+        .is_some_and(|value| value.as_bytes().ends_with(b"json"));
     match serde_json::from_slice(&bytes) {
         Ok(value) if json => RecordedBody::Json(value),
         _ => RecordedBody::Bytes(bytes),
