@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-/// `std::result::Result` with mcphub's [`enum@Error`].
+/// `std::result::Result` with mcphub's [`struct@Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, as a caller needs to tell it apart.

@@ -1,7 +1,7 @@
 //! APIs become tools: one operation, one tool.
 //!
-//! One file per part of a tool: its [`name`], its [`description`], its [`input`] with the
-//! [`argument`] names and the [`body`], its [`output`]. [`definitions`] holds what they share.
+//! One file per part of a tool: its `name`, its `description`, its `input` with the
+//! `argument` names and the `body`, its `output`. `definitions` holds what they share.
 //! Nothing in here knows the dialect of the document.
 
 mod accept;

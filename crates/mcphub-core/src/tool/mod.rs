@@ -1,4 +1,4 @@
-//! Plan: an [`ApiSpec`](crate::spec::ApiSpec) becomes a [`ToolSet`].
+//! Plan: an [`ApiSpec`] becomes a [`ToolSet`].
 
 mod binding;
 mod stored;
