@@ -215,6 +215,10 @@ fn structured(body: &[u8], shape: OutputShape) -> Result<Box<RawValue>, String> 
     let raw: &RawValue = serde_json::from_str(text.trim_start_matches('\u{feff}'))
         .map_err(|_| "it is not valid JSON".to_owned())?;
     let text = raw.get();
+    if shape == OutputShape::Object && text.starts_with('{') && !text.contains(['\n', '\r']) {
+        // The usual case, which needs no second reading.
+        return Ok(raw.to_owned());
+    }
     // In JSON a line end is always insignificant white space; a string holds it escaped.
     let one_line = if text.contains(['\n', '\r']) {
         std::borrow::Cow::Owned(text.replace(['\n', '\r'], " "))

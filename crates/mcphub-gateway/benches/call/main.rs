@@ -7,7 +7,8 @@
 //! that of the client and the API, holds on a busy machine as well.
 //!
 //! `cargo bench -p mcphub-gateway --bench call`; `-- --rounds N --seconds S` for more or longer
-//! rounds, `-- --check` to fail when the target is missed.
+//! rounds, `-- --check` to fail when the target is missed, `-- --only proxy|gateway --case TEXT` to
+//! keep one of them busy for a profiler.
 
 #![allow(missing_docs, clippy::print_stdout)]
 
@@ -31,14 +32,18 @@ struct Case {
 #[tokio::main]
 async fn main() -> ExitCode {
     let options: Vec<String> = std::env::args().skip(1).collect();
+    let option = |name: &str| {
+        let at = options.iter().position(|option| option == name)?;
+        options.get(at + 1).map(String::as_str)
+    };
     let number = |name: &str, default: f64| {
-        let at = options.iter().position(|option| option == name);
-        at.and_then(|at| options.get(at + 1)?.parse().ok())
+        option(name)
+            .and_then(|value| value.parse().ok())
             .unwrap_or(default)
     };
     let rounds = number("--rounds", 15.0) as usize;
     let time = Duration::from_secs_f64(number("--seconds", 1.0));
-    let only = std::env::var("E2_ONLY").ok();
+    let case = option("--case").unwrap_or_default();
 
     rustls::crypto::ring::default_provider()
         .install_default()
@@ -48,20 +53,22 @@ async fn main() -> ExitCode {
     let gateway = parties::gateway(api).await;
 
     let mut missed = false;
-    for case in cases() {
+    for case in cases()
+        .into_iter()
+        .filter(|known| known.name.contains(case))
+    {
         load::answers(proxy, &case.plain, api::ANSWER).await;
         load::answers(gateway, &case.call, r#""content":[{"type":"text""#).await;
         let mut ratios = Vec::new();
         let (mut direct, mut through, mut work) = (Vec::new(), Vec::new(), Vec::new());
         // The first round warms up connections, caches and the allocator.
         for round in 0..=rounds {
-            if let Some(only) = &only {
-                let (server, request) = if only == "proxy" {
-                    (proxy, &case.plain)
-                } else {
-                    (gateway, &case.call)
-                };
-                load::run(server, request, CONNECTIONS, time).await;
+            match option("--only") {
+                Some("proxy") => drop(load::run(proxy, &case.plain, CONNECTIONS, time).await),
+                Some(_) => drop(load::run(gateway, &case.call, CONNECTIONS, time).await),
+                None => {}
+            }
+            if option("--only").is_some() {
                 continue;
             }
             let plain = load::run(proxy, &case.plain, CONNECTIONS, time).await;

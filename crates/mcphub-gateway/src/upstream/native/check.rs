@@ -1,12 +1,12 @@
 //! A tool's schema, compiled once, and values held against it.
 
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::{Draft, PatternOptions, Validator};
 use mcphub_core::Result;
 use mcphub_core::call::Arguments;
 use mcphub_core::schema::Schema;
-use serde_json::Value;
 
 use super::problem::{self, MAX_PROBLEMS};
+use super::tree::{Borrowed, Tree};
 
 /// Values larger than this many bytes are checked up to their first problem only, because the
 /// problems of a large value take many times its memory.
@@ -19,7 +19,7 @@ const MAX_BACKTRACKS: usize = 100_000;
 /// A compiled schema (JSON Schema 2020-12; `format` is an annotation and not asserted).
 pub(super) struct Check {
     /// Absent for a schema that does not compile.
-    validator: Option<Validator>,
+    validator: Option<Validator<Borrowed>>,
 }
 
 impl Check {
@@ -27,7 +27,8 @@ impl Check {
     /// API is the judge then, and the tool stays usable.
     pub(super) fn new(schema: &Schema, tool: &str) -> Self {
         let patterns = PatternOptions::fancy_regex().backtrack_limit(MAX_BACKTRACKS);
-        let compiled = jsonschema::draft202012::options()
+        let compiled = jsonschema::options_for::<Borrowed>()
+            .with_draft(Draft::Draft202012)
             .should_validate_formats(false)
             .with_pattern_options(patterns)
             .build(&schema.to_value());
@@ -40,12 +41,12 @@ impl Check {
     /// The problems of a call's arguments, at most ten lines; none when they fit.
     ///
     /// # Errors
-    /// As [`Arguments::to_value`].
+    /// As [`Tree::of_arguments`].
     pub(super) fn arguments(&self, schema: &Schema, arguments: &Arguments) -> Result<Vec<String>> {
         let Some(validator) = &self.validator else {
             return Ok(Vec::new());
         };
-        let value = arguments.to_value()?;
+        let value = Tree::of_arguments(arguments)?;
         if validator.is_valid(&value) {
             return Ok(Vec::new());
         }
@@ -66,7 +67,7 @@ impl Check {
     }
 
     /// The first problem of an answer.
-    pub(super) fn first_problem(&self, value: &Value) -> Option<String> {
+    pub(super) fn first_problem(&self, value: &Tree<'_>) -> Option<String> {
         let error = self.validator.as_ref()?.validate(value).err()?;
         Some(problem::line(&error))
     }
@@ -75,7 +76,7 @@ impl Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn schema(value: Value) -> Schema {
         Schema::from_object(value.as_object().unwrap().clone())
@@ -116,6 +117,6 @@ mod tests {
         let check = Check::new(&schema, "t");
         let arguments = Arguments::parse(r#"{"a": 1}"#).unwrap();
         assert!(check.arguments(&schema, &arguments).unwrap().is_empty());
-        assert!(check.first_problem(&json!(1)).is_none());
+        assert!(check.first_problem(&Tree::Null).is_none());
     }
 }

@@ -8,6 +8,7 @@ mod check;
 mod exchange;
 mod problem;
 mod settings;
+mod tree;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,11 +20,11 @@ use mcphub_core::call::{Arguments, HttpRequest, ToolResult};
 use mcphub_core::secret::Credentials;
 use mcphub_core::tool::{Tool, ToolSet};
 use mcphub_core::{Error, ErrorKind, Result};
-use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 use url::Url;
 
 use self::check::Check;
+use self::tree::Tree;
 use super::{Upstream, UpstreamTool, planned_tools};
 pub use settings::{NativeClient, NativeSettings};
 
@@ -178,8 +179,8 @@ impl NativeApi {
         let check = entry
             .output
             .get_or_init(|| Check::new(schema, tool.name.as_str()));
-        // What nests deeper than a value can is beyond what the schema could be held against.
-        let Ok(value) = serde_json::from_str::<Value>(structured.get()) else {
+        // What nests too deep to be read is beyond what the schema could be held against.
+        let Ok(value) = serde_json::from_str::<Tree<'_>>(structured.get()) else {
             return result;
         };
         match check.first_problem(&value) {
