@@ -63,12 +63,12 @@ async fn main() -> ExitCode {
         let (mut direct, mut through, mut work) = (Vec::new(), Vec::new(), Vec::new());
         // The first round warms up connections, caches and the allocator.
         for round in 0..=rounds {
-            match option("--only") {
-                Some("proxy") => drop(load::run(proxy, &case.plain, CONNECTIONS, time).await),
-                Some(_) => drop(load::run(gateway, &case.call, CONNECTIONS, time).await),
-                None => {}
-            }
-            if option("--only").is_some() {
+            if let Some(only) = option("--only") {
+                let (server, request) = match only {
+                    "proxy" => (proxy, &case.plain),
+                    _ => (gateway, &case.call),
+                };
+                load::run(server, request, CONNECTIONS, time).await;
                 continue;
             }
             let plain = load::run(proxy, &case.plain, CONNECTIONS, time).await;
@@ -79,6 +79,9 @@ async fn main() -> ExitCode {
                 direct.push(plain.wall);
                 through.push(call.wall);
             }
+        }
+        if ratios.is_empty() {
+            continue;
         }
         let ratio = median(&mut ratios);
         println!(
