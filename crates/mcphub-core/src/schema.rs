@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 /// Serialises to one JSON object with `$defs`; every `$ref` in it is `#/$defs/NAME`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Schema {
-    root: Map<String, Value>,
+    root: Arc<Map<String, Value>>,
     definitions: Vec<Definition>,
 }
 
@@ -28,8 +28,8 @@ pub struct Definition {
 impl Schema {
     /// A schema from its root object, without `$defs`, and the definitions that it reaches, in the
     /// order in which `$defs` lists them.
-    pub fn new(root: Map<String, Value>, definitions: Vec<Definition>) -> Self {
-        Self { root, definitions }
+    pub fn new(root: impl Into<Arc<Map<String, Value>>>, definitions: Vec<Definition>) -> Self {
+        Self { root: root.into(), definitions }
     }
 
     /// The root object, without `$defs`.
@@ -59,7 +59,7 @@ impl Schema {
 
     /// The whole schema as one JSON value.
     pub fn to_value(&self) -> Value {
-        let mut object = self.root.clone();
+        let mut object = Map::clone(&self.root);
         if !self.definitions.is_empty() {
             let defs = self
                 .definitions
@@ -83,7 +83,7 @@ impl Schema {
             _ => Vec::new(),
         };
         Self {
-            root: object,
+            root: object.into(),
             definitions,
         }
     }
@@ -99,7 +99,7 @@ impl Serialize for Schema {
         }
         let extra = usize::from(!self.definitions.is_empty());
         let mut map = serializer.serialize_map(Some(self.root.len() + extra))?;
-        for (key, value) in &self.root {
+        for (key, value) in self.root.iter() {
             map.serialize_entry(key, value)?;
         }
         if extra == 1 {

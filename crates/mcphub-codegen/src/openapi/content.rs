@@ -9,6 +9,9 @@ use super::place::Place;
 use super::remark::shown;
 use super::{Skip, Walk};
 
+/// The most media types of one body or answer.
+const MAX_MEDIA_TYPES: usize = 64;
+
 impl<'d> Walk<'d> {
     /// What an operation reads; `None` when it is nothing that can be described.
     pub(super) fn request_body(
@@ -133,6 +136,12 @@ impl<'d> Walk<'d> {
                     format!("{} is no media type", shown(name))
                 });
                 continue;
+            }
+            if out.len() == MAX_MEDIA_TYPES {
+                self.remarks.warn("too-many", here, || {
+                    format!("only the first {MAX_MEDIA_TYPES} media types are read")
+                });
+                break;
             }
             match media {
                 Value::Object(_) if out.iter().any(|(other, ..)| *other == essence) => {}

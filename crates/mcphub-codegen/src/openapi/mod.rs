@@ -19,6 +19,8 @@ mod security;
 mod server;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use mcphub_core::Result;
 use mcphub_core::spec::{ApiSpec, Dialect, Document, Parsed, SpecParser};
@@ -85,6 +87,7 @@ impl SpecParser for OpenApiParser {
             dialect,
             remarks,
             schemas: Schemas::new(&value),
+            referred: HashMap::new(),
             allowance: document.bytes.len().saturating_mul(ALLOWANCE) + (ALLOWANCE << 20),
             shared: false,
         };
@@ -131,6 +134,8 @@ struct Walk<'d> {
     dialect: Dialect,
     remarks: Remarks,
     schemas: Schemas<'d>,
+    /// What references were found to name.
+    referred: HashMap<&'d str, (&'d Value, Arc<str>)>,
     /// Bytes that may still be copied from shared parts.
     allowance: usize,
     /// Whether the path item being walked was reached by reference.

@@ -10,6 +10,9 @@ use super::path::Members;
 use super::place::Place;
 use super::{Skip, Walk};
 
+/// The longest path template in bytes, as servers have it.
+const MAX_PATH: usize = 8_192;
+
 /// What an operation inherits.
 pub(super) struct Surroundings<'s, 'd> {
     pub(super) path: &'s str,
@@ -19,7 +22,7 @@ pub(super) struct Surroundings<'s, 'd> {
 }
 
 impl<'d> Walk<'d> {
-    /// Reads one operation that stands at `at`.
+    /// Reads one operation that stands at `at`; its `pointer` is the caller's to set.
     ///
     /// # Errors
     /// What it cannot be called without is wrong.
@@ -44,6 +47,10 @@ impl<'d> Walk<'d> {
                 "an operation cannot be a reference; write it out",
             )
             .at(at));
+        }
+        if around.path.len() > MAX_PATH {
+            let message = format!("its path has more than {MAX_PATH} bytes");
+            return Err(Skip::new("invalid-path", message).at(at));
         }
         if self.shared {
             // A path item that several paths share is copied for each.
@@ -84,7 +91,7 @@ impl<'d> Walk<'d> {
             responses,
             security: security.unwrap_or_else(|| around.security.to_vec()),
             servers,
-            pointer: at.pointer(),
+            pointer: String::new(),
         })
     }
 

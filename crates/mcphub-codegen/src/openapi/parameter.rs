@@ -12,6 +12,9 @@ use super::remark::shown;
 use super::schema::is_small;
 use super::{Skip, Walk};
 
+/// The most parameters of one operation.
+const MAX_PARAMETERS: usize = 1_000;
+
 impl<'d> Walk<'d> {
     /// The parameters of an operation, those of its path item first; the operation's own replace
     /// them by name and location. What the path's template needs is there, and nothing that it
@@ -48,6 +51,10 @@ impl<'d> Walk<'d> {
                             });
                         }
                         out[place] = parameter;
+                    }
+                    None if out.len() == MAX_PARAMETERS => {
+                        let message = format!("it has more than {MAX_PARAMETERS} parameters");
+                        return Err(Skip::new("too-many", message).at(list_at));
                     }
                     None => out.push(parameter),
                 }

@@ -1,5 +1,7 @@
 //! Paths Object and Path Item Object.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use mcphub_core::spec::{Method, Operation, SecurityScheme};
 use mcphub_core::{Error, ErrorKind, Result};
@@ -138,7 +140,7 @@ struct PathItem<'d> {
     own: &'d Map<String, Value>,
     referenced: Option<&'d Map<String, Value>>,
     /// Where the referenced one stands.
-    pointer: Option<String>,
+    pointer: Option<Arc<str>>,
 }
 
 impl<'d> PathItem<'d> {

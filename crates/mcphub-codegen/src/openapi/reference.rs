@@ -4,6 +4,7 @@
 //! stays data. References between schemas are kept, see [`super::schema`].
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -21,7 +22,7 @@ pub(super) struct Target<'d> {
     /// The object.
     pub(super) value: &'d Value,
     /// Where it stands, if it was reached by reference.
-    pub(super) pointer: Option<String>,
+    pub(super) pointer: Option<Arc<str>>,
     /// `description` beside the outermost reference, which wins (3.1.1, Reference Object).
     pub(super) description: Option<&'d str>,
 }
@@ -56,10 +57,9 @@ impl<'d> Walk<'d> {
             let Some(reference) = target.value.get("$ref").and_then(Value::as_str) else {
                 return Ok(target);
             };
-            let pointer = local(reference).map_err(|skip| skip.at(target.place(at)))?;
-            let Some((value, pointer)) = self.lookup(&pointer) else {
-                return Err(dangling(reference).at(target.place(at)));
-            };
+            let (value, pointer) = self
+                .refer(reference)
+                .map_err(|skip| skip.at(target.place(at)))?;
             let description = target.value.get("description").and_then(Value::as_str);
             let description = description.filter(|_| self.reference_siblings());
             target = Target {
@@ -71,8 +71,21 @@ impl<'d> Walk<'d> {
         Err(Skip::new("reference-loop", "its references lead in a circle").at(at))
     }
 
+    /// What a reference names, and where it stands.
+    pub(super) fn refer(&mut self, reference: &'d str) -> Result<(&'d Value, Arc<str>), Skip> {
+        if let Some((value, pointer)) = self.referred.get(reference) {
+            return Ok((value, pointer.clone()));
+        }
+        let (value, pointer) = self
+            .lookup(&local(reference)?)
+            .ok_or_else(|| dangling(reference))?;
+        let pointer: Arc<str> = pointer.into();
+        self.referred.insert(reference, (value, pointer.clone()));
+        Ok((value, pointer))
+    }
+
     /// The value at an RFC 6901 pointer, with and without percent-decoding.
-    pub(super) fn lookup(&self, pointer: &str) -> Option<(&'d Value, String)> {
+    fn lookup(&self, pointer: &str) -> Option<(&'d Value, String)> {
         let decoded = percent_decode_str(pointer)
             .decode_utf8()
             .unwrap_or(Cow::Borrowed(pointer));
@@ -102,7 +115,7 @@ pub(super) fn local(reference: &str) -> Result<Cow<'_, str>, Skip> {
     }
 }
 
-pub(super) fn dangling(reference: &str) -> Skip {
+fn dangling(reference: &str) -> Skip {
     Skip::new(
         "dangling-reference",
         format!(

@@ -6,6 +6,9 @@ use super::Walk;
 use super::place::Place;
 use super::remark::shown;
 
+/// The most servers of one list; those after them are never asked.
+const MAX_SERVERS: usize = 64;
+
 impl<'d> Walk<'d> {
     /// The URLs of a list of servers, variables replaced by their defaults.
     pub(super) fn servers(&mut self, servers: Option<&'d Value>, at: Place<'_>) -> Vec<String> {
@@ -18,7 +21,7 @@ impl<'d> Walk<'d> {
             }
         };
         let mut urls = Vec::with_capacity(servers.len());
-        for (index, server) in servers.iter().enumerate() {
+        for (index, server) in servers.iter().take(MAX_SERVERS).enumerate() {
             let here = at.index(index);
             match server.get("url") {
                 Some(Value::String(url)) => {

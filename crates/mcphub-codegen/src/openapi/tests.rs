@@ -1114,3 +1114,43 @@ fn remarks_are_bounded() {
     assert_eq!(parsed.diagnostics.len(), 1_001);
     assert_eq!(parsed.diagnostics.last().unwrap().code, "more-diagnostics");
 }
+
+#[test]
+fn what_grows_faster_than_the_document_is_bounded() {
+    let parameters: Vec<_> = (0..1_001)
+        .map(|n| json!({"name": format!("p{n}"), "in": "query", "schema": {}}))
+        .collect();
+    let types: serde_json::Map<_, _> = (0..100)
+        .map(|n| (format!("text/x{n}"), json!({})))
+        .collect();
+    let parsed = parse(&document(
+        json!({
+            "/many": {"get": {"parameters": parameters}},
+            format!("/{}", "x".repeat(9_000)): {"get": {}},
+            "/types": {"put": {"requestBody": {"content": types}}},
+        }),
+        json!({}),
+    ));
+    let codes: Vec<_> = parsed
+        .diagnostics
+        .iter()
+        .map(|d| (d.severity, d.code.as_str()))
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            (Severity::Error, "too-many"),
+            (Severity::Error, "invalid-path"),
+            (Severity::Warning, "too-many"),
+        ]
+    );
+    assert_eq!(
+        parsed.spec.operations[0]
+            .body
+            .as_ref()
+            .unwrap()
+            .content
+            .len(),
+        64
+    );
+}

@@ -24,7 +24,7 @@ pub(super) fn accept(responses: &[Response]) -> String {
         } else {
             &mut other
         };
-        if media_type != "*/*" && !list.contains(&media_type.as_str()) {
+        if media_type != "*/*" && list.len() < MAX && !list.contains(&media_type.as_str()) {
             list.push(media_type.as_str());
         }
     }

@@ -49,6 +49,9 @@ pub(super) fn names(wanted: &[(Home, &str)]) -> Vec<String> {
         .iter()
         .map(|(home, name)| legal(*home, name))
         .collect();
+    if distinct(&bases) {
+        return bases;
+    }
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by_key(|index| (wanted[*index].0, bases[*index] != wanted[*index].1));
     let mut taken = HashSet::new();
@@ -74,7 +77,18 @@ pub(super) fn names(wanted: &[(Home, &str)]) -> Vec<String> {
     names
 }
 
+/// Whether no two are equal: nearly always, so found out cheaply.
+fn distinct(names: &[String]) -> bool {
+    let mut sorted: Vec<&str> = names.iter().map(String::as_str).collect();
+    sorted.sort_unstable();
+    sorted.windows(2).all(|pair| pair[0] != pair[1])
+}
+
 fn legal(home: Home, name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    if (1..=MAX).contains(&name.len()) && name.bytes().all(plain) {
+        return name.to_owned();
+    }
     let mut out = String::with_capacity(name.len());
     for character in name.chars() {
         if character.is_ascii_alphanumeric() || matches!(character, '_' | '.' | '-') {

@@ -11,12 +11,13 @@ pub(super) fn description(operation: &Operation, max: usize) -> String {
     }
     let summary = operation.summary.as_deref().map_or("", str::trim);
     let description = operation.description.as_deref().map_or("", str::trim);
-    if !description.starts_with(summary.trim_end_matches('.')) {
+    if !summary.is_empty() && !description.starts_with(summary.trim_end_matches('.')) {
         parts.push(summary);
     }
     parts.extend([description].into_iter().filter(|text| !text.is_empty()));
-    let route = format!("{} {}", operation.method.as_str(), operation.path);
+    let route;
     if summary.is_empty() && description.is_empty() {
+        route = format!("{} {}", operation.method.as_str(), operation.path);
         parts.push(&route);
     }
     shortened(&parts.join("\n\n"), max)

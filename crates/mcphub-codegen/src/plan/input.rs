@@ -156,27 +156,41 @@ impl<'a> Planning<'a> {
         let room = self.options.max_input_schema.checked_sub(size)?;
         let found = self.definitions.reach(Form::Bare, roots, room).found;
         let deepest = found.last().map_or(0, |(_, distance)| *distance);
-        for nearer_than in (0..=deepest).rev() {
-            let inside = found
-                .iter()
-                .filter(|(_, distance)| *distance < nearer_than)
-                .map(|(index, _)| *index);
-            let inside: Vec<usize> = inside.collect();
-            let edge = self.definitions.edge(&inside, roots);
-            let mut entries: Vec<_> = inside
-                .into_iter()
-                .map(|index| (index, Form::Bare))
-                .collect();
-            entries.extend(edge.into_iter().map(|index| (index, Form::Open)));
-            let bytes: usize = entries
-                .iter()
-                .map(|(index, form)| self.definitions.entry_size(*form, *index))
-                .sum();
-            if bytes <= room {
-                return Some(entries);
+        // Farther is never smaller, so the farthest that fits can be searched for.
+        let (mut best, mut near, mut far) = (None, 0, deepest + 1);
+        while near < far {
+            let middle = (near + far) / 2;
+            match self.up_to(middle, &found, roots, room) {
+                Some(entries) => {
+                    best = Some(entries);
+                    near = middle + 1;
+                }
+                None => far = middle,
             }
         }
-        None
+        best
+    }
+
+    /// Definitions nearer than `distance` and what they refer to, if these fit.
+    fn up_to(
+        &mut self,
+        distance: usize,
+        found: &[(usize, usize)],
+        roots: &[usize],
+        room: usize,
+    ) -> Option<Vec<(usize, Form)>> {
+        let inside = found.iter().take_while(|(_, other)| *other < distance);
+        let inside: Vec<usize> = inside.map(|(index, _)| *index).collect();
+        let edge = self.definitions.edge(&inside, roots);
+        let inside = inside.into_iter().map(|index| (index, Form::Bare));
+        let entries: Vec<_> = inside
+            .chain(edge.into_iter().map(|index| (index, Form::Open)))
+            .collect();
+        let mut bytes = 0;
+        for (index, form) in &entries {
+            bytes += self.definitions.entry_size(*form, *index);
+        }
+        (bytes <= room).then_some(entries)
     }
 
     fn measure(&self, root: &Map<String, Value>) -> (usize, Vec<usize>) {

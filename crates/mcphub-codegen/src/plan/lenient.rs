@@ -4,7 +4,7 @@
 //! quite what its document says. So nothing is required, no value is bounded, and `null` is
 //! possible wherever a type is stated.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// The schema in its lenient form. References stay.
 pub(super) fn lenient(schema: &Value) -> Value {
@@ -57,7 +57,7 @@ fn with_null(types: &Value) -> Value {
         }
         Value::Array(types) => types.iter().cloned().chain(["null".into()]).collect(),
         one if one == "null" => one.clone(),
-        one => json!([one, "null"]),
+        one => Value::Array(vec![one.clone(), "null".into()]),
     }
 }
 

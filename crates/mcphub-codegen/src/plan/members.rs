@@ -115,8 +115,11 @@ impl<'a> Definitions<'a> {
             if !out.required.contains(&name) {
                 out.required.push(name);
             }
+            if out.required.len() > MAX_MEMBERS {
+                return None;
+            }
         }
-        Some(())
+        (out.properties.len() <= MAX_MEMBERS).then_some(())
     }
 
     /// Whether a member is only for answers.
@@ -131,5 +134,5 @@ fn is_plain(schema: &Map<String, Value>) -> bool {
         .get("additionalProperties")
         .is_some_and(|additional| *additional != Value::Bool(false));
     let other_type = schema.contains_key("type") && !has_type(schema, "object");
-    !open && !other_type && !TYING.iter().any(|key| schema.contains_key(*key))
+    !open && !other_type && !schema.keys().any(|key| TYING.contains(&key.as_str()))
 }

@@ -16,6 +16,9 @@ mod members;
 mod name;
 mod output;
 
+use std::collections::HashMap;
+
+use mcphub_core::schema::Schema;
 use mcphub_core::spec::{Diagnostic, Operation, Parsed, Severity};
 use mcphub_core::tool::{
     ApiInfo, HttpBinding, OutputShape, Plan, PlanOptions, Planner, Tool, ToolAnnotations, ToolName,
@@ -66,6 +69,7 @@ impl Planner for ToolPlanner {
         let mut planning = Planning {
             options,
             definitions: Definitions::new(&spec.definitions),
+            answers: HashMap::new(),
             diagnostics: Vec::new(),
         };
         let names = name::names(&spec.operations, options.max_name_length);
@@ -108,6 +112,8 @@ struct Refusal {
 struct Planning<'a> {
     options: &'a PlanOptions,
     definitions: Definitions<'a>,
+    /// Output schemas of operations that answer with one definition, by that definition.
+    answers: HashMap<usize, Option<(Schema, OutputShape)>>,
     diagnostics: Vec<Diagnostic>,
 }
 

@@ -41,19 +41,21 @@ pub(super) fn names(operations: &[Operation], max: usize) -> Vec<Option<ToolName
             max,
         )
     });
+    // Only where `max` has no room for a hash can two still be equal.
     let mut taken = HashSet::new();
+    let mut number = 1;
     names
         .into_iter()
-        .map(|name| {
-            let numbered = (2..=operations.len())
-                .map(|number| format!("{}{number}", cut(&name, max.saturating_sub(6))));
-            let free = std::iter::once(name.clone())
-                .chain(numbered)
-                .find(|name| !taken.contains(name))?;
-            let legal = (free.len() <= max)
-                .then(|| ToolName::new(&free).ok())
-                .flatten()?;
-            taken.insert(free);
+        .map(|mut name| {
+            while taken.contains(&name) {
+                number += 1;
+                name = format!("{}{number}", cut(&name, max.saturating_sub(6)));
+                if name.len() > max {
+                    return None;
+                }
+            }
+            let legal = ToolName::new(&name).ok()?;
+            taken.insert(name);
             Some(legal)
         })
         .collect()

@@ -26,7 +26,17 @@ impl<'a> Planning<'a> {
             return None;
         }
         let max = self.options.max_output_schema;
-        let made = self.answer(&answers, max);
+        let made = match shared(&answers).and_then(|name| self.definitions.index(name)) {
+            Some(index) => match self.answers.get(&index) {
+                Some(made) => made.clone(),
+                None => {
+                    let made = self.answer(&answers, max);
+                    self.answers.insert(index, made.clone());
+                    made
+                }
+            },
+            None => self.answer(&answers, max),
+        };
         if made.is_none() {
             let message = format!("the output schema has more than {max} bytes and is left out");
             self.remark(Severity::Info, "output-schema-left-out", operation, message);
@@ -111,18 +121,12 @@ impl<'a> Planning<'a> {
         if let [form] = &mut forms[..] {
             // Most answers are one object or one reference to one: no need to put them together.
             let mut plain = form.take();
-            if let Some(index) = plain
-                .as_object()
-                .filter(|form| form.len() == 1)
-                .and_then(reference)
-                .and_then(|name| self.definitions.index(name))
-            {
+            if let Some(index) = shared(&[&plain]).and_then(|name| self.definitions.index(name)) {
                 let made = self.definitions.get(Form::Lenient, index)?;
-                plain = if made.size > max {
+                if made.size > max {
                     return None;
-                } else {
-                    Value::clone(&made.schema)
-                };
+                }
+                plain = Value::clone(&made.schema);
             }
             match plain {
                 Value::Object(mut object)
@@ -206,7 +210,8 @@ struct Fold {
 impl Fold {
     fn add(&mut self, name: &str, property: &Value) {
         let forms = self.properties.entry(name.to_owned()).or_default();
-        if !forms.contains(property) {
+        // One more than are told apart says that there are too many.
+        if forms.len() <= MAX_ALTERNATIVES && !forms.contains(property) {
             forms.push(property.clone());
         }
     }
@@ -264,6 +269,15 @@ fn answers(responses: &[Response]) -> Vec<&Value> {
         }
     }
     out
+}
+
+/// The definition that the one answer refers to: many operations answer alike.
+fn shared<'v>(answers: &[&'v Value]) -> Option<&'v str> {
+    let [answer] = answers else { return None };
+    answer
+        .as_object()
+        .filter(|answer| answer.len() == 1)
+        .and_then(reference)
 }
 
 fn rank(status: &str) -> u8 {

@@ -4,7 +4,7 @@
 //! Without one (`A: {$ref: A}`, or a parent that lists its children in `oneOf` while they name it
 //! in `allOf`) a validator never ends. The reference that closes such a loop is taken out.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
@@ -22,12 +22,14 @@ pub(super) fn break_cycles(names: &[Arc<str>], schemas: &mut [Value]) -> Vec<usi
     for (schema, edges) in schemas.iter().zip(&mut edges) {
         in_place(schema, &mut |name| edges.extend(index.get(name)));
     }
-    let mut changed = BTreeSet::new();
+    let mut closing: BTreeMap<usize, HashSet<&str>> = BTreeMap::new();
     for (from, to) in closing_edges(&edges) {
-        cut(&mut schemas[from], &names[to]);
-        changed.insert(from);
+        closing.entry(from).or_default().insert(&names[to]);
     }
-    changed.into_iter().collect()
+    for (from, targets) in &closing {
+        cut(&mut schemas[*from], targets);
+    }
+    closing.into_keys().collect()
 }
 
 /// Edges that lead back into the path from the root of a depth-first search.
@@ -90,31 +92,31 @@ fn in_place<'v>(schema: &'v Value, visit: &mut impl FnMut(&'v str)) {
     }
 }
 
-/// Takes out what refers to `name` in place. What is left accepts more, never less.
-fn cut(schema: &mut Value, name: &str) {
+/// Takes out what refers to one of `names` in place. What is left accepts more, never less.
+fn cut(schema: &mut Value, names: &HashSet<&str>) {
     let Value::Object(schema) = schema else {
         return;
     };
-    if reference(schema) == Some(name) {
+    if reference(schema).is_some_and(|name| names.contains(name)) {
         schema.shift_remove("$ref");
     }
     // Exactly one of several has no meaning once one of them accepts everything.
     if schema
         .get("oneOf")
         .and_then(Value::as_array)
-        .is_some_and(|items| items.iter().any(|item| refers(item, name)))
+        .is_some_and(|items| items.iter().any(|item| refers(item, names)))
     {
         rename(schema, "oneOf", "anyOf");
     }
     if schema
         .get("not")
-        .is_some_and(|negated| refers(negated, name))
+        .is_some_and(|negated| refers(negated, names))
     {
         schema.shift_remove("not");
     }
     if schema
         .get("if")
-        .is_some_and(|condition| refers(condition, name))
+        .is_some_and(|condition| refers(condition, names))
     {
         for key in ["if", "then", "else"] {
             schema.shift_remove(key);
@@ -123,20 +125,20 @@ fn cut(schema: &mut Value, name: &str) {
     for (key, value) in schema {
         match (key.as_str(), value) {
             ("allOf" | "anyOf" | "oneOf", Value::Array(items)) => {
-                items.iter_mut().for_each(|item| cut(item, name))
+                items.iter_mut().for_each(|item| cut(item, names))
             }
-            ("then" | "else", value) => cut(value, name),
+            ("then" | "else", value) => cut(value, names),
             ("dependentSchemas", Value::Object(members)) => {
-                members.values_mut().for_each(|member| cut(member, name))
+                members.values_mut().for_each(|member| cut(member, names))
             }
             _ => {}
         }
     }
 }
 
-fn refers(schema: &Value, name: &str) -> bool {
+fn refers(schema: &Value, names: &HashSet<&str>) -> bool {
     let mut found = false;
-    in_place(schema, &mut |other| found |= other == name);
+    in_place(schema, &mut |name| found |= names.contains(name));
     found
 }
 

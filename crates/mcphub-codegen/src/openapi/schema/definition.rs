@@ -7,7 +7,6 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
 
 use super::super::place::Place;
-use super::super::reference::{dangling, local};
 use super::super::{Skip, Walk};
 use super::cycle;
 use crate::hash::{cut, hash8};
@@ -24,7 +23,7 @@ const MAX_PATTERN: usize = 4_096;
 pub(in super::super) struct Schemas<'d> {
     entries: Vec<Entry<'d>>,
     by_reference: HashMap<&'d str, usize>,
-    by_pointer: HashMap<String, usize>,
+    by_pointer: HashMap<Arc<str>, usize>,
     names: HashSet<Arc<str>>,
     /// `components.schemas`, and how many of its keys have the same legal form, if one is illegal.
     components: Option<&'d Map<String, Value>>,
@@ -38,7 +37,7 @@ pub(in super::super) struct Schemas<'d> {
 #[derive(Debug)]
 struct Entry<'d> {
     name: Arc<str>,
-    pointer: String,
+    pointer: Arc<str>,
     source: &'d Value,
 }
 
@@ -70,7 +69,7 @@ impl<'d> Schemas<'d> {
         valid
     }
 
-    fn entry(&mut self, pointer: String, source: &'d Value) -> usize {
+    fn entry(&mut self, pointer: Arc<str>, source: &'d Value) -> usize {
         if let Some(known) = self.by_pointer.get(&pointer) {
             return *known;
         }
@@ -174,7 +173,7 @@ impl<'d> Walk<'d> {
 
     /// A reference to a schema that stands at this place and has no name of its own.
     pub(super) fn reference_to_place(&mut self, schema: &'d Value, at: Place<'_>) -> Value {
-        let index = self.schemas.entry(at.pointer(), schema);
+        let index = self.schemas.entry(at.pointer().into(), schema);
         json!({"$ref": self.defs(index)})
     }
 
@@ -186,9 +185,8 @@ impl<'d> Walk<'d> {
         Value::String(text)
     }
 
-    fn resolve(&mut self, reference: &str) -> Result<usize, Skip> {
-        let pointer = local(reference)?;
-        let (source, pointer) = self.lookup(&pointer).ok_or_else(|| dangling(reference))?;
+    fn resolve(&mut self, reference: &'d str) -> Result<usize, Skip> {
+        let (source, pointer) = self.refer(reference)?;
         Ok(self.schemas.entry(pointer, source))
     }
 

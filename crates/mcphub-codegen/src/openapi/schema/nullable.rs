@@ -34,13 +34,16 @@ pub(super) fn allow_null(schema: &mut Map<String, Value>) {
             .into_iter()
             .partition(|(key, _)| OUTER.contains(&key.as_str()));
         *schema = outer;
-        schema.insert("anyOf".to_owned(), json!([inner, {"type": "null"}]));
+        schema.insert(
+            "anyOf".to_owned(),
+            Value::Array(vec![Value::Object(inner), json!({"type": "null"})]),
+        );
         return;
     }
     match schema.get_mut("type") {
         Some(Value::Array(types)) if types.iter().any(|name| name == "null") => {}
         Some(Value::Array(types)) => types.push("null".into()),
-        Some(one) if one != "null" => *one = json!([one.take(), "null"]),
+        Some(one) if one != "null" => *one = Value::Array(vec![one.take(), "null".into()]),
         _ => {}
     }
     match schema.get_mut("enum") {
