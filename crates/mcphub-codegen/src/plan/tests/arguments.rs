@@ -1,0 +1,206 @@
+//! Arguments and how they go on the wire.
+
+use super::*;
+
+#[test]
+fn members_of_an_object_body_are_arguments() {
+    let tool = tool_with(
+        json!({"requestBody": body("application/json", json!({"allOf": [
+            {"$ref": "#/components/schemas/Base"},
+            {"properties": {"name": {"type": "string"}, "id": {"type": "integer"}}, "required": ["id", "extra"]},
+        ]}))}),
+        json!({"Base": {"type": "object", "required": ["name", "made"], "properties": {
+            "name": {"type": "string"}, "made": {"type": "string", "readOnly": true},
+            "stamp": {"$ref": "#/components/schemas/Stamp"}}},
+            "Stamp": {"type": "string", "readOnly": true}}),
+    );
+    assert_eq!(arguments(&tool), ["id", "name", "id_body", "extra"]);
+    assert_eq!(required(&tool), ["id", "name", "id_body", "extra"]);
+    let binding = tool.binding.body.as_ref().unwrap();
+    assert_eq!(
+        (
+            binding.media_type.as_str(),
+            binding.format,
+            binding.required
+        ),
+        ("application/json", BodyFormat::Json, true)
+    );
+    let BodySource::Members(members) = &binding.source else {
+        panic!("members")
+    };
+    let members: Vec<_> = members
+        .iter()
+        .map(|m| (m.argument.as_str(), m.name.as_str()))
+        .collect();
+    assert_eq!(
+        members,
+        [("name", "name"), ("id_body", "id"), ("extra", "extra")]
+    );
+    assert!(tool.input.definitions().is_empty());
+}
+
+#[test]
+fn members_of_an_optional_body_are_optional() {
+    let schema = json!({"type": "object", "required": ["a"], "properties": {"a": {}}});
+    let tool = tool(json!({"requestBody": {"content": {"application/json": {"schema": schema}}}}));
+    assert_eq!(required(&tool), ["id"]);
+    assert!(!tool.binding.body.unwrap().required);
+}
+
+#[test]
+fn any_other_body_is_one_argument() {
+    let part = json!({"type": "object", "properties": {"a": {}}});
+    for schema in [
+        json!({"type": "array", "items": {"type": "string"}}),
+        json!({"type": "object", "additionalProperties": true, "properties": {"a": {}}}),
+        json!({"type": "object", "additionalProperties": {"type": "string"}}),
+        json!({"oneOf": [part, {"type": "object"}]}),
+        json!({"allOf": [part, {"anyOf": [part]}]}),
+        json!({"type": "object"}),
+        json!({}),
+    ] {
+        let tool = tool(json!({"requestBody": body("application/json", schema.clone())}));
+        assert_eq!(arguments(&tool), ["id", "body"], "{schema}");
+        assert!(tool.input.requires("body"));
+        assert_eq!(
+            tool.binding.body.unwrap().source,
+            BodySource::Argument("body".to_owned())
+        );
+    }
+}
+
+#[test]
+fn conflicting_members_of_all_of_hold_together() {
+    let tool = tool(
+        json!({"requestBody": body("application/json", json!({"allOf": [
+        {"properties": {"a": {"type": "string"}}}, {"properties": {"a": {"maxLength": 3}}}]}))}),
+    );
+    let schema = tool.input.root()["properties"]["a"].clone();
+    assert_eq!(
+        schema,
+        json!({"allOf": [{"type": "string"}, {"maxLength": 3}]})
+    );
+}
+
+#[test]
+fn a_recursive_body_ends() {
+    let tool = tool_with(
+        json!({"requestBody": body("application/json", json!({"$ref": "#/components/schemas/Node"}))}),
+        json!({"Node": {"type": "object", "properties": {"value": {"type": "integer"},
+            "children": {"type": "array", "items": {"$ref": "#/components/schemas/Node"}}}}}),
+    );
+    assert_eq!(arguments(&tool), ["id", "value", "children"]);
+    assert_eq!(tool.input.definitions().len(), 1);
+}
+
+#[test]
+fn names_are_mapped_back_to_the_wire() {
+    let tool = tool(json!({"parameters": [
+        {"name": "filter[name]", "in": "query", "schema": {"type": "string"}, "description": " why ", "deprecated": true, "example": "x"},
+        {"name": "id", "in": "query", "required": true, "schema": {"type": "array"}},
+        {"name": "id", "in": "header", "schema": false},
+        {"name": "raw", "in": "query", "content": {"application/xml": {"schema": {"type": "object"}}}},
+    ]}));
+    assert_eq!(
+        arguments(&tool),
+        ["id", "filter_name", "id_query", "id_header", "raw"]
+    );
+    assert_eq!(required(&tool), ["id", "id_query"]);
+    let properties = &tool.input.root()["properties"];
+    assert_eq!(
+        properties["filter_name"],
+        json!({"type": "string", "description": "why", "deprecated": true, "examples": ["x"]})
+    );
+    assert_eq!(properties["id_header"], json!({"not": {}}));
+    assert_eq!(
+        properties["raw"],
+        json!({"type": "string", "contentMediaType": "application/xml"})
+    );
+    let bound: Vec<_> = tool
+        .binding
+        .parameters
+        .iter()
+        .map(|p| (p.argument.as_str(), p.name.as_str(), p.location))
+        .collect();
+    assert_eq!(bound[1], ("filter_name", "filter[name]", Location::Query));
+    assert_eq!(bound[3], ("id_header", "id", Location::Header));
+}
+
+#[test]
+fn json_comes_before_forms_before_text() {
+    let object = json!({"schema": {"type": "object", "properties": {"a": {"type": "string"}}}});
+    let (json_, form, text, merge, any) = (
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "text/plain",
+        "application/merge-patch+json",
+        "*/*",
+    );
+    for (offered, media_type, format) in [
+        (vec![text, form, merge, json_], json_, BodyFormat::Json),
+        (vec![text, form, merge], merge, BodyFormat::Json),
+        (
+            vec!["multipart/form-data", text, form],
+            form,
+            BodyFormat::Form,
+        ),
+        (
+            vec!["application/octet-stream", text],
+            text,
+            BodyFormat::Text,
+        ),
+        (vec![any], json_, BodyFormat::Json),
+    ] {
+        let content: serde_json::Map<_, _> = offered
+            .iter()
+            .map(|name| ((*name).to_owned(), object.clone()))
+            .collect();
+        let tool = tool(json!({"requestBody": {"required": true, "content": content}}));
+        let body = tool.binding.body.as_ref().unwrap();
+        assert_eq!(
+            (body.media_type.as_str(), body.format),
+            (media_type, format)
+        );
+        if format == BodyFormat::Text {
+            assert_eq!(tool.input.root()["properties"]["body"]["type"], "string");
+        }
+    }
+}
+
+#[test]
+fn form_members_keep_their_encoding() {
+    let mut request = body(
+        "application/x-www-form-urlencoded",
+        json!({"type": "object", "properties": {"a": {}, "b": {}}}),
+    );
+    request["content"]["application/x-www-form-urlencoded"]["encoding"] =
+        json!({"a": {"style": "pipeDelimited"}});
+    let tool = tool(json!({"requestBody": request}));
+    let BodySource::Members(members) = tool.binding.body.unwrap().source else {
+        panic!("members")
+    };
+    assert!(members[0].serialization.is_some() && members[1].serialization.is_none());
+}
+
+#[test]
+fn a_body_that_cannot_be_sent_is_an_error_only_when_it_is_required() {
+    let with = |required: bool| {
+        let body = json!({"required": required, "content": {"multipart/form-data": {"schema": {"type": "object"}}}});
+        plan(json!({"/a": {"post": {"requestBody": body}}}), json!({}))
+    };
+    let plan = with(true);
+    assert!(plan.tools.tools.is_empty());
+    let remark = &plan.diagnostics[0];
+    assert_eq!(
+        (
+            remark.severity,
+            remark.code.as_str(),
+            remark.pointer.as_str()
+        ),
+        (Severity::Error, "unsupported-body", "/paths/~1a/post")
+    );
+    assert!(remark.message.contains("multipart/form-data"));
+    let plan = with(false);
+    assert!(plan.tools.tools[0].binding.body.is_none());
+    assert_eq!(plan.diagnostics[0].severity, Severity::Warning);
+}
