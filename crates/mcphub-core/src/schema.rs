@@ -29,7 +29,10 @@ impl Schema {
     /// A schema from its root object, without `$defs`, and the definitions that it reaches, in the
     /// order in which `$defs` lists them.
     pub fn new(root: impl Into<Arc<Map<String, Value>>>, definitions: Vec<Definition>) -> Self {
-        Self { root: root.into(), definitions }
+        Self {
+            root: root.into(),
+            definitions,
+        }
     }
 
     /// The root object, without `$defs`.
