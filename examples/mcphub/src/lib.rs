@@ -63,3 +63,8 @@ fn log_to_stderr(verbose: u8) {
         .with_writer(std::io::stderr)
         .init();
 }
+
+/// The README's Rust compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
