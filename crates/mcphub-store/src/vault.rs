@@ -73,8 +73,8 @@ impl Vault {
     /// Decrypts the credential `key` of a server.
     ///
     /// # Errors
-    /// `Internal` when it was encrypted under another master key, for another server or key, or
-    /// was changed since.
+    /// `InvalidInput` when it was encrypted under another master key; `Internal` when it was for
+    /// another server or key, or was changed since.
     pub fn open(&self, server: &ServerName, key: &str, sealed: &Sealed) -> Result<SecretString> {
         if sealed.key_id != self.key_id() {
             return Err(another_key(&sealed.key_id, self.key_id()));
@@ -119,7 +119,7 @@ impl fmt::Debug for Vault {
 
 /// The error for credentials under a key that is not the one at hand.
 pub(crate) fn another_key(theirs: &str, ours: &str) -> Error {
-    Error::internal(format!(
+    Error::invalid(format!(
         "the credentials are encrypted with another master key (id {theirs}); start with that key"
     ))
     .with("id of the key given", ours)

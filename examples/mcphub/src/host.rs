@@ -80,7 +80,10 @@ impl Host {
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
     let settings = StoreSettings::new(&config.store);
     let key = match (std::env::var("MCPHUB_MASTER_KEY"), &config.key_file) {
-        (Ok(text), _) => Some(MasterKey::from_text(&text)?),
+        (Ok(text), _) => {
+            let key = MasterKey::from_text(&text);
+            Some(key.map_err(|error| error.with("variable", "MCPHUB_MASTER_KEY"))?)
+        }
         (Err(_), Some(file)) => Some(MasterKey::load_or_create(file)?),
         // The store makes its own: beside the file, or a random one in memory.
         (Err(_), None) => None,
@@ -93,17 +96,22 @@ async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
 }
 
 fn store_path(store: &str) -> &Path {
-    Path::new(store.strip_prefix("sqlite:").unwrap_or(store))
+    match store.strip_prefix("sqlite:") {
+        Some(path) => Path::new(path.strip_prefix("//").unwrap_or(path)),
+        None => Path::new(store),
+    }
 }
 
 /// The same for every process over the same store on this machine, and no path.
+///
+/// A store that was deleted and made again is another one: a gateway goes on with the old file.
 fn instance(store: &str) -> String {
     let path = store_path(store);
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let unique = if store == IN_MEMORY {
         std::process::id().to_string()
     } else {
-        String::new()
+        file_id(&path)
     };
     let digest = Sha256::digest(format!("{}{unique}", path.display()));
     digest
@@ -111,6 +119,21 @@ fn instance(store: &str) -> String {
         .take(8)
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+#[cfg(unix)]
+fn file_id(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let file = std::fs::metadata(path);
+    file.map_or_else(
+        |_| String::new(),
+        |file| format!(" {} {}", file.dev(), file.ino()),
+    )
+}
+
+#[cfg(not(unix))]
+fn file_id(_path: &Path) -> String {
+    String::new()
 }
 
 /// Runs work that computes for long where it may block.

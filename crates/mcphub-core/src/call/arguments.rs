@@ -1,9 +1,10 @@
 //! The arguments of one call, as the client wrote them.
 
+use std::collections::HashSet;
 use std::fmt;
 
 use indexmap::IndexMap;
-use serde::de::{MapAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -19,13 +20,20 @@ impl Arguments {
     /// Reads a JSON object.
     ///
     /// # Errors
-    /// `InvalidInput` when it is not a JSON object, or has a member twice: what was checked and
-    /// what is sent must not differ.
+    /// `InvalidInput` when it is not a JSON object, or has a member twice at the top.
     pub fn parse(json: &str) -> Result<Self> {
-        serde_json::from_str(json).map_err(|error| {
-            Error::invalid("the arguments are not a JSON object with distinct members")
-                .caused_by(error)
-        })
+        serde_json::from_str(json).map_err(indistinct)
+    }
+
+    /// Checks that no object in a JSON text, at any depth, has a member twice. Readers disagree
+    /// about which of the two counts, so that what was checked and what is carried out could differ.
+    ///
+    /// # Errors
+    /// `InvalidInput` when one has, when the text is no JSON, or nests deeper than 128 levels.
+    pub fn refuse_repeated_members(json: &str) -> Result<()> {
+        serde_json::from_str(json)
+            .map(|Distinct| ())
+            .map_err(indistinct)
     }
 
     /// The text of one argument.
@@ -60,6 +68,73 @@ impl Arguments {
     }
 }
 
+fn indistinct(error: serde_json::Error) -> Error {
+    Error::invalid("the arguments are not a JSON object with distinct members").caused_by(error)
+}
+
+fn repeated<E: serde::de::Error>(name: &str) -> E {
+    let name: String = name.chars().take(64).collect();
+    E::custom(format!("member `{name}` appears twice"))
+}
+
+/// JSON that is only read through, whose objects have distinct members.
+struct Distinct;
+
+impl<'de> Deserialize<'de> for Distinct {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Distinct)
+    }
+}
+
+impl<'de> Visitor<'de> for Distinct {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
+        let mut names = HashSet::new();
+        while let Some(name) = map.next_key::<String>()? {
+            if names.contains(&name) {
+                return Err(repeated(&name));
+            }
+            names.insert(name);
+            map.next_value::<Self>()?;
+        }
+        Ok(self)
+    }
+}
+
 impl<'de> Deserialize<'de> for Arguments {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members;
@@ -74,9 +149,7 @@ impl<'de> Deserialize<'de> for Arguments {
                 let mut members = IndexMap::new();
                 while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
                     if members.contains_key(&name) {
-                        return Err(serde::de::Error::custom(format!(
-                            "member `{name}` appears twice"
-                        )));
+                        return Err(repeated(&name));
                     }
                     members.insert(name, value);
                 }
@@ -107,5 +180,19 @@ mod tests {
             error.report()
         );
         assert!(Arguments::parse("[1]").is_err());
+    }
+    #[test]
+    fn members_that_appear_twice_are_found_at_any_depth() {
+        let check = Arguments::refuse_repeated_members;
+        for json in [
+            r#"{"a": 1, "a": 2}"#,
+            r#"{"o": {"a": 1, "\u0061": 2}}"#,
+            r#"{"l": [null, true, -1, 1.5, "s", [{"a": {}, "b": [], "a": {}}]]}"#,
+        ] {
+            let report = check(json).unwrap_err().report();
+            assert!(report.contains("`a` appears twice"), "{report}");
+        }
+        check(r#"{"a": {"a": [{"a": 18446744073709551616}, {"a": 1e2}]}, "b": "a"}"#).unwrap();
+        assert!(check(&format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200))).is_err());
     }
 }

@@ -29,25 +29,51 @@ pub struct Reconciled {
 
 impl Platform {
     /// Makes what runs on this host agree with what is registered. One failure does not keep the
-    /// others from running; a server that failed is tried again when it is registered anew or when
-    /// the host starts again.
+    /// others from running; a server that failed is tried again when it is registered anew, when the
+    /// host starts again, or by [`Platform::retry_failed`].
     ///
     /// # Errors
     /// Those of the store. What a deployer says is in [`Reconciled::failed`].
     pub async fn reconcile(&self) -> Result<Reconciled> {
-        let mut report = Reconciled::default();
         let Some(runtime) = &self.runtime else {
-            return Ok(report);
+            return Ok(Reconciled::default());
         };
         let _only_one = self.reconciling.lock().await;
+        self.reconcile_alone(runtime.deployer.as_ref()).await
+    }
+
+    /// Like [`Platform::reconcile`], and tries again what failed: servers that could not be built
+    /// or started, and those that their deployer has given up. Cheap when nothing failed. A host
+    /// calls it now and then, because what was missing may be there by now.
+    ///
+    /// # Errors
+    /// As [`Platform::reconcile`].
+    pub async fn retry_failed(&self) -> Result<Reconciled> {
+        let Some(runtime) = &self.runtime else {
+            return Ok(Reconciled::default());
+        };
+        let _only_one = self.reconciling.lock().await;
+        let deployer = runtime.deployer.as_ref();
+        lock(&self.failures).clear();
+        for deployment in deployer.list().await? {
+            if deployment.phase == Phase::Failed {
+                deployer.remove(&deployment.name).await?;
+            }
+        }
+        self.reconcile_alone(deployer).await
+    }
+
+    /// The caller holds `reconciling`.
+    async fn reconcile_alone(&self, deployer: &dyn Deployer) -> Result<Reconciled> {
+        let mut report = Reconciled::default();
         let summaries = self.servers().await?;
         let wanted: Vec<_> = summaries
             .iter()
             .filter(|summary| summary.serve == Serve::Process)
             .collect();
-        for running in runtime.deployer.list().await? {
+        for running in deployer.list().await? {
             if wanted.iter().all(|summary| summary.name != running.name)
-                && runtime.deployer.remove(&running.name).await?
+                && deployer.remove(&running.name).await?
             {
                 report.stopped.push(running.name);
             }
@@ -55,7 +81,7 @@ impl Platform {
         lock(&self.failures).retain(|name, _| wanted.iter().any(|summary| summary.name == *name));
         let starts: Vec<_> = wanted
             .iter()
-            .map(|summary| self.start(runtime.deployer.as_ref(), summary))
+            .map(|summary| self.start(deployer, summary))
             .collect();
         let outcomes: Vec<_> = stream::iter(starts).buffered(CONCURRENCY).collect().await;
         for (summary, outcome) in wanted.into_iter().zip(outcomes) {

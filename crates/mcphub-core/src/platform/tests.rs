@@ -439,6 +439,42 @@ fn a_server_that_cannot_start_is_shown_with_its_reason_and_does_not_keep_others_
 }
 
 #[test]
+fn what_failed_is_tried_again_when_asked() {
+    let World {
+        platform, runtime, ..
+    } = world();
+    let name = publish(&platform, "p.yaml", "Process", Serve::Process);
+    runtime.refuses.store(true, Ordering::SeqCst);
+    block_on(platform.reconcile()).unwrap();
+    runtime.refuses.store(false, Ordering::SeqCst);
+    let report = block_on(platform.retry_failed()).unwrap();
+    assert_eq!(report.started, std::slice::from_ref(&name));
+    assert_eq!(upstream(&platform, &name), "mcp http://127.0.0.1:1/mcp");
+
+    // What the deployer has given up.
+    runtime
+        .running
+        .lock()
+        .unwrap()
+        .get_mut(&name)
+        .unwrap()
+        .phase = Phase::Failed;
+    let report = block_on(platform.retry_failed()).unwrap();
+    assert_eq!(report.started, std::slice::from_ref(&name));
+    assert_eq!(upstream(&platform, &name), "mcp http://127.0.0.1:1/mcp");
+
+    // What runs is left alone.
+    let applied = runtime.applied.load(Ordering::SeqCst);
+    assert!(
+        block_on(platform.retry_failed())
+            .unwrap()
+            .started
+            .is_empty()
+    );
+    assert_eq!(runtime.applied.load(Ordering::SeqCst), applied);
+}
+
+#[test]
 fn a_server_planned_by_another_version_is_planned_again_from_its_document() {
     let World {
         platform, store, ..

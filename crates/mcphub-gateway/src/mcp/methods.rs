@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
-use mcphub_core::call::ToolResult;
+use mcphub_core::call::{Arguments, ToolResult};
 use mcphub_core::{Error, ErrorKind};
 use rmcp::model::CacheScope;
 use serde::Deserializer;
@@ -210,8 +210,14 @@ async fn call(
         }
     };
     let route = view.route(&name).ok_or_else(|| unknown_tool(&name))?;
+    // Whatever the upstream's reader makes of it: all see the same arguments, or none.
+    Arguments::refuse_repeated_members(arguments.get()).map_err(|error| {
+        RpcError::malformed_params(format!("Invalid params: `arguments`: {}", error.report()))
+    })?;
     let limit = gateway.settings.call_timeout;
+    let start = Instant::now();
     let answer = tokio::time::timeout(limit, route.upstream.call(&route.tool, arguments)).await;
+    tracing::debug!(server = %route.server, tool = &*route.tool, elapsed = ?start.elapsed(), "a call");
     let answer = answer.unwrap_or_else(|_| {
         Err(Error::new(ErrorKind::Timeout, "it did not answer in time")
             .with("limit", format!("{limit:?}")))

@@ -85,6 +85,8 @@ async fn members_that_appear_twice_are_refused_and_nothing_is_called() {
         (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"shop_hang","n\u0061me":"shop_echo"}}"#.to_owned(), "name"),
         (format!(r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"shop_echo",{meta},{meta}}}}}"#), "_meta"),
         (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"shop_echo","_meta":{"a":1,"a":1}}}"#.to_owned(), "a"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"shop_echo","arguments":{"x":1,"x":2}}}"#.to_owned(), "x"),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"shop_echo","arguments":{"o":[{"x":1,"\u0078":2}]}}}"#.to_owned(), "x"),
     ] {
         let (status, answered) = answer(hub.post("/mcp").body(body.clone())).await;
         assert_eq!(status, 400, "{body}");

@@ -61,11 +61,12 @@ impl SqliteStore {
     ///
     /// # Errors
     /// - `InvalidInput` when the path or its folder cannot be one, the file is no SQLite database
-    ///   or another program's, or the key file holds no key;
+    ///   or another program's, the key file holds no key, or the key is another than the one that
+    ///   the credentials are encrypted with;
     /// - `PermissionDenied` when the files may not be written, or others may read the key file;
     /// - `Unsupported` when the schema is newer than this version knows;
     /// - `Unavailable` when another process keeps the file locked or the disk is full;
-    /// - `Internal` when the file is damaged, or its credentials are encrypted with another key.
+    /// - `Internal` when the file is damaged.
     pub async fn open(path: impl AsRef<Path>, key: Option<MasterKey>) -> Result<Self> {
         let path = path.as_ref();
         let location = path.display().to_string();

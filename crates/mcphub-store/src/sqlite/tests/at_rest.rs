@@ -114,7 +114,7 @@ async fn another_master_key_is_refused_before_anything_is_written() {
     assert!(store.get(&name("other")).await.unwrap().is_none());
 
     let error = SqliteStore::open(&path, Some(wrong)).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Internal);
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains(&named), "{error}");
 
     let error = SqliteStore::open(&path, None).await.unwrap_err();
