@@ -60,7 +60,7 @@ Starts a bookshop API on loopback, publishes its OpenAPI document, makes one cal
 endpoint, prints every step and stays up until Ctrl-C. Nothing is written to disk.")]
 pub struct Demo {
     /// Address of the MCP endpoint; another port is taken when this one is in use
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000", value_parser = address)]
     pub listen: SocketAddr,
 }
 
@@ -75,7 +75,8 @@ Examples:
 
 All servers answer at /mcp, their tools prefixed with the server's name; each one answers at
 /mcp/NAME with its own names. What is registered stays in the store: `mcphub serve` brings it back,
-and `mcphub up` in a second terminal changes what a running gateway over the same store serves.")]
+and `mcphub up` in a second terminal changes what a running gateway over the same store serves.
+No option is remembered from one `up` to the next: give credentials and --base-url each time.")]
 pub struct Up {
     /// OpenAPI documents: paths or http(s) URLs, YAML or JSON
     #[arg(required = true, value_name = "SPEC")]
@@ -93,6 +94,7 @@ pub struct Up {
         long,
         value_name = "ADDR",
         default_value = "127.0.0.1:8000",
+        value_parser = address,
         conflicts_with = "stdio"
     )]
     pub listen: SocketAddr,
@@ -258,7 +260,7 @@ pub struct ServeArgs {
     pub config: Option<PathBuf>,
 
     /// Address to listen on, before what the configuration says
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen: Option<SocketAddr>,
 
     #[command(flatten)]
@@ -284,4 +286,16 @@ pub struct Remove {
 
     #[command(flatten)]
     pub store: StoreArgs,
+}
+
+/// An address to listen on. Names other than `localhost` would have to be looked up.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let numeric = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    numeric.parse().map_err(|_| {
+        "an address is IP:PORT, such as 127.0.0.1:8000 or [::1]:8000; port 0 takes any that is free"
+            .to_owned()
+    })
 }

@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use axum::serve::ListenerExt;
 use mcphub_core::catalog::CatalogSource;
-use mcphub_core::platform::Platform;
+use mcphub_core::platform::{Platform, Reconciled};
 use mcphub_core::{Error, ErrorKind, Result};
 use mcphub_gateway::Gateway;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use crate::host::Host;
 use crate::output;
 
 /// How often the store is asked whether another process changed it.
 const POLL: Duration = Duration::from_millis(500);
+/// How often a server that could not be started, or ended too often, is tried again.
+const RETRY: Duration = Duration::from_secs(60);
 /// How long open requests may go on after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -49,6 +52,14 @@ pub fn in_use(address: SocketAddr) -> Error {
 /// # Errors
 /// `Unavailable` when the listener breaks.
 pub async fn serve_http(host: &Host, gateway: &Gateway, listener: TcpListener) -> Result<()> {
+    if listener
+        .local_addr()
+        .is_ok_and(|address| !address.ip().is_loopback())
+    {
+        output::say(
+            "warning: whoever reaches this address can call the tools; nobody is asked who they are",
+        );
+    }
     let (stop, stopped) = tokio::sync::watch::channel(false);
     // Small answers must not wait for the client's delayed acknowledgement.
     let listener = listener.tap_io(|connection| {
@@ -99,29 +110,45 @@ async fn upkeep(host: &Host, gateway: &Gateway) {
     });
 }
 
-/// Starts and stops deployments whenever the store changes, by whomever.
+/// Starts and stops deployments whenever the store changes, by whomever, and tries again what
+/// failed: the package index may be reachable by now.
 async fn keep_deployed(platform: &Arc<Platform>) {
     let mut seen = None;
+    let mut retry = Instant::now() + RETRY;
     loop {
         match platform.version().await {
-            Ok(version) if seen != Some(version.registry) => match platform.reconcile().await {
-                Ok(report) => {
+            Ok(version) if seen != Some(version.registry) => {
+                if reconciled(platform.reconcile().await) {
                     seen = Some(version.registry);
-                    for (server, error) in report.failed {
-                        output::say(&format!(
-                            "warning: {server} does not run: {}",
-                            error.report()
-                        ));
-                    }
                 }
-                Err(error) => {
-                    tracing::warn!(error = %error.report(), "deployments cannot be checked")
-                }
-            },
+            }
+            Ok(_) if Instant::now() >= retry => {
+                reconciled(platform.retry_failed().await);
+                retry = Instant::now() + RETRY;
+            }
             Ok(_) => {}
             Err(error) => tracing::warn!(error = %error.report(), "the store cannot be read"),
         }
         tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Says what does not run. Whether everything was looked at.
+fn reconciled(outcome: Result<Reconciled>) -> bool {
+    match outcome {
+        Ok(report) => {
+            for (server, error) in report.failed {
+                output::say(&format!(
+                    "warning: {server} does not run: {}",
+                    error.report()
+                ));
+            }
+            true
+        }
+        Err(error) => {
+            tracing::warn!(error = %error.report(), "deployments cannot be checked");
+            false
+        }
     }
 }
 

@@ -384,3 +384,31 @@ fn the_command_line_teaches() {
     );
     assert_eq!(mcphub(&["inspect"]).status.code(), Some(2));
 }
+
+#[test]
+fn a_wrong_configuration_value_ends_with_2_and_says_what_is_right() {
+    let folder = Folder::new();
+    for address in ["8000", "localhost", "127.0.0.1:99999"] {
+        let output = mcphub(&["serve", "--listen", address]);
+        assert_refused(&output, 2, &["IP:PORT", "127.0.0.1:8000"]);
+    }
+    let store = folder.path("hub.db").display().to_string();
+    let with_key = |key: &str, args: &[&str]| {
+        Command::new(env!("CARGO_BIN_EXE_mcphub"))
+            .args(args)
+            .args(["--store", &store])
+            .env("MCPHUB_MASTER_KEY", key)
+            .output()
+            .unwrap()
+    };
+    let up = with_key(
+        &"ab".repeat(32),
+        &["up", &spec("bookshop.yaml"), "--header", "X: y", "--stdio"],
+    );
+    assert!(up.status.success(), "{}", stderr(&up));
+    let another = with_key(&"cd".repeat(32), &["list"]);
+    assert_refused(&another, 2, &["another master key", &store]);
+    let short = with_key("s3cret", &["list"]);
+    assert_refused(&short, 2, &["MCPHUB_MASTER_KEY", "64 hexadecimal digits"]);
+    assert!(!stderr(&short).contains("s3cret"));
+}

@@ -117,6 +117,35 @@ fn a_removed_server_is_gone_from_a_running_gateway() {
     assert_eq!(sandbox.run(&["remove", "bookshop"]).code, Some(4));
 }
 
+#[test]
+fn a_gateway_over_a_store_that_was_deleted_does_not_count_as_updated() {
+    let (sandbox, shop) = (Sandbox::new(), Bookshop::open());
+    let spec = sandbox.write("bookshop.yaml", Bookshop::document());
+    let url = shop.url();
+    let gateway = Gateway::start(&sandbox, &["up", &spec, "--base-url", &url]);
+    for end in ["", "-wal", "-shm"] {
+        fs::remove_file(sandbox.path().join(format!("mcphub.db{end}"))).unwrap();
+    }
+    let update = [
+        "up",
+        &spec,
+        "--base-url",
+        &url,
+        "--listen",
+        gateway.address(),
+    ];
+    let refused = sandbox.run(&update);
+    assert_eq!(
+        refused.code,
+        Some(5),
+        "{}{}",
+        refused.stdout,
+        refused.stderr
+    );
+    let result = call(&gateway, "bookshop_getBook", &json!({ "isbn": ISBN }));
+    assert_ne!(result["isError"], true, "{result}");
+}
+
 /// The processes, other than the gateway, that were started with the sandbox's marker.
 fn marked(marker: &str) -> Vec<String> {
     let processes = fs::read_dir("/proc")
