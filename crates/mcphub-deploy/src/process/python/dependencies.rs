@@ -338,7 +338,7 @@ mod tests {
                 "PIP_INDEX_URL",
             ),
             (
-                "error: Failed to fetch: `https://pypi.org/simple/mcp/`",
+                "error: Failed to fetch: `https://index.example/simple/mcp/`",
                 "UV_DEFAULT_INDEX",
             ),
             (
