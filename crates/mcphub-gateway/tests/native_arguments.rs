@@ -20,7 +20,7 @@ async fn refused(tool: &str, arguments: &str) -> String {
     let api = native(&server.url, Credentials::default());
     let raw = RawValue::from_string(arguments.to_owned()).unwrap();
     let result = Upstream::call(&api, tool, &raw).await.unwrap();
-    let result: serde_json::Value = serde_json::from_str(result.get()).unwrap();
+    let result: serde_json::Value = serde_json::from_slice(result.as_bytes()).unwrap();
     assert_eq!(result["isError"], true, "{result}");
     assert!(server.requests().is_empty(), "a refused call was sent");
     result["content"][0]["text"].as_str().unwrap().to_owned()

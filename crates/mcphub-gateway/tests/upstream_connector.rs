@@ -66,7 +66,7 @@ async fn a_server_that_is_down_lists_its_tools_and_says_why_when_called() {
     )));
     assert_eq!(upstream.tools().await.unwrap().len(), 7);
     let result = upstream.call("public", &none()).await.unwrap();
-    let result: Value = serde_json::from_str(result.get()).unwrap();
+    let result: Value = serde_json::from_slice(result.as_bytes()).unwrap();
     assert_eq!(result["isError"], true);
     assert_eq!(
         result["content"][0]["text"],

@@ -44,7 +44,7 @@ async fn call(upstream: &McpHttp) -> Result<String> {
     upstream
         .call("t", &arguments)
         .await
-        .map(|result| result.get().to_owned())
+        .map(|result| String::from_utf8(result.into_bytes().into()).unwrap())
 }
 
 fn fact<'a>(error: &'a Error, key: &str) -> Option<&'a str> {

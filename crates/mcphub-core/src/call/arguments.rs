@@ -1,5 +1,6 @@
 //! The arguments of one call, as the client wrote them.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -123,15 +124,62 @@ impl<'de> Visitor<'de> for Distinct {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self, A::Error> {
-        let mut names = HashSet::new();
-        while let Some(name) = map.next_key::<String>()? {
-            if names.contains(&name) {
-                return Err(repeated(&name));
-            }
-            names.insert(name);
+        let mut names = Names::default();
+        while let Some(Name(name)) = map.next_key()? {
+            names.insert(name).map_err(|name| repeated(&name))?;
             map.next_value::<Self>()?;
         }
         Ok(self)
+    }
+}
+
+/// The names of one object's members so far.
+#[derive(Default)]
+struct Names<'a> {
+    few: Vec<Cow<'a, str>>,
+    many: HashSet<Cow<'a, str>>,
+}
+
+impl<'a> Names<'a> {
+    /// Up to this many are faster searched than hashed.
+    const FEW: usize = 16;
+
+    /// Takes a name, or gives one back that is there already.
+    fn insert(&mut self, name: Cow<'a, str>) -> Result<(), Cow<'a, str>> {
+        if self.few.contains(&name) || self.many.contains(&name) {
+            return Err(name);
+        }
+        if self.few.len() < Self::FEW {
+            self.few.push(name);
+        } else {
+            self.many.insert(name);
+        }
+        Ok(())
+    }
+}
+
+/// A member's name, borrowed where it has no escapes.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a member's name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 
@@ -181,6 +229,7 @@ mod tests {
         );
         assert!(Arguments::parse("[1]").is_err());
     }
+
     #[test]
     fn members_that_appear_twice_are_found_at_any_depth() {
         let check = Arguments::refuse_repeated_members;
@@ -191,6 +240,12 @@ mod tests {
         ] {
             let report = check(json).unwrap_err().report();
             assert!(report.contains("`a` appears twice"), "{report}");
+        }
+        let many: Vec<_> = (0..100).map(|n| format!(r#""m{n}":{n}"#)).collect();
+        check(&format!("{{{}}}", many.join(","))).unwrap();
+        for again in ["m0", "m99"] {
+            let json = format!(r#"{{{},"{again}":1}}"#, many.join(","));
+            assert!(check(&json).is_err(), "{again}");
         }
         check(r#"{"a": {"a": [{"a": 18446744073709551616}, {"a": 1e2}]}, "b": "a"}"#).unwrap();
         assert!(check(&format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200))).is_err());

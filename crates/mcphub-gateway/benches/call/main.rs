@@ -19,6 +19,12 @@ mod parties;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use mimalloc::MiMalloc;
+
+/// The one of the binary, for both that are compared.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
 const CONNECTIONS: usize = 32;
 const TARGET: f64 = 1.25;
 

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{Member, Scope, Snapshot};
 use crate::federation::Listing;
-use crate::upstream::{Upstream, UpstreamTool};
+use crate::upstream::{CallResult, Upstream, UpstreamTool};
 
 #[derive(Debug)]
 struct Nowhere;
@@ -23,7 +23,7 @@ impl Upstream for Nowhere {
         Ok(Vec::new())
     }
 
-    async fn call(&self, tool: &str, _: &RawValue) -> mcphub_core::Result<Box<RawValue>> {
+    async fn call(&self, tool: &str, _: &RawValue) -> mcphub_core::Result<CallResult> {
         Err(mcphub_core::Error::not_found(tool))
     }
 

@@ -1,7 +1,6 @@
 //! The methods of MCP that a server of tools has.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,8 +9,6 @@ use futures::stream::{self, StreamExt};
 use mcphub_core::call::{Arguments, ToolResult};
 use mcphub_core::{Error, ErrorKind};
 use rmcp::model::CacheScope;
-use serde::Deserializer;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -22,6 +19,7 @@ use super::revision::Revision;
 use crate::federation::{Route, View};
 use crate::gateway::Inner;
 use crate::members::is_object;
+use crate::upstream::{CallResult, Given};
 
 pub(crate) const INITIALIZE: &str = "initialize";
 pub(crate) const LISTEN: &str = "subscriptions/listen";
@@ -41,6 +39,13 @@ const SERVER_INFO: &str = concat!(
 );
 const SERVER_META: &str = concat!(
     r#""_meta":{"io.modelcontextprotocol/serverInfo":{"name":"mcphub","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""}}"#
+);
+
+/// What a complete result begins with where its server said nothing of the kind.
+const COMPLETE: &str = concat!(
+    r#""resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"mcphub","version":""#,
     env!("CARGO_PKG_VERSION"),
     r#""}}"#
 );
@@ -223,11 +228,10 @@ async fn call(
             .with("limit", format!("{limit:?}")))
     });
     let result = answer.or_else(|error| failure(&name, route, &error))?;
-    let result = Bytes::from(String::from(Box::<str>::from(result)));
     Ok(if revision.is_modern() {
         complete(result)
     } else {
-        Outcome(vec![result])
+        Outcome(vec![result.into_bytes()])
     })
 }
 
@@ -248,7 +252,7 @@ fn unknown_tool(name: &str) -> RpcError {
 
 /// What the caller gets of an upstream's error. That a server cannot be reached is something a
 /// model can act on, so it is an error of the tool (2026-07-28, Tools, Error Handling).
-fn failure(name: &str, route: &Route, error: &Error) -> Result<Box<RawValue>, RpcError> {
+fn failure(name: &str, route: &Route, error: &Error) -> Result<CallResult, RpcError> {
     tracing::debug!(server = %route.server, tool = &*route.tool, error = %error.report(), "a call failed");
     match error.kind() {
         ErrorKind::NotFound => return Err(unknown_tool(name)),
@@ -272,7 +276,7 @@ fn failure(name: &str, route: &Route, error: &Error) -> Result<Box<RawValue>, Rp
     if error.is_retryable() {
         text.push_str(". The same call may succeed later.");
     }
-    serde_json::value::to_raw_value(&ToolResult::error(text)).map_err(|_| RpcError::internal())
+    CallResult::of(&ToolResult::error(text)).map_err(|_| RpcError::internal())
 }
 
 fn clipped(text: &str) -> Cow<'_, str> {
@@ -283,49 +287,15 @@ fn clipped(text: &str) -> Cow<'_, str> {
 }
 
 /// The result with what the modern era asks of every result, where its server did not give it.
-fn complete(result: Bytes) -> Outcome {
-    match Given::of(&result) {
+fn complete(result: CallResult) -> Outcome {
+    let given = result.given();
+    let result = result.into_bytes();
+    match given {
         Given {
             result_type: true, ..
         } => Outcome(vec![result]),
         Given { meta: true, .. } => with_members(r#""resultType":"complete""#, result),
-        Given { .. } => with_members(&format!(r#""resultType":"complete",{SERVER_META}"#), result),
-    }
-}
-
-/// Which members a result has.
-#[derive(Debug, Default, Clone, Copy)]
-struct Given {
-    result_type: bool,
-    meta: bool,
-}
-
-impl Given {
-    fn of(result: &[u8]) -> Self {
-        struct Scan;
-        impl<'de> Visitor<'de> for Scan {
-            type Value = Given;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Given, A::Error> {
-                let mut given = Given::default();
-                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-                    given.result_type |= key == "resultType";
-                    given.meta |= key == "_meta";
-                    map.next_value::<IgnoredAny>()?;
-                }
-                Ok(given)
-            }
-        }
-        let read = serde_json::Deserializer::from_slice(result).deserialize_map(Scan);
-        // What is no object is passed on as it is.
-        read.unwrap_or(Given {
-            result_type: true,
-            meta: true,
-        })
+        Given { .. } => with_members(COMPLETE, result),
     }
 }
 
@@ -334,12 +304,8 @@ mod tests {
     use super::*;
 
     fn completed(result: &str) -> String {
-        String::from_utf8(
-            complete(Bytes::copy_from_slice(result.as_bytes()))
-                .0
-                .concat(),
-        )
-        .unwrap()
+        let result = RawValue::from_string(result.to_owned()).unwrap();
+        String::from_utf8(complete(result.into()).0.concat()).unwrap()
     }
 
     #[test]

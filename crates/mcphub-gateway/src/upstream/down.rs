@@ -7,9 +7,9 @@ use futures::stream::{self, BoxStream, StreamExt};
 use mcphub_core::call::ToolResult;
 use mcphub_core::tool::ToolSet;
 use mcphub_core::{Error, Result};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
-use super::{Upstream, UpstreamTool, planned_tools};
+use super::{CallResult, Upstream, UpstreamTool, planned_tools};
 
 /// A server that is down: its planned tools stay listed, and each call says why it is not possible.
 #[derive(Debug)]
@@ -32,13 +32,12 @@ impl Upstream for Down {
         Ok(planned_tools(&self.tools))
     }
 
-    async fn call(&self, tool: &str, _: &RawValue) -> Result<Box<RawValue>> {
+    async fn call(&self, tool: &str, _: &RawValue) -> Result<CallResult> {
         if self.tools.get(tool).is_none() {
             return Err(Error::not_found("the server has no tool of that name").with("tool", tool));
         }
         let text = format!("The server of this tool is down: {}", self.reason);
-        to_raw_value(&ToolResult::error(text))
-            .map_err(|error| Error::internal("a result cannot be written").caused_by(error))
+        CallResult::of(&ToolResult::error(text))
     }
 
     fn changes(&self) -> BoxStream<'static, ()> {

@@ -8,6 +8,7 @@ mod down;
 mod http;
 pub mod native;
 mod planned;
+mod result;
 pub mod streamable_http;
 
 use std::fmt::Debug;
@@ -22,6 +23,8 @@ use serde_json::value::RawValue;
 pub use connector::{Connector, UpstreamSettings};
 pub use down::Down;
 pub use planned::planned_tools;
+pub use result::CallResult;
+pub(crate) use result::Given;
 
 /// One MCP server as the gateway calls it.
 ///
@@ -34,9 +37,8 @@ pub trait Upstream: Send + Sync + Debug + 'static {
     /// The tools of the server, in its order, each as the JSON object that `tools/list` has.
     async fn tools(&self) -> Result<Vec<UpstreamTool>>;
 
-    /// Calls a tool by its own name. `arguments` is a JSON object, forwarded as it is. The result
-    /// is MCP's `CallToolResult` on one line.
-    async fn call(&self, tool: &str, arguments: &RawValue) -> Result<Box<RawValue>>;
+    /// Calls a tool by its own name. `arguments` is a JSON object, forwarded as it is.
+    async fn call(&self, tool: &str, arguments: &RawValue) -> Result<CallResult>;
 
     /// An item each time the tools may have changed.
     fn changes(&self) -> BoxStream<'static, ()>;

@@ -18,7 +18,7 @@ use mcphub_core::server::ServerName;
 use mcphub_core::spec::{Dialect, Method};
 use mcphub_core::tool::{ApiInfo, Tool, ToolName, ToolSet};
 use mcphub_core::{Error, ErrorKind, Result};
-use mcphub_gateway::upstream::{Connect, Down, Upstream, UpstreamTool};
+use mcphub_gateway::upstream::{CallResult, Connect, Down, Upstream, UpstreamTool};
 use mcphub_gateway::{Gateway, GatewaySettings};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::value::RawValue;
@@ -98,7 +98,7 @@ impl Upstream for Server {
         Ok(tools.iter().map(tool).collect())
     }
 
-    async fn call(&self, tool: &str, arguments: &RawValue) -> Result<Box<RawValue>> {
+    async fn call(&self, tool: &str, arguments: &RawValue) -> Result<CallResult> {
         self.calls
             .lock()
             .unwrap()
@@ -117,7 +117,7 @@ impl Upstream for Server {
             _ => Ok(json!({"content": [{"type": "text", "text": arguments.get()}]}).to_string()),
         };
         guard.1 = true;
-        result.map(|text| RawValue::from_string(text).unwrap())
+        result.map(|text| RawValue::from_string(text).unwrap().into())
     }
 
     fn changes(&self) -> BoxStream<'static, ()> {

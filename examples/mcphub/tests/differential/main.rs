@@ -98,7 +98,7 @@ async fn compare(file: &str) {
 
 async fn call(upstream: &dyn Upstream, tool: &str, arguments: &RawValue) -> Value {
     let result = upstream.call(tool, arguments).await.unwrap();
-    let mut result: Value = serde_json::from_str(result.get()).unwrap();
+    let mut result: Value = serde_json::from_slice(result.as_bytes()).unwrap();
     let members = result.as_object_mut().unwrap();
     // What the protocol adds around a result is not the tool's.
     members.shift_remove("resultType");

@@ -25,6 +25,7 @@ use bytes::Bytes;
 use mcphub_core::server::ServerName;
 use rmcp::transport::common::http_header::JSON_MIME_TYPE;
 
+use self::origin::OriginLayer;
 use super::error::RpcError;
 use super::message::Rejected;
 use super::reply::Reply;
@@ -41,11 +42,7 @@ pub(crate) fn router(gateway: Arc<Inner>) -> Router {
         .route("/mcp", get(open).post(post_message).delete(end))
         .route("/mcp/{server}", get(open).post(post_message).delete(end))
         .route("/healthz", get(health))
-        .layer(origin::cors(&gateway.settings.allowed_origins))
-        .layer(axum::middleware::from_fn_with_state(
-            Arc::clone(&gateway),
-            origin::check,
-        ))
+        .layer(OriginLayer::new(&gateway.settings.allowed_origins))
         .with_state(gateway)
 }
 

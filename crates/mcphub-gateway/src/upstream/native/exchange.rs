@@ -152,14 +152,18 @@ impl Exchange<'_> {
 fn outgoing(http: &Client, request: HttpRequest) -> Result<Request, String> {
     let method = Method::from_bytes(request.method.as_bytes())
         .map_err(|_| format!("{} is not an HTTP method", request.method))?;
-    // The builder turns a user and password in the URL into a header.
-    let out = http.request(method, request.url).build();
-    let mut out = out.map_err(|error| {
-        format!(
-            "The request cannot be made: {}",
-            cause(&error.without_url())
-        )
-    })?;
+    let mut out = if request.url.username().is_empty() && request.url.password().is_none() {
+        Request::new(method, request.url)
+    } else {
+        // The builder turns a user and password in the URL into a header.
+        let out = http.request(method, request.url).build();
+        out.map_err(|error| {
+            format!(
+                "The request cannot be made: {}",
+                cause(&error.without_url())
+            )
+        })?
+    };
     let headers = out.headers_mut();
     headers.reserve(request.headers.len());
     for (name, value) in request.headers {

@@ -20,12 +20,12 @@ use mcphub_core::call::{Arguments, HttpRequest, ToolResult};
 use mcphub_core::secret::Credentials;
 use mcphub_core::tool::{Tool, ToolSet};
 use mcphub_core::{Error, ErrorKind, Result};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 use url::Url;
 
 use self::check::Check;
 use self::tree::Tree;
-use super::{Upstream, UpstreamTool, planned_tools};
+use super::{CallResult, Upstream, UpstreamTool, planned_tools};
 pub use settings::{NativeClient, NativeSettings};
 
 /// An HTTP API as an MCP server.
@@ -199,14 +199,13 @@ impl Upstream for NativeApi {
         Ok(planned_tools(&self.set))
     }
 
-    async fn call(&self, tool: &str, arguments: &RawValue) -> Result<Box<RawValue>> {
+    async fn call(&self, tool: &str, arguments: &RawValue) -> Result<CallResult> {
         let (tool, entry) = self.find(tool)?;
         let result = match Arguments::parse(arguments.get()) {
             Ok(arguments) => self.exchange(tool, entry, &arguments).await,
             Err(error) => failure(&invalid(tool, &[error.report()])),
         };
-        to_raw_value(&result)
-            .map_err(|error| Error::internal("a result cannot be written").caused_by(error))
+        CallResult::of(&result)
     }
 
     fn changes(&self) -> BoxStream<'static, ()> {

@@ -20,7 +20,7 @@ use serde_json::value::RawValue;
 
 use self::message::{Call, Params, one_line};
 use self::wire::Wire;
-use super::{Upstream, UpstreamTool};
+use super::{CallResult, Upstream, UpstreamTool};
 pub use settings::{McpClient, McpSettings};
 
 /// An MCP server over streamable HTTP.
@@ -117,7 +117,7 @@ impl Upstream for McpHttp {
     }
 
     /// Ends within [`McpSettings::call_timeout`].
-    async fn call(&self, tool: &str, arguments: &RawValue) -> Result<Box<RawValue>> {
+    async fn call(&self, tool: &str, arguments: &RawValue) -> Result<CallResult> {
         let call = Call::new("tools/call", Params::call(tool, arguments)).named(tool);
         let result = self
             .wire
@@ -126,7 +126,9 @@ impl Upstream for McpHttp {
                 self.wire.request(&call),
             )
             .await?;
-        message::tool_result(result).map_err(|error| error.with("server", &self.wire.host))
+        message::tool_result(result)
+            .map(CallResult::from)
+            .map_err(|error| error.with("server", &self.wire.host))
     }
 
     fn changes(&self) -> BoxStream<'static, ()> {

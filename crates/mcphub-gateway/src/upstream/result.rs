@@ -1,0 +1,144 @@
+//! What a call gives.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use bytes::Bytes;
+use mcphub_core::call::{Content, ToolResult};
+use mcphub_core::{Error, Result};
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// MCP's `CallToolResult` as JSON text on one line.
+#[derive(Debug, Clone)]
+pub struct CallResult {
+    text: Bytes,
+    given: Given,
+}
+
+/// Which members of the modern era a result has (2026-07-28, Result).
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) result_type: bool,
+    pub(crate) meta: bool,
+}
+
+impl CallResult {
+    /// The text of a result.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be written, which no result of text and bytes causes.
+    pub fn of(result: &ToolResult) -> Result<Self> {
+        // Room for escapes, so that most results are written without moving.
+        let size = result.content.iter().map(size).sum::<usize>()
+            + result
+                .structured_content
+                .as_ref()
+                .map_or(0, |raw| raw.get().len());
+        let mut text = Vec::with_capacity(size + size / 8 + 128);
+        serde_json::to_writer(&mut text, result)
+            .map_err(|error| Error::internal("a result cannot be written").caused_by(error))?;
+        Ok(Self {
+            text: text.into(),
+            given: Given::default(),
+        })
+    }
+
+    /// The text.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// The text, without a copy.
+    pub fn into_bytes(self) -> Bytes {
+        self.text
+    }
+
+    /// What of the modern era it has already.
+    pub(crate) fn given(&self) -> Given {
+        self.given
+    }
+}
+
+impl From<Box<RawValue>> for CallResult {
+    fn from(result: Box<RawValue>) -> Self {
+        let given = Given::of(result.get());
+        Self {
+            text: String::from(Box::<str>::from(result)).into(),
+            given,
+        }
+    }
+}
+
+fn size(content: &Content) -> usize {
+    match content {
+        Content::Text { text } => text.len(),
+        Content::Image { data, .. } | Content::Audio { data, .. } => data.len(),
+        Content::Resource { resource } => resource.blob.len(),
+        _ => 0,
+    }
+}
+
+impl Given {
+    fn of(result: &str) -> Self {
+        struct Scan;
+        impl<'de> Visitor<'de> for Scan {
+            type Value = Given;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Given, A::Error> {
+                let mut given = Given::default();
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    given.result_type |= key == "resultType";
+                    given.meta |= key == "_meta";
+                    map.next_value::<IgnoredAny>()?;
+                }
+                Ok(given)
+            }
+        }
+        let read = serde_json::Deserializer::from_str(result).deserialize_map(Scan);
+        // What is no object is passed on as it is.
+        read.unwrap_or(Given {
+            result_type: true,
+            meta: true,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(text: &str) -> (bool, bool) {
+        let raw = RawValue::from_string(text.to_owned()).unwrap();
+        let Given { result_type, meta } = CallResult::from(raw).given();
+        (result_type, meta)
+    }
+
+    #[test]
+    fn it_knows_what_a_server_said_itself() {
+        assert_eq!(
+            given(r#"{"content":[{"resultType":1,"_meta":2}]}"#),
+            (false, false)
+        );
+        assert_eq!(given(r#"{"_meta":{},"content":[]}"#), (false, true));
+        assert_eq!(
+            given(r#"{"content":[],"result\u0054ype":"complete"}"#),
+            (true, false)
+        );
+        assert_eq!(given("[]"), (true, true));
+    }
+
+    #[test]
+    fn a_result_of_ours_is_on_one_line() {
+        let result = CallResult::of(&ToolResult::text("a\nb")).unwrap();
+        assert_eq!(
+            result.as_bytes(),
+            br#"{"content":[{"type":"text","text":"a\nb"}]}"#
+        );
+        assert_eq!(result.given(), Given::default());
+    }
+}
