@@ -10,6 +10,7 @@
 pub mod federation;
 mod gateway;
 mod health;
+mod listener;
 mod mcp;
 mod members;
 mod roster;
@@ -17,5 +18,6 @@ mod settings;
 pub mod upstream;
 
 pub use gateway::{Gateway, GatewayBuilder};
+pub use listener::Listener;
 pub use roster::{ServerHealth, ServerState};
 pub use settings::GatewaySettings;

@@ -4,11 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use mcphub_core::catalog::CatalogSource;
 use mcphub_core::platform::{Platform, Reconciled};
 use mcphub_core::{Error, ErrorKind, Result};
-use mcphub_gateway::Gateway;
+use mcphub_gateway::{Gateway, Listener};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -61,14 +60,11 @@ pub async fn serve_http(host: &Host, gateway: &Gateway, listener: TcpListener) -
         );
     }
     let (stop, stopped) = tokio::sync::watch::channel(false);
-    // Small answers must not wait for the client's delayed acknowledgement.
-    let listener = listener.tap_io(|connection| {
-        let _ = connection.set_nodelay(true);
-    });
     let mut drain = stopped.clone();
-    let server = axum::serve(listener, gateway.router()).with_graceful_shutdown(async move {
-        let _ = drain.wait_for(|stop| *stop).await;
-    });
+    let server =
+        axum::serve(Listener::new(listener), gateway.router()).with_graceful_shutdown(async move {
+            let _ = drain.wait_for(|stop| *stop).await;
+        });
     let mut server = std::pin::pin!(server.into_future());
     let upkeep = upkeep(host, gateway);
     let outcome = tokio::select! {

@@ -17,10 +17,13 @@ use common::sandbox::Sandbox;
 use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How many answers without end are asked for at once.
-const ENDLESS: usize = 16;
-/// An answer may have 10 MiB, and is copied while it grows; the program itself takes about 50 MiB.
-const MEMORY: u64 = 50 + 4 * 10 * ENDLESS as u64;
+/// How many answers without end, and how many large ones, are asked for at once.
+const AT_ONCE: usize = 40;
+/// Bytes of a large answer.
+const LARGE: usize = 9 * 1024 * 1024;
+/// Large answers take 64 MiB together, as results up to three times that; the program itself takes
+/// about 50 MiB, and what the allocator has not given back yet comes on top.
+const MEMORY: u64 = 50 + 3 * 64 + 64;
 
 /// An API with an operation for each thing that goes wrong.
 fn api() -> String {
@@ -49,6 +52,7 @@ fn answer(mut stream: TcpStream) {
         "/broken" => whole("500 Internal Server Error", "text/plain", "out of paper"),
         "/noJson" => whole("200 OK", "application/json", "{oops"),
         "/html" => whole("200 OK", "text/html", "<b>hello</b>"),
+        "/large" => whole("200 OK", "text/plain", &"large\n".repeat(LARGE / 6)),
         "/silent" => thread::sleep(PATIENCE),
         "/endless" => {
             let _ = stream.write_all(
@@ -69,7 +73,9 @@ fn document(url: &str) -> String {
         } } });
         (format!("/{name}"), json!({ "get": get }))
     };
-    let names = ["well", "broken", "noJson", "html", "silent", "endless"];
+    let names = [
+        "well", "broken", "noJson", "html", "large", "silent", "endless",
+    ];
     let mut paths: serde_json::Map<_, _> = names.into_iter().map(operation).collect();
     paths["/well"]["get"]["parameters"] = json!([
         { "name": "limit", "in": "query", "schema": { "type": "integer", "maximum": 9 } },
@@ -197,7 +203,7 @@ fn every_fault_is_an_answer_from_a_process() {
 #[test]
 fn answers_without_end_and_without_beginning_take_bounded_memory_and_hold_nobody_up() {
     let (_sandbox, gateway) = faults(&[]);
-    let waiting: Vec<_> = (0..ENDLESS)
+    let waiting: Vec<_> = (0..AT_ONCE)
         .flat_map(|id| ["faults_endless", "faults_silent"].map(|tool| (id, tool)))
         .map(|(id, tool)| {
             let url = gateway.url();
@@ -214,6 +220,33 @@ fn answers_without_end_and_without_beginning_take_bounded_memory_and_hold_nobody
         .filter(|(tool, _)| *tool == "faults_endless")
     {
         assert!(text(&call.join().unwrap(), true).contains("10 MiB"));
+    }
+    let peak = peak(gateway.running());
+    assert!(peak < MEMORY, "{peak} MiB");
+}
+
+#[test]
+fn large_answers_to_many_callers_at_once_take_bounded_memory_and_all_arrive() {
+    let (_sandbox, gateway) = faults(&[]);
+    let callers: Vec<_> = (0..AT_ONCE)
+        .map(|id| {
+            let address = gateway.url().replace("http://", "").replace("/mcp", "");
+            let message = message(id, "faults_large", "{}");
+            thread::spawn(move || {
+                let mut stream = TcpStream::connect(&address).unwrap();
+                write!(
+                    stream,
+                    "POST /mcp HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\nmcp-protocol-version: 2025-11-25\r\ncontent-length: {}\r\n\r\n{message}",
+                    message.len()
+                )
+                .unwrap();
+                // Not kept: the test is no smaller than what it watches otherwise.
+                std::io::copy(&mut stream, &mut std::io::sink()).unwrap()
+            })
+        })
+        .collect();
+    for caller in callers {
+        assert!(caller.join().unwrap() > LARGE as u64);
     }
     let peak = peak(gateway.running());
     assert!(peak < MEMORY, "{peak} MiB");

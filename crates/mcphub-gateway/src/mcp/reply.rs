@@ -72,18 +72,38 @@ impl Reply {
         self.pieces.concat().into()
     }
 
+    /// The text as one event of an event stream, in pieces (HTML, 9.2.6). Outside strings, which
+    /// have none, a line end is mere space.
+    pub(crate) fn into_event(self) -> Self {
+        let on_one_line = |piece: Bytes| {
+            if piece.iter().any(|byte| is_line_end(*byte)) {
+                piece
+                    .iter()
+                    .map(|byte| if is_line_end(*byte) { b' ' } else { *byte })
+                    .collect()
+            } else {
+                piece
+            }
+        };
+        let mut pieces = vec![Bytes::from_static(b"data: ")];
+        pieces.extend(self.pieces.into_iter().map(on_one_line));
+        pieces.push(Bytes::from_static(b"\n\n"));
+        Self { pieces }
+    }
+
     /// The text on one line, for transports that give line ends a meaning. Outside strings, which
     /// have none, a line end is mere space.
     pub(crate) fn into_line(self) -> String {
         let mut bytes = self.pieces.concat();
-        for byte in bytes
-            .iter_mut()
-            .filter(|byte| matches!(byte, b'\n' | b'\r'))
-        {
+        for byte in bytes.iter_mut().filter(|byte| is_line_end(**byte)) {
             *byte = b' ';
         }
         // All pieces were text.
         String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
     }
+}
+
+fn is_line_end(byte: u8) -> bool {
+    matches!(byte, b'\n' | b'\r')
 }

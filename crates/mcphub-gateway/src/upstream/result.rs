@@ -9,6 +9,8 @@ use mcphub_core::{Error, Result};
 use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::native::Room;
+
 /// MCP's `CallToolResult` as JSON text on one line.
 #[derive(Debug, Clone)]
 pub struct CallResult {
@@ -44,6 +46,21 @@ impl CallResult {
         })
     }
 
+    /// Keeps the room for this result until the last byte of its text is dropped.
+    pub(super) fn holding(self, room: Room) -> Self {
+        if room.is_none() {
+            return self;
+        }
+        let text = Held {
+            text: self.text,
+            _room: room,
+        };
+        Self {
+            text: Bytes::from_owner(text),
+            ..self
+        }
+    }
+
     /// The text.
     pub fn as_bytes(&self) -> &[u8] {
         &self.text
@@ -67,6 +84,17 @@ impl From<Box<RawValue>> for CallResult {
             text: String::from(Box::<str>::from(result)).into(),
             given,
         }
+    }
+}
+
+struct Held {
+    text: Bytes,
+    _room: Room,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
     }
 }
 

@@ -23,7 +23,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
 use mcphub_core::server::ServerName;
-use rmcp::transport::common::http_header::JSON_MIME_TYPE;
+use rmcp::transport::common::http_header::{EVENT_STREAM_MIME_TYPE, JSON_MIME_TYPE};
 
 use self::origin::OriginLayer;
 use super::error::RpcError;
@@ -129,6 +129,18 @@ fn status(code: u16) -> StatusCode {
 
 /// A message as the body of an answer.
 fn json(status: StatusCode, reply: Reply) -> Response {
+    whole(status, JSON_MIME_TYPE, reply)
+}
+
+/// A message as the only event of a stream.
+fn event(reply: Reply) -> Response {
+    let mut response = whole(StatusCode::OK, EVENT_STREAM_MIME_TYPE, reply.into_event());
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+fn whole(status: StatusCode, media_type: &'static str, reply: Reply) -> Response {
     let length = reply.len();
     let body = if length <= ONE_PIECE {
         Body::from(reply.into_bytes())
@@ -142,10 +154,9 @@ fn json(status: StatusCode, reply: Reply) -> Response {
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static(JSON_MIME_TYPE),
-    );
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
     response
         .headers_mut()
         .insert(header::CONTENT_LENGTH, HeaderValue::from(length));

@@ -5,17 +5,15 @@ use std::sync::Arc;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request as HttpRequest;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures::stream;
 use http_body_util::LengthLimitError;
 use rmcp::transport::common::http_header::HEADER_SESSION_ID;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::headers::{self, Accepts};
-use super::{Refusal, json, status};
+use super::{Refusal, event, json, status};
 use crate::federation::{Scope, View};
 use crate::gateway::Inner;
 use crate::mcp::error::RpcError;
@@ -198,6 +196,5 @@ fn deliver(accepts: Accepts, status: StatusCode, reply: Reply) -> Response {
     if accepts.json || status != StatusCode::OK {
         return json(status, reply);
     }
-    let event = Event::default().data(reply.into_line());
-    Sse::new(stream::iter([Ok::<_, std::convert::Infallible>(event)])).into_response()
+    event(reply)
 }

@@ -8,23 +8,28 @@ use reqwest::header::{
     AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
 };
 use reqwest::{Client, Method, Request, Response};
+use tokio::time::{Instant, timeout_at};
 
-use super::settings::{NativeClient, NativeSettings};
+use super::budget::{FREE, Room};
+use super::settings::NativeClient;
 use crate::upstream::http::{cause, host};
 
 /// Sends a request and reads its answer whole. The error is a text for the model, without secrets.
+/// With the answer comes the room that it takes.
 pub(super) async fn send(
     client: &NativeClient,
     request: HttpRequest,
-) -> Result<HttpAnswer, String> {
+) -> Result<(HttpAnswer, Room), String> {
+    let limit = client.settings.timeout;
+    let end = Instant::now() + limit;
     let exchange = Exchange {
         host: host(&request.url),
-        settings: &client.settings,
+        client,
+        end,
         safe: matches!(request.method, "GET" | "HEAD" | "OPTIONS"),
     };
-    let limit = client.settings.timeout;
     // One clock for all of it: connecting, redirects, and the answer to its last byte.
-    tokio::time::timeout(limit, exchange.run(&client.http, request))
+    timeout_at(end, exchange.run(request))
         .await
         .unwrap_or_else(|_| {
             let Exchange { host, .. } = &exchange;
@@ -39,27 +44,34 @@ pub(super) async fn send(
 struct Exchange<'a> {
     /// The part of the URL that may be shown.
     host: String,
-    settings: &'a NativeSettings,
+    client: &'a NativeClient,
+    /// When the call has to be over.
+    end: Instant,
     /// Whether the request asks for no change (RFC 9110, 9.2.1).
     safe: bool,
 }
 
 impl Exchange<'_> {
-    async fn run(&self, http: &Client, request: HttpRequest) -> Result<HttpAnswer, String> {
-        let request = outgoing(http, request)?;
+    async fn run(&self, request: HttpRequest) -> Result<(HttpAnswer, Room), String> {
+        let http = &self.client.http;
         let answer = http
-            .execute(request)
+            .execute(outgoing(http, request)?)
             .await
             .map_err(|error| self.unanswered(&error))?;
         if let Some(text) = self.redirect(&answer) {
             return Err(text);
         }
-        Ok(HttpAnswer {
-            status: answer.status().as_u16(),
-            content_type: header(answer.headers(), &CONTENT_TYPE),
-            retry_after: header(answer.headers(), &RETRY_AFTER),
-            body: self.body(answer).await?,
-        })
+        let (status, headers) = (answer.status().as_u16(), answer.headers());
+        let content_type = header(headers, &CONTENT_TYPE);
+        let retry_after = header(headers, &RETRY_AFTER);
+        let (body, room) = self.body(answer).await?;
+        let answer = HttpAnswer {
+            status,
+            content_type,
+            retry_after,
+            body,
+        };
+        Ok((answer, room))
     }
 
     /// Why a redirect was not followed. Another origin gets neither the request nor its credentials.
@@ -69,9 +81,9 @@ impl Exchange<'_> {
         }
         let location = answer.headers().get(LOCATION)?.to_str().ok()?;
         let target = answer.url().join(location).ok()?.origin();
-        let Self { host, settings, .. } = self;
+        let Self { host, client, .. } = self;
         if target == answer.url().origin() {
-            let max = settings.max_redirects;
+            let max = client.settings.max_redirects;
             return Some(format!(
                 "The API at {host} redirected more than {max} times; the call was given up"
             ));
@@ -84,8 +96,8 @@ impl Exchange<'_> {
     }
 
     /// Reads a body, counted as it arrives, after decompression.
-    async fn body(&self, mut answer: Response) -> Result<Bytes, String> {
-        let limit = self.settings.max_response;
+    async fn body(&self, mut answer: Response) -> Result<(Bytes, Room), String> {
+        let limit = self.client.settings.max_response;
         let too_large = || {
             format!(
                 "The API at {} answered more than {}; ask for less",
@@ -93,23 +105,22 @@ impl Exchange<'_> {
                 size(limit)
             )
         };
-        if answer
+        let stated = answer
             .content_length()
-            .is_some_and(|length| length > limit as u64)
-        {
+            .map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+        if stated.is_some_and(|length| length > limit) {
             return Err(too_large());
         }
+        let mut room = Room::NONE;
         // Most answers come in one piece, which is then not copied.
         let (mut first, mut all) = (Bytes::new(), BytesMut::new());
         loop {
             let read = first.len() + all.len();
-            match answer.chunk().await {
-                Ok(None) => return Ok(if all.is_empty() { first } else { all.freeze() }),
-                Ok(Some(chunk)) if read + chunk.len() > limit => return Err(too_large()),
-                Ok(Some(chunk)) if read == 0 => first = chunk,
-                Ok(Some(chunk)) => {
-                    all.extend_from_slice(&std::mem::take(&mut first));
-                    all.extend_from_slice(&chunk);
+            let chunk = match answer.chunk().await {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => {
+                    room.shrink(read);
+                    return Ok((if all.is_empty() { first } else { all.freeze() }, room));
                 }
                 Err(error) => {
                     let why = cause(&error.without_url());
@@ -118,12 +129,41 @@ impl Exchange<'_> {
                         self.host
                     ));
                 }
+            };
+            let read = read + chunk.len();
+            if read > limit {
+                return Err(too_large());
             }
+            if room.is_none() && stated.unwrap_or(read) > FREE {
+                room = self.room(stated.unwrap_or(limit)).await?;
+            }
+            if first.is_empty() && all.is_empty() {
+                first = chunk;
+                continue;
+            }
+            if all.is_empty() {
+                all.reserve(stated.unwrap_or_default().max(read));
+                all.extend_from_slice(&std::mem::take(&mut first));
+            }
+            all.extend_from_slice(&chunk);
         }
     }
 
+    /// Waits until there is room for a large answer.
+    async fn room(&self, bytes: usize) -> Result<Room, String> {
+        timeout_at(self.end, self.client.budget.room(bytes))
+            .await
+            .map_err(|_| {
+                format!(
+                    "The gateway holds too many large answers at once to take another one from the API at {}{}. Ask for less, or again later",
+                    self.host,
+                    self.doubt()
+                )
+            })
+    }
+
     fn unanswered(&self, error: &reqwest::Error) -> String {
-        let Self { host, settings, .. } = self;
+        let Self { host, client, .. } = self;
         if !error.is_connect() {
             return format!(
                 "The API at {host} did not answer as HTTP asks: {}{}",
@@ -132,7 +172,10 @@ impl Exchange<'_> {
             );
         }
         let why = if error.is_timeout() {
-            format!("no connection within {}", seconds(settings.connect_timeout))
+            format!(
+                "no connection within {}",
+                seconds(client.settings.connect_timeout)
+            )
         } else {
             cause(error)
         };

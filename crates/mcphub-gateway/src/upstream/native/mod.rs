@@ -4,6 +4,7 @@
 //! own binding, and its answer becomes a tool result. Whatever goes wrong on the way is a tool
 //! error that a model can act on.
 
+mod budget;
 mod check;
 mod exchange;
 mod problem;
@@ -23,6 +24,7 @@ use mcphub_core::{Error, ErrorKind, Result};
 use serde_json::value::RawValue;
 use url::Url;
 
+pub(super) use self::budget::Room;
 use self::check::Check;
 use self::tree::Tree;
 use super::{CallResult, Upstream, UpstreamTool, planned_tools};
@@ -105,24 +107,29 @@ impl NativeApi {
     /// Calls a tool. Ends within [`NativeSettings::timeout`]. Whatever goes wrong is a tool error.
     pub async fn call(&self, tool: &str, arguments: &Arguments) -> ToolResult {
         match self.find(tool) {
-            Ok((tool, entry)) => self.exchange(tool, entry, arguments).await,
+            Ok((tool, entry)) => self.exchange(tool, entry, arguments).await.0,
             Err(error) => failure(&error),
         }
     }
 
-    async fn exchange(&self, tool: &Tool, entry: &Entry, arguments: &Arguments) -> ToolResult {
+    async fn exchange(
+        &self,
+        tool: &Tool,
+        entry: &Entry,
+        arguments: &Arguments,
+    ) -> (ToolResult, Room) {
         let mut request = match self.request(tool, entry, arguments) {
             Ok(request) => request,
-            Err(error) => return failure(&error),
+            Err(error) => return (failure(&error), Room::NONE),
         };
         let shown = shown_url(&request.url);
         self.authorize(tool, &mut request);
         match exchange::send(&self.client, request).await {
-            Ok(answer) => {
+            Ok((answer, room)) => {
                 let result = ToolResult::from_answer(&answer, tool.binding.output, &shown);
-                self.checked(tool, entry, result, answer.status)
+                (self.checked(tool, entry, result, answer.status), room)
             }
-            Err(text) => ToolResult::error(text),
+            Err(text) => (ToolResult::error(text), Room::NONE),
         }
     }
 
@@ -201,11 +208,11 @@ impl Upstream for NativeApi {
 
     async fn call(&self, tool: &str, arguments: &RawValue) -> Result<CallResult> {
         let (tool, entry) = self.find(tool)?;
-        let result = match Arguments::parse(arguments.get()) {
+        let (result, room) = match Arguments::parse(arguments.get()) {
             Ok(arguments) => self.exchange(tool, entry, &arguments).await,
-            Err(error) => failure(&invalid(tool, &[error.report()])),
+            Err(error) => (failure(&invalid(tool, &[error.report()])), Room::NONE),
         };
-        CallResult::of(&result)
+        Ok(CallResult::of(&result)?.holding(room))
     }
 
     fn changes(&self) -> BoxStream<'static, ()> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mcphub_core::Result;
 
+use super::budget::Budget;
 use crate::upstream::http;
 
 /// Limits of one HTTP request of a native tool.
@@ -17,6 +18,11 @@ pub struct NativeSettings {
     pub timeout: Duration,
     /// The largest answer in bytes, after decompression. Default 10 MiB.
     pub max_response: usize,
+    /// How many bytes of large answers, those over 64 KiB, there may be at once over all calls,
+    /// from the first byte read to the last one that the caller took. Another one waits within its
+    /// `timeout`. One whose size is not stated counts as `max_response` until it is read. Default
+    /// 64 MiB. As results they take up to three times that.
+    pub max_held: usize,
     /// How many redirects are followed, all within one origin. Default 5.
     pub max_redirects: usize,
     /// The largest structured answer in bytes that is checked against the tool's output schema; a
@@ -30,17 +36,19 @@ impl Default for NativeSettings {
             connect_timeout: Duration::from_secs(5),
             timeout: Duration::from_secs(30),
             max_response: 10 * 1024 * 1024,
+            max_held: 64 * 1024 * 1024,
             max_redirects: 5,
             max_checked_output: 1024 * 1024,
         }
     }
 }
 
-/// The connections of native tools, pooled by host. A clone shares them.
+/// The connections of native tools, pooled by host, and their limits. A clone shares both.
 #[derive(Debug, Clone)]
 pub struct NativeClient {
     pub(super) http: reqwest::Client,
     pub(super) settings: Arc<NativeSettings>,
+    pub(super) budget: Budget,
 }
 
 impl NativeClient {
@@ -52,6 +60,7 @@ impl NativeClient {
         let http = http::client(settings.connect_timeout, settings.max_redirects)?;
         Ok(Self {
             http,
+            budget: Budget::new(settings.max_held),
             settings: Arc::new(settings),
         })
     }

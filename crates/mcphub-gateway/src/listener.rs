@@ -1,0 +1,55 @@
+//! The connections of clients.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio_io_timeout::TimeoutStream;
+
+/// A port whose connections suit a gateway, for `axum::serve`:
+///
+/// - small answers are sent at once, without waiting for the client's acknowledgement;
+/// - a client that takes nothing of what it is sent for 30 s loses its connection, and the gateway
+///   what it held for it. A stream on which nothing is sent stays open.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    write_timeout: Duration,
+}
+
+impl Listener {
+    /// The connections of this port.
+    pub fn new(tcp: TcpListener) -> Self {
+        Self {
+            tcp,
+            write_timeout: Duration::from_secs(30),
+        }
+    }
+
+    /// Another limit than 30 s.
+    #[must_use]
+    pub fn write_timeout(mut self, limit: Duration) -> Self {
+        self.write_timeout = limit;
+        self
+    }
+}
+
+impl axum::serve::Listener for Listener {
+    type Io = Pin<Box<TimeoutStream<TcpStream>>>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        let (stream, address) = axum::serve::Listener::accept(&mut self.tcp).await;
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection sends small answers late");
+        }
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.write_timeout));
+        (Box::pin(stream), address)
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.tcp.local_addr()
+    }
+}
