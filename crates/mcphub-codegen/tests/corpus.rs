@@ -1,4 +1,4 @@
-//! Every 3.x document of the corpus loads, and each of its operations becomes a tool or an error.
+//! Every document of the corpus loads, and each of its operations becomes a tool or an error.
 //!
 //! `MCPHUB_CORPUS` names a folder with a `MANIFEST.tsv`; without it the bundled documents are used.
 

@@ -105,6 +105,9 @@ pub struct ApiSpec {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Dialect {
+    /// Swagger 2.0.
+    #[serde(rename = "swagger-2.0")]
+    Swagger20,
     /// OpenAPI 3.0.x.
     #[default]
     #[serde(rename = "openapi-3.0")]
@@ -115,9 +118,10 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// The identifier used in output: `openapi-3.0`, `openapi-3.1`.
+    /// The identifier used in output: `swagger-2.0`, `openapi-3.0`, `openapi-3.1`.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Swagger20 => "swagger-2.0",
             Self::OpenApi30 => "openapi-3.0",
             Self::OpenApi31 => "openapi-3.1",
         }
@@ -285,6 +289,8 @@ pub enum Style {
     Form,
     SpaceDelimited,
     PipeDelimited,
+    /// Swagger 2.0 alone has it (`tsv`).
+    TabDelimited,
     DeepObject,
 }
 

@@ -66,6 +66,11 @@ impl<'d> Walk<'d> {
         at: Place<'_>,
     ) -> Vec<Response> {
         let responses_at = at.key("responses");
+        let produced = if self.is_swagger() {
+            self.media_type_names(operation, "produces", at)
+        } else {
+            Vec::new()
+        };
         let mut out = Vec::new();
         for (status, response) in self
             .object(operation, "responses", at)
@@ -96,12 +101,11 @@ impl<'d> Walk<'d> {
             if target.shared() && self.charge(bytes).is_err() {
                 continue;
             }
-            let mut content = Vec::new();
-            let content_at = here.key("content");
-            for (media_type, object, key) in self.media_types(object, here) {
-                let schema = self.media_schema(object, content_at.key(key), target.shared());
-                content.push((media_type, schema.unwrap_or_else(any)));
-            }
+            let content = if self.is_swagger() {
+                self.swagger_answer(object, here, target.shared(), &produced)
+            } else {
+                self.answer(object, here, target.shared())
+            };
             out.push(Response {
                 status: status.to_ascii_uppercase(),
                 description: text.map(str::to_owned),
@@ -115,6 +119,22 @@ impl<'d> Walk<'d> {
         out
     }
 
+    /// The media types of an answer with their schemas.
+    fn answer(
+        &mut self,
+        response: &'d Map<String, Value>,
+        at: Place<'_>,
+        shared: bool,
+    ) -> Vec<(String, Value)> {
+        let content_at = at.key("content");
+        let mut content = Vec::new();
+        for (media_type, object, key) in self.media_types(response, at) {
+            let schema = self.media_schema(object, content_at.key(key), shared);
+            content.push((media_type, schema.unwrap_or_else(any)));
+        }
+        content
+    }
+
     /// The media types of a `content` map: lower case, without parameters, legal; with their keys.
     fn media_types(
         &mut self,
@@ -125,18 +145,12 @@ impl<'d> Walk<'d> {
         let mut out: Vec<(String, _, &'d str)> = Vec::new();
         for (name, media) in self.object(parent, "content", at).into_iter().flatten() {
             let here = content_at.key(name);
-            let essence = name
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .to_ascii_lowercase();
-            if !is_media_type(&essence) {
+            let Some(essence) = essence(name) else {
                 self.remarks.warn("invalid-media-type", here, || {
                     format!("{} is no media type", shown(name))
                 });
                 continue;
-            }
+            };
             if out.len() == MAX_MEDIA_TYPES {
                 self.remarks.warn("too-many", here, || {
                     format!("only the first {MAX_MEDIA_TYPES} media types are read")
@@ -236,7 +250,13 @@ pub(super) fn is_token(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
-pub(super) fn is_media_type(text: &str) -> bool {
+/// A media type in lower case and without parameters; `None` when it is none.
+pub(super) fn essence(name: &str) -> Option<String> {
+    let essence = name.split(';').next().unwrap_or_default().trim();
+    is_media_type(essence).then(|| essence.to_ascii_lowercase())
+}
+
+fn is_media_type(text: &str) -> bool {
     text.len() <= 255
         && text
             .split_once('/')

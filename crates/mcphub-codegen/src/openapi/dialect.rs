@@ -11,7 +11,7 @@ use super::remark::{Remarks, kind, shown};
 ///
 /// # Errors
 /// `InvalidDocument` that says what was found instead of an OpenAPI document; `Unsupported` for
-/// Swagger 2.0 and for versions after 3.
+/// versions before 2.0 and after 3.
 pub(super) fn dialect<'d>(
     document: &'d Value,
     remarks: &mut Remarks,
@@ -23,11 +23,7 @@ pub(super) fn dialect<'d>(
         )));
     };
     if let Some(swagger) = root.get("swagger") {
-        let version = text(swagger).unwrap_or_else(|| kind(swagger).to_owned());
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            format!("Swagger {version} is not read yet; convert to OpenAPI 3"),
-        ));
+        return swagger20(root, swagger, remarks).map(|()| (root, Dialect::Swagger20));
     }
     let Some(version) = root.get("openapi") else {
         return Err(invalid(not_openapi(root)));
@@ -63,6 +59,31 @@ pub(super) fn dialect<'d>(
             shown(&written)
         ))),
     }
+}
+
+fn swagger20(root: &Map<String, Value>, version: &Value, remarks: &mut Remarks) -> Result<()> {
+    let written = text(version).unwrap_or_else(|| kind(version).to_owned());
+    if !matches!(written.trim(), "2.0" | "2" | "2.0.0") {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "Swagger {} is not read; 2.0 and OpenAPI 3 are",
+                shown(&written)
+            ),
+        ));
+    }
+    let at = Place::ROOT.key("swagger");
+    if !version.is_string() {
+        remarks.warn("wrong-type", at, || {
+            "the version is a number; write it as a string: \"2.0\"".to_owned()
+        });
+    }
+    if root.contains_key("openapi") {
+        remarks.warn("two-versions", at, || {
+            "the document has `swagger` and `openapi`; it is read as Swagger 2.0".to_owned()
+        });
+    }
+    Ok(())
 }
 
 fn invalid(message: String) -> Error {

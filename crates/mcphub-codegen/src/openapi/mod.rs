@@ -1,8 +1,9 @@
-//! OpenAPI 3.0 and 3.1 documents become an [`ApiSpec`].
+//! Swagger 2.0 and OpenAPI 3.0 and 3.1 documents become an [`ApiSpec`].
 //!
 //! The document is read to a JSON value and walked tolerantly: what is wrong is left out with a
 //! diagnostic that says where, and costs one operation at most. One file per object of the
-//! specification; `schema/` turns Schema Objects of either version into JSON Schema 2020-12.
+//! specification, and `swagger` for what 2.0 has elsewhere; `schema/` turns Schema Objects of every
+//! version into JSON Schema 2020-12.
 //! Nothing in here knows about tools.
 
 mod content;
@@ -17,6 +18,7 @@ mod remark;
 mod schema;
 mod security;
 mod server;
+mod swagger;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -30,14 +32,14 @@ use place::Place;
 use remark::Remarks;
 use schema::Schemas;
 
-/// Reads OpenAPI 3.0 and 3.1 in JSON or YAML. Later versions 3.x are read as 3.1, with a warning.
+/// Reads Swagger 2.0 and OpenAPI 3.0 and 3.1 in JSON or YAML. Later versions 3.x are read as 3.1, with a warning.
 ///
 /// # Errors
 /// - `TooLarge` when the document has more bytes than [`ParserSettings::max_document`], or more
 ///   operations than [`ParserSettings::max_operations`].
 /// - `InvalidDocument` when it is neither JSON nor YAML (with line and column), when it is no
 ///   OpenAPI document (with what was found instead), or when it nests deeper than 128 levels.
-/// - `Unsupported` for Swagger 2.0 and for versions after 3.
+/// - `Unsupported` for versions before 2.0 and after 3.
 #[derive(Debug, Clone, Default)]
 pub struct OpenApiParser {
     settings: ParserSettings,
@@ -86,13 +88,17 @@ impl SpecParser for OpenApiParser {
             document: &value,
             dialect,
             remarks,
-            schemas: Schemas::new(&value),
+            schemas: Schemas::new(&value, dialect),
             referred: HashMap::new(),
             allowance: document.bytes.len().saturating_mul(ALLOWANCE) + (ALLOWANCE << 20),
             shared: false,
         };
         let mut spec = walk.info(root, &document.source);
-        spec.servers = walk.servers(root.get("servers"), Place::ROOT.key("servers"));
+        spec.servers = if walk.is_swagger() {
+            walk.swagger_servers(root, &document.source)
+        } else {
+            walk.servers(root.get("servers"), Place::ROOT.key("servers"))
+        };
         if spec.servers.is_empty() {
             // OpenAPI 3.0.4, OpenAPI Object: without `servers` the default is `/`.
             spec.servers.push("/".to_owned());
@@ -249,9 +255,13 @@ impl<'d> Walk<'d> {
         }
     }
 
+    fn is_swagger(&self) -> bool {
+        self.dialect == Dialect::Swagger20
+    }
+
     /// Whether members beside a `$ref` count (from 3.1 on).
     fn reference_siblings(&self) -> bool {
-        self.dialect != Dialect::OpenApi30
+        !matches!(self.dialect, Dialect::Swagger20 | Dialect::OpenApi30)
     }
 
     /// Takes note of bytes that are copied from a shared part.

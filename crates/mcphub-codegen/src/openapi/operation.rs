@@ -66,6 +66,7 @@ impl<'d> Walk<'d> {
             (text("operationId"), text("summary"), text("description"));
         let parameters = self.parameters(object, at, around)?;
         let body = match object.get("requestBody") {
+            _ if self.is_swagger() => self.swagger_body(object, at, around)?,
             Some(body) => self.request_body(body, at.key("requestBody"))?,
             None => None,
         };

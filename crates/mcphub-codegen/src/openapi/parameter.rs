@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use mcphub_core::spec::{Location, Parameter, Serialization, Style};
 use serde_json::{Map, Value, json};
 
-use super::content::{is_media_type, is_token};
+use super::content::{essence, is_token};
 use super::operation::Surroundings;
 use super::place::Place;
 use super::remark::shown;
@@ -124,6 +124,10 @@ impl<'d> Walk<'d> {
         let required = self.flag(object, "required", at).unwrap_or_default();
         let name = self.text(object, "name", at).unwrap_or_default();
         let named_location = object.get("in").and_then(Value::as_str).unwrap_or_default();
+        if self.is_swagger() && matches!(named_location, "body" | "formData") {
+            // These are the body.
+            return Ok(None);
+        }
         let location = match location_named(named_location) {
             Some(location) if !name.is_empty() => location,
             _ => {
@@ -197,6 +201,9 @@ impl<'d> Walk<'d> {
         if let Some(schema) = object.get("schema") {
             return (self.part_schema(schema, at.key("schema"), shared), None);
         }
+        if self.is_swagger() {
+            return (self.bare_schema(object, at), None);
+        }
         let content_at = at.key("content");
         if let Some((name, media)) = self
             .object(object, "content", at)
@@ -207,13 +214,7 @@ impl<'d> Walk<'d> {
                 Some(schema) => self.part_schema(schema, here.key("schema"), shared),
                 None => Value::Object(Map::new()),
             };
-            let media_type = name
-                .split(';')
-                .next()
-                .unwrap_or_default()
-                .trim()
-                .to_ascii_lowercase();
-            if is_media_type(&media_type) {
+            if let Some(media_type) = essence(name) {
                 return (schema, Some(media_type));
             }
             self.remarks.warn("invalid-media-type", here, || {
@@ -241,6 +242,9 @@ impl<'d> Walk<'d> {
         at: Place<'_>,
     ) -> Serialization {
         let default = default_style(location);
+        if self.is_swagger() {
+            return self.collection(object, default, at);
+        }
         let style = match self.text(object, "style", at) {
             None => default,
             Some(text) => match style_named(&text).filter(|style| is_legal(*style, location)) {

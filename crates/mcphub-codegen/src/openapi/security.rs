@@ -10,22 +10,24 @@ use super::place::Place;
 use super::remark::shown;
 
 impl<'d> Walk<'d> {
-    /// `components.securitySchemes`.
+    /// `components.securitySchemes`, or `securityDefinitions` of Swagger 2.0.
     pub(super) fn security_schemes(
         &mut self,
         root: &'d Map<String, Value>,
     ) -> IndexMap<String, SecurityScheme> {
         let mut schemes = IndexMap::new();
         let components = Place::ROOT.key("components");
-        let at = components.key("securitySchemes");
-        let Some(parent) = self.object(root, "components", Place::ROOT) else {
+        let (parent, parent_at, key) = if self.is_swagger() {
+            (Some(root), Place::ROOT, "securityDefinitions")
+        } else {
+            let parent = self.object(root, "components", Place::ROOT);
+            (parent, components, "securitySchemes")
+        };
+        let at = parent_at.key(key);
+        let Some(parent) = parent else {
             return schemes;
         };
-        for (name, scheme) in self
-            .object(parent, "securitySchemes", components)
-            .into_iter()
-            .flatten()
-        {
+        for (name, scheme) in self.object(parent, key, parent_at).into_iter().flatten() {
             let here = at.key(name);
             let scheme = match self.follow(scheme, here) {
                 Ok(target) => match target.object() {
@@ -50,6 +52,7 @@ impl<'d> Walk<'d> {
         let text = |key: &str| scheme.get(key).and_then(Value::as_str).unwrap_or_default();
         let kind = text("type");
         let known = match kind {
+            "basic" if self.is_swagger() => Some(SecurityScheme::Basic),
             "apiKey" => api_key(text("in"), text("name")),
             "http" if text("scheme").eq_ignore_ascii_case("basic") => Some(SecurityScheme::Basic),
             "http" if text("scheme").eq_ignore_ascii_case("bearer") => Some(SecurityScheme::Bearer),
@@ -96,7 +99,10 @@ impl<'d> Walk<'d> {
             for name in names.keys().filter(|name| !schemes.contains_key(*name)) {
                 self.remarks
                     .warn("unknown-security-scheme", here.key(name), || {
-                        format!("{} is not among `components.securitySchemes`", shown(name))
+                        format!(
+                            "{} is not among the document's security schemes",
+                            shown(name)
+                        )
                     });
             }
             out.push(names.keys().cloned().collect());

@@ -18,7 +18,7 @@ pub struct Sample {
     pub path: PathBuf,
 }
 
-/// The 3.x documents of `$MCPHUB_CORPUS`; without it, those under `examples/specs`.
+/// The documents of `$MCPHUB_CORPUS`; without it, those under `examples/specs`.
 pub fn samples() -> Vec<Sample> {
     match std::env::var_os("MCPHUB_CORPUS") {
         Some(folder) => corpus(Path::new(&folder)),
@@ -39,13 +39,11 @@ fn corpus(folder: &Path) -> Vec<Sample> {
             .expect("the column is there")
     };
     let (name, version, entry) = (column("name"), column("version"), column("entry"));
-    let samples = rows
-        .filter(|row| row[version].starts_with("3."))
-        .map(|row| Sample {
-            name: row[name].to_owned(),
-            version: row[version].to_owned(),
-            path: folder.join(row[entry]),
-        });
+    let samples = rows.map(|row| Sample {
+        name: row[name].to_owned(),
+        version: row[version].to_owned(),
+        path: folder.join(row[entry]),
+    });
     samples.collect()
 }
 

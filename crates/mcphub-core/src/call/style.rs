@@ -178,7 +178,7 @@ pub(super) fn single(
                 .map(|item| format!(";{key}={}", e(item)))
                 .collect(),
         ),
-        (Shape::Array(items), ..) => Some(join(&items, ",")),
+        (Shape::Array(items), style, _) => Some(join(&items, delimiter(style, escape))),
         (Shape::Object(members), Style::Label, false) => {
             Some(format!(".{}", pairs(&members, ",", ",")))
         }
@@ -196,6 +196,20 @@ pub(super) fn single(
     })
 }
 
+/// What stands between the items of a list, as it travels: a space, a pipe and a tab are not legal
+/// in a URL. Swagger 2.0 has them in paths and headers too.
+fn delimiter(style: Style, escape: Escape) -> &'static str {
+    match (style, escape) {
+        (Style::SpaceDelimited, Escape::None) => " ",
+        (Style::PipeDelimited, Escape::None) => "|",
+        (Style::TabDelimited, Escape::None) => "\t",
+        (Style::SpaceDelimited, _) => "%20",
+        (Style::PipeDelimited, _) => "%7C",
+        (Style::TabDelimited, _) => "%09",
+        _ => ",",
+    }
+}
+
 /// The value of a query, cookie or form parameter as escaped `name`, `value` pairs.
 pub(super) fn pairs(
     name: &str,
@@ -210,12 +224,7 @@ pub(super) fn pairs(
         deep(&key, raw, escape, &mut out)?;
         return Ok(out);
     }
-    // The delimiters of 3.0.4's table as they travel: a space and a pipe are not legal in a query.
-    let delimiter = match how.style {
-        Style::SpaceDelimited => "%20",
-        Style::PipeDelimited => "%7C",
-        _ => ",",
-    };
+    let delimiter = delimiter(how.style, Escape::Percent);
     Ok(match Shape::of(raw)? {
         Shape::Null => Vec::new(),
         Shape::Scalar(text) => vec![(key, e(&text))],

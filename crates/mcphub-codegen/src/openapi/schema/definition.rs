@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
+use mcphub_core::spec::Dialect;
 use serde_json::{Map, Value, json};
 
 use super::super::place::Place;
@@ -25,7 +26,9 @@ pub(in super::super) struct Schemas<'d> {
     by_reference: HashMap<&'d str, usize>,
     by_pointer: HashMap<Arc<str>, usize>,
     names: HashSet<Arc<str>>,
-    /// `components.schemas`, and how many of its keys have the same legal form, if one is illegal.
+    /// Where the named schemas stand, with a `/` after it.
+    place: &'static str,
+    /// Those, and how many of their keys have the same legal form, if one is illegal.
     components: Option<&'d Map<String, Value>>,
     legal_forms: Option<HashMap<String, usize>>,
     regexes: HashMap<String, bool>,
@@ -42,14 +45,19 @@ struct Entry<'d> {
 }
 
 impl<'d> Schemas<'d> {
-    pub(in super::super) fn new(document: &'d Value) -> Self {
+    pub(in super::super) fn new(document: &'d Value, dialect: Dialect) -> Self {
+        let place = match dialect {
+            Dialect::Swagger20 => "/definitions/",
+            _ => "/components/schemas/",
+        };
         Self {
+            place,
             entries: Vec::new(),
             by_reference: HashMap::new(),
             by_pointer: HashMap::new(),
             names: HashSet::new(),
             components: document
-                .pointer("/components/schemas")
+                .pointer(place.trim_end_matches('/'))
                 .and_then(Value::as_object),
             legal_forms: None,
             regexes: HashMap::new(),
@@ -86,7 +94,7 @@ impl<'d> Schemas<'d> {
 
     /// A legal name that does not depend on which other definitions are used.
     fn name(&mut self, pointer: &str) -> String {
-        let name = match pointer.strip_prefix("/components/schemas/") {
+        let name = match pointer.strip_prefix(self.place) {
             Some(key) if !key.contains('/') => self.component_name(&unescape(key)),
             Some(inner) => self.inner_name(inner, pointer),
             None => self.inner_name(pointer, pointer),

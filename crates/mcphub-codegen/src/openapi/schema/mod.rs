@@ -39,7 +39,7 @@ impl<'d> Walk<'d> {
         }
     }
 
-    /// The keywords of a schema that stand where they do not belong, on a parameter itself.
+    /// The keywords of a schema that stand on a parameter itself, as in Swagger 2.0.
     pub(super) fn bare_schema(&mut self, object: &'d Map<String, Value>, at: Place<'_>) -> Value {
         let mut out = Map::new();
         for key in [
@@ -50,9 +50,15 @@ impl<'d> Walk<'d> {
             "enum",
             "minimum",
             "maximum",
+            "exclusiveMinimum",
+            "exclusiveMaximum",
+            "multipleOf",
             "minLength",
             "maxLength",
             "pattern",
+            "minItems",
+            "maxItems",
+            "uniqueItems",
         ] {
             if let Some(value) = object.get(key) {
                 self.keyword(key, value, object, at.key(key), &mut out);
@@ -88,7 +94,9 @@ impl<'d> Walk<'d> {
             !self.reference_siblings() && source.get("$ref").is_some_and(Value::is_string);
         for (key, value) in source {
             match key.as_str() {
-                "nullable" => nullable = self.flag(source, key, at).unwrap_or_default(),
+                "nullable" | "x-nullable" => {
+                    nullable = self.flag(source, key, at).unwrap_or_default()
+                }
                 "example" => example(source, value, &mut out),
                 _ if ignored && !describes(key) => {}
                 _ => self.keyword(key, value, source, at.key(key), &mut out),

@@ -57,14 +57,9 @@ fn what_is_not_openapi_is_refused_with_what_was_found() {
 
 #[test]
 fn other_versions_are_named_as_unsupported() {
-    for text in ["swagger: \"2.0\"", "swagger: 2.0"] {
-        let (kind, message) = error(text);
-        assert_eq!(kind, ErrorKind::Unsupported);
-        assert!(
-            message.contains("Swagger 2.0 is not read yet; convert to OpenAPI 3"),
-            "{message}"
-        );
-    }
+    let (kind, message) = error("swagger: \"1.2\"");
+    assert_eq!(kind, ErrorKind::Unsupported);
+    assert!(message.contains("2.0 and OpenAPI 3 are"), "{message}");
     assert_eq!(error("openapi: 4.0.0").0, ErrorKind::Unsupported);
 }
 
@@ -80,6 +75,19 @@ fn versions_match_on_major_and_minor() {
     ] {
         let parsed = read(&format!("openapi: {version}\npaths: {{}}")).unwrap();
         assert_eq!(parsed.spec.dialect, dialect, "{version}");
+        assert_eq!(
+            parsed.diagnostics.first().map(|d| d.code.as_str()),
+            remark,
+            "{version}"
+        );
+    }
+}
+
+#[test]
+fn swagger_2_0_may_be_written_as_a_number() {
+    for (version, remark) in [("\"2.0\"", None), ("2.0", Some("wrong-type"))] {
+        let parsed = read(&format!("swagger: {version}\npaths: {{}}")).unwrap();
+        assert_eq!(parsed.spec.dialect, Dialect::Swagger20);
         assert_eq!(
             parsed.diagnostics.first().map(|d| d.code.as_str()),
             remark,

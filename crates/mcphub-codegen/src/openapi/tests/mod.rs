@@ -5,6 +5,7 @@ mod documents;
 mod operations;
 mod parameters;
 mod schemas;
+mod swagger;
 
 use mcphub_core::ErrorKind;
 use mcphub_core::spec::{

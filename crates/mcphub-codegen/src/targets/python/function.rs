@@ -374,6 +374,7 @@ fn style_literal(style: Style) -> &'static str {
         Style::Simple => "\"simple\"",
         Style::SpaceDelimited => "\"spaceDelimited\"",
         Style::PipeDelimited => "\"pipeDelimited\"",
+        Style::TabDelimited => "\"tabDelimited\"",
         Style::DeepObject => "\"deepObject\"",
         _ => "\"form\"",
     }

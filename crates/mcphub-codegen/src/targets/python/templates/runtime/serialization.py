@@ -19,12 +19,14 @@ from decimal import Decimal
 from typing import Any, Literal
 from urllib.parse import quote
 
-Style = Literal["matrix", "label", "simple", "form", "spaceDelimited", "pipeDelimited", "deepObject"]
+Style = Literal["matrix", "label", "simple", "form", "spaceDelimited", "pipeDelimited", "tabDelimited", "deepObject"]
 Escape = Callable[[str], str]
 Pairs = list[tuple[str, str]]
 
 # RFC 6570 reserved expansion, less what would end or split a query: `#`, `&`, `+`, `[`, `]`.
 _RESERVED = ":/?@!$'()*,;="
+# What stands between the items of a list, where it is no comma.
+_DELIMITERS = {"spaceDelimited": " ", "pipeDelimited": "|", "tabDelimited": "\t"}
 _TRIPLE = re.compile(r"(%[0-9A-Fa-f]{2})")
 
 
@@ -88,7 +90,7 @@ def single(name: str, value: object, style: Style, explode: bool, escape: Escape
             return "." + ("." if explode else ",").join(items)
         if style == "matrix":
             return "".join(f";{key}={item}" for item in items) if explode else f";{key}={','.join(items)}"
-        return ",".join(items)
+        return _delimiter(style, escape).join(items)
     if isinstance(value, dict):
         between = "=" if explode else ","
         members = [f"{escape(member)}{between}{escape(scalar(item))}" for member, item in value.items()]
@@ -105,13 +107,18 @@ def single(name: str, value: object, style: Style, explode: bool, escape: Escape
     return text
 
 
+def _delimiter(style: Style, escape: Escape) -> str:
+    """What stands between the items of a list, as it travels."""
+    delimiter = _DELIMITERS.get(style)
+    return escape(delimiter) if delimiter else ","
+
+
 def pairs(name: str, value: object, style: Style, explode: bool, escape: Escape) -> Pairs:
     """The value of a query, cookie or form parameter as escaped pairs of name and value."""
     key = percent(name)
     if style == "deepObject":
         return _deep(key, value, escape)
-    # The delimiters as they travel: a space and a pipe are not legal in a query.
-    delimiter = {"spaceDelimited": "%20", "pipeDelimited": "%7C"}.get(style, ",")
+    delimiter = _delimiter(style, percent)
     value = _without_none(value)
     if value is None or value in ([], {}):
         return []
