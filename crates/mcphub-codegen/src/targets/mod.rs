@@ -1,7 +1,16 @@
 //! Tools become the source of standalone MCP servers, one folder per language.
 //!
 //! A target computes a view model in which every name is legal and every text is a literal of its
-//! language; its templates only put the parts together.
+//! language; its templates only put the parts together. What is the same in every language lies
+//! beside the folders: the environment variables, the names, what a project says of its API, and
+//! the example call that its tests make of each tool.
 
+mod about;
+mod call_example;
+mod client_config;
+mod environment;
 mod example;
+mod names;
 pub mod python;
+mod registry;
+mod templates;

@@ -119,30 +119,6 @@ pub(super) fn toml_literal(text: &str) -> String {
     out
 }
 
-/// Text for Markdown, on one line, in which nothing is markup.
-pub(super) fn markdown_text(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-    {
-        if c.is_ascii_punctuation()
-            && !matches!(
-                c,
-                '.' | ',' | ';' | ':' | '/' | '\'' | '(' | ')' | '-' | '?' | '%'
-            )
-        {
-            out.push('\\');
-        }
-        if !c.is_control() {
-            out.push(c);
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 #[path = "literal_tests.rs"]
 mod tests;

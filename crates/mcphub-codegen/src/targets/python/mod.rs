@@ -4,28 +4,24 @@
 //! `.j2` are minijinja templates over the views of this module, and a host may replace any of them.
 
 mod annotation;
-mod environment;
 mod function;
 mod literal;
 mod names;
 mod view;
 
-use std::borrow::Cow;
 use std::fmt;
 
+use mcphub_core::Result;
 use mcphub_core::project::{Project, RenderOptions, Runtime, Target};
 use mcphub_core::tool::ToolSet;
-use mcphub_core::{Error, Result};
-use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Serde;
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
 use self::view::View;
+use super::templates::Templates;
 
 /// Writes standalone MCP servers in Python 3.10 or later (MCP Python SDK 2.x; stdio and streamable
 /// HTTP).
 pub struct PythonTarget {
-    templates: Environment<'static>,
+    templates: Templates,
 }
 
 /// A file that is the same in every project.
@@ -73,26 +69,9 @@ const TEMPLATES: &[(&str, &str)] = templates![
 impl PythonTarget {
     /// The target with its own templates.
     pub fn new() -> Self {
-        let mut templates = Environment::new();
-        templates.set_auto_escape_callback(|_| AutoEscape::None);
-        templates.set_undefined_behavior(UndefinedBehavior::Strict);
-        let mut syntax = SyntaxConfig::builder();
-        // A line that is a block tag leaves no line behind.
-        if let Ok(syntax) = syntax
-            .keep_trailing_newline(true)
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .build()
-        {
-            templates.set_syntax(syntax);
+        Self {
+            templates: Templates::new(TEMPLATES),
         }
-        let mut target = Self { templates };
-        for (name, source) in TEMPLATES {
-            // The templates are part of this crate, and every test renders them.
-            let added = target.templates.add_template(name, source);
-            debug_assert!(added.is_ok(), "{name}: {added:?}");
-        }
-        target
     }
 
     /// Replaces a template, named by its path below `templates/`, such as `project/README.md.j2`.
@@ -106,30 +85,8 @@ impl PythonTarget {
         name: impl Into<String>,
         source: impl Into<String>,
     ) -> Result<Self> {
-        let name = name.into();
-        if !TEMPLATES.iter().any(|(known, _)| *known == name) {
-            return Err(
-                Error::not_found("there is no template of that name").with("template", name)
-            );
-        }
-        self.templates
-            .add_template_owned(
-                Cow::<'static, str>::Owned(name),
-                Cow::<'static, str>::Owned(source.into()),
-            )
-            .map_err(|error| Error::invalid("the template cannot be read").caused_by(error))?;
+        self.templates.replace(name.into(), source.into())?;
         Ok(self)
-    }
-
-    fn fill(&self, template: &str, view: impl serde::Serialize) -> Result<String> {
-        self.templates
-            .get_template(template)
-            .and_then(|template| template.render(Serde(view)))
-            .map_err(|error| {
-                Error::invalid("a template cannot be filled")
-                    .with("template", template)
-                    .caused_by(error)
-            })
     }
 }
 
@@ -157,11 +114,13 @@ impl Target for PythonTarget {
             module: package.clone(),
         };
         let mut project = Project::new(options.name.clone(), runtime, view.variables.clone());
+        let fill = |name: &str, view: &View| self.templates.fill(name, view);
         let source = |path: &str| format!("src/{package}/{path}");
 
         for name in ["Dockerfile", "README.md", "pyproject.toml"] {
-            project.add(name, self.fill(&format!("project/{name}.j2"), &view)?)?;
+            project.add(name, fill(&format!("project/{name}.j2"), &view)?)?;
         }
+        project.add("server.json", view.server_json.clone())?;
         project.add(".gitignore", include_str!("templates/project/gitignore"))?;
         project.add(
             ".dockerignore",
@@ -176,19 +135,13 @@ impl Target for PythonTarget {
             include_str!("templates/runtime/main.py"),
         )?;
         project.add(source("py.typed"), "")?;
-        project.add(
-            source("__init__.py"),
-            self.fill("runtime/init.py.j2", &view)?,
-        )?;
+        project.add(source("__init__.py"), fill("runtime/init.py.j2", &view)?)?;
         for name in ["server.py", "settings.py"] {
-            project.add(
-                source(name),
-                self.fill(&format!("runtime/{name}.j2"), &view)?,
-            )?;
+            project.add(source(name), fill(&format!("runtime/{name}.j2"), &view)?)?;
         }
         project.add(
             source("tools/__init__.py"),
-            self.fill("runtime/tools_init.py.j2", &view)?,
+            fill("runtime/tools_init.py.j2", &view)?,
         )?;
         for module in &view.modules {
             let path = source(&format!("tools/{}.py", module.name));
@@ -196,7 +149,9 @@ impl Target for PythonTarget {
                 path,
                 format!(
                     "{}\n",
-                    self.fill("runtime/tools_module.py.j2", module)?.trim_end()
+                    self.templates
+                        .fill("runtime/tools_module.py.j2", module)?
+                        .trim_end()
                 ),
             )?;
         }
@@ -213,7 +168,7 @@ impl Target for PythonTarget {
         ] {
             project.add(
                 format!("tests/{name}"),
-                self.fill(&format!("tests/{name}.j2"), &view)?,
+                fill(&format!("tests/{name}.j2"), &view)?,
             )?;
         }
         project.add("tests/examples.json", view.examples.clone())?;

@@ -1,23 +1,20 @@
 //! What the templates of a project need: names resolved, texts made literals.
 
 use indexmap::IndexMap;
-use mcphub_core::call::{Arguments, Body, HttpRequest};
+use mcphub_core::Result;
 use mcphub_core::project::{Purpose, RenderOptions, Variable};
-use mcphub_core::secret::{Credentials, SecretString};
-use mcphub_core::tool::{OutputShape, Tool, ToolSet};
-use mcphub_core::{Error, Result};
+use mcphub_core::tool::ToolSet;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
-use url::Url;
 
-use super::environment::{Environment, supported};
 use super::function::Function;
-use super::literal::{docstring, markdown_text, python_literal, python_text, toml_literal};
-use super::names::{Names, snake};
-use crate::targets::example;
-
-/// The longest instructions in characters.
-const MAX_INSTRUCTIONS: usize = 2_000;
+use super::literal::{bracketed, docstring, python_literal, python_text, toml_literal};
+use super::names::Names;
+use crate::targets::about::{base_url, instructions, markdown_text, one_line, pretty, tool_count};
+use crate::targets::call_example;
+use crate::targets::client_config;
+use crate::targets::environment::{Environment, Scheme, SchemeKind};
+use crate::targets::names::snake;
+use crate::targets::registry::{Package, server_json};
 
 /// A whole project.
 #[derive(Debug, Serialize)]
@@ -57,6 +54,8 @@ pub(super) struct View {
     /// `tests/examples.json`.
     #[serde(skip)]
     pub(super) examples: String,
+    #[serde(skip)]
+    pub(super) server_json: String,
 }
 
 /// A module of tools.
@@ -80,47 +79,40 @@ impl View {
         let distribution = package.replace('_', "-");
         let base_url = base_url(tools, options);
         let environment = Environment::new(&options.name, tools, base_url.as_deref());
-        let variable = |purpose: &Purpose| {
-            let found = environment
-                .variables
-                .iter()
-                .find(|variable| variable.purpose == *purpose);
-            found
-                .map(|variable| variable.name.clone())
-                .unwrap_or_default()
-        };
-        let api_variables = environment
-            .variables
-            .iter()
-            .filter(|v| matches!(v.purpose, Purpose::Bearer | Purpose::Scheme(_)));
+        let variable = |purpose: Purpose| environment.name(&purpose).to_owned();
         let (base_url_name, headers_name) =
-            (variable(&Purpose::BaseUrl), variable(&Purpose::Headers));
+            (variable(Purpose::BaseUrl), variable(Purpose::Headers));
+        let version = package_version(&tools.api.version);
         let (functions, modules) = modules(tools);
         let mut sorted: Vec<_> = modules.iter().map(|module| module.name.as_str()).collect();
         sorted.sort_unstable();
         Ok(Self {
-            version: package_version(&tools.api.version),
             summary_toml: toml_literal(&format!(
                 "An MCP server for {}",
                 one_line(&tools.api.title, 200)
             )),
             title_markdown: markdown_text(&one_line(&tools.api.title, 200)),
             api_version_markdown: markdown_text(&one_line(&tools.api.version, 100)),
-            tool_count: match tools.tools.len() {
-                1 => "one tool".to_owned(),
-                count => format!("{count} tools"),
-            },
-            stdio_config: stdio_config(
+            tool_count: tool_count(tools),
+            stdio_config: client_config::stdio(
                 &options.name,
-                &distribution,
+                "uv",
+                &["run", "--directory", "/path/to/this/folder", &distribution],
                 &environment,
                 base_url.is_none(),
             )?,
-            http_config: http_config(&options.name)?,
-            docker_environment: docker_environment(
-                api_variables,
-                base_url.is_none().then_some(&base_url_name),
-            ),
+            http_config: client_config::http(&options.name)?,
+            docker_environment: client_config::docker_environment(&environment, base_url.is_none()),
+            server_json: server_json(
+                &Package {
+                    registry: "pypi",
+                    name: &distribution,
+                    version: &version,
+                    title: &tools.api.title,
+                    needs_base_url: base_url.is_none(),
+                },
+                &environment,
+            )?,
             name: python_literal(&options.name),
             title: python_text(&one_line(&tools.api.title, 200), 0, "TITLE = ".len()),
             instructions: python_text(&instructions(tools), 0, "INSTRUCTIONS = ".len()),
@@ -129,13 +121,14 @@ impl View {
                 .map_or_else(|| "None".to_owned(), python_literal),
             base_url_variable: python_literal(&base_url_name),
             headers_variable: python_literal(&headers_name),
-            bearer_variable: python_literal(&variable(&Purpose::Bearer)),
+            bearer_variable: python_literal(environment.name(&Purpose::Bearer)),
             imports: imports(&sorted),
             tools: list(&functions),
             schemas: schemas(tools, &functions)?,
-            examples: examples(tools)?,
-            schemes: environment.schemes,
+            examples: call_example::examples(tools)?,
+            schemes: schemes(&environment.schemes),
             variables: environment.variables,
+            version,
             package,
             distribution,
             base_url_name,
@@ -143,17 +136,6 @@ impl View {
             modules,
         })
     }
-}
-
-/// The first absolute URL of those that the project may use by default.
-fn base_url(tools: &ToolSet, options: &RenderOptions) -> Option<String> {
-    let own = tools
-        .servers
-        .iter()
-        .filter_map(|server| Url::parse(server).ok());
-    let mut urls = options.base_url.iter().cloned().chain(own);
-    urls.find(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .map(String::from)
 }
 
 /// A version as Python packages have it (PEP 440): that of the API where it is one.
@@ -167,24 +149,6 @@ fn package_version(version: &str) -> String {
     } else {
         "0.1.0".to_owned()
     }
-}
-
-fn one_line(text: &str, limit: usize) -> String {
-    text.split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .chars()
-        .take(limit)
-        .collect()
-}
-
-fn instructions(tools: &ToolSet) -> String {
-    let mut text = format!("Tools of the HTTP API {}.", one_line(&tools.api.title, 200));
-    if let Some(description) = &tools.api.description {
-        text.push_str("\n\n");
-        text.extend(description.trim().chars().take(MAX_INSTRUCTIONS));
-    }
-    text
 }
 
 /// Functions with their modules in the order of the tools, and the modules.
@@ -263,12 +227,6 @@ fn list(functions: &[(String, String)]) -> String {
     format!("[\n{lines}]")
 }
 
-fn pretty(value: &impl Serialize) -> Result<String> {
-    let text = serde_json::to_string_pretty(value)
-        .map_err(|error| Error::internal("JSON cannot be written").caused_by(error))?;
-    Ok(text + "\n")
-}
-
 fn schemas(tools: &ToolSet, functions: &[(String, String)]) -> Result<Vec<(String, String)>> {
     let files = tools
         .tools
@@ -282,147 +240,30 @@ fn schemas(tools: &ToolSet, functions: &[(String, String)]) -> Result<Vec<(Strin
     files.collect()
 }
 
-fn stdio_config(
-    name: &str,
-    distribution: &str,
-    environment: &Environment,
-    base_url: bool,
-) -> Result<String> {
-    let mut variables = Map::new();
-    for variable in &environment.variables {
-        match variable.purpose {
-            Purpose::Scheme(_) => variables.insert(variable.name.clone(), json!("…")),
-            Purpose::BaseUrl if base_url => {
-                variables.insert(variable.name.clone(), json!("https://…"))
+/// A Python expression: a dict of schemes by name.
+fn schemes(schemes: &[Scheme]) -> String {
+    if schemes.is_empty() {
+        return "{}".to_owned();
+    }
+    let lines: String = schemes
+        .iter()
+        .map(|scheme| {
+            let (kind, place) = match &scheme.kind {
+                SchemeKind::ApiKey { place, name } => ("apiKey", Some((place, name))),
+                SchemeKind::Basic => ("basic", None),
+                SchemeKind::Bearer => ("bearer", None),
+            };
+            let mut arguments = vec![
+                python_literal(kind),
+                format!("variable={}", python_literal(&scheme.variable)),
+            ];
+            if let Some((place, name)) = place {
+                arguments.push(format!("location={}", python_literal(place)));
+                arguments.push(format!("name={}", python_literal(name)));
             }
-            _ => None,
-        };
-    }
-    let mut server = json!({
-        "command": "uv",
-        "args": ["run", "--directory", "/path/to/this/folder", distribution],
-    });
-    if let (false, Value::Object(server)) = (variables.is_empty(), &mut server) {
-        server.insert("env".to_owned(), Value::Object(variables));
-    }
-    config(name, server)
-}
-
-fn http_config(name: &str) -> Result<String> {
-    config(
-        name,
-        json!({"type": "http", "url": "http://127.0.0.1:8000/mcp", "headers": {"Authorization": "Bearer …"}}),
-    )
-}
-
-fn config(name: &str, server: Value) -> Result<String> {
-    let servers = Map::from_iter([(snake(name, "api"), server)]);
-    Ok(pretty(&json!({ "mcpServers": servers }))?
-        .trim_end()
-        .to_owned())
-}
-
-fn docker_environment<'a>(
-    secrets: impl Iterator<Item = &'a Variable>,
-    base_url: Option<&String>,
-) -> String {
-    let scheme = secrets
-        .filter(|variable| matches!(variable.purpose, Purpose::Scheme(_)))
-        .map(|v| &v.name);
-    base_url
-        .into_iter()
-        .chain(scheme)
-        .map(|name| format!(" -e {name}"))
-        .collect()
-}
-
-/// What a tool sends for example arguments, as `tests/test_tools.py` expects it.
-#[derive(Serialize)]
-struct Example {
-    tool: String,
-    arguments: Map<String, Value>,
-    /// A body that the tool's output schema accepts.
-    answer: Value,
-    /// Absent where no arguments could be made.
-    request: Option<ExpectedRequest>,
-}
-
-#[derive(Serialize)]
-struct ExpectedRequest {
-    method: &'static str,
-    url: String,
-    headers: Vec<(String, String)>,
-    body: Option<String>,
-}
-
-fn examples(tools: &ToolSet) -> Result<String> {
-    let supported = tools
-        .security_schemes
-        .iter()
-        .filter(|(_, scheme)| supported(scheme));
-    let credentials = Credentials {
-        schemes: supported
-            .enumerate()
-            .map(|(n, (name, _))| (name.clone(), secret(n)))
-            .collect(),
-        ..Credentials::default()
-    };
-    let examples: Vec<_> = tools
-        .tools
-        .iter()
-        .map(|tool| example(tools, tool, &credentials))
+            let head = format!("{}: Scheme(", python_literal(&scheme.name));
+            format!("    {},\n", bracketed(&head, &arguments, ")", 4))
+        })
         .collect();
-    pretty(&examples)
-}
-
-/// As `tests/conftest.py` makes them.
-fn secret(number: usize) -> SecretString {
-    format!("secret {number}").into()
-}
-
-fn example(tools: &ToolSet, tool: &Tool, credentials: &Credentials) -> Example {
-    let arguments = example::arguments(tool);
-    let request = arguments
-        .as_ref()
-        .and_then(|arguments| request(tools, tool, arguments, credentials).ok());
-    let answer = match tool.binding.output {
-        OutputShape::Wrapped => Value::Null,
-        _ => json!({}),
-    };
-    Example {
-        tool: tool.name.as_str().to_owned(),
-        arguments: arguments.unwrap_or_default(),
-        answer,
-        request: request.map(|request| ExpectedRequest {
-            method: request.method,
-            url: request.url.to_string(),
-            headers: request.headers,
-            body: request
-                .body
-                .map(|Body { bytes, .. }| String::from_utf8_lossy(&bytes).into_owned()),
-        }),
-    }
-}
-
-fn request(
-    tools: &ToolSet,
-    tool: &Tool,
-    arguments: &Map<String, Value>,
-    credentials: &Credentials,
-) -> Result<HttpRequest> {
-    let invalid = |error| Error::invalid("an example cannot be sent").caused_by(error);
-    let text = Value::Object(arguments.clone()).to_string();
-    let base = Url::parse("http://api.test/base").map_err(invalid)?;
-    let own = tool
-        .binding
-        .server
-        .as_deref()
-        .map(|server| base.join(server))
-        .transpose()
-        .map_err(invalid)?;
-    let mut request = tool
-        .binding
-        .request(own.as_ref().unwrap_or(&base), &Arguments::parse(&text)?)?;
-    request.authorize(&tool.binding.security, &tools.security_schemes, credentials);
-    Ok(request)
+    format!("{{\n{lines}}}")
 }

@@ -1,28 +1,49 @@
-//! The environment variables of a project.
+//! The environment variables of a project: the same names in every language.
 
 use mcphub_core::project::{Purpose, Variable};
 use mcphub_core::spec::{Location, SecurityScheme};
 use mcphub_core::tool::ToolSet;
 
-use super::literal::{bracketed, python_literal};
-use super::names::{Names, snake};
+use super::names::{Unique, snake};
 
 /// The variables, and the security schemes that some of them hold secrets of.
 #[derive(Debug)]
 pub(super) struct Environment {
     pub(super) variables: Vec<Variable>,
-    /// A Python expression: a dict of schemes by name.
-    pub(super) schemes: String,
+    /// Those whose secrets a generated project can send, in the order of the document.
+    pub(super) schemes: Vec<Scheme>,
+}
+
+/// A security scheme as generated code needs it.
+#[derive(Debug)]
+pub(super) struct Scheme {
+    /// The name in the document.
+    pub(super) name: String,
+    /// The environment variable of its secret.
+    pub(super) variable: String,
+    pub(super) kind: SchemeKind,
+}
+
+/// How a secret is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum SchemeKind {
+    /// Under a name, in the `header`, the `query` or a `cookie`.
+    ApiKey {
+        place: &'static str,
+        name: String,
+    },
+    Basic,
+    Bearer,
 }
 
 impl Environment {
     /// The variables of a project of this name; those of the API begin with the name.
     pub(super) fn new(name: &str, tools: &ToolSet, base_url: Option<&str>) -> Self {
         let prefix = snake(name, "api").to_ascii_uppercase();
-        let mut names = Names::default();
+        let mut names = Unique::default();
         let mut variables = Vec::new();
         let mut add = |name: String, purpose: Purpose, description: String| {
-            let name = names.variable(&name);
+            let name = names.name(name);
             variables.push(Variable {
                 name: name.clone(),
                 purpose,
@@ -74,39 +95,29 @@ impl Environment {
         );
         let mut schemes = Vec::new();
         for (name, scheme) in &tools.security_schemes {
-            let Some((kind, place, description)) = describe(scheme) else {
+            let Some((kind, description)) = describe(scheme) else {
                 continue;
             };
             let suffix = snake(name, "secret").to_ascii_uppercase();
-            let variable = add(
-                format!("{prefix}_{suffix}"),
-                Purpose::Scheme(name.clone()),
-                description.to_owned(),
-            );
-            let mut arguments = vec![
-                python_literal(kind),
-                format!("variable={}", python_literal(&variable)),
-            ];
-            arguments.extend(place);
-            schemes.push(bracketed(
-                &format!("{}: Scheme(", python_literal(name)),
-                &arguments,
-                ")",
-                4,
-            ));
+            schemes.push(Scheme {
+                name: name.clone(),
+                variable: add(
+                    format!("{prefix}_{suffix}"),
+                    Purpose::Scheme(name.clone()),
+                    description.to_owned(),
+                ),
+                kind,
+            });
         }
-        let schemes = if schemes.is_empty() {
-            "{}".to_owned()
-        } else {
-            format!(
-                "{{\n{}}}",
-                schemes
-                    .iter()
-                    .map(|scheme| format!("    {scheme},\n"))
-                    .collect::<String>()
-            )
-        };
         Self { variables, schemes }
+    }
+
+    /// The name of the variable with that purpose; empty where there is none.
+    pub(super) fn name(&self, purpose: &Purpose) -> &str {
+        self.variables
+            .iter()
+            .find(|variable| variable.purpose == *purpose)
+            .map_or("", |variable| &variable.name)
     }
 }
 
@@ -115,7 +126,7 @@ pub(super) fn supported(scheme: &SecurityScheme) -> bool {
     describe(scheme).is_some()
 }
 
-fn describe(scheme: &SecurityScheme) -> Option<(&'static str, Vec<String>, &'static str)> {
+fn describe(scheme: &SecurityScheme) -> Option<(SchemeKind, &'static str)> {
     Some(match scheme {
         SecurityScheme::ApiKey { location, name } => {
             let (place, description) = match location {
@@ -123,29 +134,20 @@ fn describe(scheme: &SecurityScheme) -> Option<(&'static str, Vec<String>, &'sta
                 Location::Cookie => ("cookie", "An API key, sent as a cookie."),
                 _ => ("header", "An API key, sent as a header."),
             };
-            (
-                "apiKey",
-                vec![
-                    format!("location=\"{place}\""),
-                    format!("name={}", python_literal(name)),
-                ],
-                description,
-            )
+            let name = name.clone();
+            (SchemeKind::ApiKey { place, name }, description)
         }
         SecurityScheme::Basic => (
-            "basic",
-            Vec::new(),
+            SchemeKind::Basic,
             "`user:password`, sent as basic authentication.",
         ),
-        SecurityScheme::Bearer => ("bearer", Vec::new(), "A bearer token."),
+        SecurityScheme::Bearer => (SchemeKind::Bearer, "A bearer token."),
         SecurityScheme::OAuth2 => (
-            "bearer",
-            Vec::new(),
+            SchemeKind::Bearer,
             "An OAuth 2 access token that you obtained.",
         ),
         SecurityScheme::OpenIdConnect => (
-            "bearer",
-            Vec::new(),
+            SchemeKind::Bearer,
             "An OpenID Connect token that you obtained.",
         ),
         _ => return None,
