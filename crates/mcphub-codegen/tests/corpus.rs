@@ -93,11 +93,13 @@ fn operations(path: &std::path::Path) -> Option<BTreeSet<String>> {
             .and_then(Value::as_str)
             .and_then(|r| document.pointer(r.strip_prefix('#')?));
         for item in [Some(item), target].into_iter().flatten() {
-            let keys = Method::ALL
+            let methods = Method::ALL
                 .into_iter()
-                .map(Method::key)
-                .filter(|key| item.get(key).is_some());
-            found.extend(keys.map(|key| format!("/paths/{path}/{key}")));
+                .filter(|method| item.get(method.key()).is_some());
+            found.extend(methods.map(|method| format!("/paths/{path}/{}", method.key())));
+            let additional = item.get("additionalOperations").and_then(Value::as_object);
+            let keys = additional.into_iter().flat_map(|map| map.keys());
+            found.extend(keys.map(|key| format!("/paths/{path}/additionalOperations/{key}")));
         }
         let outside = item
             .get("$ref")

@@ -1,5 +1,7 @@
 //! Parse: an API document becomes an [`ApiSpec`], whatever dialect it was written in.
 
+mod method;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -8,6 +10,8 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+pub use method::{Method, MethodName};
 
 use crate::Result;
 
@@ -115,15 +119,19 @@ pub enum Dialect {
     /// OpenAPI 3.1.x.
     #[serde(rename = "openapi-3.1")]
     OpenApi31,
+    /// OpenAPI 3.2.x, and what comes after it with the same major version.
+    #[serde(rename = "openapi-3.2")]
+    OpenApi32,
 }
 
 impl Dialect {
-    /// The identifier used in output: `swagger-2.0`, `openapi-3.0`, `openapi-3.1`.
+    /// The identifier used in output: `swagger-2.0`, `openapi-3.0`, `openapi-3.1`, `openapi-3.2`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Swagger20 => "swagger-2.0",
             Self::OpenApi30 => "openapi-3.0",
             Self::OpenApi31 => "openapi-3.1",
+            Self::OpenApi32 => "openapi-3.2",
         }
     }
 }
@@ -158,74 +166,6 @@ pub struct Operation {
     pub servers: Vec<String>,
     /// Where it stands in the document.
     pub pointer: String,
-}
-
-/// The HTTP methods of an OpenAPI path item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-#[allow(missing_docs)]
-#[non_exhaustive]
-pub enum Method {
-    Get,
-    Put,
-    Post,
-    Delete,
-    Options,
-    Head,
-    Patch,
-    Trace,
-}
-
-impl Method {
-    /// Every method, in the order of the Path Item Object.
-    pub const ALL: [Self; 8] = [
-        Self::Get,
-        Self::Put,
-        Self::Post,
-        Self::Delete,
-        Self::Options,
-        Self::Head,
-        Self::Patch,
-        Self::Trace,
-    ];
-
-    /// The name on the wire, such as `GET`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Put => "PUT",
-            Self::Post => "POST",
-            Self::Delete => "DELETE",
-            Self::Options => "OPTIONS",
-            Self::Head => "HEAD",
-            Self::Patch => "PATCH",
-            Self::Trace => "TRACE",
-        }
-    }
-
-    /// The key in a Path Item Object, such as `get`.
-    pub const fn key(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::Put => "put",
-            Self::Post => "post",
-            Self::Delete => "delete",
-            Self::Options => "options",
-            Self::Head => "head",
-            Self::Patch => "patch",
-            Self::Trace => "trace",
-        }
-    }
-
-    /// Safe methods do not ask for a change (RFC 9110, 9.2.1).
-    pub const fn is_safe(self) -> bool {
-        matches!(self, Self::Get | Self::Head | Self::Options | Self::Trace)
-    }
-
-    /// Idempotent methods may be sent twice (RFC 9110, 9.2.2).
-    pub const fn is_idempotent(self) -> bool {
-        self.is_safe() || matches!(self, Self::Put | Self::Delete)
-    }
 }
 
 /// A parameter outside the body.

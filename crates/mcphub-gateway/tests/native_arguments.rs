@@ -201,7 +201,7 @@ async fn preparing_gives_the_request_without_sending_it() {
         )
         .unwrap();
     assert_eq!(
-        (request.method, request.url.as_str()),
+        (request.method.as_str(), request.url.as_str()),
         ("POST", "http://shop.test/v1/books")
     );
     assert_eq!(

@@ -1,8 +1,10 @@
 //! Request Body Object, Response Object, Media Type Object and Encoding Object.
 
+use std::sync::Arc;
+
 use indexmap::IndexMap;
 use mcphub_core::spec::{BodyContent, RequestBody, Response, Serialization, Style};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::parameter::style_named;
 use super::place::Place;
@@ -11,6 +13,28 @@ use super::{Skip, Walk};
 
 /// The most media types of one body or answer.
 const MAX_MEDIA_TYPES: usize = 64;
+
+/// One entry of a `content` map.
+struct Media<'d> {
+    /// Lower case, without parameters, legal.
+    media_type: String,
+    object: &'d Map<String, Value>,
+    /// As the map has it.
+    key: &'d str,
+    /// Where the object stands, if it was reached by reference.
+    pointer: Option<Arc<str>>,
+}
+
+impl Media<'_> {
+    fn shared(&self) -> bool {
+        self.pointer.is_some()
+    }
+
+    /// Where the object stands, given where the entry stands.
+    fn place<'p>(&'p self, at: Place<'p>) -> Place<'p> {
+        self.pointer.as_deref().map_or(at, Place::Pointer)
+    }
+}
 
 impl<'d> Walk<'d> {
     /// What an operation reads; `None` when it is nothing that can be described.
@@ -42,12 +66,14 @@ impl<'d> Walk<'d> {
         let shared = target.shared();
         let mut content = Vec::new();
         let content_at = at.key("content");
-        for (media_type, object, key) in self.media_types(object, at) {
-            let here = content_at.key(key);
-            let schema = self.needed(|walk| walk.media_schema(object, here, shared))?;
-            let encoding = self.encoding(object, here);
+        for media in self.media_types(object, at) {
+            let here = content_at.key(media.key);
+            let here = media.place(here);
+            let shared = shared || media.shared();
+            let schema = self.needed(|walk| walk.media_schema(media.object, here, shared))?;
+            let encoding = self.encoding(media.object, here);
             content.push(BodyContent {
-                media_type,
+                media_type: media.media_type,
                 schema: schema.unwrap_or_else(any),
                 encoding,
             });
@@ -128,21 +154,19 @@ impl<'d> Walk<'d> {
     ) -> Vec<(String, Value)> {
         let content_at = at.key("content");
         let mut content = Vec::new();
-        for (media_type, object, key) in self.media_types(response, at) {
-            let schema = self.media_schema(object, content_at.key(key), shared);
-            content.push((media_type, schema.unwrap_or_else(any)));
+        for media in self.media_types(response, at) {
+            let here = content_at.key(media.key);
+            let shared = shared || media.shared();
+            let schema = self.media_schema(media.object, media.place(here), shared);
+            content.push((media.media_type, schema.unwrap_or_else(any)));
         }
         content
     }
 
-    /// The media types of a `content` map: lower case, without parameters, legal; with their keys.
-    fn media_types(
-        &mut self,
-        parent: &'d Map<String, Value>,
-        at: Place<'_>,
-    ) -> Vec<(String, &'d Map<String, Value>, &'d str)> {
+    /// The media types of a `content` map.
+    fn media_types(&mut self, parent: &'d Map<String, Value>, at: Place<'_>) -> Vec<Media<'d>> {
         let content_at = at.key("content");
-        let mut out: Vec<(String, _, &'d str)> = Vec::new();
+        let mut out: Vec<Media<'d>> = Vec::new();
         for (name, media) in self.object(parent, "content", at).into_iter().flatten() {
             let here = content_at.key(name);
             let Some(essence) = essence(name) else {
@@ -157,9 +181,24 @@ impl<'d> Walk<'d> {
                 });
                 break;
             }
-            match media {
-                Value::Object(_) if out.iter().any(|(other, ..)| *other == essence) => {}
-                Value::Object(media) => out.push((essence, media, name)),
+            if out.iter().any(|other| other.media_type == essence) {
+                continue;
+            }
+            // 3.2.0, Components Object, `mediaTypes`.
+            let target = match self.follow(media, here) {
+                Ok(target) => target,
+                Err(skip) => {
+                    self.remarks.warn(skip.code, here, || skip.message);
+                    continue;
+                }
+            };
+            match target.value {
+                Value::Object(object) => out.push(Media {
+                    media_type: essence,
+                    object,
+                    key: name,
+                    pointer: target.pointer,
+                }),
                 other => self.remarks.wrong_type(here, "a media type object", other),
             }
         }
@@ -172,8 +211,13 @@ impl<'d> Walk<'d> {
         at: Place<'_>,
         shared: bool,
     ) -> Option<Value> {
-        let schema = media.get("schema")?;
-        Some(self.part_schema(schema, at.key("schema"), shared))
+        if let Some(schema) = media.get("schema") {
+            return Some(self.part_schema(schema, at.key("schema"), shared));
+        }
+        // 3.2.0, Media Type Object: what follows one another is treated as an array.
+        let item = media.get("itemSchema")?;
+        let item = self.part_schema(item, at.key("itemSchema"), shared);
+        Some(json!({"type": "array", "items": item}))
     }
 
     fn encoding(

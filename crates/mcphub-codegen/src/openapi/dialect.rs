@@ -44,15 +44,19 @@ pub(super) fn dialect<'d>(
     match (parts.next(), parts.next()) {
         (Some(Ok(3)), Some(Ok(0)) | None) => Ok((root, Dialect::OpenApi30)),
         (Some(Ok(3)), Some(Ok(1))) => Ok((root, Dialect::OpenApi31)),
+        (Some(Ok(3)), Some(Ok(2))) => Ok((root, Dialect::OpenApi32)),
         (Some(Ok(3)), Some(Ok(_))) => {
-            remarks.warn("newer-version", at, || {
-                format!("OpenAPI {written} is read as 3.1; what is new in it is left out")
+            remarks.info("newer-version", at, || {
+                format!("OpenAPI {written} is read as 3.2; what is new in it is left out")
             });
-            Ok((root, Dialect::OpenApi31))
+            Ok((root, Dialect::OpenApi32))
         }
         (Some(Ok(_)), _) => Err(Error::new(
             ErrorKind::Unsupported,
-            format!("OpenAPI {} is not read; 3.0 and 3.1 are", shown(&written)),
+            format!(
+                "OpenAPI {} is not read; 3.0, 3.1 and 3.2 are",
+                shown(&written)
+            ),
         )),
         _ => Err(invalid(format!(
             "`openapi` should be a version such as \"3.0.3\", found {}",

@@ -1,4 +1,4 @@
-//! Swagger 2.0 and OpenAPI 3.0 and 3.1 documents become an [`ApiSpec`].
+//! Swagger 2.0 and OpenAPI 3.0, 3.1 and 3.2 documents become an [`ApiSpec`].
 //!
 //! The document is read to a JSON value and walked tolerantly: what is wrong is left out with a
 //! diagnostic that says where, and costs one operation at most. One file per object of the
@@ -19,6 +19,7 @@ mod schema;
 mod security;
 mod server;
 mod swagger;
+mod tag;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -32,7 +33,8 @@ use place::Place;
 use remark::Remarks;
 use schema::Schemas;
 
-/// Reads Swagger 2.0 and OpenAPI 3.0 and 3.1 in JSON or YAML. Later versions 3.x are read as 3.1, with a warning.
+/// Reads Swagger 2.0 and OpenAPI 3.0, 3.1 and 3.2 in JSON or YAML. Later versions 3.x are read as
+/// 3.2, with a remark.
 ///
 /// # Errors
 /// - `TooLarge` when the document has more bytes than [`ParserSettings::max_document`], or more
@@ -89,6 +91,7 @@ impl SpecParser for OpenApiParser {
             dialect,
             remarks,
             schemas: Schemas::new(&value, dialect),
+            parents: HashMap::new(),
             referred: HashMap::new(),
             allowance: document.bytes.len().saturating_mul(ALLOWANCE) + (ALLOWANCE << 20),
             shared: false,
@@ -103,6 +106,7 @@ impl SpecParser for OpenApiParser {
             // OpenAPI 3.0.4, OpenAPI Object: without `servers` the default is `/`.
             spec.servers.push("/".to_owned());
         }
+        walk.parents = walk.tag_parents(root);
         spec.security_schemes = walk.security_schemes(root);
         let security = walk.security(
             root.get("security"),
@@ -140,6 +144,8 @@ struct Walk<'d> {
     dialect: Dialect,
     remarks: Remarks,
     schemas: Schemas<'d>,
+    /// The tags that tags belong to.
+    parents: HashMap<&'d str, &'d str>,
     /// What references were found to name.
     referred: HashMap<&'d str, (&'d Value, Arc<str>)>,
     /// Bytes that may still be copied from shared parts.

@@ -95,17 +95,4 @@ impl<'d> Walk<'d> {
             pointer: String::new(),
         })
     }
-
-    fn tags(&mut self, object: &'d serde_json::Map<String, Value>, at: Place<'_>) -> Vec<String> {
-        let mut tags = Vec::new();
-        for (index, tag) in self.array(object, "tags", at).iter().enumerate() {
-            match tag {
-                Value::String(tag) => tags.push(tag.clone()),
-                other => self
-                    .remarks
-                    .wrong_type(at.key("tags").index(index), "a string", other),
-            }
-        }
-        tags
-    }
 }

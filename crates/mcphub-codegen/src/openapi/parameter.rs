@@ -284,9 +284,13 @@ impl<'d> Walk<'d> {
             // An Example Object may be a reference.
             (None, Some(first)) => self
                 .follow(first, at.key("examples"))
-                .ok()?
-                .value
-                .get("value"),
+                .ok()
+                // 3.2.0, Example Object: `dataValue` is what `value` was for.
+                .and_then(|target| {
+                    ["value", "dataValue"]
+                        .iter()
+                        .find_map(|k| target.value.get(k))
+                }),
             (None, None) => None,
         };
         example

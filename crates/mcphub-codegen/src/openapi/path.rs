@@ -1,5 +1,6 @@
 //! Paths Object and Path Item Object.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -11,6 +12,9 @@ use super::operation::Surroundings;
 use super::place::Place;
 use super::remark::shown;
 use super::{Skip, Walk};
+
+/// Operations with other methods than those that have a field (3.2.0, Path Item Object).
+const ADDITIONAL: &str = "additionalOperations";
 
 impl<'d> Walk<'d> {
     /// The operations of the document, in its order.
@@ -47,7 +51,7 @@ impl<'d> Walk<'d> {
                 security,
                 item: members,
             };
-            for (method, operation, place) in members.operations() {
+            for found in self.operations(&members) {
                 count += 1;
                 if count > max {
                     return Err(Error::new(
@@ -55,9 +59,24 @@ impl<'d> Walk<'d> {
                         format!("the document has more than {max} operations"),
                     ));
                 }
-                let named = here.key(method.key());
-                self.shared = item.pointer.is_some();
-                match self.operation(method, operation, place.key(method.key()), &around) {
+                let there = found.place;
+                let (additional_there, additional_here) =
+                    (there.key(ADDITIONAL), here.key(ADDITIONAL));
+                // Named by its place in this item, also when another item has it.
+                let (holder, own) = if found.additional {
+                    (additional_there, additional_here)
+                } else {
+                    (there, here)
+                };
+                let named = own.key(found.key);
+                let operation = match found.method {
+                    Ok(method) => {
+                        self.shared = item.pointer.is_some();
+                        self.operation(method, found.value, holder.key(found.key), &around)
+                    }
+                    Err(skip) => Err(skip),
+                };
+                match operation {
                     Ok(operation) => operations.push(Operation {
                         pointer: named.pointer(),
                         ..operation
@@ -68,6 +87,58 @@ impl<'d> Walk<'d> {
             }
         }
         Ok(operations)
+    }
+
+    /// The operations of a path item in document order.
+    fn operations<'p>(&mut self, members: &Members<'p, 'd>) -> Vec<Found<'p, 'd>> {
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        for (item, place) in members.each() {
+            for (key, value) in item {
+                let fixed = Method::ALL.into_iter().find(|method| method.key() == key);
+                if let Some(method) = fixed.filter(|method| seen.insert(*method)) {
+                    found.push(Found {
+                        method: Ok(method),
+                        value,
+                        key,
+                        additional: false,
+                        place,
+                    });
+                }
+            }
+        }
+        // After the others: a method with a field of its own is not for this map.
+        for (item, place) in members.each() {
+            let at = place.key(ADDITIONAL);
+            for (key, value) in self.object(item, ADDITIONAL, place).into_iter().flatten() {
+                let method = self.additional_method(key, at.key(key));
+                if method.as_ref().is_ok_and(|method| !seen.insert(*method)) {
+                    continue;
+                }
+                found.push(Found {
+                    method,
+                    value,
+                    key,
+                    additional: true,
+                    place,
+                });
+            }
+        }
+        found
+    }
+
+    /// The method that a key of `additionalOperations` names (3.2.0, Path Item Object).
+    fn additional_method(&mut self, key: &str, at: Place<'_>) -> std::result::Result<Method, Skip> {
+        let fixed = Method::ALL
+            .into_iter()
+            .find(|method| method.as_str().eq_ignore_ascii_case(key));
+        if let Some(method) = fixed {
+            self.remarks.warn("invalid-method", at, || {
+                format!("{method} has a field of its own, `{}`", method.key())
+            });
+            return Ok(method);
+        }
+        Method::named(key).map_err(|error| Skip::new("invalid-method", error.message()))
     }
 
     /// The one error diagnostic of something that is skipped.
@@ -166,24 +237,18 @@ impl<'p, 'd> Members<'p, 'd> {
         self.each().find(|(item, _)| item.contains_key(key))
     }
 
-    /// The operations in document order, each with the place of its path item.
-    fn operations(&self) -> Vec<(Method, &'d Value, Place<'p>)> {
-        let mut found: Vec<(Method, _, _)> = Vec::new();
-        for (item, place) in self.each() {
-            for (key, value) in item {
-                let Some(method) = Method::ALL.into_iter().find(|method| method.key() == key)
-                else {
-                    continue;
-                };
-                if found.iter().all(|(other, ..)| *other != method) {
-                    found.push((method, value, place));
-                }
-            }
-        }
-        found
-    }
-
     fn each(&self) -> impl Iterator<Item = (&'d Map<String, Value>, Place<'p>)> + use<'p, 'd> {
         [Some(self.own), self.referenced].into_iter().flatten()
     }
+}
+
+/// One operation of a path item.
+struct Found<'p, 'd> {
+    method: std::result::Result<Method, Skip>,
+    value: &'d Value,
+    /// The key in the path item, or in its `additionalOperations`.
+    key: &'d str,
+    additional: bool,
+    /// The place of the path item.
+    place: Place<'p>,
 }

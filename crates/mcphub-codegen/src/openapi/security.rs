@@ -96,18 +96,32 @@ impl<'d> Walk<'d> {
                     .wrong_type(here, "a security requirement object", alternative);
                 continue;
             };
-            for name in names.keys().filter(|name| !schemes.contains_key(*name)) {
-                self.remarks
-                    .warn("unknown-security-scheme", here.key(name), || {
-                        format!(
-                            "{} is not among the document's security schemes",
-                            shown(name)
-                        )
-                    });
+            let mut needed = Vec::with_capacity(names.len());
+            for key in names.keys() {
+                let name = scheme_name(key, schemes);
+                if !schemes.contains_key(name) {
+                    self.remarks
+                        .warn("unknown-security-scheme", here.key(key), || {
+                            format!(
+                                "{} is not among the document's security schemes",
+                                shown(key)
+                            )
+                        });
+                }
+                needed.push(name.to_owned());
             }
-            out.push(names.keys().cloned().collect());
+            out.push(needed);
         }
         Some(out)
+    }
+}
+
+/// The name of the scheme that a requirement names: from 3.2 on it may be a reference, where no
+/// scheme has it as its name (3.2.0, Security Requirement Object).
+fn scheme_name<'k>(key: &'k str, schemes: &IndexMap<String, SecurityScheme>) -> &'k str {
+    match key.strip_prefix("#/components/securitySchemes/") {
+        Some(name) if !schemes.contains_key(key) => name,
+        _ => key,
     }
 }
 

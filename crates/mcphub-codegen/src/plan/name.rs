@@ -81,7 +81,8 @@ fn base(operation: &Operation) -> String {
 
 /// `GET /pets/{petId}` as `get_pets_by_petId`.
 fn route(operation: &Operation) -> String {
-    let mut text = operation.method.key().to_owned();
+    let method = legal(&operation.method.key().to_ascii_lowercase());
+    let mut text = method.clone();
     let path = operation.path.split('?').next().unwrap_or_default();
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
         if segment.starts_with('{') && segment.ends_with('}') {
@@ -93,7 +94,7 @@ fn route(operation: &Operation) -> String {
             text.push_str(&segment);
         }
     }
-    if text == operation.method.key() {
+    if text == method {
         text.push_str("_root");
     }
     text

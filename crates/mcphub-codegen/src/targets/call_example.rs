@@ -2,6 +2,7 @@
 
 use mcphub_core::call::{Arguments, Body, HttpRequest};
 use mcphub_core::secret::{Credentials, SecretString};
+use mcphub_core::spec::Method;
 use mcphub_core::tool::{OutputShape, Tool, ToolSet};
 use mcphub_core::{Error, Result};
 use serde::Serialize;
@@ -25,7 +26,7 @@ struct CallExample {
 
 #[derive(Serialize)]
 struct ExpectedRequest {
-    method: &'static str,
+    method: Method,
     url: String,
     headers: Vec<(String, String)>,
     body: Option<String>,

@@ -163,7 +163,7 @@ impl fmt::Debug for HttpRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = self.redacted();
         f.debug_struct("HttpRequest")
-            .field("method", &shown.method)
+            .field("method", &shown.method.as_str())
             .field("url", &shown.url.as_str())
             .field("headers", &shown.headers)
             .field("body", &shown.body)

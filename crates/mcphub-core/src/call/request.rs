@@ -6,7 +6,7 @@ use url::Url;
 
 use super::Arguments;
 use super::style::{self, Escape};
-use crate::spec::{Location, Serialization, Style};
+use crate::spec::{Location, Method, Serialization, Style};
 use crate::tool::{
     BodyBinding, BodyFormat, BodySource, HttpBinding, MemberBinding, ParameterBinding,
 };
@@ -15,8 +15,8 @@ use crate::{Error, Result};
 /// An HTTP request that is ready to be sent.
 #[derive(Clone)]
 pub struct HttpRequest {
-    /// Such as `GET`.
-    pub method: &'static str,
+    /// The method.
+    pub method: Method,
     /// Absolute, escaped, without a fragment.
     pub url: Url,
     /// In order; names are unique but for those the document repeats. Values have no control
@@ -102,7 +102,7 @@ impl HttpBinding {
             headers.push(("content-type".to_owned(), body.media_type.clone()));
         }
         Ok(HttpRequest {
-            method: self.method.as_str(),
+            method: self.method,
             url,
             headers,
             body,

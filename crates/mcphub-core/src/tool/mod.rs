@@ -204,7 +204,11 @@ impl From<Method> for ToolAnnotations {
     fn from(method: Method) -> Self {
         Self {
             read_only_hint: method.is_safe(),
-            destructive_hint: matches!(method, Method::Put | Method::Patch | Method::Delete),
+            // Of a method that nobody knows the worst is assumed, as clients do without hints.
+            destructive_hint: matches!(
+                method,
+                Method::Put | Method::Patch | Method::Delete | Method::Other(_)
+            ),
             idempotent_hint: method.is_idempotent(),
             open_world_hint: true,
         }

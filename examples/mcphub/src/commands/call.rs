@@ -97,7 +97,7 @@ impl<'a> From<&'a HttpRequest> for DryRun<'a> {
             .as_ref()
             .map(|body| String::from_utf8_lossy(&body.bytes).into_owned());
         Self {
-            method: request.method,
+            method: request.method.as_str(),
             url: request.url.as_str(),
             headers: &request.headers,
             body,

@@ -88,7 +88,7 @@ struct ToolReport<'a> {
 
 #[derive(Serialize)]
 struct Operation<'a> {
-    method: &'static str,
+    method: &'a str,
     path: &'a str,
 }
 

@@ -71,7 +71,8 @@ fn versions_match_on_major_and_minor() {
         ("3.0", Dialect::OpenApi30, Some("wrong-type")),
         ("3.1.2", Dialect::OpenApi31, None),
         ("3.1.0-rc1", Dialect::OpenApi31, None),
-        ("3.2.0", Dialect::OpenApi31, Some("newer-version")),
+        ("3.2.0", Dialect::OpenApi32, None),
+        ("3.9.0", Dialect::OpenApi32, Some("newer-version")),
     ] {
         let parsed = read(&format!("openapi: {version}\npaths: {{}}")).unwrap();
         assert_eq!(parsed.spec.dialect, dialect, "{version}");

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod documents;
+mod openapi32;
 mod operations;
 mod parameters;
 mod schemas;

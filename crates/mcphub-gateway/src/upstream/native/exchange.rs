@@ -26,7 +26,7 @@ pub(super) async fn send(
         host: host(&request.url),
         client,
         end,
-        safe: matches!(request.method, "GET" | "HEAD" | "OPTIONS"),
+        safe: request.method.is_safe(),
     };
     // One clock for all of it: connecting, redirects, and the answer to its last byte.
     timeout_at(end, exchange.run(request))
@@ -193,7 +193,7 @@ impl Exchange<'_> {
 }
 
 fn outgoing(http: &Client, request: HttpRequest) -> Result<Request, String> {
-    let method = Method::from_bytes(request.method.as_bytes())
+    let method = Method::from_bytes(request.method.as_str().as_bytes())
         .map_err(|_| format!("{} is not an HTTP method", request.method))?;
     let mut out = if request.url.username().is_empty() && request.url.password().is_none() {
         Request::new(method, request.url)

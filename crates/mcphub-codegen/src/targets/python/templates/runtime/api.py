@@ -132,7 +132,7 @@ def _host(url: httpx2.URL) -> str:
 
 
 def _doubt(request: Request) -> str:
-    safe = request.method in ("GET", "HEAD", "OPTIONS")
+    safe = request.method in ("GET", "HEAD", "OPTIONS", "TRACE", "QUERY")
     return "" if safe else ". The request may have been carried out all the same"
 
 
