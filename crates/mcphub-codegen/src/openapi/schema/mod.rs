@@ -42,25 +42,8 @@ impl<'d> Walk<'d> {
     /// The keywords of a schema that stand on a parameter itself, as in Swagger 2.0.
     pub(super) fn bare_schema(&mut self, object: &'d Map<String, Value>, at: Place<'_>) -> Value {
         let mut out = Map::new();
-        for key in [
-            "type",
-            "format",
-            "items",
-            "default",
-            "enum",
-            "minimum",
-            "maximum",
-            "exclusiveMinimum",
-            "exclusiveMaximum",
-            "multipleOf",
-            "minLength",
-            "maxLength",
-            "pattern",
-            "minItems",
-            "maxItems",
-            "uniqueItems",
-        ] {
-            if let Some(value) = object.get(key) {
+        for (key, value) in object {
+            if stands_on_parameters(key) {
                 self.keyword(key, value, object, at.key(key), &mut out);
             }
         }
@@ -260,6 +243,29 @@ fn describes(key: &str) -> bool {
             | "deprecated"
             | "readOnly"
             | "writeOnly"
+    )
+}
+
+/// Whether a keyword has a place on a parameter itself (2.0, Parameter Object and Items Object).
+fn stands_on_parameters(key: &str) -> bool {
+    matches!(
+        key,
+        "type"
+            | "format"
+            | "items"
+            | "default"
+            | "enum"
+            | "minimum"
+            | "maximum"
+            | "exclusiveMinimum"
+            | "exclusiveMaximum"
+            | "multipleOf"
+            | "minLength"
+            | "maxLength"
+            | "pattern"
+            | "minItems"
+            | "maxItems"
+            | "uniqueItems"
     )
 }
 
