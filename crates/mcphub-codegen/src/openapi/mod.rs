@@ -8,6 +8,7 @@
 
 mod content;
 mod dialect;
+mod identifier;
 mod operation;
 mod parameter;
 mod path;
@@ -29,6 +30,7 @@ use mcphub_core::Result;
 use mcphub_core::spec::{ApiSpec, Dialect, Document, Parsed, SpecParser};
 use serde_json::{Map, Value};
 
+use identifier::Identifiers;
 use place::Place;
 use remark::Remarks;
 use schema::Schemas;
@@ -92,10 +94,15 @@ impl SpecParser for OpenApiParser {
             remarks,
             schemas: Schemas::new(&value, dialect),
             parents: HashMap::new(),
+            identifiers: None,
             referred: HashMap::new(),
             allowance: document.bytes.len().saturating_mul(ALLOWANCE) + (ALLOWANCE << 20),
             shared: false,
         };
+        if walk.reference_siblings() {
+            walk.identifiers = Identifiers::read(&value, &document.bytes, &document.source);
+            walk.schema_dialect(root, "jsonSchemaDialect", Place::ROOT);
+        }
         let mut spec = walk.info(root, &document.source);
         spec.servers = if walk.is_swagger() {
             walk.swagger_servers(root, &document.source)
@@ -146,6 +153,8 @@ struct Walk<'d> {
     schemas: Schemas<'d>,
     /// The tags that tags belong to.
     parents: HashMap<&'d str, &'d str>,
+    /// What parts of the document call themselves, if any does.
+    identifiers: Option<Identifiers<'d>>,
     /// What references were found to name.
     referred: HashMap<&'d str, (&'d Value, Arc<str>)>,
     /// Bytes that may still be copied from shared parts.

@@ -57,9 +57,10 @@ impl<'d> Walk<'d> {
             let Some(reference) = target.value.get("$ref").and_then(Value::as_str) else {
                 return Ok(target);
             };
+            let place = target.place(at);
             let (value, pointer) = self
-                .refer(reference)
-                .map_err(|skip| skip.at(target.place(at)))?;
+                .refer(reference, place)
+                .map_err(|skip| skip.at(place))?;
             let description = target.value.get("description").and_then(Value::as_str);
             let description = description.filter(|_| self.reference_siblings());
             target = Target {
@@ -71,8 +72,16 @@ impl<'d> Walk<'d> {
         Err(Skip::new("reference-loop", "its references lead in a circle").at(at))
     }
 
-    /// What a reference names, and where it stands.
-    pub(super) fn refer(&mut self, reference: &'d str) -> Result<(&'d Value, Arc<str>), Skip> {
+    /// What a reference names that stands at a place, and where that stands.
+    pub(super) fn refer(
+        &mut self,
+        reference: &'d str,
+        at: Place<'_>,
+    ) -> Result<(&'d Value, Arc<str>), Skip> {
+        if let Some(identifiers) = &self.identifiers {
+            let (value, pointer) = identifiers.resolve(reference, &at.pointer())?;
+            return Ok((value, pointer.into()));
+        }
         if let Some((value, pointer)) = self.referred.get(reference) {
             return Ok((value, pointer.clone()));
         }
@@ -105,17 +114,21 @@ pub(super) fn local(reference: &str) -> Result<Cow<'_, str>, Skip> {
             Ok(Cow::Borrowed(pointer))
         }
         Some(_) => Err(dangling(reference)),
-        None => Err(Skip::new(
-            "external-reference",
-            format!(
-                "{} is in another document, which is not read; bundle the documents into one",
-                shown(reference)
-            ),
-        )),
+        None => Err(external(reference)),
     }
 }
 
-fn dangling(reference: &str) -> Skip {
+pub(super) fn external(reference: &str) -> Skip {
+    Skip::new(
+        "external-reference",
+        format!(
+            "{} is in another document, which is not read; bundle the documents into one",
+            shown(reference)
+        ),
+    )
+}
+
+pub(super) fn dangling(reference: &str) -> Skip {
     Skip::new(
         "dangling-reference",
         format!(

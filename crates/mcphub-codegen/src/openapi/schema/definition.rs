@@ -24,7 +24,7 @@ const MAX_PATTERN: usize = 4_096;
 pub(in super::super) struct Schemas<'d> {
     entries: Vec<Entry<'d>>,
     by_reference: HashMap<&'d str, usize>,
-    by_pointer: HashMap<Arc<str>, usize>,
+    by_pointer: HashMap<(Arc<str>, usize), usize>,
     names: HashSet<Arc<str>>,
     /// Where the named schemas stand, with a `/` after it.
     place: &'static str,
@@ -32,6 +32,11 @@ pub(in super::super) struct Schemas<'d> {
     components: Option<&'d Map<String, Value>>,
     legal_forms: Option<HashMap<String, usize>>,
     regexes: HashMap<String, bool>,
+    /// The dialects that were met and are not OpenAPI's own.
+    pub(super) dialects: HashSet<&'d str>,
+    /// Where dynamic references lead at this point of the walk; 0 outside of all schemas that
+    /// have a URI of their own.
+    pub(super) scope: usize,
     /// Whether a reference to nothing is an error of what is being read.
     pub(super) strict: bool,
     pub(super) broken: Option<Skip>,
@@ -42,6 +47,7 @@ struct Entry<'d> {
     name: Arc<str>,
     pointer: Arc<str>,
     source: &'d Value,
+    scope: usize,
 }
 
 impl<'d> Schemas<'d> {
@@ -61,6 +67,8 @@ impl<'d> Schemas<'d> {
                 .and_then(Value::as_object),
             legal_forms: None,
             regexes: HashMap::new(),
+            dialects: HashSet::new(),
+            scope: 0,
             strict: false,
             broken: None,
         }
@@ -77,30 +85,25 @@ impl<'d> Schemas<'d> {
         valid
     }
 
-    fn entry(&mut self, pointer: Arc<str>, source: &'d Value) -> usize {
-        if let Some(known) = self.by_pointer.get(&pointer) {
-            return *known;
-        }
-        let name: Arc<str> = self.name(&pointer).into();
-        self.names.insert(name.clone());
-        self.by_pointer.insert(pointer.clone(), self.entries.len());
-        self.entries.push(Entry {
-            name,
-            pointer,
-            source,
-        });
-        self.entries.len() - 1
+    fn add(&mut self, entry: Entry<'d>) -> usize {
+        let index = self.entries.len();
+        self.names.insert(entry.name.clone());
+        self.by_pointer
+            .insert((entry.pointer.clone(), entry.scope), index);
+        self.entries.push(entry);
+        index
     }
 
-    /// A legal name that does not depend on which other definitions are used.
-    fn name(&mut self, pointer: &str) -> String {
+    /// A legal name that does not depend on which other definitions are used; `scope` tells those
+    /// of one place apart.
+    fn name(&mut self, pointer: &str, scope: impl FnOnce() -> String) -> String {
         let name = match pointer.strip_prefix(self.place) {
             Some(key) if !key.contains('/') => self.component_name(&unescape(key)),
             Some(inner) => self.inner_name(inner, pointer),
             None => self.inner_name(pointer, pointer),
         };
         if self.names.contains(name.as_str()) {
-            format!("{name}_{}", hash8(pointer))
+            format!("{name}_{}", hash8(&format!("{pointer}{}", scope())))
         } else {
             name
         }
@@ -157,31 +160,59 @@ impl<'d> Walk<'d> {
         at: Place<'_>,
         out: &mut Map<String, Value>,
     ) {
-        let index = match self.schemas.by_reference.get(reference) {
-            Some(index) => *index,
-            None => match self.resolve(reference) {
-                Ok(index) => {
-                    self.schemas.by_reference.insert(reference, index);
-                    index
-                }
-                Err(skip) if self.schemas.strict => {
-                    self.schemas.broken.get_or_insert(skip.at(at));
-                    return;
-                }
-                Err(skip) => {
-                    self.remarks.warn(skip.code, at, || {
-                        format!("{}; until then it accepts any value", skip.message)
-                    });
-                    return;
-                }
-            },
+        let known = self.schemas.by_reference.get(reference).copied();
+        let index = known.map_or_else(|| self.resolve(reference, at), Ok);
+        if let Some(reference) = self.definition_of(index, at) {
+            out.insert("$ref".to_owned(), reference);
+        }
+    }
+
+    /// The reference to a definition; `None` when what was referred to is not there.
+    pub(super) fn definition_of(
+        &mut self,
+        index: Result<usize, Skip>,
+        at: Place<'_>,
+    ) -> Option<Value> {
+        match index {
+            Ok(index) => Some(self.defs(index)),
+            Err(skip) if self.schemas.strict => {
+                self.schemas.broken.get_or_insert(skip.at(at));
+                None
+            }
+            Err(skip) => {
+                self.remarks.warn(skip.code, at, || {
+                    format!("{}; until then it accepts any value", skip.message)
+                });
+                None
+            }
+        }
+    }
+
+    /// The definition of what stands at a place, reached from here.
+    pub(super) fn entry(&mut self, pointer: Arc<str>, source: &'d Value) -> usize {
+        let scope = match &mut self.identifiers {
+            Some(identifiers) => identifiers.enter(self.schemas.scope, &pointer),
+            None => 0,
         };
-        out.insert("$ref".to_owned(), self.defs(index));
+        let key = (pointer, scope);
+        if let Some(known) = self.schemas.by_pointer.get(&key) {
+            return *known;
+        }
+        let (pointer, scope) = key;
+        let identifiers = self.identifiers.as_ref();
+        let describe = || identifiers.map_or_else(String::new, |all| all.describe(scope));
+        let name = self.schemas.name(&pointer, describe).into();
+        self.schemas.add(Entry {
+            name,
+            pointer,
+            source,
+            scope,
+        })
     }
 
     /// A reference to a schema that stands at this place and has no name of its own.
     pub(super) fn reference_to_place(&mut self, schema: &'d Value, at: Place<'_>) -> Value {
-        let index = self.schemas.entry(at.pointer().into(), schema);
+        let index = self.entry(at.pointer().into(), schema);
         json!({"$ref": self.defs(index)})
     }
 
@@ -193,20 +224,23 @@ impl<'d> Walk<'d> {
         Value::String(text)
     }
 
-    fn resolve(&mut self, reference: &'d str) -> Result<usize, Skip> {
-        let (source, pointer) = self.refer(reference)?;
-        Ok(self.schemas.entry(pointer, source))
+    fn resolve(&mut self, reference: &'d str, at: Place<'_>) -> Result<usize, Skip> {
+        let (source, pointer) = self.refer(reference, at)?;
+        let index = self.entry(pointer, source);
+        // With identifiers, what a reference means depends on where it stands.
+        if self.identifiers.is_none() {
+            self.schemas.by_reference.insert(reference, index);
+        }
+        Ok(index)
     }
 
     /// The definitions that were referred to, with those that they refer to.
     pub(in super::super) fn definitions(&mut self) -> IndexMap<Arc<str>, Arc<Value>> {
         let mut schemas = Vec::new();
         // Each may add more.
-        while let Some(Entry {
-            pointer, source, ..
-        }) = self.schemas.entries.get(schemas.len())
-        {
-            let (pointer, source) = (pointer.clone(), *source);
+        while let Some(entry) = self.schemas.entries.get(schemas.len()) {
+            let (pointer, source) = (entry.pointer.clone(), entry.source);
+            self.schemas.scope = entry.scope;
             schemas.push(self.schema(source, Place::Pointer(&pointer)));
         }
         let names: Vec<_> = self

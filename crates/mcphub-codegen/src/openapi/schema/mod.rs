@@ -1,4 +1,4 @@
-//! Schema Objects of OpenAPI 3.0 and 3.1 become JSON Schema 2020-12.
+//! Schema Objects of every version become JSON Schema 2020-12.
 //!
 //! Whatever stands in the document, what comes out is valid 2020-12: a keyword that is unknown to
 //! it is dropped, one with a wrong value is repaired or dropped with a remark. References are kept
@@ -6,6 +6,7 @@
 
 mod cycle;
 mod definition;
+mod dynamic;
 mod nullable;
 mod repair;
 
@@ -69,6 +70,7 @@ impl<'d> Walk<'d> {
     }
 
     fn schema_object(&mut self, source: &'d Map<String, Value>, at: Place<'_>) -> Value {
+        let outer = self.enter(source, at);
         let mut out = Map::with_capacity(source.len());
         let mut nullable = false;
         // 3.0.4, Reference Object: what stands beside `$ref` is ignored. What only describes is
@@ -81,14 +83,18 @@ impl<'d> Walk<'d> {
                     nullable = self.flag(source, key, at).unwrap_or_default()
                 }
                 "example" => example(source, value, &mut out),
+                "$schema" => self.schema_dialect(source, key, at),
+                "$dynamicRef" => {}
                 _ if ignored && !describes(key) => {}
                 _ => self.keyword(key, value, source, at.key(key), &mut out),
             }
         }
+        self.dynamic_reference(source, at, &mut out);
         complete(&mut out);
         if nullable {
             nullable::allow_null(&mut out);
         }
+        self.schemas.scope = outer;
         Value::Object(out)
     }
 
