@@ -48,7 +48,7 @@ print('clean')
 
 fn tools(hostile: &str) -> ToolSet {
     let set = json!({
-        "planVersion": 1,
+        "planVersion": mcphub_core::tool::PLAN_VERSION,
         "api": {"title": hostile, "version": hostile, "description": hostile, "dialect": "openapi-3.0"},
         "servers": [],
         "securitySchemes": {

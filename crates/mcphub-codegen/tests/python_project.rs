@@ -39,6 +39,8 @@ fn generated_projects_pass_their_tests() {
     for (name, tools) in [
         ("bookshop", plan("bookshop")),
         ("parameters", plan("parameters")),
+        ("bodies", plan("bodies")),
+        ("collections", plan("collections")),
         ("shop", shop),
     ] {
         let folder = root.path().join(name);

@@ -253,7 +253,16 @@ pub struct BodyContent {
     /// JSON Schema of the value.
     pub schema: Value,
     /// How members are written, by name; for form bodies. Only what the document states.
-    pub encoding: IndexMap<String, Serialization>,
+    pub encoding: IndexMap<String, Encoding>,
+}
+
+/// How a member of a form is written (OpenAPI 3.0.4, Encoding Object).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Encoding {
+    /// How a urlencoded form writes it.
+    pub serialization: Option<Serialization>,
+    /// The media type of a part of a multipart form.
+    pub media_type: Option<String>,
 }
 
 /// One answer of an operation.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use mcphub_core::spec::{BodyContent, RequestBody, Response, Serialization, Style};
+use mcphub_core::spec::{BodyContent, Encoding, RequestBody, Response, Serialization, Style};
 use serde_json::{Map, Value, json};
 
 use super::parameter::style_named;
@@ -224,7 +224,7 @@ impl<'d> Walk<'d> {
         &mut self,
         media: &'d Map<String, Value>,
         at: Place<'_>,
-    ) -> IndexMap<String, Serialization> {
+    ) -> IndexMap<String, Encoding> {
         let encoding_at = at.key("encoding");
         let mut out = IndexMap::new();
         for (name, encoding) in self.object(media, "encoding", at).into_iter().flatten() {
@@ -234,51 +234,55 @@ impl<'d> Walk<'d> {
                     .wrong_type(here, "an encoding object", encoding);
                 continue;
             };
-            let style = self.text(encoding, "style", here);
-            let explode = self.flag(encoding, "explode", here);
-            let allow_reserved = self.flag(encoding, "allowReserved", here);
-            if style.is_some() || explode.is_some() || allow_reserved.is_some() {
-                // 3.0.4, Encoding Object: with any of these, `contentType` is ignored.
-                let named = style.as_deref().and_then(style_named);
-                if let (Some(text), None) = (&style, named) {
-                    self.remarks.warn("invalid-style", here, || {
-                        format!("{} is no style; `form` is used", shown(text))
-                    });
-                }
-                let style = named.unwrap_or(Style::Form);
-                let explode = explode.unwrap_or(style == Style::Form);
-                let allow_reserved = allow_reserved.unwrap_or_default();
-                out.insert(
-                    name.clone(),
-                    Serialization {
-                        style,
-                        explode,
-                        allow_reserved,
-                        content: None,
-                    },
-                );
-                continue;
-            }
             let content = self.text(encoding, "contentType", here);
-            let content = content
+            let media_type = content
                 .as_deref()
-                .and_then(|types| types.split([',', ';']).next())
-                .map(str::trim);
-            // Text is what a form does anyway; only JSON differs.
-            if let Some(json) =
-                content.filter(|content| content.ends_with("/json") || content.ends_with("+json"))
-            {
-                let content = Some(json.to_ascii_lowercase());
-                let how = Serialization {
-                    style: Style::Form,
-                    explode: true,
-                    allow_reserved: false,
-                    content,
-                };
-                out.insert(name.clone(), how);
+                .and_then(|types| essence(types.split(',').next()?.trim()));
+            let encoding = Encoding {
+                serialization: self.encoded(encoding, media_type.as_deref(), here),
+                media_type,
+            };
+            if encoding != Encoding::default() {
+                out.insert(name.clone(), encoding);
             }
         }
         out
+    }
+
+    /// How a urlencoded form writes a member.
+    fn encoded(
+        &mut self,
+        encoding: &'d Map<String, Value>,
+        media_type: Option<&str>,
+        at: Place<'_>,
+    ) -> Option<Serialization> {
+        let style = self.text(encoding, "style", at);
+        let explode = self.flag(encoding, "explode", at);
+        let allow_reserved = self.flag(encoding, "allowReserved", at);
+        if style.is_none() && explode.is_none() && allow_reserved.is_none() {
+            // Text is what a form does anyway; only JSON differs.
+            let json = media_type?;
+            return (json.ends_with("/json") || json.ends_with("+json")).then(|| Serialization {
+                style: Style::Form,
+                explode: true,
+                allow_reserved: false,
+                content: Some(json.to_owned()),
+            });
+        }
+        // 3.0.4, Encoding Object: with any of these, `contentType` is ignored.
+        let named = style.as_deref().and_then(style_named);
+        if let (Some(text), None) = (&style, named) {
+            self.remarks.warn("invalid-style", at, || {
+                format!("{} is no style; `form` is used", shown(text))
+            });
+        }
+        let style = named.unwrap_or(Style::Form);
+        Some(Serialization {
+            style,
+            explode: explode.unwrap_or(style == Style::Form),
+            allow_reserved: allow_reserved.unwrap_or_default(),
+            content: None,
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //! list is written.
 
 use indexmap::IndexMap;
-use mcphub_core::spec::{BodyContent, RequestBody, Serialization, Style};
+use mcphub_core::spec::{BodyContent, Encoding, RequestBody, Serialization, Style};
 use serde_json::{Map, Value, json};
 
 use super::content::essence;
@@ -22,7 +22,7 @@ const MULTIPART: &str = "multipart/form-data";
 struct Form {
     properties: Map<String, Value>,
     required: Vec<Value>,
-    encoding: IndexMap<String, Serialization>,
+    encoding: IndexMap<String, Encoding>,
     has_file: bool,
 }
 
@@ -172,8 +172,11 @@ impl<'d> Walk<'d> {
             form.required.push(name.as_ref().into());
         }
         if object.get("type").is_some_and(|kind| kind == "array") {
-            let how = self.collection(object, Style::Form, at);
-            form.encoding.insert(name.clone().into_owned(), how);
+            let encoding = Encoding {
+                serialization: Some(self.collection(object, Style::Form, at)),
+                media_type: None,
+            };
+            form.encoding.insert(name.clone().into_owned(), encoding);
         }
         form.properties.insert(name.into_owned(), schema);
     }

@@ -2,9 +2,11 @@
 
 use mcphub_core::spec::{BodyContent, Operation, RequestBody, Severity};
 use mcphub_core::tool::BodyFormat;
+use serde_json::Value;
 
 use super::accept::is_json;
 use super::{Planning, Refusal};
+use crate::keyword::has_type;
 
 /// The body as it will be sent.
 pub(super) struct Chosen<'a> {
@@ -16,7 +18,7 @@ pub(super) struct Chosen<'a> {
 }
 
 impl<'a> Planning<'a> {
-    /// JSON before forms before text; `None` when there is no body or it can be left out.
+    /// JSON before forms, lines, text and bytes; `None` when there is no body or it can be left out.
     pub(super) fn body(&mut self, operation: &'a Operation) -> Result<Option<Chosen<'a>>, Refusal> {
         let Some(body) = &operation.body else {
             return Ok(None);
@@ -24,19 +26,13 @@ impl<'a> Planning<'a> {
         let best = body
             .content
             .iter()
-            .filter_map(|content| format(&content.media_type).map(|f| (f, content)));
-        if let Some(((_, format), content)) = best.min_by_key(|((rank, _), _)| *rank) {
-            let wildcard = content.media_type.contains('*');
-            let media_type = if wildcard {
-                "application/json"
-            } else {
-                content.media_type.as_str()
-            };
+            .filter_map(|content| self.form(content).map(|form| (form, content)));
+        if let Some((form, content)) = best.min_by_key(|(form, _)| form.rank) {
             return Ok(Some(Chosen {
                 body,
                 content,
-                format,
-                media_type,
+                format: form.format,
+                media_type: form.media_type,
             }));
         }
         let found: Vec<_> = body
@@ -45,13 +41,11 @@ impl<'a> Planning<'a> {
             .take(4)
             .map(|content| content.media_type.as_str())
             .collect();
-        let found = if found.is_empty() {
-            "nothing".to_owned()
+        let message = if found.is_empty() {
+            "its body has no media type".to_owned()
         } else {
-            found.join(", ")
+            format!("a body of {} cannot be sent", found.join(", "))
         };
-        let message =
-            format!("a body of JSON, form fields or text can be sent; the document offers {found}");
         if body.required {
             return Err(Refusal {
                 code: "unsupported-body",
@@ -66,16 +60,112 @@ impl<'a> Planning<'a> {
         );
         Ok(None)
     }
+
+    /// How a media type is written; `None` for other multipart types than forms.
+    fn form(&self, content: &'a BodyContent) -> Option<Form<'a>> {
+        let name = content.media_type.as_str();
+        let (rank, format) = match name {
+            "application/json" => (0, BodyFormat::Json),
+            "application/x-www-form-urlencoded" => (2, BodyFormat::Form),
+            "multipart/form-data" => (3, BodyFormat::Multipart),
+            "*/*" | "application/*" if !self.is_bytes(&content.schema) => {
+                return Some(Form {
+                    rank: 4,
+                    format: BodyFormat::Json,
+                    media_type: "application/json",
+                });
+            }
+            "multipart/*" => {
+                return Some(Form {
+                    rank: 3,
+                    format: BodyFormat::Multipart,
+                    media_type: "multipart/form-data",
+                });
+            }
+            "text/*" => {
+                return Some(Form {
+                    rank: 6,
+                    format: BodyFormat::Text,
+                    media_type: "text/plain",
+                });
+            }
+            name if name.starts_with("multipart/") => return None,
+            name if name.contains('*') => {
+                return Some(Form {
+                    rank: 7,
+                    format: BodyFormat::Binary,
+                    media_type: "application/octet-stream",
+                });
+            }
+            name if is_json(name) => (1, BodyFormat::Json),
+            name if is_lines(name) => (5, BodyFormat::JsonLines),
+            name if is_text(name) => (6, BodyFormat::Text),
+            _ => (7, BodyFormat::Binary),
+        };
+        Some(Form {
+            rank,
+            format,
+            media_type: name,
+        })
+    }
+
+    /// Whether a schema says that its value is bytes (OpenAPI 3.0.4 and 3.1.1, Considerations for
+    /// File Uploads).
+    pub(super) fn is_bytes(&self, schema: &Value) -> bool {
+        let Some(schema) = self.definitions.resolve(schema).as_object() else {
+            return false;
+        };
+        if schema.contains_key("type") && !has_type(schema, "string") {
+            return false;
+        }
+        let media_type = schema.get("contentMediaType").and_then(Value::as_str);
+        schema
+            .get("format")
+            .is_some_and(|format| format == "binary")
+            || (media_type.is_some_and(|name| !is_json(name) && !is_text(name))
+                && !schema.contains_key("contentEncoding"))
+    }
 }
 
-/// How a media type is written, with its rank.
-fn format(media_type: &str) -> Option<(u8, BodyFormat)> {
-    Some(match media_type {
-        "application/json" => (0, BodyFormat::Json),
-        "application/x-www-form-urlencoded" => (2, BodyFormat::Form),
-        "*/*" | "application/*" => (4, BodyFormat::Json),
-        other if is_json(other) => (1, BodyFormat::Json),
-        other if other.starts_with("text/") && !other.contains('*') => (3, BodyFormat::Text),
-        _ => return None,
-    })
+/// How one media type would be sent.
+struct Form<'a> {
+    /// The lowest is chosen.
+    rank: u8,
+    format: BodyFormat,
+    media_type: &'a str,
+}
+
+/// Lists of JSON texts.
+fn is_lines(media_type: &str) -> bool {
+    matches!(
+        media_type,
+        "application/x-ndjson"
+            | "application/ndjson"
+            | "application/jsonl"
+            | "application/x-jsonlines"
+            | "application/jsonlines"
+            | "application/json-seq"
+    )
+}
+
+/// Whether a media type is text that a model can write.
+pub(super) fn is_text(media_type: &str) -> bool {
+    media_type.starts_with("text/")
+        || media_type.ends_with("+xml")
+        || media_type.ends_with("+yaml")
+        || matches!(
+            media_type,
+            "application/xml"
+                | "application/yaml"
+                | "application/x-yaml"
+                | "application/toml"
+                | "application/sql"
+                | "application/graphql"
+                | "application/javascript"
+                | "application/ecmascript"
+                | "application/sparql-query"
+                | "application/sparql-update"
+                | "application/n-triples"
+                | "application/trig"
+        )
 }

@@ -12,7 +12,7 @@ use super::argument::{self, Home};
 use super::body::Chosen;
 use super::definitions::{Form, REDUNDANT, without};
 use super::members::Members;
-use super::{Planning, Refusal, measure};
+use super::{Planning, Refusal, measure, part};
 use crate::keyword::has_type;
 
 /// What a tool takes.
@@ -58,7 +58,9 @@ impl<'a> Planning<'a> {
             });
         }
         let body = match (chosen, shape) {
-            (Some(chosen), Some(shape)) => Some(body_binding(&chosen, shape, names, &mut root)),
+            (Some(chosen), Some(shape)) => {
+                Some(self.body_binding(&chosen, shape, names, &mut root))
+            }
             _ => None,
         };
         let schema = self.bounded(root.finish(), operation);
@@ -71,6 +73,15 @@ impl<'a> Planning<'a> {
 
     fn shape(&mut self, chosen: &Chosen<'a>) -> Shape<'a> {
         let schema = &chosen.content.schema;
+        if chosen.format == BodyFormat::Binary {
+            return Shape::Whole(Cow::Owned(part::bytes_schema(
+                self.definitions.resolve(schema),
+                chosen.media_type,
+            )));
+        }
+        if chosen.format == BodyFormat::JsonLines {
+            return Shape::Whole(self.lines(schema));
+        }
         if chosen.format == BodyFormat::Text {
             let string = self
                 .definitions
@@ -94,6 +105,70 @@ impl<'a> Planning<'a> {
                 Shape::Members(members)
             }
             None => Shape::Whole(Cow::Borrowed(schema)),
+        }
+    }
+
+    /// A list of what each line holds.
+    fn lines(&self, schema: &'a Value) -> Cow<'a, Value> {
+        let list = self
+            .definitions
+            .resolve(schema)
+            .as_object()
+            .is_some_and(|schema| has_type(schema, "array"));
+        if list {
+            Cow::Borrowed(schema)
+        } else {
+            Cow::Owned(json!({"type": "array", "items": object(schema)}))
+        }
+    }
+
+    fn body_binding(
+        &self,
+        chosen: &Chosen<'_>,
+        shape: Shape<'_>,
+        mut names: impl Iterator<Item = String>,
+        root: &mut Root,
+    ) -> BodyBinding {
+        let required = chosen.body.required;
+        let source = match shape {
+            Shape::Members(members) => {
+                let mut bindings = Vec::with_capacity(members.properties.len());
+                for ((member, schema), name) in members.properties.iter().zip(names) {
+                    let encoding = chosen.content.encoding.get(*member);
+                    let serialization =
+                        encoding.and_then(|encoding| encoding.serialization.clone());
+                    let (schema, part) = if chosen.format == BodyFormat::Multipart {
+                        self.part(schema, encoding.and_then(|e| e.media_type.as_deref()))
+                    } else {
+                        (Cow::Borrowed(schema.as_ref()), None)
+                    };
+                    let required = required && members.required.contains(member);
+                    root.add(&name, object(&schema), required);
+                    let form = matches!(chosen.format, BodyFormat::Form | BodyFormat::Multipart);
+                    bindings.push(MemberBinding {
+                        argument: name,
+                        name: (*member).to_owned(),
+                        serialization: serialization.filter(|_| form),
+                        part,
+                    });
+                }
+                BodySource::Members(bindings)
+            }
+            Shape::Whole(schema) => {
+                let name = names.next().unwrap_or_else(|| "body".to_owned());
+                root.add(
+                    &name,
+                    described(&schema, chosen.body.description.as_deref()),
+                    required,
+                );
+                BodySource::Argument(name)
+            }
+        };
+        BodyBinding {
+            media_type: chosen.media_type.to_owned(),
+            format: chosen.format,
+            required,
+            source,
         }
     }
 
@@ -225,50 +300,6 @@ impl Root {
         }
         root.insert("additionalProperties".to_owned(), Value::Bool(false));
         root
-    }
-}
-
-fn body_binding(
-    chosen: &Chosen<'_>,
-    shape: Shape<'_>,
-    mut names: impl Iterator<Item = String>,
-    root: &mut Root,
-) -> BodyBinding {
-    let required = chosen.body.required;
-    let source = match shape {
-        Shape::Members(members) => {
-            let mut bindings = Vec::with_capacity(members.properties.len());
-            for ((member, schema), name) in members.properties.iter().zip(names) {
-                root.add(
-                    &name,
-                    object(schema),
-                    required && members.required.contains(member),
-                );
-                let serialization = chosen.content.encoding.get(*member).cloned();
-                let serialization = serialization.filter(|_| chosen.format == BodyFormat::Form);
-                bindings.push(MemberBinding {
-                    argument: name,
-                    name: (*member).to_owned(),
-                    serialization,
-                });
-            }
-            BodySource::Members(bindings)
-        }
-        Shape::Whole(schema) => {
-            let name = names.next().unwrap_or_else(|| "body".to_owned());
-            root.add(
-                &name,
-                described(&schema, chosen.body.description.as_deref()),
-                required,
-            );
-            BodySource::Argument(name)
-        }
-    };
-    BodyBinding {
-        media_type: chosen.media_type.to_owned(),
-        format: chosen.format,
-        required,
-        source,
     }
 }
 

@@ -15,6 +15,7 @@ mod measure;
 mod members;
 mod name;
 mod output;
+mod part;
 
 use std::collections::HashMap;
 
@@ -34,7 +35,8 @@ use definitions::Definitions;
 ///   several operations ask for one name, all of them get their path with it, so that no name
 ///   depends on the order of the document.
 /// - **Arguments** are flat: path, query, header and cookie parameters, and the members of a JSON
-///   or form body that is a plain object; any other body is the one argument `body`. Where names
+///   or form body that is a plain object; any other body is the one argument `body`. Bytes are in
+///   base64; a file of a form may come with its name and media type. Where names
 ///   meet, the path's stays and the others get `_query`, `_header`, `_cookie`, `_body`.
 /// - **Input schemas** are closed. One over [`PlanOptions::max_input_schema`] loses, until it fits:
 ///   descriptions below `$defs`; examples below `$defs`; the definitions farthest from the

@@ -47,6 +47,12 @@ fn corpus(folder: &Path) -> Vec<Sample> {
     samples.collect()
 }
 
+fn version(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).expect("the document can be read");
+    let swagger = text.starts_with("swagger:");
+    if swagger { "2.0" } else { "3.0" }.to_owned()
+}
+
 fn bundled() -> Vec<Sample> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/specs");
     let files = std::fs::read_dir(&folder).expect("the bundled documents are there");
@@ -62,7 +68,7 @@ fn bundled() -> Vec<Sample> {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned(),
-            version: "3.0".to_owned(),
+            version: version(&path),
             path,
         })
         .collect();

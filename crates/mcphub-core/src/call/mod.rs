@@ -4,7 +4,9 @@
 //! command line and the language bindings all put the same bytes on the wire.
 
 mod arguments;
+mod body;
 mod credential;
+mod multipart;
 mod request;
 mod response;
 mod style;

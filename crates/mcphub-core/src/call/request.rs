@@ -6,10 +6,8 @@ use url::Url;
 
 use super::Arguments;
 use super::style::{self, Escape};
-use crate::spec::{Location, Method, Serialization, Style};
-use crate::tool::{
-    BodyBinding, BodyFormat, BodySource, HttpBinding, MemberBinding, ParameterBinding,
-};
+use crate::spec::{Location, Method};
+use crate::tool::{HttpBinding, ParameterBinding};
 use crate::{Error, Result};
 
 /// An HTTP request that is ready to be sent.
@@ -95,7 +93,7 @@ impl HttpBinding {
         let body = self
             .body
             .as_ref()
-            .map(|body| body.bytes(arguments))
+            .map(|body| body.body(arguments))
             .transpose()?
             .flatten();
         if let Some(body) = &body {
@@ -166,11 +164,11 @@ impl HttpBinding {
     }
 }
 
-fn missing(argument: &str) -> Error {
+pub(super) fn missing(argument: &str) -> Error {
     Error::invalid("a required argument is missing").with("argument", argument)
 }
 
-fn join(pairs: &[(String, String)], separator: &str) -> String {
+pub(super) fn join(pairs: &[(String, String)], separator: &str) -> String {
     let mut text = String::new();
     for (name, value) in pairs {
         if !text.is_empty() {
@@ -211,7 +209,7 @@ fn pair_values(parameter: &ParameterBinding, raw: &RawValue) -> Result<Vec<(Stri
 }
 
 /// The value of a parameter with `content`: JSON text, or the bare text for other media types.
-fn content_text(media_type: &str, raw: &RawValue) -> Result<String> {
+pub(super) fn content_text(media_type: &str, raw: &RawValue) -> Result<String> {
     if is_json(media_type) {
         Ok(style::compact(raw))
     } else {
@@ -220,13 +218,13 @@ fn content_text(media_type: &str, raw: &RawValue) -> Result<String> {
 }
 
 /// Whether a media type is JSON: `application/json` or a `+json` suffix (RFC 6839).
-fn is_json(media_type: &str) -> bool {
+pub(super) fn is_json(media_type: &str) -> bool {
     let essence = media_type.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
         || essence.to_ascii_lowercase().ends_with("+json")
 }
 
-fn header_text(text: &str) -> Result<()> {
+pub(super) fn header_text(text: &str) -> Result<()> {
     // RFC 9110, 5.5: a field value has no control characters; CR and LF would add a header.
     if text.bytes().any(|b| (b < b' ' && b != b'\t') || b == 0x7f) {
         return Err(Error::invalid(
@@ -234,108 +232,6 @@ fn header_text(text: &str) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-impl BodyBinding {
-    fn bytes(&self, arguments: &Arguments) -> Result<Option<Body>> {
-        let bytes = match &self.source {
-            BodySource::Argument(argument) => match arguments.get(argument) {
-                Some(raw) => Some(
-                    self.whole(raw)
-                        .map_err(|error| error.with("argument", argument))?,
-                ),
-                None if self.required => return Err(missing(argument)),
-                None => None,
-            },
-            BodySource::Members(members) => {
-                let present: Vec<_> = members
-                    .iter()
-                    .filter_map(|m| arguments.get(&m.argument).map(|raw| (m, raw)))
-                    .collect();
-                if present.is_empty() && !self.required {
-                    None
-                } else {
-                    Some(self.members(&present)?)
-                }
-            }
-        };
-        Ok(bytes.map(|bytes| Body {
-            media_type: self.media_type.clone(),
-            bytes: bytes.into(),
-        }))
-    }
-
-    fn whole(&self, raw: &RawValue) -> Result<Vec<u8>> {
-        Ok(match self.format {
-            BodyFormat::Json => raw.get().as_bytes().to_vec(),
-            BodyFormat::Text => style::scalar(raw)?.into_bytes(),
-            BodyFormat::Form => {
-                let exploded = Serialization {
-                    style: Style::Form,
-                    explode: true,
-                    allow_reserved: false,
-                    content: None,
-                };
-                join(&style::pairs("", raw, &exploded, Escape::Percent)?, "&").into_bytes()
-            }
-        })
-    }
-
-    fn members(&self, members: &[(&MemberBinding, &RawValue)]) -> Result<Vec<u8>> {
-        match self.format {
-            BodyFormat::Form => {
-                let mut pairs = Vec::new();
-                for (member, raw) in members {
-                    pairs.extend(
-                        form_pairs(member, raw)
-                            .map_err(|e| e.with("argument", &member.argument))?,
-                    );
-                }
-                Ok(join(&pairs, "&").into_bytes())
-            }
-            BodyFormat::Json | BodyFormat::Text => {
-                let object: indexmap::IndexMap<&str, &RawValue> = members
-                    .iter()
-                    .map(|(member, raw)| (member.name.as_str(), *raw))
-                    .collect();
-                serde_json::to_vec(&object)
-                    .map_err(|error| Error::internal("a body cannot be written").caused_by(error))
-            }
-        }
-    }
-}
-
-fn form_pairs(member: &MemberBinding, raw: &RawValue) -> Result<Vec<(String, String)>> {
-    if let Some(how) = &member.serialization {
-        let escape = if how.allow_reserved {
-            Escape::Reserved
-        } else {
-            Escape::Percent
-        };
-        return match &how.content {
-            Some(media_type) => Ok(vec![(
-                Escape::Percent.text(&member.name),
-                escape.text(&content_text(media_type, raw)?),
-            )]),
-            None => style::pairs(&member.name, raw, how, escape),
-        };
-    }
-    // Without an Encoding Object: values and repeated values are text, objects are JSON
-    // (OpenAPI 3.0.4, Encoding Object, `contentType` defaults).
-    let object = raw.get().starts_with('{');
-    let how = Serialization {
-        style: Style::Form,
-        explode: true,
-        allow_reserved: false,
-        content: None,
-    };
-    if object {
-        return Ok(vec![(
-            Escape::Percent.text(&member.name),
-            Escape::Percent.text(&style::compact(raw)),
-        )]);
-    }
-    style::pairs(&member.name, raw, &how, Escape::Percent)
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use url::Url;
 use super::*;
 use crate::secret::Credentials;
 use crate::spec::{Method, SecurityScheme};
+use crate::spec::{Serialization, Style};
 use crate::tool::OutputShape;
+use crate::tool::{BodyBinding, BodyFormat, BodySource, MemberBinding};
 
 fn serialization(style: Style, explode: bool) -> Serialization {
     Serialization {
@@ -133,6 +135,7 @@ fn a_fragment_or_a_query_in_the_path_does_not_swallow_the_query() {
 
 fn member(name: &str) -> MemberBinding {
     MemberBinding {
+        part: None,
         argument: name.to_owned(),
         name: name.to_owned(),
         serialization: None,
@@ -246,4 +249,54 @@ fn the_first_complete_alternative_is_used() {
     );
     assert_eq!(request.url.query(), None);
     assert_eq!(header(&request, "authorization"), Some("Bearer t0ken"));
+}
+
+/// The body of a call whose body is the one argument `body`.
+fn whole(format: BodyFormat, media_type: &str, value: &str) -> Result<Body> {
+    let mut binding = binding("/pets", Vec::new());
+    binding.body = Some(BodyBinding {
+        media_type: media_type.to_owned(),
+        format,
+        required: true,
+        source: BodySource::Argument("body".to_owned()),
+    });
+    let request = call(&binding, &format!(r#"{{"body": {value}}}"#))?;
+    Ok(request.body.unwrap())
+}
+
+#[test]
+fn bytes_come_in_base64_and_go_as_they_are() {
+    let png = |value| whole(BodyFormat::Binary, "image/png", value);
+    for value in [r#""iVBO/w==""#, r#""iVBO/w""#, r#""iVBO\n /w==""#] {
+        let body = png(value).unwrap();
+        assert_eq!(body.bytes, b"\x89PN\xff"[..], "{value}");
+        assert_eq!(body.media_type, "image/png");
+    }
+    for value in [r#""iVBO_w==""#, "17", r#""a""#] {
+        let error = png(value).unwrap_err();
+        assert!(error.to_string().contains("argument: body"), "{error}");
+        assert!(error.message().contains("base64"), "{error}");
+    }
+}
+
+#[test]
+fn a_list_goes_as_lines() {
+    let value = "[{\"a\": \"x y\"},\n null, 1.10]";
+    let body = whole(BodyFormat::JsonLines, "application/x-ndjson", value).unwrap();
+    assert_eq!(body.bytes, "{\"a\":\"x y\"}\nnull\n1.10\n");
+    let body = whole(BodyFormat::JsonLines, "application/json-seq", "[1]").unwrap();
+    assert_eq!(body.bytes, "\u{1e}1\n");
+    let body = whole(BodyFormat::JsonLines, "application/jsonl", r#"{"a": 1}"#).unwrap();
+    assert_eq!(body.bytes, "{\"a\":1}\n");
+}
+
+#[test]
+fn the_members_of_one_argument_are_parts() {
+    let value = r#"{"a": "x", "b": [1, {"c": 2}]}"#;
+    let body = whole(BodyFormat::Multipart, "multipart/form-data", value).unwrap();
+    let boundary = body.media_type.split_once('=').unwrap().1;
+    let text = String::from_utf8(body.bytes.to_vec()).unwrap();
+    assert_eq!(text.matches(&format!("--{boundary}\r\n")).count(), 3);
+    assert!(text.contains("name=\"b\"\r\nContent-Type: application/json\r\n\r\n{\"c\":2}\r\n"));
+    assert!(whole(BodyFormat::Multipart, "multipart/form-data", "[1]").is_err());
 }

@@ -135,6 +135,19 @@ pub(super) fn compact(raw: &RawValue) -> String {
     kept.collect()
 }
 
+/// The items of an array, in order.
+pub(super) fn items(raw: &RawValue) -> Result<Vec<&RawValue>> {
+    read(raw)
+}
+
+/// The members of an object, in order.
+pub(super) fn members(raw: &RawValue) -> Result<IndexMap<String, &RawValue>> {
+    if !raw.get().starts_with('{') {
+        return Err(Error::invalid("must be an object"));
+    }
+    read(raw)
+}
+
 fn read<'a, T: serde::Deserialize<'a>>(raw: &'a RawValue) -> Result<T> {
     serde_json::from_str(raw.get())
         .map_err(|error| Error::invalid("the value cannot be read").caused_by(error))

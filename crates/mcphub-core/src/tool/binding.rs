@@ -72,8 +72,14 @@ pub enum BodyFormat {
     Json,
     /// `application/x-www-form-urlencoded`.
     Form,
-    /// `text/…`: the argument is a string.
+    /// `text/…`, XML, YAML: the argument is a string.
     Text,
+    /// `multipart/form-data` (RFC 7578).
+    Multipart,
+    /// Any other media type: the argument is the bytes in base64.
+    Binary,
+    /// NDJSON, JSON Lines and `application/json-seq`: the argument is a list.
+    JsonLines,
 }
 
 /// Where the value of a body comes from.
@@ -99,6 +105,24 @@ pub struct MemberBinding {
     /// and an object is JSON text (OpenAPI 3.0.4, Encoding Object).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub serialization: Option<Serialization>,
+    /// How a multipart body writes it, where that is not plain from the value: an object is JSON,
+    /// a list is one part for each item, anything else is text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<PartBinding>,
+}
+
+/// One part of a multipart body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartBinding {
+    /// Whether the argument is a file: its bytes in base64, or an object with these as `data` and,
+    /// where they matter, `filename` and `contentType`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub file: bool,
+    /// The media type that the part states. Of a file `application/octet-stream` by default. A
+    /// value that is no file is JSON text when this is JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub media_type: Option<String>,
 }
 
 /// How a JSON answer becomes `structuredContent`, which clients before 2026-07-28 accept as an

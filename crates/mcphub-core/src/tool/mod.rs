@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use binding::{
     BodyBinding, BodyFormat, BodySource, HttpBinding, MemberBinding, OutputShape, ParameterBinding,
+    PartBinding,
 };
 
 use crate::schema::Schema;
@@ -19,7 +20,7 @@ use crate::{Error, Result};
 
 /// The version of the plan format. A stored tool set of another version is planned anew from its
 /// document.
-pub const PLAN_VERSION: u32 = 1;
+pub const PLAN_VERSION: u32 = 2;
 
 /// Turns APIs into tools. A pure function.
 ///

@@ -127,7 +127,7 @@ fn tools() -> ToolSet {
     let members = ["isbn", "title", "authors", "price", "tags"]
         .map(|name| json!({"argument": name, "name": name}));
     let set = json!({
-        "planVersion": 1,
+        "planVersion": mcphub_core::tool::PLAN_VERSION,
         "api": {"title": "Shop", "version": "1", "dialect": "openapi-3.0"},
         "servers": [], "securitySchemes": {}, "definitions": [],
         "tools": [

@@ -44,7 +44,7 @@ pub fn bookshop() -> Arc<ToolSet> {
         "properties": {"zip": {"type": "string", "pattern": "^[0-9]{5}$"}, "lines": {"type": "array", "items": {"type": "string"}, "maxItems": 2}},
     });
     let set = json!({
-        "planVersion": 1,
+        "planVersion": mcphub_core::tool::PLAN_VERSION,
         "api": {"title": "Bookshop", "version": "1", "dialect": "openapi-3.0"},
         "servers": [],
         "securitySchemes": {

@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mcphub_core::call::{Arguments, Content, HttpRequest, ToolResult};
 use mcphub_core::{Error, ErrorKind, Result, server};
 use mcphub_gateway::upstream::native::{NativeApi, NativeSettings};
@@ -88,19 +90,21 @@ struct DryRun<'a> {
     url: &'a str,
     headers: &'a [(String, String)],
     body: Option<String>,
+    /// The bytes, where they are no text.
+    #[serde(rename = "bodyBase64", skip_serializing_if = "Option::is_none")]
+    bytes: Option<String>,
 }
 
 impl<'a> From<&'a HttpRequest> for DryRun<'a> {
     fn from(request: &'a HttpRequest) -> Self {
-        let body = request
-            .body
-            .as_ref()
-            .map(|body| String::from_utf8_lossy(&body.bytes).into_owned());
+        let body = request.body.as_ref().map(|body| &body.bytes);
+        let bytes = body.filter(|bytes| std::str::from_utf8(bytes).is_err());
         Self {
             method: request.method.as_str(),
             url: request.url.as_str(),
             headers: &request.headers,
-            body,
+            body: body.map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
+            bytes: bytes.map(|bytes| STANDARD.encode(bytes)),
         }
     }
 }

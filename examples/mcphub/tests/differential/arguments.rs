@@ -1,5 +1,7 @@
 //! Arguments for a tool, made from its input schema.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mcphub_core::schema::Schema;
 use proptest::prelude::*;
 use proptest::strategy::Union;
@@ -146,6 +148,15 @@ fn string(schema: &Map<String, Value>) -> BoxedStrategy<Value> {
         // Dialects of regular expressions differ on what is white space or a letter beyond ASCII.
         let texts = texts.prop_map(|text| text.replace(|c: char| !(' '..='~').contains(&c), "~"));
         return within(schema, texts.boxed());
+    }
+    if schema
+        .get("contentEncoding")
+        .is_some_and(|how| how == "base64")
+    {
+        let bytes = prop::collection::vec(any::<u8>(), 0..12);
+        return bytes
+            .prop_map(|bytes| STANDARD.encode(bytes).into())
+            .boxed();
     }
     match schema.get("format").and_then(Value::as_str) {
         Some("date") => return "20[0-9]{2}-0[1-9]-1[0-9]".prop_map(Value::from).boxed(),

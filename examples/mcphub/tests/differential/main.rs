@@ -44,6 +44,16 @@ async fn every_parameter_style_is_called_alike() {
     compare("parameters.yaml").await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn every_body_is_sent_alike() {
+    compare("bodies.yaml").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn swagger_2_0_is_called_alike() {
+    compare("collections.yaml").await;
+}
+
 async fn compare(file: &str) {
     if std::env::var_os("MCPHUB_TEST_PYTHON").is_none() {
         eprintln!("not run: MCPHUB_TEST_PYTHON is not set; scripts/test.sh sets it");

@@ -31,24 +31,25 @@ fn only_stated_encodings_are_kept() {
                 "list": {"style": "spaceDelimited"},
                 "spread": {"explode": true},
                 "data": {"contentType": "application/json"},
-                "text": {"contentType": "text/plain"},
+                "text": {"contentType": "text/plain, text/html"},
+                "nothing": {"contentType": "nonsense"},
             },
         }}}}),
     );
     let encoding = &parsed.spec.operations[0].body.as_ref().unwrap().content[0].encoding;
+    let how = |name: &str| encoding[name].serialization.as_ref().unwrap();
     assert_eq!(
-        (encoding["list"].style, encoding["list"].explode),
+        (how("list").style, how("list").explode),
         (Style::SpaceDelimited, false)
     );
     assert_eq!(
-        (encoding["spread"].style, encoding["spread"].explode),
+        (how("spread").style, how("spread").explode),
         (Style::Form, true)
     );
-    assert_eq!(
-        encoding["data"].content.as_deref(),
-        Some("application/json")
-    );
-    assert!(!encoding.contains_key("text"));
+    assert_eq!(how("data").content.as_deref(), Some("application/json"));
+    assert_eq!(encoding["text"].serialization, None);
+    assert_eq!(encoding["text"].media_type.as_deref(), Some("text/plain"));
+    assert!(!encoding.contains_key("nothing"));
 }
 
 #[test]

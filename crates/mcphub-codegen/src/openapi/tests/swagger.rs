@@ -100,7 +100,10 @@ fn form_fields_are_one_object() {
             "ids": {"type": "array", "items": {"type": "integer"}},
         }})
     );
-    let style = |name: &str| (content.encoding[name].style, content.encoding[name].explode);
+    let style = |name: &str| {
+        let how = content.encoding[name].serialization.as_ref().unwrap();
+        (how.style, how.explode)
+    };
     assert_eq!(style("tags"), (Style::Form, true));
     assert_eq!(style("ids"), (Style::PipeDelimited, false));
     assert!(body.required && parsed.diagnostics.is_empty());

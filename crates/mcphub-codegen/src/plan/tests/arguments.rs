@@ -183,9 +183,106 @@ fn form_members_keep_their_encoding() {
 }
 
 #[test]
+fn what_is_no_json_form_or_text_is_bytes() {
+    for (offered, media_type, format) in [
+        (
+            "application/octet-stream",
+            "application/octet-stream",
+            BodyFormat::Binary,
+        ),
+        ("image/*", "application/octet-stream", BodyFormat::Binary),
+        (
+            "application/x-ndjson",
+            "application/x-ndjson",
+            BodyFormat::JsonLines,
+        ),
+        ("application/xml", "application/xml", BodyFormat::Text),
+        ("text/*", "text/plain", BodyFormat::Text),
+        ("multipart/*", "multipart/form-data", BodyFormat::Multipart),
+    ] {
+        let schema = json!({"type": "object", "description": "A thing."});
+        let tool = tool(json!({"requestBody": body(offered, schema)}));
+        let body = tool.binding.body.as_ref().unwrap();
+        assert_eq!(
+            (body.media_type.as_str(), body.format),
+            (media_type, format)
+        );
+        let argument = &tool.input.root()["properties"]["body"];
+        match format {
+            BodyFormat::Binary => {
+                assert_eq!(argument["contentEncoding"], "base64");
+                assert_eq!(argument["description"], "A thing. (The bytes in base64)");
+            }
+            BodyFormat::JsonLines => assert_eq!(argument["type"], "array"),
+            _ => {}
+        }
+    }
+    let bytes = json!({"type": "string", "format": "binary"});
+    let tool = tool(json!({"requestBody": body("*/*", bytes)}));
+    assert_eq!(tool.binding.body.unwrap().format, BodyFormat::Binary);
+}
+
+#[test]
+fn parts_of_a_form_may_be_files() {
+    let schemas =
+        json!({"File": {"type": "string", "format": "binary", "description": "A picture."}});
+    let mut request = body(
+        "multipart/form-data",
+        json!({"type": "object", "required": ["file"], "properties": {
+            "file": {"$ref": "#/components/schemas/File"},
+            "more": {"type": "array", "maxItems": 2, "items": {"$ref": "#/components/schemas/File"}},
+            "typed": {"type": "string"},
+            "media": {"contentMediaType": "application/pdf"},
+            "meta": {"type": "object"},
+            "note": {"type": "string"},
+        }}),
+    );
+    request["content"]["multipart/form-data"]["encoding"] = json!({
+        "typed": {"contentType": "image/png, image/jpeg"},
+        "meta": {"contentType": "application/vnd.x+json"},
+        "note": {"contentType": "text/plain"},
+    });
+    let tool = tool_with(json!({"requestBody": request}), schemas);
+    let BodySource::Members(members) = tool.binding.body.unwrap().source else {
+        panic!("members")
+    };
+    let parts: Vec<_> = members
+        .iter()
+        .map(|member| {
+            let part = member.part.as_ref();
+            let media_type = part.and_then(|part| part.media_type.as_deref());
+            (
+                &*member.name,
+                part.is_some_and(|part| part.file),
+                media_type,
+            )
+        })
+        .collect();
+    assert_eq!(
+        parts,
+        [
+            ("file", true, None),
+            ("more", true, None),
+            ("typed", true, Some("image/png")),
+            ("media", true, Some("application/pdf")),
+            ("meta", false, Some("application/vnd.x+json")),
+            ("note", false, None),
+        ]
+    );
+    let properties = &tool.input.root()["properties"];
+    assert_eq!(
+        properties["file"]["description"],
+        "A picture. (The bytes in base64)"
+    );
+    assert_eq!(properties["file"]["anyOf"][1]["required"], json!(["data"]));
+    assert_eq!(properties["more"]["maxItems"], 2);
+    assert!(properties["more"]["items"]["anyOf"].is_array());
+}
+
+#[test]
 fn a_body_that_cannot_be_sent_is_an_error_only_when_it_is_required() {
     let with = |required: bool| {
-        let body = json!({"required": required, "content": {"multipart/form-data": {"schema": {"type": "object"}}}});
+        let body = json!({"required": required, "content": {"multipart/related": {"schema": {"type": "object"}}}});
         plan(json!({"/a": {"post": {"requestBody": body}}}), json!({}))
     };
     let plan = with(true);
@@ -199,7 +296,7 @@ fn a_body_that_cannot_be_sent_is_an_error_only_when_it_is_required() {
         ),
         (Severity::Error, "unsupported-body", "/paths/~1a/post")
     );
-    assert!(remark.message.contains("multipart/form-data"));
+    assert!(remark.message.contains("multipart/related"));
     let plan = with(false);
     assert!(plan.tools.tools[0].binding.body.is_none());
     assert_eq!(plan.diagnostics[0].severity, Severity::Warning);

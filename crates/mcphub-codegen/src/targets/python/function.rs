@@ -293,6 +293,15 @@ fn body_calls(body: &BodyBinding, parameters: &Parameters) -> Vec<String> {
                     arguments.push(format!("media_type={}", python_literal(&body.media_type)));
                     "text"
                 }
+                BodyFormat::Binary | BodyFormat::JsonLines => {
+                    arguments.push(format!("media_type={}", python_literal(&body.media_type)));
+                    if format == BodyFormat::Binary {
+                        "binary"
+                    } else {
+                        "json_lines"
+                    }
+                }
+                BodyFormat::Multipart => "multipart_value",
                 _ => {
                     arguments.extend(media_type("application/json"));
                     "json"
@@ -310,6 +319,16 @@ fn body_calls(body: &BodyBinding, parameters: &Parameters) -> Vec<String> {
                 members
                     .iter()
                     .map(|member| field_call(member, parameters.name(&member.argument))),
+            );
+            lines
+        }
+        (BodySource::Members(members), BodyFormat::Multipart) => {
+            let arguments: Vec<_> = optional.into_iter().collect();
+            let mut lines = vec![bracketed("form = request.multipart(", &arguments, ")", 4)];
+            lines.extend(
+                members
+                    .iter()
+                    .map(|member| part_call(member, parameters.name(&member.argument))),
             );
             lines
         }
@@ -333,6 +352,19 @@ fn body_calls(body: &BodyBinding, parameters: &Parameters) -> Vec<String> {
         }
         _ => Vec::new(),
     }
+}
+
+fn part_call(member: &MemberBinding, value: &str) -> String {
+    let mut arguments = vec![python_literal(&member.name), value.to_owned()];
+    if let Some(part) = &member.part {
+        arguments.extend(part.file.then(|| "file=True".to_owned()));
+        let media_type = part.media_type.as_deref();
+        arguments.extend(media_type.map(|name| format!("media_type={}", python_literal(name))));
+    }
+    let joined = member.serialization.as_ref().filter(|how| !how.explode);
+    arguments.extend(joined.map(|how| format!("style={}", style_literal(how.style))));
+    arguments.extend(own_argument(&member.name, &member.argument));
+    bracketed("form.field(", &arguments, ")", 4)
 }
 
 fn field_call(member: &MemberBinding, value: &str) -> String {

@@ -41,6 +41,7 @@ macro_rules! templates {
 const RUNTIME: &[(&str, &str)] = runtime![
     "api.py",
     "credentials.py",
+    "multipart.py",
     "problems.py",
     "request.py",
     "result.py",

@@ -3,8 +3,8 @@
 use mcphub_core::ErrorKind;
 use mcphub_core::store::{CredentialStore, Page, ServerStore};
 use mcphub_core::tool::PLAN_VERSION;
-use sqlx::SqlitePool;
 use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{AssertSqlSafe, SqlitePool};
 
 use super::*;
 use crate::MasterKey;
@@ -22,19 +22,20 @@ async fn database_of_schema(version: i64, folder: &TempDir, key: &MasterKey) {
     let sealed = crate::vault::Vault::new(key)
         .seal(&name("petstore"), "bearer", &"s3cret".into())
         .unwrap();
-    sqlx::raw_sql(
-        r#"UPDATE registry SET version = 7;
+    let made = r#"UPDATE registry SET version = 7;
            INSERT INTO server VALUES (1, 'petstore', 'Petstore', '/petstore.yaml', 'native',
-               'https://api.example.com/v1', NULL, 0, 1, 7, 'f', 1763683200000, 1763683200000);
-           INSERT INTO tool_set VALUES (1, '{"planVersion":1,
+               'https://api.example.com/v1', NULL, 0, PLAN, 7, 'f', 1763683200000, 1763683200000);
+           INSERT INTO tool_set VALUES (1, '{"planVersion":PLAN,
                "api":{"title":"Petstore","version":"1","dialect":"openapi-3.0"},
                "servers":[],"securitySchemes":{},"definitions":[],"tools":[]}');
            INSERT INTO document VALUES ('d', 1763683200000, CAST('openapi: 3.0.4' AS BLOB));
-           INSERT INTO document_version VALUES (1, 7, 'd', '/petstore.yaml', 1763683200000, 1);"#,
-    )
-    .execute(&pool)
-    .await
-    .unwrap();
+           INSERT INTO document_version VALUES (1, 7, 'd', '/petstore.yaml', 1763683200000, 1);"#;
+    // Schemas and plans have versions of their own.
+    let made = made.replace("PLAN", &PLAN_VERSION.to_string());
+    sqlx::raw_sql(AssertSqlSafe(made))
+        .execute(&pool)
+        .await
+        .unwrap();
     sqlx::query("INSERT INTO credential VALUES (1, 0, 'bearer', ?1, ?2, ?3)")
         .bind(sealed.key_id)
         .bind(sealed.nonce.to_vec())
@@ -109,10 +110,12 @@ async fn a_plan_of_another_version_is_a_conflict_and_listed_with_its_version() {
     let (store, _folder) = file_store().await;
     let wanted = with_bearer("api", "secret");
     store.save(&wanted).await.unwrap();
-    let other = "UPDATE server SET plan_version = 0;
-                 UPDATE tool_set SET json = replace(json, '\"planVersion\":1', '\"planVersion\":0');
-                 UPDATE server SET fingerprint = 'of another plan'";
-    sqlx::raw_sql(other)
+    let other = format!(
+        "UPDATE server SET plan_version = 0;
+         UPDATE tool_set SET json = replace(json, '\"planVersion\":{PLAN_VERSION}', '\"planVersion\":0');
+         UPDATE server SET fingerprint = 'of another plan'"
+    );
+    sqlx::raw_sql(AssertSqlSafe(other))
         .execute(store.pools.writer())
         .await
         .unwrap();

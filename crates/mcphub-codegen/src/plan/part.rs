@@ -1,0 +1,117 @@
+//! The parts of a multipart body, and bytes as arguments.
+
+use std::borrow::Cow;
+
+use mcphub_core::tool::PartBinding;
+use serde_json::{Map, Value, json};
+
+use super::Planning;
+use super::accept::is_json;
+use super::body::is_text;
+use crate::keyword::has_type;
+
+/// What is said of bytes where the document says nothing.
+const BYTES: &str = "The bytes in base64.";
+
+impl Planning<'_> {
+    /// A member of a multipart form: its schema as an argument, and how its part is written where
+    /// that is not plain from the value (OpenAPI 3.0.4, Encoding Object, `contentType`).
+    pub(super) fn part<'v>(
+        &self,
+        schema: &'v Value,
+        media_type: Option<&str>,
+    ) -> (Cow<'v, Value>, Option<PartBinding>) {
+        let target = self.definitions.resolve(schema);
+        let list = target
+            .as_object()
+            .filter(|target| has_type(target, "array"));
+        let items = list.and_then(|list| list.get("items"));
+        let one = items.unwrap_or(target);
+        if self.is_bytes(one) || (media_type.is_some_and(is_bytes) && self.may_be_text(one)) {
+            let stated = self.definitions.resolve(one).get("contentMediaType");
+            let media_type = media_type.or(stated.and_then(Value::as_str));
+            let file = file_schema(self.definitions.resolve(one));
+            let schema = match list {
+                Some(list) => {
+                    let mut list = list.clone();
+                    list.insert("items".to_owned(), file);
+                    Value::Object(list)
+                }
+                None => file,
+            };
+            let part = PartBinding {
+                file: true,
+                media_type: media_type
+                    .filter(|name| !name.contains('*'))
+                    .map(str::to_owned),
+            };
+            return (Cow::Owned(schema), Some(part));
+        }
+        let part = media_type.map(|media_type| PartBinding {
+            file: false,
+            media_type: Some(media_type.to_owned()),
+        });
+        // What would be written so anyway is not stated again.
+        let plain = |part: &PartBinding| {
+            part.media_type.as_deref() == Some("text/plain")
+                || part
+                    .media_type
+                    .as_deref()
+                    .is_some_and(|name| name.contains('*'))
+        };
+        (Cow::Borrowed(schema), part.filter(|part| !plain(part)))
+    }
+
+    /// Whether a value may be a string.
+    fn may_be_text(&self, schema: &Value) -> bool {
+        self.definitions
+            .resolve(schema)
+            .as_object()
+            .is_some_and(|schema| !schema.contains_key("type") || has_type(schema, "string"))
+    }
+}
+
+/// Whether a stated media type is neither text nor JSON.
+fn is_bytes(media_type: &str) -> bool {
+    !is_json(media_type)
+        && !is_text(media_type)
+        && media_type != "application/x-www-form-urlencoded"
+}
+
+/// Bytes as an argument: a string in base64.
+pub(super) fn bytes_schema(source: &Value, media_type: &str) -> Value {
+    let mut schema = Map::new();
+    schema.insert("type".to_owned(), "string".into());
+    schema.insert("contentEncoding".to_owned(), "base64".into());
+    schema.insert("contentMediaType".to_owned(), media_type.into());
+    schema.insert("description".to_owned(), described(source));
+    Value::Object(schema)
+}
+
+/// A file as an argument: its bytes in base64, alone or with name and media type.
+fn file_schema(source: &Value) -> Value {
+    json!({
+        "description": described(source),
+        "anyOf": [
+            {"type": "string", "contentEncoding": "base64"},
+            {
+                "type": "object",
+                "properties": {
+                    "data": {"type": "string", "contentEncoding": "base64"},
+                    "filename": {"type": "string"},
+                    "contentType": {"type": "string"},
+                },
+                "required": ["data"],
+                "additionalProperties": false,
+            },
+        ],
+    })
+}
+
+fn described(source: &Value) -> Value {
+    let said = source.get("description").and_then(Value::as_str);
+    match said.map(str::trim).filter(|said| !said.is_empty()) {
+        Some(said) => format!("{said} ({})", BYTES.trim_end_matches('.')).into(),
+        None => BYTES.into(),
+    }
+}

@@ -1,0 +1,182 @@
+//! Arguments become the body of a request.
+
+use base64::Engine as _;
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde_json::value::RawValue;
+
+use super::multipart::Multipart;
+use super::request::{content_text, join, missing};
+use super::style::{self, Escape};
+use super::{Arguments, Body};
+use crate::spec::{Serialization, Style};
+use crate::tool::{BodyBinding, BodyFormat, BodySource, MemberBinding};
+use crate::{Error, Result};
+
+/// RFC 4648, 4; padding may be left out, as people do.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// The separators of a sequence of JSON texts (RFC 7464, 2.2).
+const RECORD: u8 = 0x1e;
+
+impl BodyBinding {
+    /// The body; `None` where all of an optional one is left out.
+    ///
+    /// # Errors
+    /// `InvalidInput` that names the argument.
+    pub(super) fn body(&self, arguments: &Arguments) -> Result<Option<Body>> {
+        match &self.source {
+            BodySource::Argument(argument) => match arguments.get(argument) {
+                Some(raw) => self
+                    .whole(raw)
+                    .map(Some)
+                    .map_err(|error| error.with("argument", argument)),
+                None if self.required => Err(missing(argument)),
+                None => Ok(None),
+            },
+            BodySource::Members(members) => {
+                let present: Vec<_> = members
+                    .iter()
+                    .filter_map(|m| arguments.get(&m.argument).map(|raw| (m, raw)))
+                    .collect();
+                if present.is_empty() && !self.required {
+                    Ok(None)
+                } else {
+                    self.members(&present).map(Some)
+                }
+            }
+        }
+    }
+
+    fn whole(&self, raw: &RawValue) -> Result<Body> {
+        let bytes = match self.format {
+            BodyFormat::Json => raw.get().as_bytes().to_vec(),
+            BodyFormat::Text => style::scalar(raw)?.into_bytes(),
+            BodyFormat::Binary => bytes(raw)?,
+            BodyFormat::JsonLines => self.lines(raw)?,
+            BodyFormat::Form => {
+                join(&style::pairs("", raw, &FORM, Escape::Percent)?, "&").into_bytes()
+            }
+            BodyFormat::Multipart => {
+                let mut parts = Multipart::default();
+                for (name, raw) in style::members(raw)? {
+                    parts.value(&name, raw, None)?;
+                }
+                return Ok(parts.finish(&self.media_type));
+            }
+        };
+        Ok(self.of(bytes))
+    }
+
+    fn members(&self, members: &[(&MemberBinding, &RawValue)]) -> Result<Body> {
+        match self.format {
+            BodyFormat::Form => {
+                let mut pairs = Vec::new();
+                for (member, raw) in members {
+                    pairs.extend(
+                        form_pairs(member, raw)
+                            .map_err(|e| e.with("argument", &member.argument))?,
+                    );
+                }
+                Ok(self.of(join(&pairs, "&").into_bytes()))
+            }
+            BodyFormat::Multipart => {
+                let mut parts = Multipart::default();
+                for (member, raw) in members {
+                    parts
+                        .member(member, raw)
+                        .map_err(|e| e.with("argument", &member.argument))?;
+                }
+                Ok(parts.finish(&self.media_type))
+            }
+            _ => {
+                let object: indexmap::IndexMap<&str, &RawValue> = members
+                    .iter()
+                    .map(|(member, raw)| (member.name.as_str(), *raw))
+                    .collect();
+                serde_json::to_vec(&object)
+                    .map(|bytes| self.of(bytes))
+                    .map_err(|error| Error::internal("a body cannot be written").caused_by(error))
+            }
+        }
+    }
+
+    fn of(&self, bytes: Vec<u8>) -> Body {
+        Body {
+            media_type: self.media_type.clone(),
+            bytes: bytes.into(),
+        }
+    }
+
+    /// One line for each item of a list, each on its own (NDJSON, JSON Lines); with a record
+    /// separator before it where the media type says so.
+    fn lines(&self, raw: &RawValue) -> Result<Vec<u8>> {
+        let items = if raw.get().starts_with('[') {
+            style::items(raw)?
+        } else {
+            vec![raw]
+        };
+        let mut out = Vec::with_capacity(raw.get().len() + items.len());
+        for item in items {
+            if self.media_type.ends_with("json-seq") {
+                out.push(RECORD);
+            }
+            out.extend_from_slice(style::compact(item).as_bytes());
+            out.push(b'\n');
+        }
+        Ok(out)
+    }
+}
+
+/// How a form writes what nothing is stated of.
+const FORM: Serialization = Serialization {
+    style: Style::Form,
+    explode: true,
+    allow_reserved: false,
+    content: None,
+};
+
+/// The bytes of an argument in base64.
+pub(super) fn bytes(raw: &RawValue) -> Result<Vec<u8>> {
+    let expected = || Error::invalid("must be the bytes in base64 (RFC 4648, 4)");
+    if !raw.get().starts_with('"') {
+        return Err(expected());
+    }
+    let mut text = style::scalar(raw)?;
+    text.retain(|character| !character.is_ascii_whitespace());
+    BASE64
+        .decode(text.trim_end_matches('='))
+        .map_err(|_| expected())
+}
+
+fn form_pairs(member: &MemberBinding, raw: &RawValue) -> Result<Vec<(String, String)>> {
+    if let Some(how) = &member.serialization {
+        let escape = if how.allow_reserved {
+            Escape::Reserved
+        } else {
+            Escape::Percent
+        };
+        return match &how.content {
+            Some(media_type) => Ok(vec![(
+                Escape::Percent.text(&member.name),
+                escape.text(&content_text(media_type, raw)?),
+            )]),
+            None => style::pairs(&member.name, raw, how, escape),
+        };
+    }
+    // Without an Encoding Object: values and repeated values are text, objects are JSON
+    // (OpenAPI 3.0.4, Encoding Object, `contentType` defaults).
+    let object = raw.get().starts_with('{');
+    if object {
+        return Ok(vec![(
+            Escape::Percent.text(&member.name),
+            Escape::Percent.text(&style::compact(raw)),
+        )]);
+    }
+    style::pairs(&member.name, raw, &FORM, Escape::Percent)
+}
