@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use mcphub_core::spec::{BodyContent, Encoding, RequestBody, Response, Serialization, Style};
 use serde_json::{Map, Value, json};
 
+use super::node::{Node, Object};
 use super::parameter::style_named;
 use super::place::Place;
 use super::remark::shown;
@@ -18,7 +19,7 @@ const MAX_MEDIA_TYPES: usize = 64;
 struct Media<'d> {
     /// Lower case, without parameters, legal.
     media_type: String,
-    object: &'d Map<String, Value>,
+    object: &'d Object<'d>,
     /// As the map has it.
     key: &'d str,
     /// Where the object stands, if it was reached by reference.
@@ -40,7 +41,7 @@ impl<'d> Walk<'d> {
     /// What an operation reads; `None` when it is nothing that can be described.
     pub(super) fn request_body(
         &mut self,
-        body: &'d Value,
+        body: &'d Node<'d>,
         at: Place<'_>,
     ) -> Result<Option<RequestBody>, Skip> {
         if body.is_null() {
@@ -86,11 +87,7 @@ impl<'d> Walk<'d> {
     }
 
     /// What an operation answers. A response that cannot be read is left out.
-    pub(super) fn responses(
-        &mut self,
-        operation: &'d Map<String, Value>,
-        at: Place<'_>,
-    ) -> Vec<Response> {
+    pub(super) fn responses(&mut self, operation: &'d Object<'d>, at: Place<'_>) -> Vec<Response> {
         let responses_at = at.key("responses");
         let produced = if self.is_swagger() {
             self.media_type_names(operation, "produces", at)
@@ -122,7 +119,7 @@ impl<'d> Walk<'d> {
             };
             let text = target
                 .description
-                .or_else(|| object.get("description").and_then(Value::as_str));
+                .or_else(|| object.get("description").and_then(Node::as_str));
             let bytes = 64 + text.map_or(0, str::len);
             if target.shared() && self.charge(bytes).is_err() {
                 continue;
@@ -148,7 +145,7 @@ impl<'d> Walk<'d> {
     /// The media types of an answer with their schemas.
     fn answer(
         &mut self,
-        response: &'d Map<String, Value>,
+        response: &'d Object<'d>,
         at: Place<'_>,
         shared: bool,
     ) -> Vec<(String, Value)> {
@@ -164,7 +161,7 @@ impl<'d> Walk<'d> {
     }
 
     /// The media types of a `content` map.
-    fn media_types(&mut self, parent: &'d Map<String, Value>, at: Place<'_>) -> Vec<Media<'d>> {
+    fn media_types(&mut self, parent: &'d Object<'d>, at: Place<'_>) -> Vec<Media<'d>> {
         let content_at = at.key("content");
         let mut out: Vec<Media<'d>> = Vec::new();
         for (name, media) in self.object(parent, "content", at).into_iter().flatten() {
@@ -193,7 +190,7 @@ impl<'d> Walk<'d> {
                 }
             };
             match target.value {
-                Value::Object(object) => out.push(Media {
+                Node::Object(object) => out.push(Media {
                     media_type: essence,
                     object,
                     key: name,
@@ -207,7 +204,7 @@ impl<'d> Walk<'d> {
 
     fn media_schema(
         &mut self,
-        media: &'d Map<String, Value>,
+        media: &'d Object<'d>,
         at: Place<'_>,
         shared: bool,
     ) -> Option<Value> {
@@ -220,16 +217,12 @@ impl<'d> Walk<'d> {
         Some(json!({"type": "array", "items": item}))
     }
 
-    fn encoding(
-        &mut self,
-        media: &'d Map<String, Value>,
-        at: Place<'_>,
-    ) -> IndexMap<String, Encoding> {
+    fn encoding(&mut self, media: &'d Object<'d>, at: Place<'_>) -> IndexMap<String, Encoding> {
         let encoding_at = at.key("encoding");
         let mut out = IndexMap::new();
         for (name, encoding) in self.object(media, "encoding", at).into_iter().flatten() {
             let here = encoding_at.key(name);
-            let Value::Object(encoding) = encoding else {
+            let Node::Object(encoding) = encoding else {
                 self.remarks
                     .wrong_type(here, "an encoding object", encoding);
                 continue;
@@ -243,7 +236,7 @@ impl<'d> Walk<'d> {
                 media_type,
             };
             if encoding != Encoding::default() {
-                out.insert(name.clone(), encoding);
+                out.insert(name.to_owned(), encoding);
             }
         }
         out
@@ -252,7 +245,7 @@ impl<'d> Walk<'d> {
     /// How a urlencoded form writes a member.
     fn encoded(
         &mut self,
-        encoding: &'d Map<String, Value>,
+        encoding: &'d Object<'d>,
         media_type: Option<&str>,
         at: Place<'_>,
     ) -> Option<Serialization> {

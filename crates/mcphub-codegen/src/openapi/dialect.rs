@@ -2,8 +2,8 @@
 
 use mcphub_core::spec::Dialect;
 use mcphub_core::{Error, ErrorKind, Result};
-use serde_json::{Map, Value};
 
+use super::node::{Node, Object};
 use super::place::Place;
 use super::remark::{Remarks, kind, shown};
 
@@ -13,10 +13,10 @@ use super::remark::{Remarks, kind, shown};
 /// `InvalidDocument` that says what was found instead of an OpenAPI document; `Unsupported` for
 /// versions before 2.0 and after 3.
 pub(super) fn dialect<'d>(
-    document: &'d Value,
+    document: &'d Node<'d>,
     remarks: &mut Remarks,
-) -> Result<(&'d Map<String, Value>, Dialect)> {
-    let Value::Object(root) = document else {
+) -> Result<(&'d Object<'d>, Dialect)> {
+    let Node::Object(root) = document else {
         return Err(invalid(format!(
             "this is not an OpenAPI document: expected an object with the member `openapi`, found {}",
             kind(document)
@@ -65,7 +65,7 @@ pub(super) fn dialect<'d>(
     }
 }
 
-fn swagger20(root: &Map<String, Value>, version: &Value, remarks: &mut Remarks) -> Result<()> {
+fn swagger20(root: &Object<'_>, version: &Node<'_>, remarks: &mut Remarks) -> Result<()> {
     let written = text(version).unwrap_or_else(|| kind(version).to_owned());
     if !matches!(written.trim(), "2.0" | "2" | "2.0.0") {
         return Err(Error::new(
@@ -94,15 +94,15 @@ fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidDocument, message)
 }
 
-fn text(value: &Value) -> Option<String> {
+fn text(value: &Node<'_>) -> Option<String> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
+        Node::String(text) => Some(text.as_ref().to_owned()),
+        Node::Number(number) => Some(number.to_string()),
         _ => None,
     }
 }
 
-fn not_openapi(root: &Map<String, Value>) -> String {
+fn not_openapi(root: &Object<'_>) -> String {
     const SHOWN: usize = 8;
     for (key, name) in [
         ("asyncapi", "an AsyncAPI document"),
@@ -115,7 +115,7 @@ fn not_openapi(root: &Map<String, Value>) -> String {
             );
         }
     }
-    let mut found: Vec<_> = root.keys().take(SHOWN).map(|key| shown(key)).collect();
+    let mut found: Vec<_> = root.keys().take(SHOWN).map(shown).collect();
     if root.len() > SHOWN {
         found.push(format!("{} more", root.len() - SHOWN));
     }

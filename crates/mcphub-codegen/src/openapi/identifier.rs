@@ -8,10 +8,10 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value};
 use url::Url;
 
 use super::Skip;
+use super::node::{Node, Object};
 use super::reference::{dangling, external};
 
 /// The most bytes of pointers that are kept: each can be as long as the document.
@@ -42,23 +42,23 @@ type Scope<'d> = BTreeMap<&'d str, usize>;
 struct Resource<'d> {
     uri: Url,
     pointer: String,
-    value: &'d Value,
+    value: &'d Node<'d>,
     anchors: BTreeMap<&'d str, Anchor<'d>>,
 }
 
 #[derive(Debug)]
 struct Anchor<'d> {
     pointer: String,
-    value: &'d Value,
+    value: &'d Node<'d>,
     dynamic: bool,
 }
 
 /// What a reference leads to, and where it stands.
-pub(super) type Found<'d> = (&'d Value, String);
+pub(super) type Found<'d> = (&'d Node<'d>, String);
 
 impl<'d> Identifiers<'d> {
     /// The identifiers of a document; `None` when its text has none.
-    pub(super) fn read(document: &'d Value, text: &[u8], source: &str) -> Option<Self> {
+    pub(super) fn read(document: &'d Node<'d>, text: &[u8], source: &str) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let marks = ["$id", "$anchor", "$dynamicAnchor", "$self"];
         if !marks.iter().any(|mark| text.contains(mark)) {
@@ -66,7 +66,7 @@ impl<'d> Identifiers<'d> {
         }
         let nameless = Url::parse(NAMELESS).ok()?;
         let retrieved = nameless.join(source).unwrap_or(nameless);
-        let own = document.get("$self").and_then(Value::as_str);
+        let own = document.get("$self").and_then(Node::as_str);
         let uri = own.and_then(|own| retrieved.join(own).ok());
         let mut identifiers = Self {
             resources: Vec::new(),
@@ -214,7 +214,7 @@ impl<'d> Identifiers<'d> {
     }
 
     /// Adds a resource; of two with one URI the first counts.
-    fn add(&mut self, mut uri: Url, value: &'d Value, pointer: &str) -> usize {
+    fn add(&mut self, mut uri: Url, value: &'d Node<'d>, pointer: &str) -> usize {
         uri.set_fragment(None);
         let index = self.resources.len();
         self.by_uri.entry(uri.to_string()).or_insert(index);
@@ -229,10 +229,16 @@ impl<'d> Identifiers<'d> {
     }
 
     /// Collects what a value and all below it call themselves. A map by name has no keywords.
-    fn collect(&mut self, value: &'d Value, pointer: &mut String, resource: usize, by_name: bool) {
+    fn collect(
+        &mut self,
+        value: &'d Node<'d>,
+        pointer: &mut String,
+        resource: usize,
+        by_name: bool,
+    ) {
         let length = pointer.len();
         match value {
-            Value::Object(members) => {
+            Node::Object(members) => {
                 let resource = if by_name {
                     resource
                 } else {
@@ -247,7 +253,7 @@ impl<'d> Identifiers<'d> {
                     }
                 }
             }
-            Value::Array(items) => {
+            Node::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
                     pointer.push('/');
                     pointer.push_str(&index.to_string());
@@ -262,12 +268,12 @@ impl<'d> Identifiers<'d> {
     /// What one object calls itself; the resource that it belongs to.
     fn identify(
         &mut self,
-        members: &'d Map<String, Value>,
-        value: &'d Value,
+        members: &'d Object<'d>,
+        value: &'d Node<'d>,
         pointer: &str,
         mut resource: usize,
     ) -> usize {
-        let text = |key: &str| members.get(key).and_then(Value::as_str);
+        let text = |key: &str| members.get(key).and_then(Node::as_str);
         let id = text("$id").unwrap_or_default();
         // Before 2019-09 an `$id` of a fragment alone was an anchor.
         let old = id.strip_prefix('#').filter(|name| !name.is_empty());

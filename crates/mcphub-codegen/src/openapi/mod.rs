@@ -9,6 +9,7 @@
 mod content;
 mod dialect;
 mod identifier;
+mod node;
 mod operation;
 mod parameter;
 mod path;
@@ -28,9 +29,9 @@ use std::sync::Arc;
 
 use mcphub_core::Result;
 use mcphub_core::spec::{ApiSpec, Dialect, Document, Parsed, SpecParser};
-use serde_json::{Map, Value};
 
 use identifier::Identifiers;
+use node::{Node, Object};
 use place::Place;
 use remark::Remarks;
 use schema::Schemas;
@@ -147,7 +148,7 @@ const ALLOWANCE: usize = 16;
 /// One walk over one document.
 #[derive(Debug)]
 struct Walk<'d> {
-    document: &'d Value,
+    document: &'d Node<'d>,
     dialect: Dialect,
     remarks: Remarks,
     schemas: Schemas<'d>,
@@ -156,7 +157,7 @@ struct Walk<'d> {
     /// What parts of the document call themselves, if any does.
     identifiers: Option<Identifiers<'d>>,
     /// What references were found to name.
-    referred: HashMap<&'d str, (&'d Value, Arc<str>)>,
+    referred: HashMap<&'d str, (&'d Node<'d>, Arc<str>)>,
     /// Bytes that may still be copied from shared parts.
     allowance: usize,
     /// Whether the path item being walked was reached by reference.
@@ -188,7 +189,7 @@ impl Skip {
 }
 
 impl<'d> Walk<'d> {
-    fn info(&mut self, root: &'d Map<String, Value>, source: &str) -> ApiSpec {
+    fn info(&mut self, root: &'d Object<'d>, source: &str) -> ApiSpec {
         let at = Place::ROOT.key("info");
         let info = self.object(root, "info", Place::ROOT);
         let mut text = |key| {
@@ -209,12 +210,12 @@ impl<'d> Walk<'d> {
     /// A member that should be an object.
     fn object(
         &mut self,
-        parent: &'d Map<String, Value>,
+        parent: &'d Object<'d>,
         key: &str,
         at: Place<'_>,
-    ) -> Option<&'d Map<String, Value>> {
+    ) -> Option<&'d Object<'d>> {
         match parent.get(key)? {
-            Value::Object(object) => Some(object),
+            Node::Object(object) => Some(object),
             other => {
                 self.remarks.wrong_type(at.key(key), "an object", other);
                 None
@@ -223,10 +224,10 @@ impl<'d> Walk<'d> {
     }
 
     /// A member that should be an array.
-    fn array(&mut self, parent: &'d Map<String, Value>, key: &str, at: Place<'_>) -> &'d [Value] {
+    fn array(&mut self, parent: &'d Object<'d>, key: &str, at: Place<'_>) -> &'d [Node<'d>] {
         match parent.get(key) {
             None => &[],
-            Some(Value::Array(items)) => items,
+            Some(Node::Array(items)) => items,
             Some(other) => {
                 self.remarks.wrong_type(at.key(key), "an array", other);
                 &[]
@@ -235,21 +236,16 @@ impl<'d> Walk<'d> {
     }
 
     /// A member that should be a string; a number stands for its text, as YAML makes one of `1.0`.
-    fn text(
-        &mut self,
-        parent: &'d Map<String, Value>,
-        key: &str,
-        at: Place<'_>,
-    ) -> Option<Cow<'d, str>> {
+    fn text(&mut self, parent: &'d Object<'d>, key: &str, at: Place<'_>) -> Option<Cow<'d, str>> {
         match parent.get(key)? {
-            Value::String(text) => Some(Cow::Borrowed(text)),
-            Value::Number(number) => {
+            Node::String(text) => Some(Cow::Borrowed(text)),
+            Node::Number(number) => {
                 self.remarks.info("wrong-type", at.key(key), || {
                     format!("expected a string; {number} is read as one")
                 });
                 Some(Cow::Owned(number.to_string()))
             }
-            Value::Null => None,
+            Node::Null => None,
             other => {
                 self.remarks.wrong_type(at.key(key), "a string", other);
                 None
@@ -258,11 +254,11 @@ impl<'d> Walk<'d> {
     }
 
     /// A member that should be a boolean.
-    fn flag(&mut self, parent: &'d Map<String, Value>, key: &str, at: Place<'_>) -> Option<bool> {
+    fn flag(&mut self, parent: &'d Object<'d>, key: &str, at: Place<'_>) -> Option<bool> {
         match parent.get(key)? {
-            Value::Bool(flag) => Some(*flag),
-            Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
-            Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+            Node::Bool(flag) => Some(*flag),
+            Node::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
+            Node::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
             other => {
                 self.remarks.wrong_type(at.key(key), "a boolean", other);
                 None

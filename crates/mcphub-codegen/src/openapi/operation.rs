@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use indexmap::IndexMap;
 use mcphub_core::spec::{Method, Operation, SecurityScheme};
-use serde_json::Value;
 
+use super::node::Node;
 use super::path::Members;
 use super::place::Place;
 use super::{Skip, Walk};
@@ -29,18 +29,18 @@ impl<'d> Walk<'d> {
     pub(super) fn operation(
         &mut self,
         method: Method,
-        operation: &'d Value,
+        operation: &'d Node<'d>,
         at: Place<'_>,
         around: &Surroundings<'_, 'd>,
     ) -> Result<Operation, Skip> {
-        let Value::Object(object) = operation else {
+        let Node::Object(object) = operation else {
             return Err(Skip::new(
                 "invalid-operation",
                 "an operation is an object with `responses`",
             )
             .at(at));
         };
-        if let Some(reference) = object.get("$ref").and_then(Value::as_str) {
+        if let Some(reference) = object.get("$ref").and_then(Node::as_str) {
             super::reference::local(reference).map_err(|skip| skip.at(at))?;
             return Err(Skip::new(
                 "invalid-operation",
@@ -54,7 +54,7 @@ impl<'d> Walk<'d> {
         }
         if self.shared {
             // A path item that several paths share is copied for each.
-            let bytes = |key| object.get(key).and_then(Value::as_str).map_or(0, str::len);
+            let bytes = |key| object.get(key).and_then(Node::as_str).map_or(0, str::len);
             self.charge(256 + bytes("description") + bytes("summary"))?;
         }
         let mut text = |key| {

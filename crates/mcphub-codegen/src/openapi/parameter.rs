@@ -6,6 +6,7 @@ use mcphub_core::spec::{Location, Parameter, Serialization, Style};
 use serde_json::{Map, Value, json};
 
 use super::content::{essence, is_token};
+use super::node::{Node, Object};
 use super::operation::Surroundings;
 use super::place::Place;
 use super::remark::shown;
@@ -21,7 +22,7 @@ impl<'d> Walk<'d> {
     /// does not have.
     pub(super) fn parameters(
         &mut self,
-        operation: &'d Map<String, Value>,
+        operation: &'d Object<'d>,
         at: Place<'_>,
         around: &Surroundings<'_, 'd>,
     ) -> Result<Vec<Parameter>, Skip> {
@@ -111,7 +112,7 @@ impl<'d> Walk<'d> {
     /// One parameter; `None` when it is left out.
     fn parameter(
         &mut self,
-        parameter: &'d Value,
+        parameter: &'d Node<'d>,
         at: Place<'_>,
     ) -> Result<Option<Parameter>, Skip> {
         let target = self.follow(parameter, at)?;
@@ -123,7 +124,7 @@ impl<'d> Walk<'d> {
         };
         let required = self.flag(object, "required", at).unwrap_or_default();
         let name = self.text(object, "name", at).unwrap_or_default();
-        let named_location = object.get("in").and_then(Value::as_str).unwrap_or_default();
+        let named_location = object.get("in").and_then(Node::as_str).unwrap_or_default();
         if self.is_swagger() && matches!(named_location, "body" | "formData") {
             // These are the body.
             return Ok(None);
@@ -194,7 +195,7 @@ impl<'d> Walk<'d> {
 
     fn parameter_schema(
         &mut self,
-        object: &'d Map<String, Value>,
+        object: &'d Object<'d>,
         at: Place<'_>,
         shared: bool,
     ) -> (Value, Option<String>) {
@@ -236,7 +237,7 @@ impl<'d> Walk<'d> {
 
     fn serialization(
         &mut self,
-        object: &'d Map<String, Value>,
+        object: &'d Object<'d>,
         location: Location,
         content: Option<String>,
         at: Place<'_>,
@@ -274,7 +275,7 @@ impl<'d> Walk<'d> {
     }
 
     /// `example`, or the value of the first of `examples`, when it is short.
-    fn example(&mut self, object: &'d Map<String, Value>, at: Place<'_>) -> Option<Value> {
+    fn example(&mut self, object: &'d Object<'d>, at: Place<'_>) -> Option<Value> {
         let named = || {
             let (_, first) = object.get("examples")?.as_object()?.iter().next()?;
             Some(first)
@@ -295,7 +296,7 @@ impl<'d> Walk<'d> {
         };
         example
             .filter(|value| !value.is_null() && is_small(value))
-            .cloned()
+            .map(Node::to_value)
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use mcphub_core::spec::{Method, Operation, SecurityScheme};
 use mcphub_core::{Error, ErrorKind, Result};
-use serde_json::{Map, Value};
 
+use super::node::{Node, Object};
 use super::operation::Surroundings;
 use super::place::Place;
 use super::remark::shown;
@@ -23,7 +23,7 @@ impl<'d> Walk<'d> {
     /// `TooLarge` over `max` operations.
     pub(super) fn paths(
         &mut self,
-        root: &'d Map<String, Value>,
+        root: &'d Object<'d>,
         schemes: &IndexMap<String, SecurityScheme>,
         security: &[Vec<String>],
         max: usize,
@@ -156,8 +156,8 @@ impl<'d> Walk<'d> {
         self.remarks.error(code, at, message);
     }
 
-    fn path_item(&mut self, item: &'d Value, at: Place<'_>) -> Option<PathItem<'d>> {
-        let Value::Object(own) = item else {
+    fn path_item(&mut self, item: &'d Node<'d>, at: Place<'_>) -> Option<PathItem<'d>> {
+        let Node::Object(own) = item else {
             self.remarks.wrong_type(at, "a path item object", item);
             return None;
         };
@@ -208,8 +208,8 @@ impl<'d> Walk<'d> {
 
 /// A path item, and the one it refers to.
 struct PathItem<'d> {
-    own: &'d Map<String, Value>,
-    referenced: Option<&'d Map<String, Value>>,
+    own: &'d Object<'d>,
+    referenced: Option<&'d Object<'d>>,
     /// Where the referenced one stands.
     pointer: Option<Arc<str>>,
 }
@@ -227,17 +227,17 @@ impl<'d> PathItem<'d> {
 /// The members of a path item with their places; its own come before those of the one it refers to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Members<'p, 'd> {
-    own: (&'d Map<String, Value>, Place<'p>),
-    referenced: Option<(&'d Map<String, Value>, Place<'p>)>,
+    own: (&'d Object<'d>, Place<'p>),
+    referenced: Option<(&'d Object<'d>, Place<'p>)>,
 }
 
 impl<'p, 'd> Members<'p, 'd> {
     /// The object that has the member, and where it stands.
-    pub(super) fn with(&self, key: &str) -> Option<(&'d Map<String, Value>, Place<'p>)> {
+    pub(super) fn with(&self, key: &str) -> Option<(&'d Object<'d>, Place<'p>)> {
         self.each().find(|(item, _)| item.contains_key(key))
     }
 
-    fn each(&self) -> impl Iterator<Item = (&'d Map<String, Value>, Place<'p>)> + use<'p, 'd> {
+    fn each(&self) -> impl Iterator<Item = (&'d Object<'d>, Place<'p>)> + use<'p, 'd> {
         [Some(self.own), self.referenced].into_iter().flatten()
     }
 }
@@ -245,7 +245,7 @@ impl<'p, 'd> Members<'p, 'd> {
 /// One operation of a path item.
 struct Found<'p, 'd> {
     method: std::result::Result<Method, Skip>,
-    value: &'d Value,
+    value: &'d Node<'d>,
     /// The key in the path item, or in its `additionalOperations`.
     key: &'d str,
     additional: bool,

@@ -10,6 +10,7 @@ use serde_json::{Map, Number, Value};
 use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 
 use super::ParserSettings;
+use super::node::Node;
 
 /// The deepest nesting, as `serde_json` has it.
 const MAX_DEPTH: usize = 128;
@@ -20,7 +21,7 @@ const MAX_DEPTH: usize = 128;
 /// `TooLarge` over the limit, before anything is read; `InvalidDocument` with line and column when
 /// it is neither JSON nor YAML, nests deeper than 128 levels, or grows beyond the limit when its
 /// YAML aliases are replaced.
-pub(super) fn read(bytes: &[u8], settings: &ParserSettings) -> Result<Value> {
+pub(super) fn read<'d>(bytes: &'d [u8], settings: &ParserSettings) -> Result<Node<'d>> {
     if bytes.len() > settings.max_document {
         return Err(Error::new(
             ErrorKind::TooLarge,
@@ -42,12 +43,14 @@ pub(super) fn read(bytes: &[u8], settings: &ParserSettings) -> Result<Value> {
         Some(b'{' | b'[') => match serde_json::from_str(text) {
             Ok(value) => Ok(value),
             // YAML's flow style begins like JSON.
-            Err(error) => yaml(text, settings).map_err(|_| not_json(error)),
+            Err(error) => yaml(text, settings)
+                .map(Node::from)
+                .map_err(|_| not_json(error)),
         },
         Some(b'<') => Err(invalid(
             "the document is HTML or XML; expected an OpenAPI document in JSON or YAML",
         )),
-        Some(_) => yaml(text, settings),
+        Some(_) => yaml(text, settings).map(Node::from),
     }
 }
 
@@ -83,7 +86,7 @@ fn yaml(text: &str, settings: &ParserSettings) -> Result<Value> {
         nodes: Cell::new(settings.max_document / 8),
     };
     serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
-        Node(&room).deserialize(deserializer)
+        YamlNode(&room).deserialize(deserializer)
     })
     .map_err(|error| {
         let place = error.location();
@@ -124,9 +127,9 @@ impl Room {
 /// Reads one node, whatever it is. Unlike `Value`'s own reader it takes keys as they are written
 /// (`200`, `true`) and integers of any size.
 #[derive(Clone, Copy)]
-struct Node<'r>(&'r Room);
+struct YamlNode<'r>(&'r Room);
 
-impl<'de> DeserializeSeed<'de> for Node<'_> {
+impl<'de> DeserializeSeed<'de> for YamlNode<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -134,7 +137,7 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Node<'_> {
+impl<'de> Visitor<'de> for YamlNode<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
-use serde_json::{Map, Value};
 
+use super::node::{Node, Object};
 use super::place::Place;
 use super::remark::shown;
 use super::{Skip, Walk};
@@ -20,7 +20,7 @@ const MAX_CHAIN: usize = 64;
 #[derive(Debug)]
 pub(super) struct Target<'d> {
     /// The object.
-    pub(super) value: &'d Value,
+    pub(super) value: &'d Node<'d>,
     /// Where it stands, if it was reached by reference.
     pub(super) pointer: Option<Arc<str>>,
     /// `description` beside the outermost reference, which wins (3.1.1, Reference Object).
@@ -37,7 +37,7 @@ impl<'d> Target<'d> {
         self.pointer.as_deref().map_or(at, Place::Pointer)
     }
 
-    pub(super) fn object(&self) -> Option<&'d Map<String, Value>> {
+    pub(super) fn object(&self) -> Option<&'d Object<'d>> {
         self.value.as_object()
     }
 }
@@ -47,21 +47,25 @@ impl<'d> Walk<'d> {
     ///
     /// # Errors
     /// `dangling-reference`, `reference-loop`, `external-reference`.
-    pub(super) fn follow(&mut self, value: &'d Value, at: Place<'_>) -> Result<Target<'d>, Skip> {
+    pub(super) fn follow(
+        &mut self,
+        value: &'d Node<'d>,
+        at: Place<'_>,
+    ) -> Result<Target<'d>, Skip> {
         let mut target = Target {
             value,
             pointer: None,
             description: None,
         };
         for _ in 0..MAX_CHAIN {
-            let Some(reference) = target.value.get("$ref").and_then(Value::as_str) else {
+            let Some(reference) = target.value.get("$ref").and_then(Node::as_str) else {
                 return Ok(target);
             };
             let place = target.place(at);
             let (value, pointer) = self
                 .refer(reference, place)
                 .map_err(|skip| skip.at(place))?;
-            let description = target.value.get("description").and_then(Value::as_str);
+            let description = target.value.get("description").and_then(Node::as_str);
             let description = description.filter(|_| self.reference_siblings());
             target = Target {
                 value,
@@ -77,7 +81,7 @@ impl<'d> Walk<'d> {
         &mut self,
         reference: &'d str,
         at: Place<'_>,
-    ) -> Result<(&'d Value, Arc<str>), Skip> {
+    ) -> Result<(&'d Node<'d>, Arc<str>), Skip> {
         if let Some(identifiers) = &self.identifiers {
             let (value, pointer) = identifiers.resolve(reference, &at.pointer())?;
             return Ok((value, pointer.into()));
@@ -94,7 +98,7 @@ impl<'d> Walk<'d> {
     }
 
     /// The value at an RFC 6901 pointer, with and without percent-decoding.
-    fn lookup(&self, pointer: &str) -> Option<(&'d Value, String)> {
+    fn lookup(&self, pointer: &str) -> Option<(&'d Node<'d>, String)> {
         let decoded = percent_decode_str(pointer)
             .decode_utf8()
             .unwrap_or(Cow::Borrowed(pointer));

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use mcphub_core::spec::{Diagnostic, Severity};
-use serde_json::Value;
 
+use super::node::Node;
 use super::place::Place;
 
 /// The most warnings and infos that are kept, and the bytes that they may have together: the
@@ -70,7 +70,7 @@ impl Remarks {
     }
 
     /// A value that is not what it should be and is left out.
-    pub(super) fn wrong_type(&mut self, at: Place<'_>, expected: &str, found: &Value) {
+    pub(super) fn wrong_type(&mut self, at: Place<'_>, expected: &str, found: &Node<'_>) {
         self.warn("wrong-type", at, || {
             format!("expected {expected}, found {}; it is left out", kind(found))
         });
@@ -100,14 +100,14 @@ fn diagnostic(severity: Severity, code: &str, pointer: String, message: String) 
 }
 
 /// What a value is, for a message.
-pub(super) fn kind(value: &Value) -> &'static str {
+pub(super) fn kind(value: &Node<'_>) -> &'static str {
     match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+        Node::Null => "null",
+        Node::Bool(_) => "a boolean",
+        Node::Number(_) => "a number",
+        Node::String(_) => "a string",
+        Node::Array(_) => "an array",
+        Node::Object(_) => "an object",
     }
 }
 

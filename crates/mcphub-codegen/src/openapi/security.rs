@@ -2,10 +2,10 @@
 
 use indexmap::IndexMap;
 use mcphub_core::spec::{Location, SecurityScheme};
-use serde_json::{Map, Value};
 
 use super::Walk;
 use super::content::is_token;
+use super::node::{Node, Object};
 use super::place::Place;
 use super::remark::shown;
 
@@ -13,7 +13,7 @@ impl<'d> Walk<'d> {
     /// `components.securitySchemes`, or `securityDefinitions` of Swagger 2.0.
     pub(super) fn security_schemes(
         &mut self,
-        root: &'d Map<String, Value>,
+        root: &'d Object<'d>,
     ) -> IndexMap<String, SecurityScheme> {
         let mut schemes = IndexMap::new();
         let components = Place::ROOT.key("components");
@@ -43,13 +43,13 @@ impl<'d> Walk<'d> {
                     continue;
                 }
             };
-            schemes.insert(name.clone(), scheme);
+            schemes.insert(name.to_owned(), scheme);
         }
         schemes
     }
 
-    fn security_scheme(&mut self, scheme: &'d Map<String, Value>, at: Place<'_>) -> SecurityScheme {
-        let text = |key: &str| scheme.get(key).and_then(Value::as_str).unwrap_or_default();
+    fn security_scheme(&mut self, scheme: &'d Object<'d>, at: Place<'_>) -> SecurityScheme {
+        let text = |key: &str| scheme.get(key).and_then(Node::as_str).unwrap_or_default();
         let kind = text("type");
         let known = match kind {
             "basic" if self.is_swagger() => Some(SecurityScheme::Basic),
@@ -76,12 +76,12 @@ impl<'d> Walk<'d> {
     /// A list of security requirements; `None` when there is none, or one that cannot be read.
     pub(super) fn security(
         &mut self,
-        security: Option<&'d Value>,
+        security: Option<&'d Node<'d>>,
         at: Place<'_>,
         schemes: &IndexMap<String, SecurityScheme>,
     ) -> Option<Vec<Vec<String>>> {
         let alternatives = match security? {
-            Value::Array(alternatives) => alternatives,
+            Node::Array(alternatives) => alternatives,
             other => {
                 self.remarks
                     .wrong_type(at, "an array of security requirements", other);
@@ -91,7 +91,7 @@ impl<'d> Walk<'d> {
         let mut out = Vec::with_capacity(alternatives.len());
         for (index, alternative) in alternatives.iter().enumerate() {
             let here = at.index(index);
-            let Value::Object(names) = alternative else {
+            let Node::Object(names) = alternative else {
                 self.remarks
                     .wrong_type(here, "a security requirement object", alternative);
                 continue;

@@ -1,8 +1,7 @@
 //! Server Object and Server Variable Object.
 
-use serde_json::{Map, Value};
-
 use super::Walk;
+use super::node::{Node, Object};
 use super::place::Place;
 use super::remark::shown;
 
@@ -11,10 +10,10 @@ const MAX_SERVERS: usize = 64;
 
 impl<'d> Walk<'d> {
     /// The URLs of a list of servers, variables replaced by their defaults.
-    pub(super) fn servers(&mut self, servers: Option<&'d Value>, at: Place<'_>) -> Vec<String> {
+    pub(super) fn servers(&mut self, servers: Option<&'d Node<'d>>, at: Place<'_>) -> Vec<String> {
         let servers = match servers {
             None => return Vec::new(),
-            Some(Value::Array(servers)) => servers,
+            Some(Node::Array(servers)) => servers,
             Some(other) => {
                 self.remarks.wrong_type(at, "an array of servers", other);
                 return Vec::new();
@@ -24,8 +23,8 @@ impl<'d> Walk<'d> {
         for (index, server) in servers.iter().take(MAX_SERVERS).enumerate() {
             let here = at.index(index);
             match server.get("url") {
-                Some(Value::String(url)) => {
-                    match expand(url, server.get("variables").and_then(Value::as_object)) {
+                Some(Node::String(url)) => {
+                    match expand(url, server.get("variables").and_then(Node::as_object)) {
                         Ok(url) if urls.contains(&url) => {}
                         Ok(url) => urls.push(url),
                         Err(variable) => self.remarks.warn("server-variable", here, || {
@@ -47,7 +46,7 @@ impl<'d> Walk<'d> {
 
 /// Replaces `{name}` by the variable's default, or its first allowed value; the name that has
 /// neither is the error.
-fn expand(url: &str, variables: Option<&Map<String, Value>>) -> Result<String, String> {
+fn expand(url: &str, variables: Option<&Object<'_>>) -> Result<String, String> {
     let mut out = String::with_capacity(url.len());
     let mut rest = url;
     while let Some((before, after)) = rest.split_once('{') {
@@ -56,10 +55,13 @@ fn expand(url: &str, variables: Option<&Map<String, Value>>) -> Result<String, S
         };
         out.push_str(before);
         let variable = variables.and_then(|variables| variables.get(name));
-        let value = variable.and_then(|v| v.get("default").or_else(|| v.get("enum")?.get(0)));
+        let value = variable.and_then(|v| {
+            v.get("default")
+                .or_else(|| v.get("enum")?.as_array()?.first())
+        });
         match value {
-            Some(Value::String(text)) => out.push_str(text),
-            Some(Value::Number(number)) => out.push_str(&number.to_string()),
+            Some(Node::String(text)) => out.push_str(text),
+            Some(Node::Number(number)) => out.push_str(&number.to_string()),
             _ => return Err(name.to_owned()),
         }
         rest = tail;
@@ -70,12 +72,13 @@ fn expand(url: &str, variables: Option<&Map<String, Value>>) -> Result<String, S
 
 #[cfg(test)]
 mod tests {
-    use super::expand;
+    use super::{Node, expand};
     use serde_json::json;
 
     #[test]
     fn variables_become_their_defaults() {
         let variables = json!({"port": {"default": 8443}, "base": {"default": "v2"}, "region": {"enum": ["eu", "us"]}});
+        let variables = Node::from(variables);
         let variables = variables.as_object();
         assert_eq!(
             expand("https://{region}.a.io:{port}/{base}", variables).unwrap(),

@@ -6,6 +6,7 @@ use mcphub_core::spec::{BodyContent, Encoding, RequestBody, Serialization, Style
 use serde_json::{Map, Value, json};
 
 use super::content::essence;
+use super::node::{Node, Object};
 use super::operation::Surroundings;
 use super::place::Place;
 use super::remark::shown;
@@ -29,11 +30,7 @@ struct Form {
 impl<'d> Walk<'d> {
     /// The base URLs (2.0, Swagger Object: `schemes`, `host`, `basePath`), https first. What the
     /// document leaves open is where it came from itself.
-    pub(super) fn swagger_servers(
-        &mut self,
-        root: &'d Map<String, Value>,
-        source: &str,
-    ) -> Vec<String> {
+    pub(super) fn swagger_servers(&mut self, root: &'d Object<'d>, source: &str) -> Vec<String> {
         let at = Place::ROOT;
         let base = self.text(root, "basePath", at).unwrap_or_default();
         let base = base.trim().trim_matches('/');
@@ -54,7 +51,7 @@ impl<'d> Walk<'d> {
         let mut schemes: Vec<&str> = self
             .array(root, "schemes", at)
             .iter()
-            .filter_map(Value::as_str)
+            .filter_map(Node::as_str)
             .filter(|scheme| matches!(*scheme, "https" | "http"))
             .collect();
         schemes.sort_by_key(|scheme| *scheme != "https");
@@ -83,7 +80,7 @@ impl<'d> Walk<'d> {
     /// A parameter that cannot be followed.
     pub(super) fn swagger_body(
         &mut self,
-        operation: &'d Map<String, Value>,
+        operation: &'d Object<'d>,
         at: Place<'_>,
         around: &Surroundings<'_, 'd>,
     ) -> Result<Option<RequestBody>, Skip> {
@@ -102,7 +99,7 @@ impl<'d> Walk<'d> {
                 let Some(object) = target.object() else {
                     continue;
                 };
-                match object.get("in").and_then(Value::as_str) {
+                match object.get("in").and_then(Node::as_str) {
                     Some("body") => {
                         body =
                             Some(self.swagger_whole(object, here, target.shared(), &consumed)?);
@@ -117,7 +114,7 @@ impl<'d> Walk<'d> {
 
     fn swagger_whole(
         &mut self,
-        object: &'d Map<String, Value>,
+        object: &'d Object<'d>,
         at: Place<'_>,
         shared: bool,
         consumed: &[String],
@@ -148,7 +145,7 @@ impl<'d> Walk<'d> {
         })
     }
 
-    fn swagger_field(&mut self, object: &'d Map<String, Value>, at: Place<'_>, form: &mut Form) {
+    fn swagger_field(&mut self, object: &'d Object<'d>, at: Place<'_>, form: &mut Form) {
         let name = self.text(object, "name", at).unwrap_or_default();
         if name.is_empty() {
             self.remarks.warn("invalid-parameter", at, || {
@@ -185,7 +182,7 @@ impl<'d> Walk<'d> {
     /// has this style.
     pub(super) fn collection(
         &mut self,
-        object: &'d Map<String, Value>,
+        object: &'d Object<'d>,
         commas: Style,
         at: Place<'_>,
     ) -> Serialization {
@@ -217,7 +214,7 @@ impl<'d> Walk<'d> {
     /// parameters, legal, each once.
     pub(super) fn media_type_names(
         &mut self,
-        operation: &'d Map<String, Value>,
+        operation: &'d Object<'d>,
         key: &str,
         at: Place<'_>,
     ) -> Vec<String> {
@@ -246,7 +243,7 @@ impl<'d> Walk<'d> {
     /// The media types of an answer, which all have its one schema.
     pub(super) fn swagger_answer(
         &mut self,
-        response: &'d Map<String, Value>,
+        response: &'d Object<'d>,
         at: Place<'_>,
         shared: bool,
         produced: &[String],

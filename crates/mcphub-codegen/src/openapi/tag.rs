@@ -2,9 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value};
-
 use super::Walk;
+use super::node::{Node, Object};
 use super::place::Place;
 use super::remark::shown;
 
@@ -13,13 +12,10 @@ const MAX_ANCESTORS: usize = 8;
 
 impl<'d> Walk<'d> {
     /// The tag above each tag (3.2.0, Tag Object, `parent`).
-    pub(super) fn tag_parents(
-        &mut self,
-        root: &'d Map<String, Value>,
-    ) -> HashMap<&'d str, &'d str> {
+    pub(super) fn tag_parents(&mut self, root: &'d Object<'d>) -> HashMap<&'d str, &'d str> {
         let at = Place::ROOT.key("tags");
         let tags = self.array(root, "tags", Place::ROOT);
-        let text = |tag: &'d Value, key: &str| tag.get(key).and_then(Value::as_str);
+        let text = |tag: &'d Node<'d>, key: &str| tag.get(key).and_then(Node::as_str);
         let names: HashSet<_> = tags.iter().filter_map(|tag| text(tag, "name")).collect();
         let mut parents = HashMap::new();
         for (index, tag) in tags.iter().enumerate() {
@@ -39,11 +35,11 @@ impl<'d> Walk<'d> {
     }
 
     /// The tags of an operation, and after them those that they belong to.
-    pub(super) fn tags(&mut self, object: &'d Map<String, Value>, at: Place<'_>) -> Vec<String> {
+    pub(super) fn tags(&mut self, object: &'d Object<'d>, at: Place<'_>) -> Vec<String> {
         let mut tags: Vec<&str> = Vec::new();
         for (index, tag) in self.array(object, "tags", at).iter().enumerate() {
             match tag {
-                Value::String(tag) => tags.push(tag),
+                Node::String(tag) => tags.push(tag),
                 other => self
                     .remarks
                     .wrong_type(at.key("tags").index(index), "a string", other),

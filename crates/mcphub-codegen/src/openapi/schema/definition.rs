@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use mcphub_core::spec::Dialect;
 use serde_json::{Map, Value, json};
 
+use super::super::node::{Node, Object};
 use super::super::place::Place;
 use super::super::{Skip, Walk};
 use super::cycle;
@@ -29,7 +30,7 @@ pub(in super::super) struct Schemas<'d> {
     /// Where the named schemas stand, with a `/` after it.
     place: &'static str,
     /// Those, and how many of their keys have the same legal form, if one is illegal.
-    components: Option<&'d Map<String, Value>>,
+    components: Option<&'d Object<'d>>,
     legal_forms: Option<HashMap<String, usize>>,
     regexes: HashMap<String, bool>,
     /// The dialects that were met and are not OpenAPI's own.
@@ -46,12 +47,12 @@ pub(in super::super) struct Schemas<'d> {
 struct Entry<'d> {
     name: Arc<str>,
     pointer: Arc<str>,
-    source: &'d Value,
+    source: &'d Node<'d>,
     scope: usize,
 }
 
 impl<'d> Schemas<'d> {
-    pub(in super::super) fn new(document: &'d Value, dialect: Dialect) -> Self {
+    pub(in super::super) fn new(document: &'d Node<'d>, dialect: Dialect) -> Self {
         let place = match dialect {
             Dialect::Swagger20 => "/definitions/",
             _ => "/components/schemas/",
@@ -64,7 +65,7 @@ impl<'d> Schemas<'d> {
             names: HashSet::new(),
             components: document
                 .pointer(place.trim_end_matches('/'))
-                .and_then(Value::as_object),
+                .and_then(Node::as_object),
             legal_forms: None,
             regexes: HashMap::new(),
             dialects: HashSet::new(),
@@ -116,7 +117,7 @@ impl<'d> Schemas<'d> {
         let components = self.components;
         let forms = self.legal_forms.get_or_insert_with(|| {
             let mut forms = HashMap::new();
-            for key in components.into_iter().flat_map(Map::keys) {
+            for key in components.into_iter().flat_map(Object::keys) {
                 *forms.entry(legal(key)).or_default() += 1;
             }
             forms
@@ -189,7 +190,7 @@ impl<'d> Walk<'d> {
     }
 
     /// The definition of what stands at a place, reached from here.
-    pub(super) fn entry(&mut self, pointer: Arc<str>, source: &'d Value) -> usize {
+    pub(super) fn entry(&mut self, pointer: Arc<str>, source: &'d Node<'d>) -> usize {
         let scope = match &mut self.identifiers {
             Some(identifiers) => identifiers.enter(self.schemas.scope, &pointer),
             None => 0,
@@ -211,7 +212,7 @@ impl<'d> Walk<'d> {
     }
 
     /// A reference to a schema that stands at this place and has no name of its own.
-    pub(super) fn reference_to_place(&mut self, schema: &'d Value, at: Place<'_>) -> Value {
+    pub(super) fn reference_to_place(&mut self, schema: &'d Node<'d>, at: Place<'_>) -> Value {
         let index = self.entry(at.pointer().into(), schema);
         json!({"$ref": self.defs(index)})
     }

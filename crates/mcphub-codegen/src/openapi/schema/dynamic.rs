@@ -7,12 +7,13 @@
 use serde_json::{Map, Value, json};
 
 use super::super::Walk;
+use super::super::node::{Node, Object};
 use super::super::place::Place;
 use super::super::remark::shown;
 
 impl<'d> Walk<'d> {
     /// Enters a schema that has a URI of its own; the scope outside, to be restored.
-    pub(super) fn enter(&mut self, source: &Map<String, Value>, at: Place<'_>) -> usize {
+    pub(super) fn enter(&mut self, source: &Object<'_>, at: Place<'_>) -> usize {
         let outer = self.schemas.scope;
         if let (Some(identifiers), true) = (&mut self.identifiers, source.contains_key("$id")) {
             self.schemas.scope = identifiers.enter(outer, &at.pointer());
@@ -23,12 +24,12 @@ impl<'d> Walk<'d> {
     /// Adds what a schema's `$dynamicRef` leads to.
     pub(super) fn dynamic_reference(
         &mut self,
-        source: &'d Map<String, Value>,
+        source: &'d Object<'d>,
         at: Place<'_>,
         out: &mut Map<String, Value>,
     ) {
         const KEY: &str = "$dynamicRef";
-        let Some(Value::String(reference)) = source.get(KEY) else {
+        let Some(Node::String(reference)) = source.get(KEY) else {
             return;
         };
         let at = at.key(KEY);
@@ -57,11 +58,11 @@ impl<'d> Walk<'d> {
     /// (3.1.1, Schema Object, `jsonSchemaDialect`). It is read as 2020-12 all the same.
     pub(in super::super) fn schema_dialect(
         &mut self,
-        object: &'d Map<String, Value>,
+        object: &'d Object<'d>,
         key: &str,
         at: Place<'_>,
     ) {
-        let Some(Value::String(dialect)) = object.get(key) else {
+        let Some(Node::String(dialect)) = object.get(key) else {
             return;
         };
         let known = dialect.starts_with("https://spec.openapis.org/oas/3.")

@@ -12,6 +12,7 @@ mod repair;
 
 use serde_json::{Map, Value};
 
+use super::node::{Node, Object};
 use super::place::Place;
 use super::remark::kind;
 use super::{Skip, Walk};
@@ -21,7 +22,12 @@ pub(super) use definition::Schemas;
 impl<'d> Walk<'d> {
     /// The schema of a parameter or of a media type. One that several operations share stays
     /// shared, unless it is short.
-    pub(super) fn part_schema(&mut self, schema: &'d Value, at: Place<'_>, shared: bool) -> Value {
+    pub(super) fn part_schema(
+        &mut self,
+        schema: &'d Node<'d>,
+        at: Place<'_>,
+        shared: bool,
+    ) -> Value {
         if (shared || self.shared) && !is_small(schema) {
             return self.reference_to_place(schema, at);
         }
@@ -41,7 +47,7 @@ impl<'d> Walk<'d> {
     }
 
     /// The keywords of a schema that stand on a parameter itself, as in Swagger 2.0.
-    pub(super) fn bare_schema(&mut self, object: &'d Map<String, Value>, at: Place<'_>) -> Value {
+    pub(super) fn bare_schema(&mut self, object: &'d Object<'d>, at: Place<'_>) -> Value {
         let mut out = Map::new();
         for (key, value) in object {
             if stands_on_parameters(key) {
@@ -52,11 +58,11 @@ impl<'d> Walk<'d> {
         Value::Object(out)
     }
 
-    pub(super) fn schema(&mut self, schema: &'d Value, at: Place<'_>) -> Value {
+    pub(super) fn schema(&mut self, schema: &'d Node<'d>, at: Place<'_>) -> Value {
         match schema {
-            Value::Object(object) => self.schema_object(object, at),
-            Value::Bool(false) => Value::Bool(false),
-            Value::Bool(true) => Value::Object(Map::new()),
+            Node::Object(object) => self.schema_object(object, at),
+            Node::Bool(false) => Value::Bool(false),
+            Node::Bool(true) => Value::Object(Map::new()),
             other => {
                 self.remarks.warn("invalid-schema", at, || {
                     format!(
@@ -69,16 +75,15 @@ impl<'d> Walk<'d> {
         }
     }
 
-    fn schema_object(&mut self, source: &'d Map<String, Value>, at: Place<'_>) -> Value {
+    fn schema_object(&mut self, source: &'d Object<'d>, at: Place<'_>) -> Value {
         let outer = self.enter(source, at);
         let mut out = Map::with_capacity(source.len());
         let mut nullable = false;
         // 3.0.4, Reference Object: what stands beside `$ref` is ignored. What only describes is
         // kept, as its authors meant it.
-        let ignored =
-            !self.reference_siblings() && source.get("$ref").is_some_and(Value::is_string);
+        let ignored = !self.reference_siblings() && source.get("$ref").is_some_and(Node::is_string);
         for (key, value) in source {
-            match key.as_str() {
+            match key {
                 "nullable" | "x-nullable" => {
                     nullable = self.flag(source, key, at).unwrap_or_default()
                 }
@@ -102,8 +107,8 @@ impl<'d> Walk<'d> {
     fn keyword(
         &mut self,
         key: &str,
-        value: &'d Value,
-        source: &'d Map<String, Value>,
+        value: &'d Node<'d>,
+        source: &'d Object<'d>,
         at: Place<'_>,
         out: &mut Map<String, Value>,
     ) {
@@ -112,7 +117,7 @@ impl<'d> Walk<'d> {
         };
         let result = match keyword {
             Keyword::Ref => match value {
-                Value::String(reference) => {
+                Node::String(reference) => {
                     self.reference(reference, at, out);
                     return;
                 }
@@ -120,30 +125,30 @@ impl<'d> Walk<'d> {
             },
             Keyword::Schema => match (key, value) {
                 // Tuples before 2020-12.
-                ("items", Value::Array(items)) => return self.tuple(items, at, out),
-                (_, Value::Object(_) | Value::Bool(_)) => Ok(self.schema(value, at)),
+                ("items", Node::Array(items)) => return self.tuple(items, at, out),
+                (_, Node::Object(_) | Node::Bool(_)) => Ok(self.schema(value, at)),
                 _ => Err("expected a schema"),
             },
             Keyword::List => match value {
-                Value::Array(items) if !items.is_empty() => {
+                Node::Array(items) if !items.is_empty() => {
                     Ok(Value::Array(self.schemas_of(items, at)))
                 }
-                Value::Object(_) => Ok(Value::Array(vec![self.schema(value, at)])),
+                Node::Object(_) => Ok(Value::Array(vec![self.schema(value, at)])),
                 _ => Err("expected a non-empty array of schemas"),
             },
             Keyword::Named => match value {
-                Value::Object(members) => Ok(self.named(members, at)),
+                Node::Object(members) => Ok(self.named(members, at)),
                 _ => Err("expected schemas by name"),
             },
             Keyword::Patterned => match value {
-                Value::Object(members) => Ok(self.patterned(members, at)),
+                Node::Object(members) => Ok(self.patterned(members, at)),
                 _ => Err("expected schemas by regular expression"),
             },
             Keyword::Pattern => match value {
-                Value::String(pattern) if self.schemas.is_regex(pattern) => Ok(value.clone()),
+                Node::String(pattern) if self.schemas.is_regex(pattern) => Ok(value.to_value()),
                 _ => Err("expected a regular expression (ECMA-262)"),
             },
-            Keyword::Number if matches!(value, Value::Bool(_)) => {
+            Keyword::Number if matches!(value, Node::Bool(_)) => {
                 // 3.0: `exclusiveMinimum: true` changes what `minimum` means.
                 return;
             }
@@ -169,14 +174,15 @@ impl<'d> Walk<'d> {
                 repair::names_by_name(value).ok_or("expected arrays of strings by name")
             }
             Keyword::DataList => match value {
-                Value::Array(items) if !items.is_empty() => Ok(value.clone()),
+                Node::Array(items) if !items.is_empty() => Ok(value.to_value()),
                 _ => Err("expected a non-empty array"),
             },
-            Keyword::Data => Ok(value.clone()),
+            Keyword::Data => Ok(value.to_value()),
         };
         match result {
             Ok(value) => {
-                if keyword == Keyword::Type && Some(&value) != source.get(key) {
+                if keyword == Keyword::Type && source.get(key).is_none_or(|stated| *stated != value)
+                {
                     self.remarks.warn("invalid-type", at, || {
                         format!("this is no type of JSON Schema; it is read as {value}")
                     });
@@ -189,7 +195,7 @@ impl<'d> Walk<'d> {
         }
     }
 
-    fn schemas_of(&mut self, items: &'d [Value], at: Place<'_>) -> Vec<Value> {
+    fn schemas_of(&mut self, items: &'d [Node<'d>], at: Place<'_>) -> Vec<Value> {
         items
             .iter()
             .enumerate()
@@ -197,19 +203,19 @@ impl<'d> Walk<'d> {
             .collect()
     }
 
-    fn named(&mut self, members: &'d Map<String, Value>, at: Place<'_>) -> Value {
+    fn named(&mut self, members: &'d Object<'d>, at: Place<'_>) -> Value {
         let mut out = Map::with_capacity(members.len());
         for (name, schema) in members {
-            out.insert(name.clone(), self.schema(schema, at.key(name)));
+            out.insert(name.to_owned(), self.schema(schema, at.key(name)));
         }
         Value::Object(out)
     }
 
-    fn patterned(&mut self, members: &'d Map<String, Value>, at: Place<'_>) -> Value {
+    fn patterned(&mut self, members: &'d Object<'d>, at: Place<'_>) -> Value {
         let mut out = Map::with_capacity(members.len());
         for (pattern, schema) in members {
             if self.schemas.is_regex(pattern) {
-                out.insert(pattern.clone(), self.schema(schema, at.key(pattern)));
+                out.insert(pattern.to_owned(), self.schema(schema, at.key(pattern)));
             } else {
                 self.remarks.warn("invalid-keyword", at.key(pattern), || {
                     "expected a regular expression (ECMA-262); it is left out".to_owned()
@@ -219,7 +225,7 @@ impl<'d> Walk<'d> {
         Value::Object(out)
     }
 
-    fn tuple(&mut self, items: &'d [Value], at: Place<'_>, out: &mut Map<String, Value>) {
+    fn tuple(&mut self, items: &'d [Node<'d>], at: Place<'_>, out: &mut Map<String, Value>) {
         self.remarks.warn("invalid-keyword", at, || {
             "`items` is one schema; an array of them is a tuple".to_owned()
         });
@@ -276,9 +282,9 @@ fn stands_on_parameters(key: &str) -> bool {
 }
 
 /// `example` of 3.0 is the one item of `examples`.
-fn example(source: &Map<String, Value>, value: &Value, out: &mut Map<String, Value>) {
+fn example(source: &Object<'_>, value: &Node<'_>, out: &mut Map<String, Value>) {
     if !value.is_null() && !source.contains_key("examples") {
-        out.insert("examples".to_owned(), Value::Array(vec![value.clone()]));
+        out.insert("examples".to_owned(), Value::Array(vec![value.to_value()]));
     }
 }
 
@@ -290,8 +296,8 @@ fn complete(schema: &mut Map<String, Value>) {
 }
 
 /// Whether a value is short enough to be copied where it is used.
-pub(super) fn is_small(value: &Value) -> bool {
-    fn fits(value: &Value, nodes: &mut usize, bytes: &mut usize) -> bool {
+pub(super) fn is_small(value: &Node<'_>) -> bool {
+    fn fits(value: &Node<'_>, nodes: &mut usize, bytes: &mut usize) -> bool {
         let Some(rest) = nodes.checked_sub(1) else {
             return false;
         };
@@ -304,9 +310,9 @@ pub(super) fn is_small(value: &Value) -> bool {
             None => false,
         };
         match value {
-            Value::String(text) => take(text),
-            Value::Array(items) => items.iter().all(|item| fits(item, nodes, bytes)),
-            Value::Object(members) => members.iter().all(|(key, value)| {
+            Node::String(text) => take(text),
+            Node::Array(items) => items.iter().all(|item| fits(item, nodes, bytes)),
+            Node::Object(members) => members.iter().all(|(key, value)| {
                 let rest = bytes.checked_sub(key.len());
                 *bytes = rest.unwrap_or_default();
                 rest.is_some() && fits(value, nodes, bytes)

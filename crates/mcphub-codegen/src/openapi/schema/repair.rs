@@ -1,17 +1,19 @@
 //! Values of keywords that documents get wrong in ways that leave no doubt about what is meant.
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
+
+use super::super::node::{Node, Object};
 
 const TYPES: [&str; 7] = [
     "string", "integer", "number", "boolean", "object", "array", "null",
 ];
 
 /// The value of `type`.
-pub(super) fn types(value: &Value) -> Result<Value, &'static str> {
+pub(super) fn types(value: &Node<'_>) -> Result<Value, &'static str> {
     const EXPECTED: &str = "expected a type of JSON Schema";
     match value {
-        Value::String(name) => type_named(name).map(Value::from).ok_or(EXPECTED),
-        Value::Array(names) => {
+        Node::String(name) => type_named(name).map(Value::from).ok_or(EXPECTED),
+        Node::Array(names) => {
             let mut out: Vec<Value> = Vec::with_capacity(names.len());
             for name in names.iter().filter_map(|name| type_named(name.as_str()?)) {
                 if out.iter().all(|other| other != name) {
@@ -24,7 +26,7 @@ pub(super) fn types(value: &Value) -> Result<Value, &'static str> {
                 Ok(Value::Array(out))
             }
         }
-        Value::Null => Ok("null".into()),
+        Node::Null => Ok("null".into()),
         _ => Err(EXPECTED),
     }
 }
@@ -49,28 +51,28 @@ fn type_named(name: &str) -> Option<&'static str> {
 }
 
 /// Whether 3.0's boolean beside `minimum` or `maximum` makes it exclusive.
-pub(super) fn is_exclusive(key: &str, source: &Map<String, Value>) -> bool {
+pub(super) fn is_exclusive(key: &str, source: &Object<'_>) -> bool {
     let flag = match key {
         "minimum" => "exclusiveMinimum",
         "maximum" => "exclusiveMaximum",
         _ => return false,
     };
-    source.get(flag) == Some(&Value::Bool(true))
+    matches!(source.get(flag), Some(Node::Bool(true)))
 }
 
-pub(super) fn number(value: &Value) -> Option<Value> {
+pub(super) fn number(value: &Node<'_>) -> Option<Value> {
     match value {
-        Value::Number(_) => Some(value.clone()),
-        Value::String(text) => text.trim().parse::<Number>().ok().map(Value::Number),
+        Node::Number(number) => Some(Value::Number(number.clone())),
+        Node::String(text) => text.trim().parse::<Number>().ok().map(Value::Number),
         _ => None,
     }
 }
 
-pub(super) fn positive(value: &Value) -> Option<Value> {
+pub(super) fn positive(value: &Node<'_>) -> Option<Value> {
     number(value).filter(|number| number.as_f64().is_some_and(|number| number > 0.0))
 }
 
-pub(super) fn count(value: &Value) -> Option<Value> {
+pub(super) fn count(value: &Node<'_>) -> Option<Value> {
     /// The integers that a double holds exactly.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let number = number(value)?;
@@ -82,10 +84,10 @@ pub(super) fn count(value: &Value) -> Option<Value> {
     ((0.0..=EXACT).contains(&float) && float.fract() == 0.0).then(|| Value::from(float as u64))
 }
 
-pub(super) fn flag(value: &Value) -> Option<Value> {
+pub(super) fn flag(value: &Node<'_>) -> Option<Value> {
     match value {
-        Value::Bool(_) => Some(value.clone()),
-        Value::String(text) => text
+        Node::Bool(flag) => Some(Value::Bool(*flag)),
+        Node::String(text) => text
             .trim()
             .to_ascii_lowercase()
             .parse()
@@ -95,18 +97,19 @@ pub(super) fn flag(value: &Value) -> Option<Value> {
     }
 }
 
-pub(super) fn text(value: &Value) -> Option<Value> {
+pub(super) fn text(value: &Node<'_>) -> Option<Value> {
     match value {
-        Value::String(_) => Some(value.clone()),
-        Value::Number(_) | Value::Bool(_) => Some(Value::String(value.to_string())),
+        Node::String(text) => Some(text.as_ref().into()),
+        Node::Number(number) => Some(number.to_string().into()),
+        Node::Bool(flag) => Some(flag.to_string().into()),
         _ => None,
     }
 }
 
-pub(super) fn names(value: &Value) -> Option<Value> {
+pub(super) fn names(value: &Node<'_>) -> Option<Value> {
     let mut out: Vec<Value> = Vec::new();
     let mut seen = std::collections::HashSet::new();
-    for name in value.as_array()?.iter().filter_map(Value::as_str) {
+    for name in value.as_array()?.iter().filter_map(Node::as_str) {
         if seen.insert(name) {
             out.push(name.into());
         }
@@ -114,11 +117,11 @@ pub(super) fn names(value: &Value) -> Option<Value> {
     Some(Value::Array(out))
 }
 
-pub(super) fn names_by_name(value: &Value) -> Option<Value> {
+pub(super) fn names_by_name(value: &Node<'_>) -> Option<Value> {
     let members = value.as_object()?.iter();
     Some(Value::Object(
         members
-            .filter_map(|(key, value)| Some((key.clone(), names(value)?)))
+            .filter_map(|(key, value)| Some((key.to_owned(), names(value)?)))
             .collect(),
     ))
 }
