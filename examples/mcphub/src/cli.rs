@@ -87,6 +87,9 @@ pub struct Up {
     pub name: Option<ServerName>,
 
     #[command(flatten)]
+    pub document: DocumentArgs,
+
+    #[command(flatten)]
     pub api: ApiArgs,
 
     /// Address to listen on
@@ -130,6 +133,15 @@ pub struct ApiArgs {
     /// (`user:password` for HTTP basic); repeatable
     #[arg(long = "secret-env", value_name = "SCHEME=VAR")]
     pub secrets: Vec<String>,
+}
+
+/// How a document is changed before it is read, shared by several commands.
+#[derive(Debug, Args, Default)]
+pub struct DocumentArgs {
+    /// An Overlay (1.0 to 1.2) to change the document with: a path or an http(s) URL; repeatable,
+    /// applied in order
+    #[arg(long = "overlay", value_name = "FILE")]
+    pub overlays: Vec<String>,
 }
 
 /// Where things are kept.
@@ -176,6 +188,9 @@ pub struct Inspect {
     #[arg(value_name = "SPEC")]
     pub spec: String,
 
+    #[command(flatten)]
+    pub document: DocumentArgs,
+
     /// How to print it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
@@ -203,6 +218,9 @@ pub struct Call {
     pub args: String,
 
     #[command(flatten)]
+    pub document: DocumentArgs,
+
+    #[command(flatten)]
     pub api: ApiArgs,
 
     /// Print the HTTP request, secrets redacted, and send nothing
@@ -220,6 +238,9 @@ pub struct Generate {
     /// An OpenAPI document: a path or an http(s) URL
     #[arg(value_name = "SPEC")]
     pub spec: String,
+
+    #[command(flatten)]
+    pub document: DocumentArgs,
 
     /// The language of the project
     #[arg(long, value_name = "TARGET", value_parser = ["python"])]

@@ -13,8 +13,9 @@ pub fn vs_code(name: &str, url: &str) -> Value {
 }
 
 /// For desktop clients that start a program: Claude Desktop and others.
-pub fn stdio(name: &str, spec: &str, base_url: Option<&str>) -> Value {
+pub fn stdio(name: &str, spec: &str, overlays: &[String], base_url: Option<&str>) -> Value {
     let mut args = vec!["up", spec, "--stdio"];
+    args.extend(overlays.iter().flat_map(|file| ["--overlay", file]));
     args.extend(base_url.into_iter().flat_map(|url| ["--base-url", url]));
     json!({ "mcpServers": { name: { "command": "mcphub", "args": args } } })
 }

@@ -5,9 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use futures::StreamExt;
+use mcphub_codegen::openapi::ParserSettings;
+use mcphub_codegen::overlay;
 use mcphub_core::spec::Document;
 use mcphub_core::{Error, ErrorKind, Result};
 use url::Url;
+
+use crate::cli::DocumentArgs;
+use crate::{host, output};
 
 /// The largest document that is read.
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
@@ -25,6 +30,33 @@ pub async fn load(spec: &str) -> Result<Document> {
         Ok(url) if matches!(url.scheme(), "http" | "https") => fetch(url).await,
         _ => read(spec.to_owned()).await,
     }
+}
+
+/// Reads a document and changes it as the command line says. An action that selects nothing is
+/// told on standard error.
+///
+/// # Errors
+/// Those of [`load`], also for each overlay; `InvalidDocument`, `Unsupported` and `TooLarge` for
+/// an overlay that cannot be applied.
+pub async fn load_changed(spec: &str, args: &DocumentArgs) -> Result<Document> {
+    let document = load(spec).await?;
+    if args.overlays.is_empty() {
+        return Ok(document);
+    }
+    let mut overlays = Vec::with_capacity(args.overlays.len());
+    for overlay in &args.overlays {
+        overlays.push(load(overlay).await?);
+    }
+    let settings = ParserSettings::default();
+    let work = move || overlay::apply(&document, &overlays, &settings);
+    let overlaid = host::blocking(work).await?;
+    for diagnostic in &overlaid.diagnostics {
+        output::say(&format!(
+            "warning: overlay {}: {}",
+            diagnostic.pointer, diagnostic.message
+        ));
+    }
+    Ok(overlaid.document)
 }
 
 async fn read(spec: String) -> Result<Document> {

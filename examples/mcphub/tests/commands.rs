@@ -105,6 +105,38 @@ fn inspect_explains_itself_to_people() {
 }
 
 #[test]
+fn overlays_change_the_document_before_it_is_read() {
+    let folder = Folder::new();
+    let first = folder.file(
+        "first.yaml",
+        "overlay: 1.0.0\ninfo: {title: A, version: 1}\nactions:\n- target: $.paths.*.get\n  update: {summary: Changed}\n\
+         - target: $.paths['/none']\n  remove: true\n",
+    );
+    let second = folder.file(
+        "second.json",
+        r#"{"overlay": "1.1.0", "actions": [{"target": "$.paths.*[?@.operationId != 'listBooks']", "remove": true}]}"#,
+    );
+    let args = ["inspect", &spec("bookshop.yaml"), "--format", "json"];
+    let args = [&args[..], &["--overlay", &first, "--overlay", &second]].concat();
+    let output = mcphub(&args);
+    let report = json_of(&output);
+    assert_eq!(report["tools"].as_array().unwrap().len(), 1);
+    assert_eq!(report["tools"][0]["name"], "listBooks");
+    assert_eq!(report["tools"][0]["title"], "Changed");
+    let told = stderr(&output);
+    assert!(
+        told.contains("/actions/1/target") && told.contains("selects nothing"),
+        "{told}"
+    );
+    let broken = folder.file(
+        "broken.yaml",
+        "overlay: 1.0.0\nactions: [{target: 'paths', update: {}}]",
+    );
+    let output = mcphub(&["inspect", &spec("bookshop.yaml"), "--overlay", &broken]);
+    assert_refused(&output, 3, &["JSONPath", "broken.yaml", "action: 0"]);
+}
+
+#[test]
 fn a_dry_run_shows_the_request_without_its_secrets() {
     let output = Command::new(env!("CARGO_BIN_EXE_mcphub"))
         .args(["call", &spec("bookshop.yaml"), "createReview", "--base-url", "http://api.test/v1"])
@@ -255,9 +287,9 @@ fn documents_that_cannot_be_used_are_refused_with_a_reason() {
         &["OpenAPI"],
     );
     assert_refused(
-        &inspect(&folder.file("c.json", r#"{"swagger": "2.0", "info": {}}"#)),
+        &inspect(&folder.file("c.json", r#"{"swagger": "1.2", "info": {}}"#)),
         3,
-        &["2.0"],
+        &["1.2", "2.0"],
     );
     assert_refused(
         &inspect(&folder.file("d.yaml", [0u8, 159, 146, 150])),

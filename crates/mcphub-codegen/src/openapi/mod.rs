@@ -33,6 +33,8 @@ use mcphub_core::spec::{ApiSpec, Dialect, Document, Parsed, SpecParser};
 use identifier::Identifiers;
 use node::{Node, Object};
 use place::Place;
+use read::read;
+pub(crate) use read::read_value;
 use remark::Remarks;
 use schema::Schemas;
 
@@ -78,7 +80,7 @@ impl OpenApiParser {
 
 impl SpecParser for OpenApiParser {
     fn parse(&self, document: &Document) -> Result<Parsed> {
-        let value = read::read(&document.bytes, &self.settings).map_err(|error| {
+        let value = read(&document.bytes, &self.settings).map_err(|error| {
             error
                 .during("openapi::parse")
                 .with("source", &document.source)

@@ -15,6 +15,14 @@ use super::node::Node;
 /// The deepest nesting, as `serde_json` has it.
 const MAX_DEPTH: usize = 128;
 
+/// Reads a document to a value that can be changed.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn read_value(bytes: &[u8], settings: &ParserSettings) -> Result<Value> {
+    read(bytes, settings).map(|node| node.to_value())
+}
+
 /// Reads a document.
 ///
 /// # Errors

@@ -17,7 +17,8 @@ use crate::{credentials, document, exit, output, progress};
 pub async fn run(args: Call) -> Result<ExitCode> {
     let credentials = credentials::from_flags(&args.api)?;
     let arguments = arguments(&args.args)?;
-    let document = progress::during("fetching the document", document::load(&args.spec)).await?;
+    let document = document::load_changed(&args.spec, &args.document);
+    let document = progress::during("fetching the document", document).await?;
     let source = document.source.clone();
     let mut tools = inspect::inspect(document).await?.tools;
     if args.api.base_url.is_some() {

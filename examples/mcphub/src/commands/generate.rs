@@ -14,7 +14,8 @@ use crate::cli::Generate;
 use crate::{document, host, output, progress};
 
 pub async fn run(args: Generate) -> Result<ExitCode> {
-    let document = progress::during("fetching the document", document::load(&args.spec)).await?;
+    let document = document::load_changed(&args.spec, &args.document);
+    let document = progress::during("fetching the document", document).await?;
     let source = document.source.clone();
     let inspected = inspect::inspect(document).await?;
     let tools = inspected.tools;

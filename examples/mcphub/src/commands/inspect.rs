@@ -48,7 +48,8 @@ pub async fn inspect(document: Document) -> Result<Inspected> {
 }
 
 pub async fn run(args: Inspect) -> Result<ExitCode> {
-    let document = progress::during("fetching the document", document::load(&args.spec)).await?;
+    let document = document::load_changed(&args.spec, &args.document);
+    let document = progress::during("fetching the document", document).await?;
     let inspected = inspect(document).await?;
     match args.format {
         Format::Json => output::json(&Report::from(&inspected))?,

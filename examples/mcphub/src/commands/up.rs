@@ -14,9 +14,11 @@ use crate::host::{self, Host};
 use crate::{client_config, credentials, document, output, progress, running, serving};
 
 pub async fn run(args: Up) -> Result<ExitCode> {
-    if args.specs.len() > 1 && (args.name.is_some() || args.api.base_url.is_some()) {
+    let for_one =
+        args.name.is_some() || args.api.base_url.is_some() || !args.document.overlays.is_empty();
+    if args.specs.len() > 1 && for_one {
         return Err(Error::invalid(
-            "--name and --base-url are for one document; run `mcphub up` for each",
+            "--name, --overlay and --base-url are for one document; run `mcphub up` for each",
         ));
     }
     let mut config = Config::load(None)?;
@@ -55,7 +57,8 @@ async fn requests(args: &Up) -> Result<Vec<PublishRequest>> {
     let credentials = credentials::from_flags(&args.api)?;
     let mut requests = Vec::new();
     for spec in &args.specs {
-        let document = progress::during(&format!("fetching {spec}"), document::load(spec)).await?;
+        let document = document::load_changed(spec, &args.document);
+        let document = progress::during(&format!("fetching {spec}"), document).await?;
         requests.push(PublishRequest {
             document,
             name: args.name.clone(),
@@ -168,15 +171,27 @@ async fn announce(
     if let ([published], [spec]) = (published, args.specs.as_slice()) {
         output::line("\nFor a desktop client that starts a program:")?;
         let base_url = args.api.base_url.as_ref().map(|url| url.as_str());
-        let spec = std::path::absolute(spec).ok().filter(|path| path.exists());
-        let spec = spec.map_or_else(|| args.specs[0].clone(), |path| path.display().to_string());
+        let overlays: Vec<_> = args
+            .document
+            .overlays
+            .iter()
+            .map(|it| absolute(it))
+            .collect();
         output::json(&client_config::stdio(
             published.name.as_str(),
-            &spec,
+            &absolute(spec),
+            &overlays,
             base_url,
         ))?;
     }
     Ok(())
+}
+
+/// A path from wherever a program is started; a URL is one already.
+fn absolute(document: &str) -> String {
+    let path = std::path::absolute(document).ok();
+    let path = path.filter(|path| path.exists());
+    path.map_or_else(|| document.to_owned(), |path| path.display().to_string())
 }
 
 async fn stdio(config: &Config, requests: Vec<PublishRequest>) -> Result<ExitCode> {
