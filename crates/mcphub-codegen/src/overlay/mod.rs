@@ -43,8 +43,8 @@ pub fn apply(
     overlays: &[Document],
     settings: &ParserSettings,
 ) -> Result<Overlaid> {
-    let mut value =
-        read(&document.bytes, settings).map_err(|error| error.with("source", &document.source))?;
+    let mut value = read_value(&document.bytes, settings)
+        .map_err(|error| error.with("source", &document.source))?;
     let mut room = settings.max_document;
     let mut diagnostics = Vec::new();
     for overlay in overlays {
