@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Schema {
     root: Arc<Map<String, Value>>,
-    definitions: Vec<Definition>,
+    definitions: Arc<[Definition]>,
 }
 
 /// One entry of `$defs`.
@@ -28,10 +28,13 @@ pub struct Definition {
 impl Schema {
     /// A schema from its root object, without `$defs`, and the definitions that it reaches, in the
     /// order in which `$defs` lists them.
-    pub fn new(root: impl Into<Arc<Map<String, Value>>>, definitions: Vec<Definition>) -> Self {
+    pub fn new(
+        root: impl Into<Arc<Map<String, Value>>>,
+        definitions: impl Into<Arc<[Definition]>>,
+    ) -> Self {
         Self {
             root: root.into(),
-            definitions,
+            definitions: definitions.into(),
         }
     }
 
@@ -83,7 +86,7 @@ impl Schema {
                     schema: Arc::new(schema),
                 })
                 .collect(),
-            _ => Vec::new(),
+            _ => Arc::default(),
         };
         Self {
             root: object.into(),

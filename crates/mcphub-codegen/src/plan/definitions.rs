@@ -25,19 +25,22 @@ pub(super) enum Form {
     Lenient,
 }
 
+/// How many forms there are.
+const FORMS: usize = 5;
+
 /// The definitions of one API.
 pub(super) struct Definitions<'a> {
     source: &'a IndexMap<Arc<str>, Arc<Value>>,
-    made: [Vec<Option<Made>>; 5],
+    extents: [Vec<Option<Extent>>; FORMS],
+    made: [Vec<Option<Arc<Value>>>; FORMS],
     /// The last walk that visited each definition.
     visited: Vec<u32>,
     walk: u32,
 }
 
-/// A definition in one form.
-pub(super) struct Made {
-    pub(super) schema: Arc<Value>,
-    pub(super) size: usize,
+/// How far a definition reaches in one form.
+struct Extent {
+    size: usize,
     refers: Arc<[usize]>,
 }
 
@@ -53,10 +56,11 @@ pub(super) struct Reached {
 
 impl<'a> Definitions<'a> {
     pub(super) fn new(source: &'a IndexMap<Arc<str>, Arc<Value>>) -> Self {
-        let empty = || std::iter::repeat_with(|| None).take(source.len()).collect();
+        let count = source.len();
         Self {
             source,
-            made: std::array::from_fn(|_| empty()),
+            extents: std::array::from_fn(|_| std::iter::repeat_with(|| None).take(count).collect()),
+            made: std::array::from_fn(|_| vec![None; count]),
             visited: vec![0; source.len()],
             walk: 0,
         }
@@ -91,28 +95,48 @@ impl<'a> Definitions<'a> {
         schema
     }
 
-    pub(super) fn get(&mut self, form: Form, index: usize) -> Option<&Made> {
+    /// A definition in one form.
+    pub(super) fn get(&mut self, form: Form, index: usize) -> Option<&Arc<Value>> {
         let (_, source) = self.source.get_index(index)?;
         let slot = self.made[form as usize].get_mut(index)?;
-        if slot.is_none() {
-            let schema = match form {
-                Form::Exact => source.clone(),
-                Form::Plain => Arc::new(without(source, &DESCRIBING)),
-                Form::Bare => Arc::new(without(source, &REDUNDANT)),
-                Form::Open => Arc::new(Value::Object(Map::new())),
-                Form::Lenient => Arc::new(lenient::lenient(source)),
+        Some(slot.get_or_insert_with(|| match form {
+            Form::Exact => source.clone(),
+            Form::Plain => Arc::new(without(source, &DESCRIBING)),
+            Form::Bare => Arc::new(without(source, &REDUNDANT)),
+            Form::Open => Arc::new(Value::Object(Map::new())),
+            Form::Lenient => Arc::new(lenient::lenient(source)),
+        }))
+    }
+
+    /// The bytes of a definition in one form.
+    pub(super) fn size(&mut self, form: Form, index: usize) -> Option<usize> {
+        self.extent(form, index).map(|extent| extent.size)
+    }
+
+    /// Form after form turns out too large for a large API, so one is measured before it is made.
+    fn extent(&mut self, form: Form, index: usize) -> Option<&Extent> {
+        if self.extents[form as usize].get(index)?.is_none() {
+            let (_, source) = self.source.get_index(index)?;
+            let made;
+            let (schema, dropped): (&Value, &[&str]) = match form {
+                Form::Exact => (source, &[]),
+                Form::Plain => (source, &DESCRIBING),
+                Form::Bare => (source, &REDUNDANT),
+                Form::Open | Form::Lenient => {
+                    made = self.get(form, index)?.clone();
+                    (&made, &[])
+                }
             };
             let mut refers = Vec::new();
-            let size = measure::schema(&schema, &mut |name| {
+            let size = measure::schema(schema, dropped, &mut |name| {
                 refers.extend(self.source.get_index_of(name))
             });
-            *slot = Some(Made {
-                schema,
+            self.extents[form as usize][index] = Some(Extent {
                 size,
                 refers: refers.into(),
             });
         }
-        slot.as_ref()
+        self.extents[form as usize].get(index)?.as_ref()
     }
 
     /// Walks from `roots` through what they refer to, nearest first, until more than `max` bytes.
@@ -131,9 +155,10 @@ impl<'a> Definitions<'a> {
             }
         }
         while let Some((index, distance)) = queue.pop_front() {
-            let Some(refers) = self.get(form, index).map(|made| made.refers.clone()) else {
+            let Some(extent) = self.extent(form, index) else {
                 continue;
             };
+            let refers = extent.refers.clone();
             reached.size += self.entry_size(form, index);
             reached.found.push((index, distance));
             if reached.size > max {
@@ -155,9 +180,9 @@ impl<'a> Definitions<'a> {
         let mut edge: BTreeSet<usize> = roots.iter().copied().collect();
         for index in inside {
             edge.extend(
-                self.get(Form::Bare, *index)
+                self.extent(Form::Bare, *index)
                     .into_iter()
-                    .flat_map(|made| made.refers.iter()),
+                    .flat_map(|extent| extent.refers.iter()),
             );
         }
         edge.into_iter()
@@ -171,7 +196,7 @@ impl<'a> Definitions<'a> {
             .source
             .get_index(index)
             .map_or(0, |(name, _)| name.len());
-        self.get(form, index).map_or(0, |made| made.size) + name + 4
+        self.size(form, index).unwrap_or_default() + name + 4
     }
 
     /// The entries of `$defs` in the order of the document.
@@ -180,7 +205,7 @@ impl<'a> Definitions<'a> {
         let mut out = Vec::with_capacity(entries.len());
         for (index, form) in entries {
             let name = self.source.get_index(index).map(|(name, _)| name.clone());
-            let schema = self.get(form, index).map(|made| made.schema.clone());
+            let schema = self.get(form, index).cloned();
             if let (Some(name), Some(schema)) = (name, schema) {
                 out.push(Definition { name, schema });
             }

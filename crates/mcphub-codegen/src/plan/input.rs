@@ -45,7 +45,7 @@ impl<'a> Planning<'a> {
             None => {}
         }
         let mut names = argument::names(&wanted).into_iter();
-        let mut root = Root::default();
+        let mut root = Root::with_room_for(wanted.len());
         let mut parameters = Vec::with_capacity(operation.parameters.len());
         for (parameter, name) in operation.parameters.iter().zip(names.by_ref()) {
             root.add(&name, parameter_schema(parameter), parameter.required);
@@ -270,20 +270,28 @@ impl<'a> Planning<'a> {
 
     fn measure(&self, root: &Map<String, Value>) -> (usize, Vec<usize>) {
         let mut roots = Vec::new();
-        let size = measure::members(root, &mut |name| roots.extend(self.definitions.index(name)));
+        let size = measure::members(root, &[], &mut |name| {
+            roots.extend(self.definitions.index(name))
+        });
         // `,"$defs":{}`
         (size + if roots.is_empty() { 0 } else { 11 }, roots)
     }
 }
 
 /// The object at the top.
-#[derive(Default)]
 struct Root {
     properties: Map<String, Value>,
     required: Vec<Value>,
 }
 
 impl Root {
+    fn with_room_for(arguments: usize) -> Self {
+        Self {
+            properties: Map::with_capacity(arguments),
+            required: Vec::new(),
+        }
+    }
+
     fn add(&mut self, name: &str, schema: Value, required: bool) {
         self.properties.insert(name.to_owned(), schema);
         if required {

@@ -25,11 +25,13 @@ pub(super) fn lenient(schema: &Value) -> Value {
                 out.insert(key.clone(), value.clone());
             }
             ("properties", Value::Object(properties)) => {
-                let shown = properties
-                    .iter()
-                    .filter(|(_, property)| !is_write_only(property));
-                let shown = shown.map(|(name, property)| (name.clone(), lenient(property)));
-                out.insert(key.clone(), Value::Object(shown.collect()));
+                let mut shown = Map::with_capacity(properties.len());
+                for (name, property) in properties {
+                    if !is_write_only(property) {
+                        shown.insert(name.clone(), lenient(property));
+                    }
+                }
+                out.insert(key.clone(), Value::Object(shown));
             }
             ("items", value) => {
                 out.insert(key.clone(), lenient(value));

@@ -1,23 +1,35 @@
 //! How large a schema is as JSON, and what it refers to, in one walk.
+//!
+//! Of a schema that loses some of its keywords the size is known without it being made.
 
 use serde_json::{Map, Value};
 
 use crate::keyword::{DEFS, Keyword};
 
-/// The bytes of the schema as compact JSON; the names of the definitions it refers to are visited.
-pub(super) fn schema<'v>(schema: &'v Value, visit: &mut impl FnMut(&'v str)) -> usize {
+/// The bytes of the schema as compact JSON, without the keywords in `dropped` at every level; the
+/// names of the definitions it refers to are visited.
+pub(super) fn schema<'v>(
+    schema: &'v Value,
+    dropped: &[&str],
+    visit: &mut impl FnMut(&'v str),
+) -> usize {
     match schema {
-        Value::Object(object) => members(object, visit),
+        Value::Object(object) => members(object, dropped, visit),
         other => data(other),
     }
 }
 
 pub(super) fn members<'v>(
     object: &'v Map<String, Value>,
+    dropped: &[&str],
     visit: &mut impl FnMut(&'v str),
 ) -> usize {
-    let mut size = framed(object.len());
+    let (mut size, mut count) = (0, 0);
     for (key, value) in object {
+        if dropped.contains(&key.as_str()) {
+            continue;
+        }
+        count += 1;
         size += string(key) + 1;
         size += match (Keyword::of(key), value) {
             (Some(Keyword::Ref), Value::String(reference)) => {
@@ -26,20 +38,21 @@ pub(super) fn members<'v>(
                 }
                 string(reference)
             }
-            (Some(Keyword::Schema), value) => schema(value, visit),
+            (Some(Keyword::Schema), value) => schema(value, dropped, visit),
             (Some(Keyword::List), Value::Array(items)) => {
-                framed(items.len()) + items.iter().map(|item| schema(item, visit)).sum::<usize>()
+                let items_size = items.iter().map(|item| schema(item, dropped, visit));
+                framed(items.len()) + items_size.sum::<usize>()
             }
             (Some(Keyword::Named | Keyword::Patterned), Value::Object(named)) => {
                 let members = named
                     .iter()
-                    .map(|(name, item)| string(name) + 1 + schema(item, visit));
+                    .map(|(name, item)| string(name) + 1 + schema(item, dropped, visit));
                 framed(named.len()) + members.sum::<usize>()
             }
             (_, value) => data(value),
         };
     }
-    size
+    framed(count) + size
 }
 
 /// The brackets and commas around `count` items.
@@ -58,7 +71,10 @@ pub(super) fn data(value: &Value) -> usize {
                 5
             }
         }
-        Value::Number(number) => number.to_string().len(),
+        Value::Number(number) => match number.as_u64() {
+            Some(integer) => integer.checked_ilog10().unwrap_or_default() as usize + 1,
+            None => number.to_string().len(),
+        },
         Value::String(text) => string(text),
         Value::Array(items) => framed(items.len()) + items.iter().map(data).sum::<usize>(),
         Value::Object(members) => {
@@ -97,21 +113,35 @@ fn escape(byte: &u8) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use crate::plan::definitions::{REDUNDANT, without};
+    use serde_json::{Value, json};
 
-    #[test]
-    fn sizes_are_exact_and_references_in_data_are_none() {
-        let schema = json!({
+    fn schema() -> Value {
+        json!({
             "type": ["object", "null"],
             "description": "a \"b\"\n\u{1}\u{7f}ü",
             "title": "An escape behind the first bytes that are looked at, here: \\",
             "properties": {"$ref": {"$ref": "#/$defs/A"}, "b": {"items": {"$ref": "#/$defs/B"}, "maximum": 1.5e300}},
             "allOf": [{"$ref": "#/$defs/C"}, true, {}],
             "examples": [{"$ref": "#/$defs/Data"}, -12, null],
-        });
+            "enum": [0, 9, 10, 99, 100, 18_446_744_073_709_551_615_u64],
+        })
+    }
+
+    #[test]
+    fn sizes_are_exact_and_references_in_data_are_none() {
+        let schema = schema();
         let mut names = Vec::new();
-        let size = super::schema(&schema, &mut |name| names.push(name));
+        let size = super::schema(&schema, &[], &mut |name| names.push(name));
         assert_eq!(size, schema.to_string().len());
         assert_eq!(names, ["A", "B", "C"]);
+    }
+
+    #[test]
+    fn what_is_dropped_does_not_count() {
+        let schema = json!({"properties": {"description": schema()}, "title": "t"});
+        let size = super::schema(&schema, &REDUNDANT, &mut |_| {});
+        assert_eq!(size, without(&schema, &REDUNDANT).to_string().len());
+        assert!(size < super::schema(&schema, &[], &mut |_| {}));
     }
 }

@@ -80,7 +80,7 @@ impl<'a> Definitions<'a> {
         if let Some(name) = reference(object) {
             // What is shared is copied into each tool, so its size counts each time.
             let index = self.index(name)?;
-            *room = room.checked_sub(self.get(Form::Exact, index)?.size)?;
+            *room = room.checked_sub(self.size(Form::Exact, index)?)?;
             let target = self.source(name)?;
             self.gather(target, out, room, depth)?;
         }

@@ -64,7 +64,7 @@ impl<'a> Planning<'a> {
             (root, OutputShape::Wrapped)
         };
         let mut roots = Vec::new();
-        let size = measure::members(&root, &mut |name| {
+        let size = measure::members(&root, &[], &mut |name| {
             roots.extend(self.definitions.index(name))
         });
         let room = max.checked_sub(size + 11)?;
@@ -121,12 +121,8 @@ impl<'a> Planning<'a> {
         if let [form] = &mut forms[..] {
             // Most answers are one object or one reference to one: no need to put them together.
             let mut plain = form.take();
-            if let Some(index) = shared(&[&plain]).and_then(|name| self.definitions.index(name)) {
-                let made = self.definitions.get(Form::Lenient, index)?;
-                if made.size > max {
-                    return None;
-                }
-                plain = Value::clone(&made.schema);
+            if let Some(source) = shared(&[&plain]).and_then(|name| self.definitions.source(name)) {
+                plain = lenient(source);
             }
             match plain {
                 Value::Object(mut object)
@@ -160,10 +156,10 @@ impl<'a> Planning<'a> {
             return Some(());
         };
         if let Some(index) = reference(object).and_then(|name| self.definitions.index(name)) {
-            let made = self.definitions.get(Form::Lenient, index)?;
             // Copied into each tool, so its size counts each time.
-            fold.room = fold.room.checked_sub(made.size)?;
-            let target = made.schema.clone();
+            let size = self.definitions.size(Form::Lenient, index)?;
+            fold.room = fold.room.checked_sub(size)?;
+            let target = self.definitions.get(Form::Lenient, index)?.clone();
             self.fold(&target, fold, depth)?;
         }
         fold.parts += 1;
