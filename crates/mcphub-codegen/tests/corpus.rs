@@ -5,12 +5,19 @@
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Instant;
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use common::{Sample, check, parse, plan, samples};
-use mcphub_core::spec::{Method, Parsed, Severity};
+use futures::executor::block_on;
+use mcphub_codegen::openapi::{ParserSettings, bundle};
+use mcphub_core::Error;
+use mcphub_core::spec::{Document, DocumentLoader, Method, Parsed, Severity};
 use mcphub_core::tool::{OutputShape, Plan};
 use serde_json::Value;
+use url::Url;
 
 #[test]
 #[allow(clippy::print_stdout, reason = "what was read is worth seeing")]
@@ -27,8 +34,16 @@ fn every_operation_becomes_a_tool_or_a_diagnostic() {
     } in samples
     {
         let bytes = std::fs::read(&path).expect("the document can be read");
+        let document = match bundled(&path, bytes.clone()) {
+            Ok(document) => document,
+            Err(error) if name.starts_with("adv_") => {
+                table.push_str(&format!("{name:<28}refused: {}\n", error.report()));
+                continue;
+            }
+            Err(error) => panic!("{name}: {}", error.report()),
+        };
         let start = Instant::now();
-        let parsed = match parse(bytes.clone()) {
+        let parsed = match parse(document.bytes.clone()) {
             Ok(parsed) => parsed,
             Err(error) if name.starts_with("adv_") => {
                 table.push_str(&format!("{name:<28}refused: {}\n", error.report()));
@@ -39,7 +54,7 @@ fn every_operation_becomes_a_tool_or_a_diagnostic() {
         let plan = plan(&parsed);
         let time = start.elapsed();
         check(&parsed, &plan);
-        if let Some(expected) = operations(&path) {
+        if let Some(expected) = operations(&document) {
             check_complete(&name, &expected, &parsed, &plan);
         }
         let count = |severity| {
@@ -71,11 +86,35 @@ fn every_operation_becomes_a_tool_or_a_diagnostic() {
     println!("{table}");
 }
 
+/// The files around a document.
+#[derive(Debug)]
+struct Files;
+
+#[async_trait]
+impl DocumentLoader for Files {
+    async fn load(&self, address: &Url) -> mcphub_core::Result<Bytes> {
+        let path = address
+            .to_file_path()
+            .map_err(|()| Error::not_found("no file"))?;
+        let bytes =
+            std::fs::read(path).map_err(|error| Error::not_found("no file").caused_by(error))?;
+        Ok(bytes.into())
+    }
+}
+
+fn bundled(path: &Path, bytes: Vec<u8>) -> mcphub_core::Result<Document> {
+    let document = Document {
+        source: std::fs::canonicalize(path).unwrap().display().to_string(),
+        bytes: bytes.into(),
+    };
+    block_on(bundle(document, &Files, &ParserSettings::default()))
+}
+
 /// The pointers of the operations of a document, found without the parser.
-fn operations(path: &std::path::Path) -> Option<BTreeSet<String>> {
-    let text = std::fs::read_to_string(path).ok()?;
-    let document: Value = serde_json::from_str(&text)
-        .or_else(|_| serde_saphyr::from_str(&text))
+fn operations(document: &Document) -> Option<BTreeSet<String>> {
+    let text = std::str::from_utf8(&document.bytes).ok()?;
+    let document: Value = serde_json::from_str(text)
+        .or_else(|_| serde_saphyr::from_str(text))
         .ok()?;
     let mut found = BTreeSet::new();
     for (path, item) in document

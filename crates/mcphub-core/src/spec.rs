@@ -5,11 +5,13 @@ mod method;
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use url::Url;
 
 pub use method::{Method, MethodName};
 
@@ -46,6 +48,18 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 pub trait SpecParser: Send + Sync + Debug + 'static {
     /// Reads one document.
     fn parse(&self, document: &Document) -> Result<Parsed>;
+}
+
+/// Loads the other documents that a document refers to.
+///
+/// # Behavior
+/// - An address that is not allowed is refused before anything is opened, with an error that says
+///   how to allow it.
+/// - What is loaded is bounded.
+#[async_trait]
+pub trait DocumentLoader: Send + Sync + Debug {
+    /// The bytes at a `file:`, `http:` or `https:` address without a fragment.
+    async fn load(&self, address: &Url) -> Result<Bytes>;
 }
 
 /// What parsing gives: the value, and everything the document itself gets wrong.

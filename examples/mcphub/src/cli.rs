@@ -135,13 +135,18 @@ pub struct ApiArgs {
     pub secrets: Vec<String>,
 }
 
-/// How a document is changed before it is read, shared by several commands.
+/// How a document is read, shared by several commands.
 #[derive(Debug, Args, Default)]
 pub struct DocumentArgs {
     /// An Overlay (1.0 to 1.2) to change the document with: a path or an http(s) URL; repeatable,
     /// applied in order
     #[arg(long = "overlay", value_name = "FILE")]
     pub overlays: Vec<String>,
+
+    /// A folder or the beginning of a URL from which files may be read that the document refers to;
+    /// repeatable [default: its own folder, or its own origin]
+    #[arg(long = "allow-ref", value_name = "PREFIX")]
+    pub allowed_references: Vec<String>,
 }
 
 /// Where things are kept.

@@ -1,5 +1,6 @@
 //! The commands that need no gateway, as a person runs them.
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -90,6 +91,47 @@ fn inspect_prints_the_documented_json() {
         get["annotations"],
         json!({ "readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": true })
     );
+}
+
+#[test]
+fn a_document_in_several_files_is_read_as_far_as_it_may_be() {
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path("api/paths")).unwrap();
+    let root = folder.path("api/openapi.yaml");
+    fs::write(
+        &root,
+        "openapi: 3.0.3\ninfo: {title: Parts, version: '1'}\nservers: [{url: 'http://api.test'}]\npaths:\n  \
+         /a: {$ref: paths/a.yaml}\n  /b: {$ref: ../shared/b.yaml}\n",
+    )
+    .unwrap();
+    let get = |name: &str| format!("get: {{operationId: {name}, responses: {{}}}}");
+    fs::write(folder.path("api/paths/a.yaml"), get("a")).unwrap();
+    fs::create_dir_all(folder.path("shared")).unwrap();
+    fs::write(folder.path("shared/b.yaml"), get("b")).unwrap();
+    let names = |report: &Value| -> Vec<String> {
+        let tools = report["tools"].as_array().unwrap().iter();
+        tools
+            .map(|tool| tool["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let root = root.to_str().unwrap();
+    let report = json_of(&mcphub(&["inspect", root, "--format", "json"]));
+    assert_eq!(names(&report), ["a"]);
+    let message = report["diagnostics"][0]["message"].as_str().unwrap();
+    assert!(message.contains("--allow-ref"), "{message}");
+
+    let shared = folder.path("shared");
+    let allowed = [
+        "inspect",
+        root,
+        "--format",
+        "json",
+        "--allow-ref",
+        shared.to_str().unwrap(),
+    ];
+    let report = json_of(&mcphub(&allowed));
+    assert_eq!(names(&report), ["a", "b"]);
+    assert_eq!(report["diagnostics"], json!([]));
 }
 
 #[test]

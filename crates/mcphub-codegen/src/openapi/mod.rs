@@ -6,6 +6,7 @@
 //! version into JSON Schema 2020-12.
 //! Nothing in here knows about tools.
 
+mod bundle;
 mod content;
 mod dialect;
 mod identifier;
@@ -30,6 +31,7 @@ use std::sync::Arc;
 use mcphub_core::Result;
 use mcphub_core::spec::{ApiSpec, Dialect, Document, Parsed, SpecParser};
 
+pub use bundle::bundle;
 use identifier::Identifiers;
 use node::{Node, Object};
 use place::Place;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 
+use super::bundle::UNREAD;
 use super::node::{Node, Object};
 use super::place::Place;
 use super::remark::shown;
@@ -83,18 +84,35 @@ impl<'d> Walk<'d> {
         at: Place<'_>,
     ) -> Result<(&'d Node<'d>, Arc<str>), Skip> {
         if let Some(identifiers) = &self.identifiers {
-            let (value, pointer) = identifiers.resolve(reference, &at.pointer())?;
+            let (value, pointer) = identifiers
+                .resolve(reference, &at.pointer())
+                .map_err(|skip| self.unread(reference, skip))?;
             return Ok((value, pointer.into()));
         }
         if let Some((value, pointer)) = self.referred.get(reference) {
             return Ok((value, pointer.clone()));
         }
-        let (value, pointer) = self
-            .lookup(&local(reference)?)
-            .ok_or_else(|| dangling(reference))?;
+        let (value, pointer) = local(reference)
+            .and_then(|pointer| self.lookup(&pointer).ok_or_else(|| dangling(reference)))
+            .map_err(|skip| self.unread(reference, skip))?;
         let pointer: Arc<str> = pointer.into();
         self.referred.insert(reference, (value, pointer.clone()));
         Ok((value, pointer))
+    }
+
+    /// Says why a reference was not loaded, if that was tried.
+    fn unread(&self, reference: &str, skip: Skip) -> Skip {
+        match self.document.get(UNREAD).and_then(|why| why.get(reference)) {
+            Some(why) => Skip {
+                message: format!(
+                    "{} cannot be read: {}",
+                    shown(reference),
+                    why.as_str().unwrap_or_default()
+                ),
+                ..skip
+            },
+            None => skip,
+        }
     }
 
     /// The value at an RFC 6901 pointer, with and without percent-decoding.
@@ -126,7 +144,7 @@ pub(super) fn external(reference: &str) -> Skip {
     Skip::new(
         "external-reference",
         format!(
-            "{} is in another document, which is not read; bundle the documents into one",
+            "{} is in another document, which was not loaded; bundle the documents into one",
             shown(reference)
         ),
     )

@@ -17,7 +17,7 @@ use crate::{credentials, document, exit, output, progress};
 pub async fn run(args: Call) -> Result<ExitCode> {
     let credentials = credentials::from_flags(&args.api)?;
     let arguments = arguments(&args.args)?;
-    let document = document::load_changed(&args.spec, &args.document);
+    let document = document::load(&args.spec, &args.document);
     let document = progress::during("fetching the document", document).await?;
     let source = document.source.clone();
     let mut tools = inspect::inspect(document).await?.tools;

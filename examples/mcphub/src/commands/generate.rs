@@ -14,7 +14,7 @@ use crate::cli::Generate;
 use crate::{document, host, output, progress};
 
 pub async fn run(args: Generate) -> Result<ExitCode> {
-    let document = document::load_changed(&args.spec, &args.document);
+    let document = document::load(&args.spec, &args.document);
     let document = progress::during("fetching the document", document).await?;
     let source = document.source.clone();
     let inspected = inspect::inspect(document).await?;

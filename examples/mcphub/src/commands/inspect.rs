@@ -48,7 +48,7 @@ pub async fn inspect(document: Document) -> Result<Inspected> {
 }
 
 pub async fn run(args: Inspect) -> Result<ExitCode> {
-    let document = document::load_changed(&args.spec, &args.document);
+    let document = document::load(&args.spec, &args.document);
     let document = progress::during("fetching the document", document).await?;
     let inspected = inspect(document).await?;
     match args.format {

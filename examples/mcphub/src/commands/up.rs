@@ -57,7 +57,7 @@ async fn requests(args: &Up) -> Result<Vec<PublishRequest>> {
     let credentials = credentials::from_flags(&args.api)?;
     let mut requests = Vec::new();
     for spec in &args.specs {
-        let document = document::load_changed(spec, &args.document);
+        let document = document::load(spec, &args.document);
         let document = progress::during(&format!("fetching {spec}"), document).await?;
         requests.push(PublishRequest {
             document,

@@ -17,6 +17,9 @@ use crate::keyword::DEFS;
 /// The longest name of a definition, in bytes.
 const MAX_NAME: usize = 80;
 
+/// What the pointers into other documents begin with, see [`bundle`](super::super::bundle).
+const BUNDLED: &str = "/x-mcphub-documents/";
+
 /// The longest regular expression that is kept, in bytes.
 const MAX_PATTERN: usize = 4_096;
 
@@ -100,6 +103,7 @@ impl<'d> Schemas<'d> {
     fn name(&mut self, pointer: &str, scope: impl FnOnce() -> String) -> String {
         let name = match pointer.strip_prefix(self.place) {
             Some(key) if !key.contains('/') => self.component_name(&unescape(key)),
+            None if pointer.starts_with(BUNDLED) => self.bundled_name(pointer),
             Some(inner) => self.inner_name(inner, pointer),
             None => self.inner_name(pointer, pointer),
         };
@@ -127,6 +131,27 @@ impl<'d> Schemas<'d> {
             format!("{form}_{}", hash8(key))
         } else {
             form
+        }
+    }
+
+    /// A schema of another document is called as there, or by its file.
+    fn bundled_name(&self, pointer: &str) -> String {
+        let mut parts = pointer[BUNDLED.len()..].split('/').map(unescape);
+        let document = parts.next().unwrap_or_default();
+        let last = parts.next_back().unwrap_or_else(|| {
+            let file = document.rsplit('/').next().unwrap_or_default();
+            file.split_once('.')
+                .map_or(file, |(stem, _)| stem)
+                .to_owned()
+        });
+        let name = legal(&last);
+        let taken = self
+            .components
+            .is_some_and(|components| components.contains_key(&name));
+        if taken {
+            format!("{name}_{}", hash8(pointer))
+        } else {
+            name
         }
     }
 

@@ -1,16 +1,21 @@
 //! Documents from paths and URLs.
 
+mod references;
+
 use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt;
-use mcphub_codegen::openapi::ParserSettings;
+use mcphub_codegen::openapi::{self, ParserSettings};
 use mcphub_codegen::overlay;
 use mcphub_core::spec::Document;
 use mcphub_core::{Error, ErrorKind, Result};
+use reqwest::redirect;
 use url::Url;
 
+use self::references::References;
 use crate::cli::DocumentArgs;
 use crate::{host, output};
 
@@ -18,34 +23,33 @@ use crate::{host, output};
 pub const MAX_BYTES: usize = 64 * 1024 * 1024;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Reads a document from a path or an http(s) URL, at most 64 MiB, within 30 s.
+/// How many redirects are followed.
+const MAX_REDIRECTS: usize = 10;
+
+/// Reads a document from a path or an http(s) URL, at most 64 MiB, within 30 s, changes it as the
+/// command line says, and makes what it refers to a part of it. An action of an overlay that
+/// selects nothing is told on standard error.
 ///
 /// The source is the URL or the absolute path, so that the same document keeps its registration
 /// from wherever it is named.
 ///
 /// # Errors
-/// `NotFound`, `TooLarge`, `PermissionDenied`; `Upstream`, `Timeout` or `Unavailable` from a URL.
-pub async fn load(spec: &str) -> Result<Document> {
-    match Url::parse(spec) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => fetch(url).await,
-        _ => read(spec.to_owned()).await,
+/// `NotFound`, `TooLarge`, `PermissionDenied`; `Upstream`, `Timeout` or `Unavailable` from a URL,
+/// also for each overlay; `InvalidDocument`, `Unsupported` and `TooLarge` for an overlay that
+/// cannot be applied.
+pub async fn load(spec: &str, args: &DocumentArgs) -> Result<Document> {
+    let mut document = open(spec).await?;
+    if !args.overlays.is_empty() {
+        document = changed(document, &args.overlays).await?;
     }
+    let references = References::of(&document.source, &args.allowed_references)?;
+    openapi::bundle(document, &references, &ParserSettings::default()).await
 }
 
-/// Reads a document and changes it as the command line says. An action that selects nothing is
-/// told on standard error.
-///
-/// # Errors
-/// Those of [`load`], also for each overlay; `InvalidDocument`, `Unsupported` and `TooLarge` for
-/// an overlay that cannot be applied.
-pub async fn load_changed(spec: &str, args: &DocumentArgs) -> Result<Document> {
-    let document = load(spec).await?;
-    if args.overlays.is_empty() {
-        return Ok(document);
-    }
-    let mut overlays = Vec::with_capacity(args.overlays.len());
-    for overlay in &args.overlays {
-        overlays.push(load(overlay).await?);
+async fn changed(document: Document, paths: &[String]) -> Result<Document> {
+    let mut overlays = Vec::with_capacity(paths.len());
+    for overlay in paths {
+        overlays.push(open(overlay).await?);
     }
     let settings = ParserSettings::default();
     let work = move || overlay::apply(&document, &overlays, &settings);
@@ -57,6 +61,14 @@ pub async fn load_changed(spec: &str, args: &DocumentArgs) -> Result<Document> {
         ));
     }
     Ok(overlaid.document)
+}
+
+/// Reads one file or URL.
+async fn open(spec: &str) -> Result<Document> {
+    match Url::parse(spec) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") => fetch(url, |_| true).await,
+        _ => read(spec.to_owned()).await,
+    }
 }
 
 async fn read(spec: String) -> Result<Document> {
@@ -102,7 +114,40 @@ fn too_large(spec: &str) -> Error {
     Error::new(ErrorKind::TooLarge, "the document is larger than 64 MiB").with("document", spec)
 }
 
-async fn fetch(url: Url) -> Result<Document> {
+/// Fetches a document; a redirect is followed where `may_follow` says so.
+async fn fetch(url: Url, may_follow: impl Fn(&Url) -> bool) -> Result<Document> {
+    let mut target = url.clone();
+    for _ in 0..MAX_REDIRECTS {
+        match fetch_one(target).await? {
+            Fetched::Body(bytes) => {
+                return Ok(Document {
+                    source: url.to_string(),
+                    bytes,
+                });
+            }
+            Fetched::Elsewhere(next) if may_follow(&next) => target = next,
+            Fetched::Elsewhere(next) => {
+                return Err(Error::new(
+                    ErrorKind::PermissionDenied,
+                    "the document redirects to where it may not; allow that with --allow-ref URL",
+                )
+                .with("url", shown(&url))
+                .with("redirects to", shown(&next)));
+            }
+        }
+    }
+    Err(
+        Error::new(ErrorKind::Upstream, "the document redirects too often")
+            .with("url", shown(&url)),
+    )
+}
+
+enum Fetched {
+    Body(Bytes),
+    Elsewhere(Url),
+}
+
+async fn fetch_one(url: Url) -> Result<Fetched> {
     // A URL may hold a password or a token: errors show it without.
     let shown = shown(&url);
     let failed = |error: reqwest::Error| {
@@ -117,6 +162,7 @@ async fn fetch(url: Url) -> Result<Document> {
     };
     let client = reqwest::Client::builder()
         .timeout(TIMEOUT)
+        .redirect(redirect::Policy::none())
         .user_agent(concat!("mcphub/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(failed)?;
@@ -127,6 +173,18 @@ async fn fetch(url: Url) -> Result<Document> {
         .await
         .map_err(failed)?;
     let status = response.status();
+    let location = response.headers().get("location");
+    if let (true, Some(location)) = (status.is_redirection(), location) {
+        let next = location.to_str().ok().and_then(|text| url.join(text).ok());
+        let next = next.filter(|next| matches!(next.scheme(), "http" | "https"));
+        return next.map(Fetched::Elsewhere).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Upstream,
+                "the document redirects to what is no URL",
+            )
+            .with("url", &shown)
+        });
+    }
     if !status.is_success() {
         let kind = if status.as_u16() == 404 {
             ErrorKind::NotFound
@@ -145,10 +203,7 @@ async fn fetch(url: Url) -> Result<Document> {
             return Err(too_large(&shown));
         }
     }
-    Ok(Document {
-        source: url.to_string(),
-        bytes: bytes.into(),
-    })
+    Ok(Fetched::Body(bytes.into()))
 }
 
 fn shown(url: &Url) -> String {
