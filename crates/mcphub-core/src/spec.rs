@@ -1,5 +1,6 @@
 //! Parse: an API document becomes an [`ApiSpec`], whatever dialect it was written in.
 
+mod hint;
 mod method;
 
 use std::fmt::Debug;
@@ -13,6 +14,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::Url;
 
+pub use hint::{ArgumentHints, ToolHints};
 pub use method::{Method, MethodName};
 
 use crate::Result;
@@ -178,6 +180,8 @@ pub struct Operation {
     pub security: Vec<Vec<String>>,
     /// Base URLs that replace those of the document, if any.
     pub servers: Vec<String>,
+    /// What it says of its tool.
+    pub hints: ToolHints,
     /// Where it stands in the document.
     pub pointer: String,
 }
@@ -201,6 +205,8 @@ pub struct Parameter {
     pub serialization: Serialization,
     /// An example value, if the document has one.
     pub example: Option<Value>,
+    /// What it says of its argument.
+    pub hints: ArgumentHints,
 }
 
 /// Where a parameter goes.
@@ -268,6 +274,8 @@ pub struct BodyContent {
     pub schema: Value,
     /// How members are written, by name; for form bodies. Only what the document states.
     pub encoding: IndexMap<String, Encoding>,
+    /// What the members say of their arguments, by name.
+    pub hints: IndexMap<String, ArgumentHints>,
 }
 
 /// How a member of a form is written (OpenAPI 3.0.4, Encoding Object).

@@ -73,10 +73,12 @@ impl<'d> Walk<'d> {
             let shared = shared || media.shared();
             let schema = self.needed(|walk| walk.media_schema(media.object, here, shared))?;
             let encoding = self.encoding(media.object, here);
+            let hints = self.member_hints(media.object.get("schema"), here.key("schema"))?;
             content.push(BodyContent {
                 media_type: media.media_type,
                 schema: schema.unwrap_or_else(any),
                 encoding,
+                hints,
             });
         }
         Ok(Some(RequestBody {

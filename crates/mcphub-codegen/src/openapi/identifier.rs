@@ -11,6 +11,7 @@ use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::Skip;
+use super::contains;
 use super::node::{Node, Object};
 use super::reference::{dangling, external};
 
@@ -59,9 +60,8 @@ pub(super) type Found<'d> = (&'d Node<'d>, String);
 impl<'d> Identifiers<'d> {
     /// The identifiers of a document; `None` when its text has none.
     pub(super) fn read(document: &'d Node<'d>, text: &[u8], source: &str) -> Option<Self> {
-        let text = std::str::from_utf8(text).ok()?;
         let marks = ["$id", "$anchor", "$dynamicAnchor", "$self"];
-        if !marks.iter().any(|mark| text.contains(mark)) {
+        if !marks.iter().any(|mark| contains(text, mark)) {
             return None;
         }
         let nameless = Url::parse(NAMELESS).ok()?;

@@ -9,6 +9,7 @@
 mod bundle;
 mod content;
 mod dialect;
+mod extension;
 mod identifier;
 mod node;
 mod operation;
@@ -99,6 +100,7 @@ impl SpecParser for OpenApiParser {
             remarks,
             schemas: Schemas::new(&value, dialect),
             parents: HashMap::new(),
+            extended: contains(&document.bytes, "x-mcp"),
             identifiers: None,
             referred: HashMap::new(),
             allowance: document.bytes.len().saturating_mul(ALLOWANCE) + (ALLOWANCE << 20),
@@ -158,6 +160,8 @@ struct Walk<'d> {
     schemas: Schemas<'d>,
     /// The tags that tags belong to.
     parents: HashMap<&'d str, &'d str>,
+    /// Whether the document has `x-mcp` anywhere.
+    extended: bool,
     /// What parts of the document call themselves, if any does.
     identifiers: Option<Identifiers<'d>>,
     /// What references were found to name.
@@ -294,6 +298,11 @@ impl<'d> Walk<'d> {
             )),
         }
     }
+}
+
+/// Whether a text has a word.
+fn contains(text: &[u8], word: &str) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| text.contains(word))
 }
 
 /// A title for an API that has none: the file's name without its ending.

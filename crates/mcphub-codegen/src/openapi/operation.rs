@@ -59,6 +59,9 @@ impl<'d> Walk<'d> {
         };
         let (id, summary, description) =
             (text("operationId"), text("summary"), text("description"));
+        let hints = self.tool_hints(object, at)?;
+        let (tagged, tagged_at) = self.tags_of(object, at, at.key("x-mcp"));
+        let tags = self.tags(tagged, tagged_at);
         let parameters = self.parameters(object, at, around)?;
         let body = match object.get("requestBody") {
             _ if self.is_swagger() => self.swagger_body(object, at, around)?,
@@ -80,13 +83,14 @@ impl<'d> Walk<'d> {
             path: around.path.to_owned(),
             summary,
             description,
-            tags: self.tags(object, at),
+            tags,
             deprecated: self.flag(object, "deprecated", at).unwrap_or_default(),
             parameters,
             body,
             responses,
             security: security.unwrap_or_else(|| around.security.to_vec()),
             servers,
+            hints,
             pointer: String::new(),
         })
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use mcphub_core::spec::{Location, Parameter, Serialization, Style};
+use mcphub_core::spec::{ArgumentHints, Location, Parameter, Serialization, Style};
 use serde_json::{Map, Value, json};
 
 use super::content::{essence, is_token};
@@ -105,6 +105,7 @@ impl<'d> Walk<'d> {
                     content: None,
                 },
                 example: None,
+                hints: ArgumentHints::default(),
             });
         }
     }
@@ -157,10 +158,20 @@ impl<'d> Walk<'d> {
             }
             _ => {}
         }
+        let required = required || location == Location::Path;
+        let mut hints = self.argument_hints(object, at);
+        if hints.hidden && hints.value.is_none() {
+            if !required {
+                return Ok(None);
+            }
+            hints.hidden = false;
+            self.needs_value(at);
+        }
         let description = match target.description {
             Some(description) => Some(description.to_owned()),
             None => self.text(object, "description", at).map(Cow::into_owned),
         };
+        let description = hints.description.take().or(description);
         if target.shared() {
             self.charge(512 + name.len() + description.as_ref().map_or(0, String::len))?;
         }
@@ -173,8 +184,9 @@ impl<'d> Walk<'d> {
             name: name.into_owned(),
             location,
             description: description.filter(|text| !text.trim().is_empty()),
-            required: required || location == Location::Path,
+            required,
             schema,
+            hints,
         }))
     }
 

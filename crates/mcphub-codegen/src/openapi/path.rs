@@ -69,6 +69,12 @@ impl<'d> Walk<'d> {
                     (there, here)
                 };
                 let named = own.key(found.key);
+                if self.is_hidden(found.value, holder.key(found.key), &members) {
+                    self.remarks.info("hidden", named, || {
+                        "`x-mcp` hides it: it becomes no tool".to_owned()
+                    });
+                    continue;
+                }
                 let operation = match found.method {
                     Ok(method) => {
                         self.shared = item.pointer.is_some();

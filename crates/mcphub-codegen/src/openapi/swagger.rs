@@ -2,7 +2,7 @@
 //! list is written.
 
 use indexmap::IndexMap;
-use mcphub_core::spec::{BodyContent, Encoding, RequestBody, Serialization, Style};
+use mcphub_core::spec::{ArgumentHints, BodyContent, Encoding, RequestBody, Serialization, Style};
 use serde_json::{Map, Value, json};
 
 use super::content::essence;
@@ -24,6 +24,7 @@ struct Form {
     properties: Map<String, Value>,
     required: Vec<Value>,
     encoding: IndexMap<String, Encoding>,
+    hints: IndexMap<String, ArgumentHints>,
     has_file: bool,
 }
 
@@ -133,10 +134,12 @@ impl<'d> Walk<'d> {
             }
             None => Value::Object(Map::new()),
         };
+        let hints = self.member_hints(object.get("schema"), at.key("schema"))?;
         let content = media_types.iter().map(|media_type| BodyContent {
             media_type: media_type.clone(),
             schema: schema.clone(),
             encoding: IndexMap::new(),
+            hints: hints.clone(),
         });
         Ok(RequestBody {
             description,
@@ -174,6 +177,10 @@ impl<'d> Walk<'d> {
                 media_type: None,
             };
             form.encoding.insert(name.clone().into_owned(), encoding);
+        }
+        let hints = self.argument_hints(object, at);
+        if hints != ArgumentHints::default() {
+            form.hints.insert(name.clone().into_owned(), hints);
         }
         form.properties.insert(name.into_owned(), schema);
     }
@@ -301,6 +308,7 @@ impl Form {
                 media_type: if multipart { MULTIPART } else { FORM }.to_owned(),
                 schema,
                 encoding: self.encoding,
+                hints: self.hints,
             }],
         })
     }

@@ -9,8 +9,11 @@ pub(super) fn description(operation: &Operation, max: usize) -> String {
     if operation.deprecated {
         parts.push("Deprecated.");
     }
-    let summary = operation.summary.as_deref().map_or("", str::trim);
-    let description = operation.description.as_deref().map_or("", str::trim);
+    let hint = operation.hints.description.as_deref();
+    let summary = operation.summary.as_deref().filter(|_| hint.is_none());
+    let summary = summary.map_or("", str::trim);
+    let description = hint.or(operation.description.as_deref());
+    let description = description.map_or("", str::trim);
     if !summary.is_empty() && !description.starts_with(summary.trim_end_matches('.')) {
         parts.push(summary);
     }

@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use indexmap::IndexMap;
 use mcphub_core::schema::Schema;
-use mcphub_core::spec::{Operation, Parameter, Severity};
+use mcphub_core::spec::{ArgumentHints, Operation, Parameter, Severity};
 use mcphub_core::tool::{BodyBinding, BodyFormat, BodySource, MemberBinding, ParameterBinding};
 use serde_json::{Map, Value, json};
 
@@ -20,6 +21,8 @@ pub(super) struct Input {
     pub(super) schema: Schema,
     pub(super) parameters: Vec<ParameterBinding>,
     pub(super) body: Option<BodyBinding>,
+    /// What every call sends, by the name of the argument that there is not.
+    pub(super) presets: IndexMap<String, Value>,
 }
 
 /// The body as arguments.
@@ -31,24 +34,40 @@ enum Shape<'v> {
 impl<'a> Planning<'a> {
     pub(super) fn input(&mut self, operation: &'a Operation) -> Result<Input, Refusal> {
         let chosen = self.body(operation)?;
-        let shape = chosen.as_ref().map(|chosen| self.shape(chosen));
+        let mut shape = chosen.as_ref().map(|chosen| self.shape(chosen));
         let mut wanted: Vec<(Home, &str)> = operation
             .parameters
             .iter()
-            .map(|p| (Home::from(p.location), p.name.as_str()))
+            .map(|p| {
+                (
+                    Home::from(p.location),
+                    p.hints.name.as_ref().unwrap_or(&p.name),
+                )
+            })
+            .map(|(home, name)| (home, name.as_str()))
             .collect();
-        match &shape {
-            Some(Shape::Members(members)) => {
-                wanted.extend(members.properties.keys().map(|name| (Home::Body, *name)))
+        match (&mut shape, &chosen) {
+            (Some(Shape::Members(members)), Some(chosen)) => {
+                self.hide(members, chosen, operation);
+                let name = |name| hinted(chosen, name).name.as_deref().unwrap_or(name);
+                wanted.extend(
+                    members
+                        .properties
+                        .keys()
+                        .map(|wire| (Home::Body, name(wire))),
+                );
             }
-            Some(Shape::Whole(_)) => wanted.push((Home::Body, "body")),
-            None => {}
+            (Some(_), _) => wanted.push((Home::Body, "body")),
+            (None, _) => {}
         }
         let mut names = argument::names(&wanted).into_iter();
         let mut root = Root::with_room_for(wanted.len());
         let mut parameters = Vec::with_capacity(operation.parameters.len());
         for (parameter, name) in operation.parameters.iter().zip(names.by_ref()) {
-            root.add(&name, parameter_schema(parameter), parameter.required);
+            match &parameter.hints.value {
+                Some(value) => root.preset(&name, value),
+                None => root.add(&name, parameter_schema(parameter), parameter.required),
+            }
             parameters.push(ParameterBinding {
                 argument: name,
                 name: parameter.name.clone(),
@@ -63,12 +82,40 @@ impl<'a> Planning<'a> {
             }
             _ => None,
         };
+        let presets = std::mem::take(&mut root.presets);
         let schema = self.bounded(root.finish(), operation);
         Ok(Input {
             schema,
             parameters,
             body,
+            presets,
         })
+    }
+
+    /// Takes out the members that `x-mcp` hides.
+    fn hide(&mut self, members: &mut Members<'a>, chosen: &Chosen<'a>, operation: &Operation) {
+        if chosen.content.hints.is_empty() {
+            return;
+        }
+        let Members {
+            properties,
+            required,
+            ..
+        } = members;
+        properties.retain(|name, _| {
+            let hints = hinted(chosen, name);
+            let hidden = hints.hidden && hints.value.is_none();
+            if hidden && chosen.body.required && required.contains(name) {
+                self.remark(
+                    Severity::Warning,
+                    "required-argument",
+                    operation,
+                    format!("{name} of the body is required: it is hidden only with a `value`"),
+                );
+                return true;
+            }
+            !hidden
+        });
     }
 
     fn shape(&mut self, chosen: &Chosen<'a>) -> Shape<'a> {
@@ -142,8 +189,15 @@ impl<'a> Planning<'a> {
                     } else {
                         (Cow::Borrowed(schema.as_ref()), None)
                     };
+                    let hints = hinted(chosen, member);
                     let required = required && members.required.contains(member);
-                    root.add(&name, object(&schema), required);
+                    match &hints.value {
+                        Some(value) => root.preset(&name, value),
+                        None => {
+                            let schema = described(&schema, hints.description.as_deref());
+                            root.add(&name, schema, required);
+                        }
+                    }
                     let form = matches!(chosen.format, BodyFormat::Form | BodyFormat::Multipart);
                     bindings.push(MemberBinding {
                         argument: name,
@@ -282,14 +336,19 @@ impl<'a> Planning<'a> {
 struct Root {
     properties: Map<String, Value>,
     required: Vec<Value>,
+    presets: IndexMap<String, Value>,
 }
 
 impl Root {
     fn with_room_for(arguments: usize) -> Self {
         Self {
             properties: Map::with_capacity(arguments),
-            required: Vec::new(),
+            ..Self::default()
         }
+    }
+
+    fn preset(&mut self, name: &str, value: &Value) {
+        self.presets.insert(name.to_owned(), value.clone());
     }
 
     fn add(&mut self, name: &str, schema: Value, required: bool) {
@@ -309,6 +368,17 @@ impl Root {
         root.insert("additionalProperties".to_owned(), Value::Bool(false));
         root
     }
+}
+
+/// What a member of the body says of its argument.
+fn hinted<'c>(chosen: &Chosen<'c>, member: &str) -> &'c ArgumentHints {
+    static NOTHING: ArgumentHints = ArgumentHints {
+        name: None,
+        description: None,
+        hidden: false,
+        value: None,
+    };
+    chosen.content.hints.get(member).unwrap_or(&NOTHING)
 }
 
 fn parameter_schema(parameter: &Parameter) -> Value {

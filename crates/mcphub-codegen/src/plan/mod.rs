@@ -133,13 +133,15 @@ impl<'a> Planning<'a> {
         Ok(Tool {
             name,
             title: operation
-                .summary
+                .hints
+                .title
                 .as_deref()
-                .map(|summary| summary.trim().to_owned()),
+                .or(operation.summary.as_deref())
+                .map(|title| title.trim().to_owned()),
             description: description::description(operation, self.options.max_description),
             input: input.schema,
             output,
-            annotations: ToolAnnotations::from(operation.method),
+            annotations: ToolAnnotations::from(operation.method).with(&operation.hints),
             tags: operation.tags.clone(),
             binding: HttpBinding {
                 method: operation.method,
@@ -147,6 +149,7 @@ impl<'a> Planning<'a> {
                 server: operation.servers.first().cloned(),
                 parameters: input.parameters,
                 body: input.body,
+                presets: input.presets,
                 security: operation.security.clone(),
                 accept: accept::accept(&operation.responses),
                 output: shape,

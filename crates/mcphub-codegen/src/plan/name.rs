@@ -75,7 +75,9 @@ fn rename_equal(names: &mut [String], rename: impl Fn(&str, usize) -> String) {
 }
 
 fn base(operation: &Operation) -> String {
-    let id = operation.id.as_deref().map(legal).unwrap_or_default();
+    let asked = operation.hints.name.as_deref();
+    let id = asked.or(operation.id.as_deref());
+    let id = id.map(legal).unwrap_or_default();
     if id.is_empty() { route(operation) } else { id }
 }
 

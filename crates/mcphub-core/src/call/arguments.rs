@@ -42,6 +42,21 @@ impl Arguments {
         self.0.get(name).map(AsRef::as_ref)
     }
 
+    /// These arguments and the presets, which come before what was sent under their names.
+    pub(super) fn with_presets(&self, presets: &IndexMap<String, Value>) -> Result<Cow<'_, Self>> {
+        if presets.is_empty() {
+            return Ok(Cow::Borrowed(self));
+        }
+        let mut all = self.0.clone();
+        for (name, value) in presets {
+            let raw = serde_json::value::to_raw_value(value).map_err(|error| {
+                Error::internal("a preset argument cannot be written").caused_by(error)
+            })?;
+            all.insert(name.clone(), raw);
+        }
+        Ok(Cow::Owned(Self(all)))
+    }
+
     /// The names, in the order in which they were sent.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)

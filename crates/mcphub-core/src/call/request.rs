@@ -52,6 +52,7 @@ impl HttpBinding {
     /// `InvalidInput` that names the argument: a required one is absent, a path value would change
     /// the path's shape, a header value has a control character.
     pub fn request(&self, base: &Url, arguments: &Arguments) -> Result<HttpRequest> {
+        let arguments = &*arguments.with_presets(&self.presets)?;
         let mut path = self.path.clone();
         let mut query = Vec::new();
         let mut cookies = Vec::new();

@@ -37,6 +37,7 @@ fn binding(path: &str, parameters: Vec<ParameterBinding>) -> HttpBinding {
         body: None,
         security: Vec::new(),
         accept: "application/json".to_owned(),
+        presets: Default::default(),
         output: OutputShape::None,
     }
 }

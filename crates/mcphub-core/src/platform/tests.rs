@@ -84,6 +84,7 @@ fn tool() -> Tool {
             body: None,
             security: Vec::new(),
             accept: "*/*".into(),
+            presets: Default::default(),
             output: OutputShape::None,
         },
     }

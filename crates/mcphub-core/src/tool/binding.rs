@@ -1,6 +1,8 @@
 //! How the arguments of a tool become an HTTP request.
 
+use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::spec::{Location, Method, Serialization};
 
@@ -21,6 +23,10 @@ pub struct HttpBinding {
     /// The body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<BodyBinding>,
+    /// Arguments that no client gives: what every call sends, by the name that the parameters and
+    /// the body have for it.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub presets: IndexMap<String, Value>,
     /// Alternatives; each is a set of scheme names needed together. Empty: no credential.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub security: Vec<Vec<String>>,

@@ -15,7 +15,7 @@ pub use binding::{
 };
 
 use crate::schema::Schema;
-use crate::spec::{ApiSpec, Dialect, Method, Parsed, SecurityScheme};
+use crate::spec::{ApiSpec, Dialect, Method, Parsed, SecurityScheme, ToolHints};
 use crate::{Error, Result};
 
 /// The version of the plan format. A stored tool set of another version is planned anew from its
@@ -199,6 +199,18 @@ pub struct ToolAnnotations {
     pub idempotent_hint: bool,
     /// The call reaches a world outside the model's.
     pub open_world_hint: bool,
+}
+
+impl ToolAnnotations {
+    /// These, where the operation says nothing else.
+    pub fn with(self, hints: &ToolHints) -> Self {
+        Self {
+            read_only_hint: hints.read_only.unwrap_or(self.read_only_hint),
+            destructive_hint: hints.destructive.unwrap_or(self.destructive_hint),
+            idempotent_hint: hints.idempotent.unwrap_or(self.idempotent_hint),
+            open_world_hint: hints.open_world.unwrap_or(self.open_world_hint),
+        }
+    }
 }
 
 impl From<Method> for ToolAnnotations {

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod documents;
+mod extension;
 mod identifiers;
 mod openapi32;
 mod operations;

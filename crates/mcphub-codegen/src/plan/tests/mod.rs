@@ -1,12 +1,16 @@
 //! One reduced API for each rule of the planner.
 
 mod arguments;
+mod hints;
 mod names;
 mod outputs;
 mod sizes;
 
+use mcphub_core::call::Arguments;
 use mcphub_core::spec::{Document, Location, Parsed, Severity, SpecParser};
-use mcphub_core::tool::{BodyFormat, BodySource, OutputShape, Plan, PlanOptions, Planner, Tool};
+use mcphub_core::tool::{
+    BodyFormat, BodySource, HttpBinding, OutputShape, Plan, PlanOptions, Planner, Tool,
+};
 use serde_json::{Value, json};
 
 use super::ToolPlanner;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::annotation::annotation;
-use super::literal::{LINE, bracketed, docstring, python_literal, python_text};
+use super::literal::{LINE, bracketed, docstring, python_literal, python_text, python_value};
 use super::names::Names;
 
 /// A function as its template needs it: every text is Python already.
@@ -35,11 +35,14 @@ impl Function {
     /// The function of this name for a tool.
     pub(super) fn new(name: String, tool: &Tool) -> Self {
         let parameters = Parameters::of(tool);
-        let lines = parameters.0.iter().map(Parameter::line).collect();
+        let lines = parameters.arguments.iter().map(Parameter::line).collect();
         Self {
             name,
             decorator: decorator(tool, &parameters),
-            optional: parameters.0.iter().any(|parameter| !parameter.required),
+            optional: parameters
+                .arguments
+                .iter()
+                .any(|parameter| !parameter.required),
             parameters: lines,
             docstring: docstring(&headline(tool)),
             body: body(tool, &parameters),
@@ -83,7 +86,7 @@ fn decorator(tool: &Tool, parameters: &Parameters) -> Vec<String> {
         lines.push(format!("{name}={}", python_bool(hint)));
     }
     let renamed: Vec<_> = parameters
-        .0
+        .arguments
         .iter()
         .filter(|parameter| parameter.argument != parameter.name)
         .map(|parameter| {
@@ -100,8 +103,12 @@ fn decorator(tool: &Tool, parameters: &Parameters) -> Vec<String> {
     lines
 }
 
-/// The function's parameters: one for each argument that the binding uses.
-struct Parameters(Vec<Parameter>);
+/// The function's parameters: one for each argument that the binding uses and a client gives.
+struct Parameters {
+    arguments: Vec<Parameter>,
+    /// What every call sends, as Python, by argument.
+    presets: HashMap<String, String>,
+}
 
 struct Parameter {
     /// The name in the tool's input schema.
@@ -142,7 +149,7 @@ impl Parameters {
         let mut names = Names::default();
         let mut taken = Vec::new();
         for argument in in_order.chain(others) {
-            if taken.contains(&argument) {
+            if taken.contains(&argument) || tool.binding.presets.contains_key(argument) {
                 continue;
             }
             taken.push(argument);
@@ -155,11 +162,21 @@ impl Parameters {
                 .map_or_else(|| "Any".to_owned(), |p| annotation(&tool.input, p)),
             required: tool.input.requires(argument) || binding_requires(&tool.binding, argument),
         });
-        Self(parameters.collect())
+        let presets = tool.binding.presets.iter();
+        Self {
+            arguments: parameters.collect(),
+            presets: presets
+                .map(|(argument, value)| (argument.clone(), python_value(value)))
+                .collect(),
+        }
     }
 
+    /// The Python expression that has the value of an argument.
     fn name(&self, argument: &str) -> &str {
-        self.0
+        if let Some(preset) = self.presets.get(argument) {
+            return preset;
+        }
+        self.arguments
             .iter()
             .find(|parameter| parameter.argument == argument)
             .map_or("UNSET", |parameter| &parameter.name)
@@ -446,7 +463,35 @@ fn escaped_path(binding: &HttpBinding) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mcphub_core::spec::{Document, SpecParser};
+    use mcphub_core::tool::{PlanOptions, Planner};
+
     use super::*;
+    use crate::openapi::OpenApiParser;
+    use crate::plan::ToolPlanner;
+
+    #[test]
+    fn what_every_call_sends_is_no_parameter() {
+        let document = serde_json::json!({"openapi": "3.1.0", "paths": {"/a": {"get": {"parameters": [
+            {"name": "limit", "in": "query", "schema": {"type": "integer"}, "x-mcp": {"value": 50}},
+            {"name": "q", "in": "query", "schema": {"type": "string"}, "x-mcp": {"name": "text"}},
+        ]}}}});
+        let document = Document {
+            source: "a.json".into(),
+            bytes: document.to_string().into(),
+        };
+        let parsed = OpenApiParser::default().parse(&document).unwrap();
+        let plan = ToolPlanner::new().plan(&parsed, &PlanOptions::default());
+        let function = Function::new("f".into(), &plan.unwrap().tools.tools[0]);
+        assert_eq!(function.parameters, ["text: str | Unset = UNSET"]);
+        assert_eq!(
+            function.body[1..3],
+            [
+                "request.query(\"limit\", 50)",
+                "request.query(\"q\", text, argument=\"text\")"
+            ]
+        );
+    }
 
     #[test]
     fn fixed_text_of_a_path_is_escaped_and_placeholders_stay() {
@@ -470,6 +515,7 @@ mod tests {
             body: None,
             security: Vec::new(),
             accept: "*/*".into(),
+            presets: Default::default(),
             output: OutputShape::None,
         };
         assert_eq!(

@@ -1,5 +1,7 @@
 //! The one way for text to reach Python source: as an escaped literal.
 
+use serde_json::Value;
+
 /// The longest line that generated code aims at, in characters.
 pub(super) const LINE: usize = 120;
 
@@ -19,6 +21,28 @@ pub(super) fn python_literal(text: &str) -> String {
     escape(text, quote, &mut out);
     out.push(quote);
     out
+}
+
+/// A Python expression on one line whose value is that of JSON.
+pub(super) fn python_value(value: &Value) -> String {
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => python_literal(text),
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(python_value).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(members) => {
+            let members = members.iter();
+            let members: Vec<_> = members
+                .map(|(name, value)| format!("{}: {}", python_literal(name), python_value(value)))
+                .collect();
+            format!("{{{}}}", members.join(", "))
+        }
+    }
 }
 
 /// A docstring on one line whose value is `text`.

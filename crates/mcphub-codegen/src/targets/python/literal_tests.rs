@@ -26,6 +26,15 @@ fn literals_look_as_people_write_them() {
 }
 
 #[test]
+fn json_is_written_as_python() {
+    let value = serde_json::json!({"a": [null, true, false, 1, 1.5, "it's"], "b\"": {}});
+    assert_eq!(
+        python_value(&value),
+        r#"{"a": [None, True, False, 1, 1.5, "it's"], 'b"': {}}"#
+    );
+}
+
+#[test]
 fn long_text_is_one_literal_a_line() {
     let text = format!("{}\nshort", "word ".repeat(40));
     let lines: Vec<_> = python_text(&text, 4, 12)
