@@ -179,6 +179,43 @@ fn overlays_change_the_document_before_it_is_read() {
 }
 
 #[test]
+fn an_overlay_says_what_the_tools_are() {
+    let guide = include_str!("../../../docs/openapi.md");
+    let overlay = guide.split("```yaml\n").nth(1).unwrap();
+    let overlay = overlay.split("```").next().unwrap();
+    let folder = Folder::new();
+    let overlay = folder.file("tools.yaml", overlay);
+    let shop = spec("bookshop.yaml");
+    let report = json_of(&mcphub(&[
+        "inspect",
+        &shop,
+        "--overlay",
+        &overlay,
+        "--format",
+        "json",
+    ]));
+    assert_eq!(report["tools"].as_array().unwrap().len(), 1, "{report}");
+    let tool = &report["tools"][0];
+    assert_eq!(tool["name"], "find_books");
+    assert!(
+        tool["inputSchema"]["properties"].get("limit").is_none(),
+        "{tool}"
+    );
+    let call = [
+        "call",
+        &shop,
+        "find_books",
+        "--overlay",
+        &overlay,
+        "--dry-run",
+    ];
+    let request = json_of(&mcphub(
+        &[&call[..], &["--base-url", "http://shop.test"]].concat(),
+    ));
+    assert_eq!(request["url"], "http://shop.test/books?limit=20");
+}
+
+#[test]
 fn a_dry_run_shows_the_request_without_its_secrets() {
     let output = Command::new(env!("CARGO_BIN_EXE_mcphub"))
         .args(["call", &spec("bookshop.yaml"), "createReview", "--base-url", "http://api.test/v1"])

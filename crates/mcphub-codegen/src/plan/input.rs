@@ -343,7 +343,8 @@ impl Root {
     fn with_room_for(arguments: usize) -> Self {
         Self {
             properties: Map::with_capacity(arguments),
-            ..Self::default()
+            required: Vec::new(),
+            presets: IndexMap::new(),
         }
     }
 
