@@ -219,6 +219,8 @@ pub enum Location {
     Query,
     Header,
     Cookie,
+    /// The whole query string (OpenAPI 3.2.0, Parameter Locations); the parameter has `content`.
+    QueryString,
 }
 
 /// How a value is written (OpenAPI 3.0.4, Parameter Object and Encoding Object).
@@ -252,6 +254,8 @@ pub enum Style {
     /// Swagger 2.0 alone has it (`tsv`).
     TabDelimited,
     DeepObject,
+    /// As `form`, for cookies whose values are sent as they are (OpenAPI 3.2.0, Style Values).
+    Cookie,
 }
 
 /// What an operation reads.

@@ -136,7 +136,7 @@ impl<'d> Walk<'d> {
                 return self.unusable(
                     required,
                     at,
-                    "a parameter has a `name`, and `in` is path, query, header or cookie",
+                    "a parameter has a `name`, and `in` is path, query, querystring, header or cookie",
                 );
             }
         };
@@ -175,8 +175,13 @@ impl<'d> Walk<'d> {
         if target.shared() {
             self.charge(512 + name.len() + description.as_ref().map_or(0, String::len))?;
         }
-        let (schema, content) =
+        let (mut schema, content) =
             self.needed(|walk| walk.parameter_schema(object, at, target.shared()))?;
+        if location == Location::Query
+            && self.flag(object, "allowEmptyValue", at).unwrap_or_default()
+        {
+            schema = or_empty(schema);
+        }
         Ok(Some(Parameter {
             serialization: self.serialization(object, location, content, at),
             example: self.example(object, at),
@@ -275,7 +280,7 @@ impl<'d> Walk<'d> {
         };
         let explode = self
             .flag(object, "explode", at)
-            .unwrap_or(style == Style::Form);
+            .unwrap_or(matches!(style, Style::Form | Style::Cookie));
         let reserved = location == Location::Query
             && self.flag(object, "allowReserved", at).unwrap_or_default();
         Serialization {
@@ -312,6 +317,17 @@ impl<'d> Walk<'d> {
     }
 }
 
+/// 3.0.4, Parameter Object, `allowEmptyValue`: a value of the schema, or an empty one (`?name=`).
+fn or_empty(schema: Value) -> Value {
+    let limits = ["enum", "const", "minLength", "pattern", "format"];
+    let any_text = schema.get("type").is_some_and(|kind| kind == "string")
+        && !limits.iter().any(|key| schema.get(key).is_some());
+    if any_text {
+        return schema;
+    }
+    json!({"anyOf": [schema, {"const": ""}]})
+}
+
 /// OpenAPI 3.0.4, Parameter Object: these are described elsewhere.
 fn is_ignored_header(name: &str) -> bool {
     ["accept", "content-type", "authorization"]
@@ -325,6 +341,7 @@ fn location_named(name: &str) -> Option<Location> {
         "query" => Location::Query,
         "header" => Location::Header,
         "cookie" => Location::Cookie,
+        "querystring" => Location::QueryString,
         _ => return None,
     })
 }
@@ -338,6 +355,7 @@ pub(super) fn style_named(name: &str) -> Option<Style> {
         "spaceDelimited" => Style::SpaceDelimited,
         "pipeDelimited" => Style::PipeDelimited,
         "deepObject" => Style::DeepObject,
+        "cookie" => Style::Cookie,
         _ => return None,
     })
 }
@@ -354,7 +372,7 @@ fn is_legal(style: Style, location: Location) -> bool {
     match location {
         Location::Path => matches!(style, Style::Matrix | Style::Label | Style::Simple),
         Location::Header => style == Style::Simple,
-        Location::Cookie => style == Style::Form,
+        Location::Cookie => matches!(style, Style::Form | Style::Cookie),
         _ => matches!(
             style,
             Style::Form | Style::SpaceDelimited | Style::PipeDelimited | Style::DeepObject

@@ -66,11 +66,15 @@ impl<'a> Planning<'a> {
         let name = content.media_type.as_str();
         let (rank, format) = match name {
             "application/json" => (0, BodyFormat::Json),
+            // A file is only in a multipart form whole.
+            "application/x-www-form-urlencoded" if self.has_file(&content.schema) => {
+                (4, BodyFormat::Form)
+            }
             "application/x-www-form-urlencoded" => (2, BodyFormat::Form),
             "multipart/form-data" => (3, BodyFormat::Multipart),
             "*/*" | "application/*" if !self.is_bytes(&content.schema) => {
                 return Some(Form {
-                    rank: 4,
+                    rank: 5,
                     format: BodyFormat::Json,
                     media_type: "application/json",
                 });
@@ -84,7 +88,7 @@ impl<'a> Planning<'a> {
             }
             "text/*" => {
                 return Some(Form {
-                    rank: 6,
+                    rank: 7,
                     format: BodyFormat::Text,
                     media_type: "text/plain",
                 });
@@ -92,20 +96,31 @@ impl<'a> Planning<'a> {
             name if name.starts_with("multipart/") => return None,
             name if name.contains('*') => {
                 return Some(Form {
-                    rank: 7,
+                    rank: 8,
                     format: BodyFormat::Binary,
                     media_type: "application/octet-stream",
                 });
             }
             name if is_json(name) => (1, BodyFormat::Json),
-            name if is_lines(name) => (5, BodyFormat::JsonLines),
-            name if is_text(name) => (6, BodyFormat::Text),
-            _ => (7, BodyFormat::Binary),
+            name if is_lines(name) => (6, BodyFormat::JsonLines),
+            name if is_text(name) => (7, BodyFormat::Text),
+            _ => (8, BodyFormat::Binary),
         };
         Some(Form {
             rank,
             format,
             media_type: name,
+        })
+    }
+
+    /// Whether a member of an object is a file, or a list of files.
+    fn has_file(&self, schema: &Value) -> bool {
+        let schema = self.definitions.resolve(schema);
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let mut properties = properties.into_iter().flatten();
+        properties.any(|(_, property)| {
+            let property = self.definitions.resolve(property);
+            self.is_bytes(property.get("items").unwrap_or(property))
         })
     }
 

@@ -59,9 +59,7 @@ impl BodyBinding {
             BodyFormat::Text => style::scalar(raw)?.into_bytes(),
             BodyFormat::Binary => bytes(raw)?,
             BodyFormat::JsonLines => self.lines(raw)?,
-            BodyFormat::Form => {
-                join(&style::pairs("", raw, &FORM, Escape::Percent)?, "&").into_bytes()
-            }
+            BodyFormat::Form => form(raw)?.into_bytes(),
             BodyFormat::Multipart => {
                 let mut parts = Multipart::default();
                 for (name, raw) in style::members(raw)? {
@@ -154,29 +152,36 @@ pub(super) fn bytes(raw: &RawValue) -> Result<Vec<u8>> {
         .map_err(|_| expected())
 }
 
-fn form_pairs(member: &MemberBinding, raw: &RawValue) -> Result<Vec<(String, String)>> {
-    if let Some(how) = &member.serialization {
-        let escape = if how.allow_reserved {
-            Escape::Reserved
-        } else {
-            Escape::Percent
-        };
-        return match &how.content {
-            Some(media_type) => Ok(vec![(
-                Escape::Percent.text(&member.name),
-                escape.text(&content_text(media_type, raw)?),
-            )]),
-            None => style::pairs(&member.name, raw, how, escape),
-        };
+/// The members of an object as a form, written by their values.
+pub(super) fn form(raw: &RawValue) -> Result<String> {
+    let mut pairs = Vec::new();
+    for (name, raw) in style::members(raw)? {
+        pairs.extend(field(&name, raw)?);
     }
-    // Without an Encoding Object: values and repeated values are text, objects are JSON
-    // (OpenAPI 3.0.4, Encoding Object, `contentType` defaults).
-    let object = raw.get().starts_with('{');
-    if object {
-        return Ok(vec![(
+    Ok(join(&pairs, "&"))
+}
+
+fn form_pairs(member: &MemberBinding, raw: &RawValue) -> Result<Vec<(String, String)>> {
+    let Some(how) = &member.serialization else {
+        return field(&member.name, raw);
+    };
+    match &how.content {
+        Some(media_type) => Ok(vec![(
             Escape::Percent.text(&member.name),
+            Escape::of(how).text(&content_text(media_type, raw)?),
+        )]),
+        None => style::pairs(&member.name, raw, how, Escape::of(how)),
+    }
+}
+
+/// A field without an Encoding Object: values and repeated values are text, objects are JSON
+/// (OpenAPI 3.0.4, Encoding Object, `contentType` defaults).
+fn field(name: &str, raw: &RawValue) -> Result<Vec<(String, String)>> {
+    if raw.get().starts_with('{') {
+        return Ok(vec![(
+            Escape::Percent.text(name),
             Escape::Percent.text(&style::compact(raw)),
         )]);
     }
-    style::pairs(&member.name, raw, &FORM, Escape::Percent)
+    style::pairs(name, raw, &FORM, Escape::Percent)
 }

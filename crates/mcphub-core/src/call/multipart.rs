@@ -32,14 +32,20 @@ impl Multipart {
     /// # Errors
     /// `InvalidInput` when a file is not base64, or its media type cannot stand in a header.
     pub(super) fn member(&mut self, member: &MemberBinding, raw: &RawValue) -> Result<()> {
-        let joined = member.serialization.as_ref().filter(|how| !how.explode);
-        match joined {
-            Some(how) if raw.get().starts_with('[') => {
-                let text = style::single(&member.name, raw, how, Escape::None)?;
-                self.push(&member.name, text.unwrap_or_default().into_bytes(), None);
+        // 3.1.1, Encoding Object: with a style of its own, `contentType` is ignored. JSON is the one
+        // media type that a form takes for a style.
+        match member
+            .serialization
+            .as_ref()
+            .filter(|how| how.content.is_none())
+        {
+            Some(how) => {
+                for (name, text) in style::pairs(&member.name, raw, how, Escape::None)? {
+                    self.push(&name, text.into_bytes(), None);
+                }
                 Ok(())
             }
-            _ => self.value(&member.name, raw, member.part.as_ref()),
+            None => self.value(&member.name, raw, member.part.as_ref()),
         }
     }
 

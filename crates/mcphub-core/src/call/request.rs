@@ -4,9 +4,9 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::Arguments;
 use super::style::{self, Escape};
-use crate::spec::{Location, Method};
+use super::{Arguments, body};
+use crate::spec::{Location, Method, Style};
 use crate::tool::{HttpBinding, ParameterBinding};
 use crate::{Error, Result};
 
@@ -55,6 +55,7 @@ impl HttpBinding {
         let arguments = &*arguments.with_presets(&self.presets)?;
         let mut path = self.path.clone();
         let mut query = Vec::new();
+        let mut query_string = None;
         let mut cookies = Vec::new();
         let mut headers = vec![("accept".to_owned(), self.accept.clone())];
         for parameter in &self.parameters {
@@ -76,8 +77,15 @@ impl HttpBinding {
                 (Location::Query, Some(raw)) => {
                     query.extend(pair_values(parameter, raw).map_err(at)?)
                 }
+                (Location::QueryString, Some(raw)) => {
+                    query_string = Some(whole_query(parameter, raw).map_err(at)?)
+                }
                 (Location::Cookie, Some(raw)) => {
-                    cookies.extend(pair_values(parameter, raw).map_err(at)?)
+                    let pairs = pair_values(parameter, raw).map_err(at)?;
+                    if parameter.serialization.style == Style::Cookie {
+                        pairs.iter().try_for_each(cookie_pair).map_err(at)?;
+                    }
+                    cookies.extend(pairs);
                 }
                 (Location::Header, Some(raw)) => {
                     if let Some(text) = text_value(parameter, raw, Escape::None).map_err(at)? {
@@ -90,7 +98,12 @@ impl HttpBinding {
         if !cookies.is_empty() {
             headers.push(("cookie".to_owned(), join(&cookies, "; ")));
         }
-        let url = self.url(base, &path, &query)?;
+        let mut query = join(&query, "&");
+        if let Some(whole) = query_string.filter(|whole| !whole.is_empty()) {
+            let separator = if query.is_empty() { "" } else { "&" };
+            query.extend([separator, &whole]);
+        }
+        let url = self.url(base, &path, query)?;
         let body = self
             .body
             .as_ref()
@@ -109,7 +122,7 @@ impl HttpBinding {
         })
     }
 
-    fn url(&self, base: &Url, path: &str, query: &[(String, String)]) -> Result<Url> {
+    fn url(&self, base: &Url, path: &str, mut query: String) -> Result<Url> {
         self.keeps_shape(path)?;
         if base.cannot_be_a_base() {
             return Err(
@@ -121,7 +134,6 @@ impl HttpBinding {
         let path = path.split('#').next().unwrap_or_default();
         // Some documents write a fixed query into the path.
         let (path, fixed) = path.split_once('?').unwrap_or((path, ""));
-        let mut query = join(query, "&");
         if !fixed.is_empty() {
             let separator = if query.is_empty() { "" } else { "&" };
             query.insert_str(0, &[fixed, separator].concat());
@@ -195,18 +207,37 @@ fn text_value(
 
 fn pair_values(parameter: &ParameterBinding, raw: &RawValue) -> Result<Vec<(String, String)>> {
     let how = &parameter.serialization;
-    let escape = if how.allow_reserved {
-        Escape::Reserved
-    } else {
-        Escape::Percent
-    };
+    let escape = Escape::of(how);
     match &how.content {
         Some(media_type) => Ok(vec![(
-            Escape::Percent.text(&parameter.name),
+            escape.key(&parameter.name),
             escape.text(&content_text(media_type, raw)?),
         )]),
         None => style::pairs(&parameter.name, raw, how, escape),
     }
+}
+
+/// The query string as one value (OpenAPI 3.2.0, Parameter Locations, `querystring`).
+fn whole_query(parameter: &ParameterBinding, raw: &RawValue) -> Result<String> {
+    match parameter.serialization.content.as_deref() {
+        Some(form) if form.eq_ignore_ascii_case("application/x-www-form-urlencoded") => {
+            if raw.get() == "null" {
+                return Ok(String::new());
+            }
+            body::form(raw)
+        }
+        Some(media_type) => Ok(Escape::Percent.text(&content_text(media_type, raw)?)),
+        None => Ok(join(&pair_values(parameter, raw)?, "&")),
+    }
+}
+
+/// A cookie that is sent as it is must not become two (RFC 6265, 4.1.1).
+fn cookie_pair((name, value): &(String, String)) -> Result<()> {
+    if name.is_empty() || name.contains(['=', ';']) || value.contains(';') {
+        return Err(Error::invalid("a cookie cannot hold a semicolon"));
+    }
+    header_text(name)?;
+    header_text(value)
 }
 
 /// The value of a parameter with `content`: JSON text, or the bare text for other media types.

@@ -5,6 +5,7 @@
 //! - A value that nests below an array's item or an object's member is JSON text, except in
 //!   `deepObject`, where members nest as `a[b][c]` and arrays repeat their key.
 //! - Exploded cookies are pairs of their own (`a=1; a=2`), not the `&` of the query.
+//! - Parts of a multipart body that have a style are not percent-encoded.
 //! - A number that is not an integer literal is written as ECMAScript does (`1`, `0.1`, `1e+21`).
 
 use indexmap::IndexMap;
@@ -39,7 +40,7 @@ const RESERVED: &AsciiSet = &UNRESERVED
 /// How text is escaped for its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Escape {
-    /// As it is: headers.
+    /// As it is: headers, parts, cookies of the style `cookie`.
     None,
     /// All but unreserved characters: path, query, cookie, form.
     Percent,
@@ -48,6 +49,23 @@ pub(super) enum Escape {
 }
 
 impl Escape {
+    /// For a value that becomes pairs.
+    pub(super) fn of(how: &Serialization) -> Self {
+        match how {
+            _ if how.style == Style::Cookie => Self::None,
+            _ if how.allow_reserved => Self::Reserved,
+            _ => Self::Percent,
+        }
+    }
+
+    /// Escapes the name of a pair, in which nothing is reserved.
+    pub(super) fn key(self, name: &str) -> String {
+        match self {
+            Self::None => name.to_owned(),
+            Self::Percent | Self::Reserved => Self::Percent.text(name),
+        }
+    }
+
     pub(super) fn text(self, text: &str) -> String {
         match self {
             Self::None => text.to_owned(),
@@ -230,14 +248,14 @@ pub(super) fn pairs(
     how: &Serialization,
     escape: Escape,
 ) -> Result<Vec<(String, String)>> {
-    let key = Escape::Percent.text(name);
+    let key = escape.key(name);
     let e = |text: &String| escape.text(text);
     if how.style == Style::DeepObject {
         let mut out = Vec::new();
         deep(&key, raw, escape, &mut out)?;
         return Ok(out);
     }
-    let delimiter = delimiter(how.style, Escape::Percent);
+    let delimiter = delimiter(how.style, escape);
     Ok(match Shape::of(raw)? {
         Shape::Null => Vec::new(),
         Shape::Scalar(text) => vec![(key, e(&text))],
@@ -248,13 +266,13 @@ pub(super) fn pairs(
         Shape::Array(items) => vec![(key, items.iter().map(e).collect::<Vec<_>>().join(delimiter))],
         Shape::Object(members) if how.explode => members
             .iter()
-            .map(|(name, value)| (Escape::Percent.text(name), e(value)))
+            .map(|(name, value)| (escape.key(name), e(value)))
             .collect(),
         Shape::Object(members) if members.is_empty() => Vec::new(),
         Shape::Object(members) => {
             let flat = members
                 .iter()
-                .flat_map(|(name, value)| [Escape::Percent.text(name), e(value)]);
+                .flat_map(|(name, value)| [escape.key(name), e(value)]);
             vec![(key, flat.collect::<Vec<_>>().join(delimiter))]
         }
     })
@@ -267,12 +285,11 @@ fn deep(key: &str, raw: &RawValue, escape: Escape, out: &mut Vec<(String, String
             let members: IndexMap<String, &RawValue> = read(raw)?;
             for (name, value) in members {
                 // Nesting ends where the reader of the arguments ends it, at 128 levels.
-                deep(
-                    &format!("{key}%5B{}%5D", Escape::Percent.text(&name)),
-                    value,
-                    escape,
-                    out,
-                )?;
+                let key = match escape {
+                    Escape::None => format!("{key}[{name}]"),
+                    _ => format!("{key}%5B{}%5D", escape.key(&name)),
+                };
+                deep(&key, value, escape, out)?;
             }
         }
         Some(b'[') => {

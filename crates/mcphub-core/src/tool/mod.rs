@@ -20,7 +20,7 @@ use crate::{Error, Result};
 
 /// The version of the plan format. A stored tool set of another version is planned anew from its
 /// document.
-pub const PLAN_VERSION: u32 = 2;
+pub const PLAN_VERSION: u32 = 3;
 
 /// Turns APIs into tools. A pure function.
 ///

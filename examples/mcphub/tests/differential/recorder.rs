@@ -23,10 +23,19 @@ pub struct Recorded {
 }
 
 /// JSON is compared as a value, because white space may differ; everything else as bytes.
-#[derive(Debug, Clone, PartialEq)]
-pub enum RecordedBody {
-    Json(Value),
-    Bytes(Bytes),
+#[derive(Debug, Clone)]
+pub struct RecordedBody {
+    pub bytes: Bytes,
+    json: Option<Value>,
+}
+
+impl PartialEq for RecordedBody {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.json, &other.json) {
+            (Some(ours), Some(theirs)) => ours == theirs,
+            _ => self.bytes == other.bytes,
+        }
+    }
 }
 
 /// Status, media type and body.
@@ -138,8 +147,6 @@ fn body_of(headers: &HeaderMap, bytes: Bytes) -> RecordedBody {
     let json = headers
         .get("content-type")
         .is_some_and(|value| value.as_bytes().ends_with(b"json"));
-    match serde_json::from_slice(&bytes) {
-        Ok(value) if json => RecordedBody::Json(value),
-        _ => RecordedBody::Bytes(bytes),
-    }
+    let json = json.then(|| serde_json::from_slice(&bytes).ok()).flatten();
+    RecordedBody { bytes, json }
 }

@@ -41,6 +41,55 @@ fn styles_have_the_defaults_of_their_location_and_wrong_ones_fall_back() {
 }
 
 #[test]
+fn the_whole_query_and_cookies_as_they_are_have_names_of_their_own() {
+    let parsed = operation(json!({"parameters": [
+        {"name": "id", "in": "path", "schema": {}},
+        {"name": "all", "in": "querystring", "content": {"application/json": {"schema": {}}}},
+        {"name": "sid", "in": "cookie", "style": "cookie", "schema": {}},
+        {"name": "q", "in": "query", "style": "cookie", "schema": {}},
+    ]}));
+    let parameters = &parsed.spec.operations[0].parameters;
+    let how = |at: usize| {
+        let parameter = &parameters[at];
+        let serialization = &parameter.serialization;
+        (
+            parameter.location,
+            serialization.style,
+            serialization.explode,
+        )
+    };
+    assert_eq!(how(1).0, Location::QueryString);
+    assert_eq!(
+        parameters[1].serialization.content.as_deref(),
+        Some("application/json")
+    );
+    assert_eq!(how(2), (Location::Cookie, Style::Cookie, true));
+    assert_eq!(how(3), (Location::Query, Style::Form, true));
+    assert_eq!(remarks(&parsed).len(), 1);
+}
+
+#[test]
+fn an_empty_value_is_possible_where_the_document_allows_it() {
+    let schema = |parameter: Value| {
+        let parsed = operation(
+            json!({"parameters": [{"name": "id", "in": "path", "schema": {}}, parameter]}),
+        );
+        parsed.spec.operations[0].parameters[1].schema.clone()
+    };
+    let flag =
+        json!({"name": "q", "in": "query", "allowEmptyValue": true, "schema": {"type": "boolean"}});
+    assert_eq!(
+        schema(flag),
+        json!({"anyOf": [{"type": "boolean"}, {"const": ""}]})
+    );
+    let text =
+        json!({"name": "q", "in": "query", "allowEmptyValue": true, "schema": {"type": "string"}});
+    assert_eq!(schema(text), json!({"type": "string"}));
+    let header = json!({"name": "q", "in": "header", "allowEmptyValue": true, "schema": {"type": "integer"}});
+    assert_eq!(schema(header), json!({"type": "integer"}));
+}
+
+#[test]
 fn an_operation_replaces_what_its_path_says() {
     let parsed = parse(&document(
         json!({"/a/{id}": {

@@ -168,6 +168,24 @@ fn json_comes_before_forms_before_text() {
 }
 
 #[test]
+fn files_make_a_multipart_form_the_better_one() {
+    let chosen = |member: Value| {
+        let schema = json!({"schema": {"type": "object", "properties": {"a": member}}});
+        let content =
+            json!({"application/x-www-form-urlencoded": schema, "multipart/form-data": schema});
+        let tool = tool(json!({"requestBody": {"content": content}}));
+        tool.binding.body.unwrap().format
+    };
+    let file = json!({"type": "string", "format": "binary"});
+    assert_eq!(chosen(file.clone()), BodyFormat::Multipart);
+    assert_eq!(
+        chosen(json!({"type": "array", "items": file})),
+        BodyFormat::Multipart
+    );
+    assert_eq!(chosen(json!({"type": "string"})), BodyFormat::Form);
+}
+
+#[test]
 fn form_members_keep_their_encoding() {
     let mut request = body(
         "application/x-www-form-urlencoded",

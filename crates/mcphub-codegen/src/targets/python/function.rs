@@ -259,6 +259,9 @@ fn parameter_call(parameter: &ParameterBinding, value: &str) -> String {
         Location::Path => ("path", Style::Simple, false),
         Location::Header => ("header", Style::Simple, false),
         Location::Cookie => ("cookie", Style::Form, true),
+        Location::QueryString if parameter.serialization.content.is_some() => {
+            ("query_string", Style::Form, true)
+        }
         _ => ("query", Style::Form, true),
     };
     let how = &parameter.serialization;
@@ -378,8 +381,15 @@ fn part_call(member: &MemberBinding, value: &str) -> String {
         let media_type = part.media_type.as_deref();
         arguments.extend(media_type.map(|name| format!("media_type={}", python_literal(name))));
     }
-    let joined = member.serialization.as_ref().filter(|how| !how.explode);
-    arguments.extend(joined.map(|how| format!("style={}", style_literal(how.style))));
+    // JSON is the one media type that a form takes for a style.
+    if let Some(how) = member
+        .serialization
+        .as_ref()
+        .filter(|how| how.content.is_none())
+    {
+        arguments.push(format!("style={}", style_literal(how.style)));
+        arguments.extend((!how.explode).then(|| "explode=False".to_owned()));
+    }
     arguments.extend(own_argument(&member.name, &member.argument));
     bracketed("form.field(", &arguments, ")", 4)
 }
@@ -425,6 +435,7 @@ fn style_literal(style: Style) -> &'static str {
         Style::PipeDelimited => "\"pipeDelimited\"",
         Style::TabDelimited => "\"tabDelimited\"",
         Style::DeepObject => "\"deepObject\"",
+        Style::Cookie => "\"cookie\"",
         _ => "\"form\"",
     }
 }

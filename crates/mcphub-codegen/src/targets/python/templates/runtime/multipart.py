@@ -7,7 +7,6 @@ import binascii
 import hashlib
 import re
 from dataclasses import dataclass, field
-from typing import Any
 
 from . import serialization
 from .serialization import Style
@@ -65,10 +64,10 @@ class Multipart:
         elif value is not None or json:
             self._item(name, value, file, media_type)
 
-    def joined(self, name: str, value: list[Any], style: Style) -> None:
-        """Adds a list as one part, with a delimiter between its items."""
-        text = serialization.single(name, value, style, False, serialization.plain)
-        self.parts.append(_Part(name, (text or "").encode()))
+    def styled(self, name: str, value: object, style: Style, explode: bool) -> None:
+        """Adds a value with a style of its own: text, as in a URL but for the escapes."""
+        for key, text in serialization.pairs(name, value, style, explode, serialization.plain):
+            self.parts.append(_Part(key, text.encode()))
 
     def finish(self) -> tuple[str, bytes]:
         """The boundary and the body.

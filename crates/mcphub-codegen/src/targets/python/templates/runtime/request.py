@@ -62,6 +62,7 @@ class Request:
         self._path = path
         self._path_arguments: dict[str, str] = {}
         self._query: Pairs = []
+        self._query_string = ""
         self._cookies: Pairs = []
         self._form: Form | None = None
         self._multipart: MultipartForm | None = None
@@ -98,6 +99,11 @@ class Request:
         """A query parameter."""
         self._query += _pairs(argument or name, name, value, style, explode, allow_reserved, content)
 
+    def query_string(self, name: str, value: object, *, content: str, argument: str | None = None) -> None:
+        """The whole query (OpenAPI 3.2.0, Parameter Locations, `querystring`)."""
+        if value is not UNSET:
+            self._query_string = _checked(argument or name, lambda: serialization.query_string(content, value))
+
     def header(
         self,
         name: str,
@@ -110,12 +116,8 @@ class Request:
     ) -> None:
         """A header."""
         text = _text(argument or name, name, value, style, explode, content, serialization.plain)
-        if text is None:
-            return
-        # RFC 9110, 5.5: CR and LF would add a header.
-        if any((char < " " and char != "\t") or char == "\x7f" for char in text):
-            raise ArgumentError(argument or name, "a header value cannot hold control characters")
-        self.headers.append((name.lower(), text))
+        if text is not None:
+            self.headers.append((name.lower(), _header_text(argument or name, text)))
 
     def cookie(
         self,
@@ -129,7 +131,14 @@ class Request:
         argument: str | None = None,
     ) -> None:
         """A cookie."""
-        self._cookies += _pairs(argument or name, name, value, style, explode, allow_reserved, content)
+        pairs = _pairs(argument or name, name, value, style, explode, allow_reserved, content)
+        if style == "cookie":
+            for key, text in pairs:
+                # RFC 6265, 4.1.1: what is sent as it is must not become two cookies.
+                if not key or "=" in key or ";" in key + text:
+                    raise ArgumentError(argument or name, "a cookie cannot hold a semicolon")
+                _header_text(argument or name, key + text)
+        self._cookies += pairs
 
     def json(self, value: object, *, argument: str, media_type: str = "application/json") -> None:
         """The body as one JSON value."""
@@ -191,8 +200,7 @@ class Request:
     ) -> None:
         """The body as a form whose fields are the members of one value."""
         if value is not UNSET:
-            fields = _pairs(argument, "", value, "form", True, False, None)
-            self._set_body(serialization.join(fields, "&"), media_type)
+            self._set_body(_checked(argument, lambda: serialization.form(value)), media_type)
 
     def finish(self) -> None:
         """Puts the parts together; nothing can be added afterwards.
@@ -218,11 +226,13 @@ class Request:
     @property
     def target(self) -> str:
         """Path and query, escaped."""
-        if not self._query:
+        parts = (serialization.join(self._query, "&"), self._query_string)
+        # Of the reserved characters, a URL's query escapes the apostrophe (WHATWG URL,
+        # special-query percent-encode set).
+        query = "&".join(part for part in parts if part).replace("'", "%27")
+        if not query:
             return self._path
-        # Some APIs have a fixed query in the path. Of the reserved characters, a URL's query
-        # escapes the apostrophe (WHATWG URL, special-query percent-encode set).
-        query = serialization.join(self._query, "&").replace("'", "%27")
+        # Some APIs have a fixed query in the path.
         return f"{self._path}{'&' if '?' in self._path else '?'}{query}"
 
     def set_header(self, name: str, value: str) -> None:
@@ -293,14 +303,15 @@ class MultipartForm:
         file: bool = False,
         media_type: str | None = None,
         style: Style | None = None,
+        explode: bool = True,
         argument: str | None = None,
     ) -> None:
-        """A field; a list with a style is one part, with a delimiter between its items."""
+        """A field; one with a style is text, as in a URL but for the escapes."""
         if value is UNSET:
             return
         self.touched = True
-        if style is not None and isinstance(value, list):
-            _checked(argument or name, partial(self.parts.joined, name, value, style))
+        if style is not None:
+            _checked(argument or name, partial(self.parts.styled, name, value, style, explode))
         else:
             _checked(argument or name, partial(self.parts.add, name, value, file=file, media_type=media_type))
 
@@ -327,10 +338,19 @@ def _pairs(
     if value is UNSET:
         return []
     escape = serialization.reserved if allow_reserved else serialization.percent
+    if style == "cookie":
+        escape = serialization.plain
     if content is not None:
         text = _checked(argument, lambda: serialization.content(content, value))
-        return [(serialization.percent(name), escape(text))]
+        return [(serialization.key(name, escape), escape(text))]
     return _checked(argument, lambda: serialization.pairs(name, value, style, explode, escape))
+
+
+def _header_text(argument: str, text: str) -> str:
+    # RFC 9110, 5.5: CR and LF would add a header.
+    if any((char < " " and char != "\t") or char == "\x7f" for char in text):
+        raise ArgumentError(argument, "a header value cannot hold control characters")
+    return text
 
 
 def _checked(argument: str, write: Callable[[], Value]) -> Value:

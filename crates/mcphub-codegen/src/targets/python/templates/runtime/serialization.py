@@ -6,6 +6,7 @@ Where the tables say nothing:
 - A value that nests below a list's item or a dict's member is JSON text, except in `deepObject`,
   where members nest as `a[b][c]` and lists repeat their key.
 - Exploded cookies are pairs of their own (`a=1; a=2`), not the `&` of the query.
+- Parts of a multipart body that have a style are not percent-encoded.
 - A float is written as ECMAScript does (`1`, `0.1`, `1e+21`), an int with all its digits.
 """
 
@@ -19,7 +20,9 @@ from decimal import Decimal
 from typing import Any, Literal
 from urllib.parse import quote
 
-Style = Literal["matrix", "label", "simple", "form", "spaceDelimited", "pipeDelimited", "tabDelimited", "deepObject"]
+Style = Literal[
+    "matrix", "label", "simple", "form", "spaceDelimited", "pipeDelimited", "tabDelimited", "deepObject", "cookie"
+]
 Escape = Callable[[str], str]
 Pairs = list[tuple[str, str]]
 
@@ -31,7 +34,7 @@ _TRIPLE = re.compile(r"(%[0-9A-Fa-f]{2})")
 
 
 def plain(text: str) -> str:
-    """As it is: headers."""
+    """As it is: headers, parts, cookies of the style `cookie`."""
     return text
 
 
@@ -44,6 +47,11 @@ def reserved(text: str) -> str:
     """`allowReserved`: reserved characters and percent-encoded triples pass."""
     parts = _TRIPLE.split(text)
     return "".join(part if at % 2 else quote(part, safe=_RESERVED) for at, part in enumerate(parts))
+
+
+def key(name: str, escape: Escape) -> str:
+    """The name of a pair, in which nothing is reserved."""
+    return name if escape is plain else percent(name)
 
 
 def is_json(media_type: str) -> bool:
@@ -115,20 +123,20 @@ def _delimiter(style: Style, escape: Escape) -> str:
 
 def pairs(name: str, value: object, style: Style, explode: bool, escape: Escape) -> Pairs:
     """The value of a query, cookie or form parameter as escaped pairs of name and value."""
-    key = percent(name)
+    wire_name = key(name, escape)
     if style == "deepObject":
-        return _deep(key, value, escape)
-    delimiter = _delimiter(style, percent)
+        return _deep(wire_name, value, escape)
+    delimiter = _delimiter(style, plain if escape is plain else percent)
     value = _without_none(value)
     if value is None or value in ([], {}):
         return []
     if isinstance(value, list):
         items = [escape(scalar(item)) for item in value]
-        return [(key, item) for item in items] if explode else [(key, delimiter.join(items))]
+        return [(wire_name, item) for item in items] if explode else [(wire_name, delimiter.join(items))]
     if isinstance(value, dict):
-        members = [(percent(member), escape(scalar(item))) for member, item in value.items()]
-        return members if explode else [(key, delimiter.join(text for member in members for text in member))]
-    return [(key, escape(scalar(value)))]
+        members = [(key(member, escape), escape(scalar(item))) for member, item in value.items()]
+        return members if explode else [(wire_name, delimiter.join(text for member in members for text in member))]
+    return [(wire_name, escape(scalar(value)))]
 
 
 def join(items: Pairs, separator: str) -> str:
@@ -136,15 +144,36 @@ def join(items: Pairs, separator: str) -> str:
     return separator.join(f"{name}={value}" for name, value in items)
 
 
-def _deep(key: str, value: object, escape: Escape) -> Pairs:
+def form(value: object) -> str:
+    """The members of a dict as a form: a list repeats the name, a dict is JSON text."""
+    if not isinstance(value, dict):
+        raise ValueError("must be an object")
+    fields: Pairs = []
+    for name, member in value.items():
+        if isinstance(member, dict):
+            fields.append((percent(str(name)), percent(json_text(member))))
+        else:
+            fields += pairs(str(name), member, "form", True, percent)
+    return join(fields, "&")
+
+
+def query_string(media_type: str, value: object) -> str:
+    """The whole query as one value: a form, or the text of another media type."""
+    if media_type.lower() == "application/x-www-form-urlencoded":
+        return "" if value is None else form(value)
+    return percent(content(media_type, value))
+
+
+def _deep(name: str, value: object, escape: Escape) -> Pairs:
     if value is None:
         return []
     if isinstance(value, dict):
-        nested = (_deep(f"{key}%5B{percent(member)}%5D", item, escape) for member, item in value.items())
+        before, after = ("[", "]") if escape is plain else ("%5B", "%5D")
+        nested = (_deep(f"{name}{before}{key(str(at), escape)}{after}", item, escape) for at, item in value.items())
         return [pair for pairs_of_member in nested for pair in pairs_of_member]
     if isinstance(value, list):
-        return [(key, escape(scalar(item))) for item in value if item is not None]
-    return [(key, escape(scalar(value)))]
+        return [(name, escape(scalar(item))) for item in value if item is not None]
+    return [(name, escape(scalar(value)))]
 
 
 def _without_none(value: object) -> Any:
