@@ -1,8 +1,10 @@
 //! API documents become tools, and tools become projects.
 //!
 //! [`overlay`] changes a document, [`openapi`] reads it, [`plan`] makes tools of it, [`targets`]
-//! render projects: pure functions without I/O, clock or state. [`project`] puts a rendered project on disk.
+//! render projects and [`docs`] documentation: pure functions without I/O, clock or state. [`project`]
+//! puts a rendered project on disk.
 
+pub mod docs;
 mod hash;
 mod keyword;
 pub mod openapi;

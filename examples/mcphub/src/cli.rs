@@ -45,6 +45,8 @@ pub enum Command {
     Call(Call),
     /// Write a standalone MCP server project for a document
     Generate(Generate),
+    /// Write documentation of the tools of a document
+    Docs(Docs),
     /// Serve what was registered before
     Serve(ServeArgs),
     /// List the registered servers
@@ -266,6 +268,45 @@ pub struct Generate {
     /// Overwrite files that were edited since they were generated
     #[arg(long)]
     pub force: bool,
+}
+
+/// `mcphub docs`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcphub docs shop.yaml --out shop.html
+  mcphub docs shop.yaml --format llms > llms.txt")]
+pub struct Docs {
+    /// An OpenAPI document: a path or an http(s) URL
+    #[arg(value_name = "SPEC")]
+    pub spec: String,
+
+    #[command(flatten)]
+    pub document: DocumentArgs,
+
+    /// What to write
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: DocsFormat,
+
+    /// The file to write, in place of one that is there [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `--format` of `mcphub docs`.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum DocsFormat {
+    /// One page that needs nothing beside itself, with a search
+    #[default]
+    Html,
+    /// Markdown
+    Markdown,
+    /// An index of the tools for models
+    Llms,
+    /// The API as the tools call it, in OpenAPI (JSON)
+    OpenapiJson,
+    /// The same in YAML
+    OpenapiYaml,
 }
 
 /// `mcphub serve`.

@@ -14,6 +14,15 @@ pub fn line(text: &str) -> Result<()> {
     finish(writeln!(out, "{text}").and_then(|()| out.flush()))
 }
 
+/// Writes a result that ends its own lines.
+///
+/// # Errors
+/// As [`line`].
+pub fn text(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    finish(out.write_all(text.as_bytes()).and_then(|()| out.flush()))
+}
+
 /// Writes a result as indented JSON.
 ///
 /// # Errors

@@ -135,6 +135,39 @@ fn a_document_in_several_files_is_read_as_far_as_it_may_be() {
 }
 
 #[test]
+fn docs_are_written_in_every_format() {
+    let folder = Folder::new();
+    let bookshop = spec("bookshop.yaml");
+    let html = folder.path("shop.html");
+    let output = mcphub(&["docs", &bookshop, "--out", html.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let html = fs::read_to_string(html).unwrap();
+    assert!(html.starts_with("<!DOCTYPE html>") && html.contains("id=\"getBook\""));
+    for (format, beginning) in [
+        ("markdown", "# Bookshop"),
+        ("llms", "# Bookshop"),
+        ("openapi-json", "{\n  \"openapi\": \"3.1.1\""),
+        ("openapi-yaml", "openapi: \"3.1.1\""),
+    ] {
+        let text = stdout(&mcphub(&["docs", &bookshop, "--format", format]));
+        assert!(text.starts_with(beginning), "{format}: {text:.200}");
+    }
+    let written = folder.file(
+        "again.yaml",
+        stdout(&mcphub(&["docs", &bookshop, "--format", "openapi-yaml"])),
+    );
+    let tools = |spec: &str| {
+        let report = json_of(&mcphub(&["inspect", spec, "--format", "json"]));
+        let tools = report["tools"].as_array().unwrap().clone();
+        tools
+            .into_iter()
+            .map(|tool| tool["name"].clone())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(tools(&written), tools(&bookshop), "it is a document itself");
+}
+
+#[test]
 fn inspect_explains_itself_to_people() {
     let text = stdout(&mcphub(&["inspect", &spec("bookshop.yaml")]));
     for word in [

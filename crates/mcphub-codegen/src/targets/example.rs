@@ -15,7 +15,7 @@ const MAX_TEXT: usize = 4_096;
 
 /// Arguments that the tool's schema accepts: every argument for which a value could be made.
 /// `None` when a required one has no such value, or when the schema does not compile.
-pub(super) fn arguments(tool: &Tool) -> Option<Map<String, Value>> {
+pub(crate) fn arguments(tool: &Tool) -> Option<Map<String, Value>> {
     let schema = &tool.input;
     let whole = schema.to_value();
     let validator = jsonschema::draft202012::options()

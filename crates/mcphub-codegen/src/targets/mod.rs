@@ -9,7 +9,7 @@ mod about;
 mod call_example;
 mod client_config;
 mod environment;
-mod example;
+pub(crate) mod example;
 mod names;
 pub mod python;
 mod registry;

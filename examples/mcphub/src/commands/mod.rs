@@ -2,6 +2,7 @@
 
 mod call;
 mod demo;
+mod docs;
 mod generate;
 mod inspect;
 mod list;
@@ -25,6 +26,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Inspect(args) => inspect::run(args).await,
         Command::Call(args) => call::run(args).await,
         Command::Generate(args) => generate::run(args).await,
+        Command::Docs(args) => docs::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::List(args) => list::run(args).await,
         Command::Remove(args) => list::remove(args).await,

@@ -1,0 +1,325 @@
+//! The API as its tools call it, in OpenAPI.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+use mcphub_core::schema::Schema;
+use mcphub_core::spec::{Location, Method, SecurityScheme, Serialization, Style};
+use mcphub_core::tool::{
+    BodyBinding, BodyFormat, BodySource, MemberBinding, OutputShape, ParameterBinding, Tool,
+    ToolSet,
+};
+use serde_json::{Map, Value, json};
+
+use crate::keyword::DEFS;
+
+const COMPONENTS: &str = "#/components/schemas/";
+
+/// The document.
+pub(super) fn openapi(tools: &ToolSet) -> Value {
+    let mut writer = Writer::default();
+    let mut paths: IndexMap<&str, Map<String, Value>> = IndexMap::new();
+    let mut newest = false;
+    for tool in &tools.tools {
+        let operation = writer.operation(tool, &tools.security_schemes);
+        let item = paths.entry(&tool.binding.path).or_default();
+        match tool.binding.method {
+            Method::Other(name) => {
+                newest = true;
+                let others = item
+                    .entry("additionalOperations")
+                    .or_insert_with(|| json!({}));
+                others[name.as_str()] = operation;
+            }
+            method => {
+                newest |= method == Method::Query;
+                item.insert(method.key().to_owned(), operation);
+            }
+        }
+    }
+    let mut info = json!({"title": tools.api.title, "version": tools.api.version});
+    if let Some(description) = &tools.api.description {
+        info["description"] = description.as_str().into();
+    }
+    let mut document = json!({
+        "openapi": if newest { "3.2.0" } else { "3.1.1" },
+        "info": info,
+        "servers": tools.servers.iter().map(|url| json!({"url": url})).collect::<Vec<_>>(),
+        "paths": paths,
+    });
+    let mut components = Map::new();
+    if !writer.schemas.is_empty() {
+        components.insert("schemas".to_owned(), Value::Object(writer.schemas));
+    }
+    let schemes: Map<String, Value> = tools
+        .security_schemes
+        .iter()
+        .map(|(name, scheme)| (name.clone(), security_scheme(scheme)))
+        .collect();
+    if !schemes.is_empty() {
+        components.insert("securitySchemes".to_owned(), Value::Object(schemes));
+    }
+    if !components.is_empty() {
+        document["components"] = Value::Object(components);
+    }
+    document
+}
+
+/// Puts the definitions of all tools into one place.
+#[derive(Default)]
+struct Writer {
+    schemas: Map<String, Value>,
+    /// What a definition is called there. Tools may have simplified forms of the same one.
+    named: Vec<(Arc<Value>, String)>,
+}
+
+impl Writer {
+    fn operation(&mut self, tool: &Tool, schemes: &IndexMap<String, SecurityScheme>) -> Value {
+        let binding = &tool.binding;
+        let names = self.definitions(&tool.input);
+        let mut operation = json!({"operationId": tool.name, "description": tool.description});
+        if let Some(title) = &tool.title {
+            operation["summary"] = title.as_str().into();
+        }
+        if !tool.tags.is_empty() {
+            operation["tags"] = json!(tool.tags);
+        }
+        if let Some(server) = &binding.server {
+            operation["servers"] = json!([{"url": server}]);
+        }
+        if !binding.parameters.is_empty() {
+            let parameters = binding.parameters.iter();
+            let parameters = parameters.map(|parameter| self::parameter(tool, parameter, &names));
+            operation["parameters"] = Value::Array(parameters.collect());
+        }
+        if let Some(body) = &binding.body {
+            operation["requestBody"] = request_body(tool, body, &names);
+        }
+        operation["responses"] = json!({"200": self.answer(tool)});
+        let security: Vec<Map<String, Value>> = binding
+            .security
+            .iter()
+            .map(|all| all.iter().map(|name| (name.clone(), json!([]))).collect())
+            .collect();
+        if !schemes.is_empty() {
+            operation["security"] = json!(security);
+        }
+        operation
+    }
+
+    fn answer(&mut self, tool: &Tool) -> Value {
+        let mut answer = json!({"description": "The answer."});
+        let Some(output) = &tool.output else {
+            return answer;
+        };
+        let names = self.definitions(output);
+        let schema = match tool.binding.output {
+            OutputShape::Wrapped => output
+                .root()
+                .get("properties")
+                .and_then(|p| p.get("result")),
+            _ => None,
+        };
+        let schema = match schema {
+            Some(result) => renamed(result, &names),
+            None => renamed(&Value::Object(output.root().clone()), &names),
+        };
+        answer["content"] = json!({"application/json": {"schema": schema}});
+        answer
+    }
+
+    /// What the definitions of a schema are called in the document; new ones are added to it.
+    fn definitions(&mut self, schema: &Schema) -> IndexMap<String, String> {
+        let mut names = IndexMap::new();
+        let mut added = Vec::new();
+        for definition in schema.definitions() {
+            let known = self
+                .named
+                .iter()
+                .find(|(known, _)| Arc::ptr_eq(known, &definition.schema));
+            let name = match known {
+                Some((_, name)) => name.clone(),
+                None => {
+                    let name = self.free_name(&definition.name);
+                    self.schemas.insert(name.clone(), Value::Null);
+                    self.named.push((definition.schema.clone(), name.clone()));
+                    added.push((name.clone(), definition.schema.clone()));
+                    name
+                }
+            };
+            names.insert(definition.name.to_string(), name);
+        }
+        for (name, schema) in added {
+            self.schemas.insert(name, renamed(&schema, &names));
+        }
+        names
+    }
+
+    fn free_name(&self, name: &str) -> String {
+        let mut free = name.to_owned();
+        let mut next = 2;
+        while self.schemas.contains_key(&free) {
+            free = format!("{name}_{next}");
+            next += 1;
+        }
+        free
+    }
+}
+
+/// A schema whose references lead into the components.
+fn renamed(schema: &Value, names: &IndexMap<String, String>) -> Value {
+    match schema {
+        Value::Array(items) => items.iter().map(|item| renamed(item, names)).collect(),
+        Value::Object(members) => {
+            let member = |(key, value): (&String, &Value)| {
+                let name = value.as_str().filter(|_| key == "$ref");
+                let name = name.and_then(|path| names.get(path.strip_prefix(DEFS)?));
+                let value = match name {
+                    Some(name) => Value::String(format!("{COMPONENTS}{name}")),
+                    None => renamed(value, names),
+                };
+                (key.clone(), value)
+            };
+            Value::Object(members.iter().map(member).collect())
+        }
+        other => other.clone(),
+    }
+}
+
+fn argument(tool: &Tool, name: &str, names: &IndexMap<String, String>) -> Value {
+    let found = tool.input.properties().find(|(known, _)| *known == name);
+    found.map_or_else(|| json!({}), |(_, schema)| renamed(schema, names))
+}
+
+fn parameter(tool: &Tool, parameter: &ParameterBinding, names: &IndexMap<String, String>) -> Value {
+    let mut schema = argument(tool, &parameter.argument, names);
+    let mut out = json!({
+        "name": parameter.name,
+        "in": parameter.location,
+        "required": parameter.required,
+    });
+    if let Some(description) = schema
+        .as_object_mut()
+        .and_then(|s| s.shift_remove("description"))
+    {
+        out["description"] = description;
+    }
+    let how = &parameter.serialization;
+    if let Some(media_type) = &how.content {
+        out["content"] = json!({media_type: {"schema": schema}});
+        return out;
+    }
+    out["schema"] = schema;
+    out["style"] = style(how, parameter.location);
+    out["explode"] = how.explode.into();
+    if how.allow_reserved {
+        out["allowReserved"] = true.into();
+    }
+    out
+}
+
+/// The style, where OpenAPI 3 has it. Swagger 2.0 has delimiters of its own.
+fn style(how: &Serialization, location: Location) -> Value {
+    let delimited = matches!(
+        how.style,
+        Style::SpaceDelimited | Style::PipeDelimited | Style::TabDelimited
+    );
+    match (location, how.style) {
+        (Location::Path | Location::Header, _) if delimited => "simple".into(),
+        (_, Style::TabDelimited) => "form".into(),
+        (_, style) => json!(style),
+    }
+}
+
+fn request_body(tool: &Tool, body: &BodyBinding, names: &IndexMap<String, String>) -> Value {
+    let mut media = Map::new();
+    let schema = match &body.source {
+        BodySource::Argument(name) => match body.format {
+            BodyFormat::Binary => json!({"type": "string", "format": "binary"}),
+            _ => argument(tool, name, names),
+        },
+        BodySource::Members(members) => {
+            let encoding = encoding(members);
+            if !encoding.is_empty() {
+                media.insert("encoding".to_owned(), Value::Object(encoding));
+            }
+            object(tool, members, names)
+        }
+        _ => json!({}),
+    };
+    media.insert("schema".to_owned(), schema);
+    json!({"required": body.required, "content": {&body.media_type: media}})
+}
+
+fn object(tool: &Tool, members: &[MemberBinding], names: &IndexMap<String, String>) -> Value {
+    let mut properties = Map::new();
+    let mut required = Vec::new();
+    for member in members {
+        let mut schema = argument(tool, &member.argument, names);
+        if member.part.as_ref().is_some_and(|part| part.file) {
+            let file = json!({"type": "string", "format": "binary"});
+            if schema.get("items").is_some() {
+                schema["items"] = file;
+            } else {
+                let description = schema.get("description").cloned();
+                schema = file;
+                if let Some(description) = description {
+                    schema["description"] = description;
+                }
+            }
+        }
+        properties.insert(member.name.clone(), schema);
+        if tool.input.requires(&member.argument) {
+            required.push(member.name.as_str());
+        }
+    }
+    let mut schema = json!({"type": "object", "properties": properties});
+    if !required.is_empty() {
+        schema["required"] = json!(required);
+    }
+    schema
+}
+
+fn encoding(members: &[MemberBinding]) -> Map<String, Value> {
+    let mut out = Map::new();
+    for member in members {
+        let mut encoding = Map::new();
+        if let Some(how) = &member.serialization {
+            match &how.content {
+                Some(media_type) => {
+                    encoding.insert("contentType".to_owned(), media_type.as_str().into());
+                }
+                None => {
+                    encoding.insert("style".to_owned(), style(how, Location::Query));
+                    encoding.insert("explode".to_owned(), how.explode.into());
+                    if how.allow_reserved {
+                        encoding.insert("allowReserved".to_owned(), true.into());
+                    }
+                }
+            }
+        }
+        let stated = member
+            .part
+            .as_ref()
+            .and_then(|part| part.media_type.as_deref());
+        if let Some(media_type) = stated {
+            encoding.insert("contentType".to_owned(), media_type.into());
+        }
+        if !encoding.is_empty() {
+            out.insert(member.name.clone(), Value::Object(encoding));
+        }
+    }
+    out
+}
+
+fn security_scheme(scheme: &SecurityScheme) -> Value {
+    match scheme {
+        SecurityScheme::ApiKey { location, name } => {
+            json!({"type": "apiKey", "in": location, "name": name})
+        }
+        SecurityScheme::Basic => json!({"type": "http", "scheme": "basic"}),
+        SecurityScheme::Unsupported { scheme } => json!({"type": "http", "scheme": scheme}),
+        // How a token is obtained is not known any more; it is sent as a bearer token.
+        _ => json!({"type": "http", "scheme": "bearer"}),
+    }
+}
