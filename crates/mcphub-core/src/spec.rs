@@ -169,8 +169,9 @@ pub struct Operation {
     pub tags: Vec<String>,
     /// Whether callers should stop using it.
     pub deprecated: bool,
-    /// Path-level and operation-level parameters merged (OpenAPI 3.0.4, Path Item Object).
-    pub parameters: Vec<Parameter>,
+    /// Path-level and operation-level parameters merged (OpenAPI 3.0.4, Path Item Object). One that
+    /// the document shares between operations is shared.
+    pub parameters: Vec<Arc<Parameter>>,
     /// What it reads.
     pub body: Option<RequestBody>,
     /// What it answers, in document order.

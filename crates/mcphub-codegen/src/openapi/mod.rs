@@ -30,7 +30,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mcphub_core::Result;
-use mcphub_core::spec::{ApiSpec, Dialect, Document, Parsed, SpecParser};
+use mcphub_core::spec::{ApiSpec, Dialect, Document, Parameter, Parsed, SpecParser};
 
 pub use bundle::bundle;
 use identifier::Identifiers;
@@ -103,6 +103,7 @@ impl SpecParser for OpenApiParser {
             extended: contains(&document.bytes, "x-mcp"),
             identifiers: None,
             referred: HashMap::new(),
+            shared_parameters: HashMap::new(),
             allowance: document.bytes.len().saturating_mul(ALLOWANCE) + (ALLOWANCE << 20),
             shared: false,
         };
@@ -166,6 +167,8 @@ struct Walk<'d> {
     identifiers: Option<Identifiers<'d>>,
     /// What references were found to name.
     referred: HashMap<&'d str, (&'d Node<'d>, Arc<str>)>,
+    /// The parameters that were referred to, by where they stand; `None` for one that is left out.
+    shared_parameters: HashMap<Arc<str>, Option<Arc<Parameter>>>,
     /// Bytes that may still be copied from shared parts.
     allowance: usize,
     /// Whether the path item being walked was reached by reference.

@@ -1,6 +1,7 @@
 //! Parameter Object.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use mcphub_core::spec::{ArgumentHints, Location, Parameter, Serialization, Style};
 use serde_json::{Map, Value, json};
@@ -9,6 +10,7 @@ use super::content::{essence, is_token};
 use super::node::{Node, Object};
 use super::operation::Surroundings;
 use super::place::Place;
+use super::reference::Target;
 use super::remark::shown;
 use super::schema::is_small;
 use super::{Skip, Walk};
@@ -25,8 +27,8 @@ impl<'d> Walk<'d> {
         operation: &'d Object<'d>,
         at: Place<'_>,
         around: &Surroundings<'_, 'd>,
-    ) -> Result<Vec<Parameter>, Skip> {
-        let mut out: Vec<Parameter> = Vec::new();
+    ) -> Result<Vec<Arc<Parameter>>, Skip> {
+        let mut out: Vec<Arc<Parameter>> = Vec::new();
         let mut own_from = 0;
         for (holder, at) in [around.item.with("parameters"), Some((operation, at))]
             .into_iter()
@@ -38,7 +40,7 @@ impl<'d> Walk<'d> {
                 let Some(parameter) = self.parameter(parameter, here)? else {
                     continue;
                 };
-                let same = |other: &Parameter| {
+                let same = |other: &Arc<Parameter>| {
                     other.location == parameter.location && other.name == parameter.name
                 };
                 match out.iter().position(same) {
@@ -66,7 +68,7 @@ impl<'d> Walk<'d> {
         Ok(out)
     }
 
-    fn fit_template(&mut self, path: &str, parameters: &mut Vec<Parameter>, at: Place<'_>) {
+    fn fit_template(&mut self, path: &str, parameters: &mut Vec<Arc<Parameter>>, at: Place<'_>) {
         let names = template_names(path);
         parameters.retain(|parameter| {
             let used =
@@ -91,7 +93,7 @@ impl<'d> Walk<'d> {
             self.remarks.warn("undeclared-path-parameter", at, || {
                 format!("no parameter describes {{{name}}} of the path; it is taken as a string")
             });
-            parameters.push(Parameter {
+            parameters.push(Arc::new(Parameter {
                 name: name.to_owned(),
                 location: Location::Path,
                 description: None,
@@ -106,17 +108,48 @@ impl<'d> Walk<'d> {
                 },
                 example: None,
                 hints: ArgumentHints::default(),
-            });
+            }));
         }
     }
 
-    /// One parameter; `None` when it is left out.
+    /// One parameter; `None` when it is left out. One that is referred to is read once.
     fn parameter(
         &mut self,
         parameter: &'d Node<'d>,
         at: Place<'_>,
-    ) -> Result<Option<Parameter>, Skip> {
+    ) -> Result<Option<Arc<Parameter>>, Skip> {
         let target = self.follow(parameter, at)?;
+        // A description beside the reference belongs to this use alone.
+        let shared = target
+            .pointer
+            .clone()
+            .filter(|_| target.description.is_none());
+        let known = shared
+            .as_ref()
+            .and_then(|pointer| self.shared_parameters.get(pointer));
+        let read = match known {
+            Some(known) => known.clone(),
+            None => {
+                let read = self.parameter_at(&target, at)?.map(Arc::new);
+                if let Some(pointer) = shared {
+                    self.shared_parameters.insert(pointer, read.clone());
+                }
+                read
+            }
+        };
+        if let (true, Some(parameter)) = (target.shared(), &read) {
+            // It is copied into each tool.
+            let description = parameter.description.as_ref().map_or(0, String::len);
+            self.charge(512 + parameter.name.len() + description)?;
+        }
+        Ok(read)
+    }
+
+    fn parameter_at(
+        &mut self,
+        target: &Target<'d>,
+        at: Place<'_>,
+    ) -> Result<Option<Parameter>, Skip> {
         let at = target.place(at);
         let Some(object) = target.object() else {
             self.remarks
@@ -172,9 +205,6 @@ impl<'d> Walk<'d> {
             None => self.text(object, "description", at).map(Cow::into_owned),
         };
         let description = hints.description.take().or(description);
-        if target.shared() {
-            self.charge(512 + name.len() + description.as_ref().map_or(0, String::len))?;
-        }
         let (mut schema, content) =
             self.needed(|walk| walk.parameter_schema(object, at, target.shared()))?;
         if location == Location::Query

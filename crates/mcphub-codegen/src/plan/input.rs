@@ -53,8 +53,8 @@ impl<'a> Planning<'a> {
                 wanted.extend(
                     members
                         .properties
-                        .keys()
-                        .map(|wire| (Home::Body, name(wire))),
+                        .iter()
+                        .map(|(wire, _)| (Home::Body, name(wire))),
                 );
             }
             (Some(_), _) => wanted.push((Home::Body, "body")),
@@ -102,7 +102,7 @@ impl<'a> Planning<'a> {
             required,
             ..
         } = members;
-        properties.retain(|name, _| {
+        properties.retain(|(name, _)| {
             let hints = hinted(chosen, name);
             let hidden = hints.hidden && hints.value.is_none();
             if hidden && chosen.body.required && required.contains(name) {
@@ -145,12 +145,7 @@ impl<'a> Planning<'a> {
             .definitions
             .members(schema, self.options.max_input_schema)
         {
-            Some(mut members) => {
-                members
-                    .properties
-                    .retain(|_, property| !self.definitions.is_read_only(property));
-                Shape::Members(members)
-            }
+            Some(members) => Shape::Members(members),
             None => Shape::Whole(Cow::Borrowed(schema)),
         }
     }

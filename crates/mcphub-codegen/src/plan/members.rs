@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use indexmap::IndexMap;
+use indexmap::map::Entry;
 use serde_json::{Map, Value, json};
 
 use super::definitions::{Definitions, Form};
@@ -33,39 +34,56 @@ const TYING: [&str; 15] = [
     "contains",
 ];
 
-/// The members of a plain object.
-#[derive(Debug, Default)]
+/// The members of a plain object that can be sent.
+#[derive(Debug)]
 pub(super) struct Members<'v> {
-    pub(super) properties: IndexMap<&'v str, Cow<'v, Value>>,
+    pub(super) properties: Vec<(&'v str, Cow<'v, Value>)>,
     pub(super) required: Vec<&'v str>,
 }
 
+/// The members of a plain object while they are put together.
+#[derive(Debug, Default)]
+struct Gathered<'v> {
+    properties: IndexMap<&'v str, Cow<'v, Value>>,
+    required: Vec<&'v str>,
+}
+
 impl<'a> Definitions<'a> {
-    /// The members of an object schema, `allOf` merged; `None` when it is more than its members, has
-    /// none, or is larger than `max` bytes.
+    /// The members of an object schema, `allOf` merged, without those that are only for answers;
+    /// `None` when it is more than its members, has none, or is larger than `max` bytes.
     pub(super) fn members<'v>(&mut self, schema: &'v Value, max: usize) -> Option<Members<'v>>
     where
         'a: 'v,
     {
-        let mut members = Members::default();
+        let mut gathered = Gathered::default();
         let mut room = max;
-        self.gather(schema, &mut members, &mut room, MAX_DEPTH)?;
-        for name in &members.required {
+        self.gather(schema, &mut gathered, &mut room, MAX_DEPTH)?;
+        let Gathered {
+            mut properties,
+            required,
+        } = gathered;
+        for name in &required {
             // Required and not described: it accepts anything.
-            members
-                .properties
+            properties
                 .entry(name)
                 .or_insert_with(|| Cow::Owned(json!({})));
         }
-        (1..=MAX_MEMBERS)
-            .contains(&members.properties.len())
-            .then_some(members)
+        if !(1..=MAX_MEMBERS).contains(&properties.len()) {
+            return None;
+        }
+        let properties = properties.into_iter();
+        Some(Members {
+            properties: properties
+                .filter(|(_, property)| !self.is_read_only(property))
+                .collect(),
+            required,
+        })
     }
 
     fn gather<'v>(
         &mut self,
         schema: &'v Value,
-        out: &mut Members<'v>,
+        out: &mut Gathered<'v>,
         room: &mut usize,
         depth: usize,
     ) -> Option<()>
@@ -98,13 +116,16 @@ impl<'a> Definitions<'a> {
             .into_iter()
             .flatten()
         {
-            let both = match out.properties.get(name.as_str()) {
-                Some(other) if **other != *property => {
-                    Cow::Owned(json!({"allOf": [other, property]}))
+            match out.properties.entry(name) {
+                Entry::Vacant(vacant) => {
+                    vacant.insert(Cow::Borrowed(property));
                 }
-                _ => Cow::Borrowed(property),
-            };
-            out.properties.insert(name, both);
+                Entry::Occupied(mut other) if **other.get() != *property => {
+                    let both = json!({"allOf": [other.get(), property]});
+                    other.insert(Cow::Owned(both));
+                }
+                Entry::Occupied(_) => {}
+            }
         }
         let required = object
             .get("required")
@@ -123,7 +144,7 @@ impl<'a> Definitions<'a> {
     }
 
     /// Whether a member is only for answers.
-    pub(super) fn is_read_only(&self, property: &Value) -> bool {
+    fn is_read_only(&self, property: &Value) -> bool {
         let says = |schema: &Value| schema.get("readOnly") == Some(&Value::Bool(true));
         says(property) || says(self.resolve(property))
     }
