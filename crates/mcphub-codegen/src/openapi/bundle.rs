@@ -56,8 +56,10 @@ pub async fn bundle(
     if !root.is_object() {
         return Ok(document);
     }
+    let own = root.get("$self").and_then(Value::as_str);
     let mut bundle = Bundle {
         root: address.clone(),
+        own: own.and_then(|own| address.join(own).ok()),
         parts: HashMap::new(),
         left: settings.max_document.saturating_sub(document.bytes.len()),
     };
@@ -83,6 +85,8 @@ pub async fn bundle(
 /// The documents so far.
 struct Bundle {
     root: Url,
+    /// What the document calls itself (OpenAPI 3.2.0, `$self`).
+    own: Option<Url>,
     /// By address; the name it gets, and the document or why there is none.
     parts: HashMap<Url, Part>,
     /// Bytes that may still be loaded.
@@ -97,13 +101,17 @@ struct Part {
 }
 
 impl Bundle {
+    fn is_root(&self, address: &Url) -> bool {
+        *address == self.root || self.own.as_ref() == Some(address)
+    }
+
     /// Takes note of what a document refers to and is not there yet.
     fn collect(&mut self, document: &mut Value, base: &Url, wanted: &mut Vec<Url>) {
         references(document, false, &mut |reference| {
             let Some((address, _)) = outside(reference, base) else {
                 return;
             };
-            if address == self.root || self.parts.contains_key(&address) {
+            if self.is_root(&address) || self.parts.contains_key(&address) {
                 return;
             }
             let document = if self.parts.len() < MAX_DOCUMENTS {
@@ -194,18 +202,20 @@ impl Bundle {
             let Some((address, fragment)) = outside(reference, base) else {
                 return;
             };
-            if address == self.root {
+            if self.is_root(&address) {
                 *reference = format!("#{fragment}");
                 return;
             }
+            let is_pointer = fragment.is_empty() || fragment.starts_with('/');
             match self.parts.get(&address) {
                 Some(Part {
                     document: Err(why), ..
                 }) => {
                     unread.insert(reference.clone(), why.as_str().into());
                 }
-                Some(part) => *reference = part.reference(&fragment),
-                None => {}
+                // An anchor is found by the address of its document.
+                Some(part) if is_pointer => *reference = part.reference(&fragment),
+                _ => {}
             }
         });
     }
@@ -219,7 +229,7 @@ impl Part {
 }
 
 /// Where a document came from.
-fn address(source: &str) -> Option<Url> {
+pub(super) fn address(source: &str) -> Option<Url> {
     match Url::parse(source) {
         Ok(mut url) if matches!(url.scheme(), "http" | "https" | "file") => {
             url.set_fragment(None);
@@ -240,7 +250,7 @@ fn outside(reference: &str, base: &Url) -> Option<(Url, String)> {
     }
     let fragment = address.fragment().unwrap_or_default().to_owned();
     address.set_fragment(None);
-    (fragment.is_empty() || fragment.starts_with('/')).then_some((address, fragment))
+    Some((address, fragment))
 }
 
 /// What a document is called beside the first one: its path from there, or its whole address.

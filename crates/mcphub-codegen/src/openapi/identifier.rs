@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, HashMap};
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::Skip;
 use super::contains;
 use super::node::{Node, Object};
 use super::reference::{dangling, external};
+use super::{Skip, bundle};
 
 /// The most bytes of pointers that are kept: each can be as long as the document.
 const MAX_POINTERS: usize = 16 << 20;
@@ -64,8 +64,10 @@ impl<'d> Identifiers<'d> {
         if !marks.iter().any(|mark| contains(text, mark)) {
             return None;
         }
-        let nameless = Url::parse(NAMELESS).ok()?;
-        let retrieved = nameless.join(source).unwrap_or(nameless);
+        let retrieved = bundle::address(source).or_else(|| {
+            let nameless = Url::parse(NAMELESS).ok()?;
+            Some(nameless.join(source).unwrap_or(nameless))
+        })?;
         let own = document.get("$self").and_then(Node::as_str);
         let uri = own.and_then(|own| retrieved.join(own).ok());
         let mut identifiers = Self {
@@ -75,8 +77,9 @@ impl<'d> Identifiers<'d> {
             scopes: vec![Scope::new()],
             room: MAX_POINTERS,
         };
-        identifiers.add(uri.unwrap_or(retrieved), document, "");
+        identifiers.add(uri.unwrap_or_else(|| retrieved.clone()), document, "");
         identifiers.collect(document, &mut String::new(), 0, false);
+        identifiers.collect_bundled(document, &retrieved);
         if let Some(first) = identifiers.scope_within(&Scope::new(), 0) {
             identifiers.scopes = vec![first];
         }
@@ -226,6 +229,24 @@ impl<'d> Identifiers<'d> {
             anchors: BTreeMap::new(),
         });
         index
+    }
+
+    /// Collects from the documents that were bundled with the first, each by its own address.
+    fn collect_bundled(&mut self, document: &'d Node<'d>, base: &Url) {
+        let documents = document.get(bundle::DOCUMENTS).and_then(Node::as_object);
+        for (name, document) in documents.into_iter().flatten() {
+            let escaped = name.replace('~', "~0").replace('/', "~1");
+            let mut pointer = format!("/{}/{escaped}", bundle::DOCUMENTS);
+            if let (true, Ok(uri)) = (self.take(&pointer), base.join(name)) {
+                let resource = self.add(uri, document, &pointer);
+                // A relative reference means it too, from the document's own URI.
+                let own = self.resources.first().map(|first| first.uri.join(name));
+                if let Some(Ok(own)) = own {
+                    self.by_uri.entry(own.to_string()).or_insert(resource);
+                }
+                self.collect(document, &mut pointer, resource, false);
+            }
+        }
     }
 
     /// Collects what a value and all below it call themselves. A map by name has no keywords.

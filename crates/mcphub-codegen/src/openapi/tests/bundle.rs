@@ -200,3 +200,47 @@ fn circles_and_sums_are_bounded() {
         parsed.diagnostics
     );
 }
+
+#[test]
+fn anchors_and_uris_lead_into_other_documents_too() {
+    let schema = |reference: &str| json!({"schema": {"$ref": reference}});
+    let parameters: Vec<_> = [
+        "parts.yaml#leaf",
+        "parts.yaml#/Tree",
+        "https://shop.test/leaf",
+        "https://shop.test/api.yaml#own",
+    ]
+    .iter()
+    .enumerate()
+    .map(|(index, reference)| {
+        let mut parameter = schema(reference);
+        parameter["name"] = format!("p{index}").into();
+        parameter["in"] = "query".into();
+        parameter
+    })
+    .collect();
+    let mut root = openapi(json!({"/a": {"get": {"parameters": parameters}}}));
+    root["openapi"] = "3.2.0".into();
+    root["$self"] = "https://shop.test/api.yaml".into();
+    root["components"] = json!({"schemas": {"Own": {"$anchor": "own", "type": "number"}}});
+    let parts = json!({"Leaf": {"$anchor": "leaf", "type": "integer"},
+        "Tree": {"$id": "https://shop.test/tree", "items": {"$ref": "leaf"}},
+        "Other": {"$id": "https://shop.test/leaf", "type": "boolean"}});
+    let files = files(&[("parts.yaml", parts)]);
+    let (_, parsed) = bundled(&root, &files);
+    assert_eq!(parsed.diagnostics, []);
+    let asked = files.asked.lock().unwrap();
+    assert!(
+        !asked.iter().any(|address| address.contains("api.yaml")),
+        "{asked:?}"
+    );
+    let definition = |index: usize| {
+        let schema = &parsed.spec.operations[0].parameters[index].schema;
+        let name = schema["$ref"].as_str().unwrap();
+        Value::clone(&parsed.spec.definitions[name.strip_prefix("#/$defs/").unwrap()])
+    };
+    assert_eq!(definition(0), json!({"type": "integer"}));
+    assert_eq!(definition(1)["items"]["$ref"], "#/$defs/Other");
+    assert_eq!(definition(2), json!({"type": "boolean"}));
+    assert_eq!(definition(3), json!({"type": "number"}));
+}
