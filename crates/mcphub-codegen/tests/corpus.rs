@@ -1,6 +1,7 @@
 //! Every document of the corpus loads, and each of its operations becomes a tool or an error.
 //!
 //! `MCPHUB_CORPUS` names a folder with a `MANIFEST.tsv`; without it the bundled documents are used.
+//! `scripts/corpus-table.py` takes the table from here.
 
 mod common;
 
@@ -16,7 +17,7 @@ use mcphub_codegen::openapi::{ParserSettings, bundle};
 use mcphub_core::Error;
 use mcphub_core::spec::{Document, DocumentLoader, Method, Parsed, Severity};
 use mcphub_core::tool::{OutputShape, Plan};
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 #[test]
@@ -25,8 +26,10 @@ fn every_operation_becomes_a_tool_or_a_diagnostic() {
     let samples = samples();
     assert!(samples.len() >= 2, "there are documents to read");
     let mut table = String::from(
-        "document                    operations  tools  errors  warnings  outputs  parse+plan\n",
+        "| document | version | operations | tools | skipped | warnings | with output schema | KiB | offered |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|\n",
     );
+    let mut details = String::new();
     for Sample {
         name,
         version,
@@ -37,7 +40,10 @@ fn every_operation_becomes_a_tool_or_a_diagnostic() {
         let document = match bundled(&path, bytes.clone()) {
             Ok(document) => document,
             Err(error) if name.starts_with("adv_") => {
-                table.push_str(&format!("{name:<28}refused: {}\n", error.report()));
+                table.push_str(&format!(
+                    "| {name} | {version} | refused: {} |\n",
+                    error.message()
+                ));
                 continue;
             }
             Err(error) => panic!("{name}: {}", error.report()),
@@ -46,7 +52,10 @@ fn every_operation_becomes_a_tool_or_a_diagnostic() {
         let parsed = match parse(document.bytes.clone()) {
             Ok(parsed) => parsed,
             Err(error) if name.starts_with("adv_") => {
-                table.push_str(&format!("{name:<28}refused: {}\n", error.report()));
+                table.push_str(&format!(
+                    "| {name} | {version} | refused: {} |\n",
+                    error.message()
+                ));
                 continue;
             }
             Err(error) => panic!("{name}: {}", error.report()),
@@ -69,21 +78,38 @@ fn every_operation_becomes_a_tool_or_a_diagnostic() {
             .filter(|tool| tool.binding.output != OutputShape::None)
             .count();
         table.push_str(&format!(
-            "{name:<28}{:>10}{:>7}{:>8}{:>10}{outputs:>9}  {time:>8.1?}  {version}\n",
-            parsed.spec.operations.len(),
+            "| {name} | {version} | {} | {} | {} | {} | {outputs} | {} | {} |\n",
+            plan.tools.tools.len() + count(Severity::Error),
             plan.tools.tools.len(),
             count(Severity::Error),
             count(Severity::Warning),
+            document.bytes.len().div_ceil(1024),
+            offered(&plan).div_ceil(1024),
         ));
         let mut codes: BTreeMap<&str, usize> = BTreeMap::new();
         for diagnostic in parsed.diagnostics.iter().chain(&plan.diagnostics) {
             *codes.entry(&diagnostic.code).or_default() += 1;
         }
-        if !codes.is_empty() {
-            table.push_str(&format!("    {codes:?}\n"));
-        }
+        details.push_str(&format!("{name}: {time:.1?} {codes:?}\n"));
     }
+    println!("{details}");
     println!("{table}");
+}
+
+/// The bytes that `tools/list` has for these tools.
+fn offered(plan: &Plan) -> usize {
+    let tools = plan.tools.tools.iter().map(|tool| {
+        let tool = json!({
+            "name": tool.name,
+            "title": tool.title,
+            "description": tool.description,
+            "inputSchema": tool.input,
+            "outputSchema": tool.output,
+            "annotations": tool.annotations,
+        });
+        tool.to_string().len() + 1
+    });
+    tools.sum()
 }
 
 /// The files around a document.

@@ -4,6 +4,7 @@ mod bodies;
 mod documents;
 mod extension;
 mod identifiers;
+mod openapi31;
 mod openapi32;
 mod operations;
 mod parameters;
