@@ -57,6 +57,11 @@ pub enum Runtime {
         /// The module.
         module: String,
     },
+    /// `node MAIN`, after `npm install` and `npm run build`.
+    Node {
+        /// The program below the project's folder.
+        main: String,
+    },
 }
 
 /// An environment variable of a project.

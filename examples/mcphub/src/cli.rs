@@ -250,8 +250,8 @@ pub struct Generate {
     pub document: DocumentArgs,
 
     /// The language of the project
-    #[arg(long, value_name = "TARGET", value_parser = ["python"])]
-    pub target: String,
+    #[arg(long, value_enum, value_name = "TARGET")]
+    pub target: Language,
 
     /// The folder to write
     #[arg(long, value_name = "DIR")]
@@ -307,6 +307,15 @@ pub enum DocsFormat {
     OpenapiJson,
     /// The same in YAML
     OpenapiYaml,
+}
+
+/// A language that projects are written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Language {
+    /// On the official Python SDK
+    Python,
+    /// On the official TypeScript SDK, for Node.js
+    Typescript,
 }
 
 /// `mcphub serve`.

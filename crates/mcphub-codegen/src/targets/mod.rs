@@ -14,3 +14,4 @@ mod names;
 pub mod python;
 mod registry;
 mod templates;
+pub mod typescript;

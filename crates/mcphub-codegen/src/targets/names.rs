@@ -32,6 +32,27 @@ pub(super) fn snake(text: &str, fallback: &str) -> String {
     }
 }
 
+/// `listBooks`, `list-books` and `List books` become `listBooks`: [`snake`], joined with capitals.
+pub(super) fn camel(text: &str, fallback: &str) -> String {
+    let words = snake(text, fallback);
+    let mut out = String::with_capacity(words.len());
+    let mut capital = false;
+    for c in words.chars() {
+        if c == '_' {
+            capital = true;
+            continue;
+        }
+        out.push(if capital { c.to_ascii_uppercase() } else { c });
+        capital = false;
+    }
+    out
+}
+
+/// `listBooks` and `list-books` become `list-books`: [`snake`], joined with hyphens.
+pub(super) fn kebab(text: &str, fallback: &str) -> String {
+    snake(text, fallback).replace('_', "-")
+}
+
 /// Names of one scope, each given once.
 #[derive(Debug, Default)]
 pub(super) struct Unique(HashSet<String>);
@@ -69,6 +90,13 @@ mod tests {
         ] {
             assert_eq!(snake(text, "arg"), name, "{text}");
         }
+    }
+
+    #[test]
+    fn words_are_joined_as_a_language_does() {
+        assert_eq!(camel("list_HTTP-books", "x"), "listHttpBooks");
+        assert_eq!(camel("2 books", "x"), "x2Books");
+        assert_eq!(kebab("My Books!", "x"), "my-books");
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub mod hostile;
+pub mod node;
+
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 

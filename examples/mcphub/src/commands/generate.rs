@@ -4,13 +4,14 @@ use std::process::ExitCode;
 
 use mcphub_codegen::project::{self, WriteOptions};
 use mcphub_codegen::targets::python::PythonTarget;
+use mcphub_codegen::targets::typescript::TypeScriptTarget;
 use mcphub_core::Result;
 use mcphub_core::project::{RenderOptions, Target};
 use mcphub_core::server::{self, ServerName};
 use mcphub_core::spec::Severity;
 
 use super::inspect;
-use crate::cli::Generate;
+use crate::cli::{Generate, Language};
 use crate::{document, host, output, progress};
 
 pub async fn run(args: Generate) -> Result<ExitCode> {
@@ -36,9 +37,12 @@ pub async fn run(args: Generate) -> Result<ExitCode> {
     let out = args.out.clone();
     let mut write = WriteOptions::default();
     write.force = args.force;
-    let count = tools.tools.len();
+    let (count, target) = (tools.tools.len(), args.target);
     let written = host::blocking(move || {
-        let project = PythonTarget::default().render(&tools, &options)?;
+        let project = match target {
+            Language::Python => PythonTarget::default().render(&tools, &options),
+            Language::Typescript => TypeScriptTarget::default().render(&tools, &options),
+        }?;
         project::write(&project, &out, &write)
     });
     let written = progress::during("writing the project", written).await?;

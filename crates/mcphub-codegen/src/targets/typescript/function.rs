@@ -1,0 +1,390 @@
+//! A tool becomes a typed function.
+
+use std::collections::HashMap;
+
+use mcphub_core::spec::{Location, Serialization, Style};
+use mcphub_core::tool::{
+    BodyBinding, BodyFormat, BodySource, HttpBinding, MemberBinding, OutputShape, ParameterBinding,
+    Tool,
+};
+use mcphub_core::{Error, Result};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::annotation::{annotation, member};
+use super::literal::{LINE, ts_call, ts_list, ts_literal, ts_text, ts_value};
+use super::names::{is_identifier, pascal};
+
+/// The indent of the statements of a function, in spaces.
+const INDENT: usize = 4;
+
+/// A function as its template needs it: every text is TypeScript already.
+#[derive(Debug, Serialize)]
+pub(super) struct Function {
+    /// Its name.
+    pub(super) name: String,
+    /// The stem of its file of schemas.
+    #[serde(skip)]
+    pub(super) stem: String,
+    /// The type of its arguments.
+    interface: String,
+    /// The members of that type, one a line; none where there are no arguments.
+    arguments: Vec<String>,
+    /// What the tool is made of, one a line.
+    options: Vec<String>,
+    parameters: &'static str,
+    /// The lines of the body.
+    body: Vec<String>,
+}
+
+impl Function {
+    /// The function of this name for a tool.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a binding of a newer kind.
+    pub(super) fn new(name: String, stem: String, tool: &Tool) -> Result<Self> {
+        let arguments = Arguments::of(tool);
+        let (interface, parameters) = if arguments.0.is_empty() {
+            ("Record<string, never>".to_owned(), "api")
+        } else {
+            (format!("{}Arguments", pascal(&name)), "api, args")
+        };
+        Ok(Self {
+            options: options(tool, &stem, &arguments),
+            arguments: arguments.0.iter().map(Argument::line).collect(),
+            body: body(&tool.binding)?,
+            name,
+            stem,
+            interface,
+            parameters,
+        })
+    }
+
+    /// Whether the type of an argument has this word.
+    pub(super) fn takes(&self, word: &str) -> bool {
+        self.arguments.iter().any(|line| line.contains(word))
+    }
+
+    /// Whether the body has this text.
+    pub(super) fn says(&self, text: &str) -> bool {
+        self.body.iter().any(|line| line.contains(text))
+    }
+}
+
+/// What a call is made of: one argument for each that the binding uses and a client gives.
+struct Arguments(Vec<Argument>);
+
+struct Argument {
+    name: String,
+    annotation: String,
+    required: bool,
+    /// Whether only the binding, not the schema, says that it is required.
+    unsaid: bool,
+}
+
+impl Argument {
+    fn line(&self) -> String {
+        format!("{};", member(&self.name, self.required, &self.annotation))
+    }
+}
+
+impl Arguments {
+    fn of(tool: &Tool) -> Self {
+        let used = used_arguments(&tool.binding);
+        let properties: HashMap<&str, &Value> = tool.input.properties().collect();
+        let in_order = tool
+            .input
+            .properties()
+            .map(|(name, _)| name)
+            .filter(|name| used.contains(name));
+        let others = used
+            .iter()
+            .copied()
+            .filter(|name| !properties.contains_key(name));
+        let mut names: Vec<&str> = Vec::new();
+        for name in in_order.chain(others) {
+            if !names.contains(&name) && !tool.binding.presets.contains_key(name) {
+                names.push(name);
+            }
+        }
+        let arguments = names.into_iter().map(|name| {
+            let said = tool.input.requires(name);
+            let required = said || binding_requires(&tool.binding, name);
+            Argument {
+                name: name.to_owned(),
+                annotation: properties.get(name).map_or_else(
+                    || "unknown".to_owned(),
+                    |p| annotation(&tool.input, p, LINE.saturating_sub(name.len() + 10)),
+                ),
+                required,
+                unsaid: required && !said,
+            }
+        });
+        Self(arguments.collect())
+    }
+}
+
+fn used_arguments(binding: &HttpBinding) -> Vec<&str> {
+    let outside = binding.parameters.iter().map(|p| p.argument.as_str());
+    let body: Vec<&str> = match binding.body.as_ref().map(|body| &body.source) {
+        Some(BodySource::Argument(argument)) => vec![argument],
+        Some(BodySource::Members(members)) => members.iter().map(|m| m.argument.as_str()).collect(),
+        _ => Vec::new(),
+    };
+    outside.chain(body).collect()
+}
+
+fn binding_requires(binding: &HttpBinding, argument: &str) -> bool {
+    let outside = binding
+        .parameters
+        .iter()
+        .any(|p| p.argument == argument && (p.required || p.location == Location::Path));
+    let whole = |body: &BodyBinding| {
+        body.required && body.source == BodySource::Argument(argument.to_owned())
+    };
+    outside || binding.body.as_ref().is_some_and(whole)
+}
+
+fn options(tool: &Tool, stem: &str, arguments: &Arguments) -> Vec<String> {
+    let mut lines = vec![format!("name: {}", ts_literal(tool.name.as_str()))];
+    lines.extend(
+        tool.title
+            .as_deref()
+            .map(|title| ts_text("title:", title, 2)),
+    );
+    lines.push(ts_text("description:", &tool.description, 2));
+    lines.push(format!("schemas: {}", ts_literal(stem)));
+    let hints = tool.annotations;
+    for (name, hint) in [
+        ("readOnly", hints.read_only_hint),
+        ("destructive", hints.destructive_hint),
+        ("idempotent", hints.idempotent_hint),
+        ("openWorld", hints.open_world_hint),
+    ] {
+        lines.push(format!("{name}: {hint}"));
+    }
+    let unsaid: Vec<_> = arguments
+        .0
+        .iter()
+        .filter(|a| a.unsaid)
+        .map(|a| a.name.as_str())
+        .collect();
+    if !unsaid.is_empty() {
+        lines.push(format!("required: {}", list(&unsaid)));
+    }
+    lines
+}
+
+fn list<T: AsRef<str>>(texts: &[T]) -> String {
+    let texts: Vec<_> = texts.iter().map(|text| ts_literal(text.as_ref())).collect();
+    format!("[{}]", texts.join(", "))
+}
+
+fn body(binding: &HttpBinding) -> Result<Vec<String>> {
+    let mut options = vec![format!("accept: {}", ts_literal(&binding.accept))];
+    options.extend(
+        binding
+            .server
+            .as_deref()
+            .map(|server| format!("server: {}", ts_literal(server))),
+    );
+    if !binding.security.is_empty() {
+        let alternatives: Vec<_> = binding.security.iter().map(|names| list(names)).collect();
+        // As formatters do with rows of more than one column.
+        let rows = alternatives.len() > 1 && binding.security.iter().all(|names| names.len() > 1);
+        options.push(ts_list("security: ", &alternatives, "", INDENT + 2, rows));
+    }
+    let arguments = [
+        ts_literal(binding.method.as_str()),
+        ts_literal(&binding.path),
+    ];
+    let mut lines = vec![ts_call(
+        "const request = new HttpRequest",
+        &arguments,
+        &options,
+        INDENT,
+    )];
+    lines.extend(
+        binding
+            .parameters
+            .iter()
+            .map(|p| parameter_call(binding, p)),
+    );
+    if let Some(body) = &binding.body {
+        lines.extend(body_calls(binding, body)?);
+    }
+    lines.push(match binding.output {
+        OutputShape::Object => "return api.call(request, \"object\");".to_owned(),
+        OutputShape::Wrapped => "return api.call(request, \"wrapped\");".to_owned(),
+        _ => "return api.call(request);".to_owned(),
+    });
+    Ok(lines)
+}
+
+/// `args.isbn`, `args["X-Id"]`, or what every call sends.
+fn value(binding: &HttpBinding, argument: &str) -> String {
+    if let Some(preset) = binding.presets.get(argument) {
+        ts_value(preset)
+    } else if is_identifier(argument) {
+        format!("args.{argument}")
+    } else {
+        format!("args[{}]", ts_literal(argument))
+    }
+}
+
+fn parameter_call(binding: &HttpBinding, parameter: &ParameterBinding) -> String {
+    let (method, style, explode) = match parameter.location {
+        Location::Path => ("path", Style::Simple, false),
+        Location::Header => ("header", Style::Simple, false),
+        Location::Cookie => ("cookie", Style::Form, true),
+        Location::QueryString if parameter.serialization.content.is_some() => {
+            ("queryString", Style::Form, true)
+        }
+        _ => ("query", Style::Form, true),
+    };
+    let how = &parameter.serialization;
+    let mut options = Vec::new();
+    if how.content.is_none() {
+        if how.style != style {
+            options.push(format!("style: \"{}\"", style_name(how.style)));
+        }
+        if how.explode != explode {
+            options.push(format!("explode: {}", how.explode));
+        }
+    }
+    // Paths and headers have no reserved expansion.
+    if matches!(method, "query" | "cookie") && how.allow_reserved {
+        options.push("allowReserved: true".to_owned());
+    }
+    options.extend(content(how));
+    options.extend(own_argument(&parameter.name, &parameter.argument));
+    let arguments = [
+        ts_literal(&parameter.name),
+        value(binding, &parameter.argument),
+    ];
+    ts_call(&format!("request.{method}"), &arguments, &options, INDENT)
+}
+
+fn content(how: &Serialization) -> Option<String> {
+    how.content
+        .as_deref()
+        .map(|media_type| format!("content: {}", ts_literal(media_type)))
+}
+
+/// Problems name the argument, which is the name on the wire unless told otherwise.
+fn own_argument(name: &str, argument: &str) -> Option<String> {
+    (name != argument).then(|| format!("argument: {}", ts_literal(argument)))
+}
+
+fn body_calls(binding: &HttpBinding, body: &BodyBinding) -> Result<Vec<String>> {
+    let media_type = |usual: &str| {
+        (body.media_type != usual).then(|| format!("mediaType: {}", ts_literal(&body.media_type)))
+    };
+    let json = || media_type("application/json");
+    let form = || media_type("application/x-www-form-urlencoded");
+    let multipart = || media_type("multipart/form-data");
+    let optional = || (!body.required).then(|| "required: false".to_owned());
+    Ok(match (&body.source, body.format) {
+        (BodySource::Argument(argument), format) => {
+            let (method, media_type) = match format {
+                BodyFormat::Json => ("json", json()),
+                BodyFormat::Form => ("formValue", form()),
+                BodyFormat::Multipart => ("multipartValue", multipart()),
+                BodyFormat::Text => ("text", media_type("")),
+                BodyFormat::Binary => ("binary", media_type("")),
+                BodyFormat::JsonLines => ("jsonLines", media_type("")),
+                _ => return Err(newer()),
+            };
+            let mut options = vec![format!("argument: {}", ts_literal(argument))];
+            options.extend(media_type);
+            let head = format!("request.{method}");
+            vec![ts_call(
+                &head,
+                &[value(binding, argument)],
+                &options,
+                INDENT,
+            )]
+        }
+        (BodySource::Members(members), BodyFormat::Form) => {
+            let options: Vec<_> = optional().into_iter().chain(form()).collect();
+            let mut lines = vec![ts_call("const form = request.form", &[], &options, INDENT)];
+            lines.extend(members.iter().map(|m| field_call(binding, m)));
+            lines
+        }
+        (BodySource::Members(members), BodyFormat::Multipart) => {
+            let options: Vec<_> = optional().into_iter().chain(multipart()).collect();
+            let head = "const form = request.multipart";
+            let mut lines = vec![ts_call(head, &[], &options, INDENT)];
+            lines.extend(members.iter().map(|m| part_call(binding, m)));
+            lines
+        }
+        (BodySource::Members(members), BodyFormat::Json) => {
+            let pairs: Vec<_> = members
+                .iter()
+                .map(|m| format!("[{}, {}]", ts_literal(&m.name), value(binding, &m.argument)))
+                .collect();
+            let head = "const members: [string, unknown][] = ";
+            let mut lines = vec![ts_list(head, &pairs, ";", INDENT, pairs.len() > 1)];
+            let options: Vec<_> = optional().into_iter().chain(json()).collect();
+            lines.push(ts_call(
+                "request.jsonMembers",
+                &["members".to_owned()],
+                &options,
+                INDENT,
+            ));
+            lines
+        }
+        _ => return Err(newer()),
+    })
+}
+
+fn newer() -> Error {
+    Error::invalid("the typescript target does not know this kind of body")
+}
+
+fn field_call(binding: &HttpBinding, member: &MemberBinding) -> String {
+    let mut options = Vec::new();
+    if let Some(how) = &member.serialization {
+        if how.content.is_none() {
+            options.push(format!("style: \"{}\"", style_name(how.style)));
+            options.extend((!how.explode).then(|| "explode: false".to_owned()));
+        }
+        options.extend(content(how));
+        options.extend(how.allow_reserved.then(|| "allowReserved: true".to_owned()));
+    }
+    options.extend(own_argument(&member.name, &member.argument));
+    let arguments = [ts_literal(&member.name), value(binding, &member.argument)];
+    ts_call("form.field", &arguments, &options, INDENT)
+}
+
+fn part_call(binding: &HttpBinding, member: &MemberBinding) -> String {
+    let mut options = Vec::new();
+    if let Some(part) = &member.part {
+        options.extend(part.file.then(|| "file: true".to_owned()));
+        let media_type = part.media_type.as_deref();
+        options.extend(media_type.map(|name| format!("mediaType: {}", ts_literal(name))));
+    }
+    // JSON is the one media type that a form takes for a style.
+    let how = member.serialization.as_ref();
+    if let Some(how) = how.filter(|how| how.content.is_none()) {
+        options.push(format!("style: \"{}\"", style_name(how.style)));
+        options.extend((!how.explode).then(|| "explode: false".to_owned()));
+    }
+    options.extend(own_argument(&member.name, &member.argument));
+    let arguments = [ts_literal(&member.name), value(binding, &member.argument)];
+    ts_call("form.field", &arguments, &options, INDENT)
+}
+
+fn style_name(style: Style) -> &'static str {
+    match style {
+        Style::Matrix => "matrix",
+        Style::Label => "label",
+        Style::Simple => "simple",
+        Style::SpaceDelimited => "spaceDelimited",
+        Style::PipeDelimited => "pipeDelimited",
+        Style::TabDelimited => "tabDelimited",
+        Style::DeepObject => "deepObject",
+        Style::Cookie => "cookie",
+        _ => "form",
+    }
+}

@@ -1,0 +1,165 @@
+//! TypeScript: a project on the official MCP SDK, with one typed function for each tool.
+//!
+//! Most files are the same in every project and are copied from `templates/`; those that end in
+//! `.j2` are minijinja templates over the views of this module, and a host may replace any of them.
+
+mod annotation;
+mod function;
+mod literal;
+mod names;
+mod view;
+
+use std::fmt;
+
+use mcphub_core::Result;
+use mcphub_core::project::{Project, RenderOptions, Runtime, Target};
+use mcphub_core::tool::ToolSet;
+
+use self::view::View;
+use super::templates::Templates;
+
+/// Writes standalone MCP servers in TypeScript for Node.js 22.18 or later (MCP TypeScript SDK 2.x;
+/// stdio and streamable HTTP).
+pub struct TypeScriptTarget {
+    templates: Templates,
+}
+
+/// Files by their path below `templates/`.
+macro_rules! templates {
+    ($($file:literal),+ $(,)?) => {
+        &[$(($file, include_str!(concat!("templates/", $file)))),+]
+    };
+}
+
+/// Files that are the same in every project, at their place in it.
+const SAME: &[(&str, &str)] = templates![
+    "src/api.ts",
+    "src/credentials.ts",
+    "src/exact.ts",
+    "src/main.ts",
+    "src/multipart.ts",
+    "src/problems.ts",
+    "src/request.ts",
+    "src/result.ts",
+    "src/secret.ts",
+    "src/serialization.ts",
+    "src/server.ts",
+    "src/serving.ts",
+    "src/stdio.ts",
+    "src/tool.ts",
+    "src/validation.ts",
+    "tests/api.test.ts",
+    "tests/exact.test.ts",
+    "tests/request.test.ts",
+    "tests/server.test.ts",
+    "tests/stub.ts",
+    "tests/tools.test.ts",
+    "tests/validation.test.ts",
+];
+
+/// The same, at the top of the project.
+const PROJECT: &[(&str, &str)] = &[
+    (
+        ".dockerignore",
+        include_str!("templates/project/dockerignore"),
+    ),
+    (
+        ".prettierignore",
+        include_str!("templates/project/prettierignore"),
+    ),
+    (".gitignore", include_str!("templates/project/gitignore")),
+    ("Dockerfile", include_str!("templates/project/Dockerfile")),
+    (
+        "eslint.config.js",
+        include_str!("templates/project/eslint.config.js"),
+    ),
+    (
+        "tsconfig.build.json",
+        include_str!("templates/project/tsconfig.build.json"),
+    ),
+    (
+        "tsconfig.json",
+        include_str!("templates/project/tsconfig.json"),
+    ),
+];
+
+const TEMPLATES: &[(&str, &str)] = templates![
+    "project/README.md.j2",
+    "project/package.json.j2",
+    "src/about.ts.j2",
+    "src/settings.ts.j2",
+    "src/tools_index.ts.j2",
+    "src/tools_module.ts.j2",
+];
+
+impl TypeScriptTarget {
+    /// The target with its own templates.
+    pub fn new() -> Self {
+        Self {
+            templates: Templates::new(TEMPLATES),
+        }
+    }
+
+    /// Replaces a template, named by its path below `templates/`, such as `project/README.md.j2`.
+    /// It gets the same view as the one that it replaces.
+    ///
+    /// # Errors
+    /// `NotFound` for a name that is no template's, `InvalidInput` with the line for one that
+    /// cannot be read.
+    pub fn with_template(
+        mut self,
+        name: impl Into<String>,
+        source: impl Into<String>,
+    ) -> Result<Self> {
+        self.templates.replace(name.into(), source.into())?;
+        Ok(self)
+    }
+}
+
+impl Default for TypeScriptTarget {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for TypeScriptTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TypeScriptTarget").finish_non_exhaustive()
+    }
+}
+
+impl Target for TypeScriptTarget {
+    fn name(&self) -> &'static str {
+        "typescript"
+    }
+
+    fn render(&self, tools: &ToolSet, options: &RenderOptions) -> Result<Project> {
+        let view = View::new(tools, options)?;
+        let runtime = Runtime::Node {
+            main: "dist/main.js".to_owned(),
+        };
+        let mut project = Project::new(options.name.clone(), runtime, view.variables.clone());
+        for (path, contents) in PROJECT.iter().chain(SAME) {
+            project.add(*path, *contents)?;
+        }
+        for (path, template) in [
+            ("README.md", "project/README.md.j2"),
+            ("package.json", "project/package.json.j2"),
+            ("src/about.ts", "src/about.ts.j2"),
+            ("src/settings.ts", "src/settings.ts.j2"),
+            ("src/tools/index.ts", "src/tools_index.ts.j2"),
+        ] {
+            project.add(path, self.templates.fill(template, &view)?)?;
+        }
+        for module in &view.modules {
+            let code = self.templates.fill("src/tools_module.ts.j2", module)?;
+            project.add(format!("src/tools/{}.ts", module.name), code)?;
+        }
+        for (stem, schemas) in &view.schemas {
+            project.add(format!("schemas/{stem}.json"), schemas.clone())?;
+        }
+        project.add("server.json", view.server_json.clone())?;
+        project.add("tests/examples.json", view.examples.clone())?;
+        Ok(project)
+    }
+}

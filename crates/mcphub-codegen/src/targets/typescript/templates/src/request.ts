@@ -1,0 +1,368 @@
+/** Arguments become an HTTP request. */
+
+import { Multipart, base64Bytes, type PartOptions } from "./multipart.ts";
+import * as serialization from "./serialization.ts";
+import { ValueError, percent, plain, reserved, type Escape, type Pair, type Style } from "./serialization.ts";
+
+/** An argument cannot be sent; the message says what is expected of it. */
+export class ArgumentError extends Error {
+  constructor(argument: string, expected: string) {
+    super(`${argument}: ${expected}`);
+    this.name = "ArgumentError";
+  }
+}
+
+/** What a request is besides its method and path. */
+export interface RequestOptions {
+  /** What the operation answers with. */
+  accept: string;
+  /** A base URL of this operation alone. */
+  server?: string;
+  /** Alternatives, each a list of schemes that are needed together. */
+  security?: readonly (readonly string[])[];
+}
+
+/** How a path or header parameter is written. */
+export interface SingleOptions {
+  /** Default: `simple`. */
+  style?: Style;
+  /** Default: false. */
+  explode?: boolean;
+  /** The media type of a value that is no plain text. */
+  content?: string;
+  /** The name of the tool's argument, where it is not that of the parameter. */
+  argument?: string;
+}
+
+/** How a query or cookie parameter, or a field of a form, is written. */
+export interface PairOptions extends SingleOptions {
+  /** Default: `form`. */
+  style?: Style;
+  /** Default: true. */
+  explode?: boolean;
+  /** Default: false. */
+  allowReserved?: boolean;
+}
+
+/** How a body is sent. */
+export interface BodyOptions {
+  /** Whether there is a body when no part of it was given. Default: true. */
+  required?: boolean;
+  /** Default: the usual one of the method. */
+  mediaType?: string;
+}
+
+const FORM = "application/x-www-form-urlencoded";
+const MULTIPART = "multipart/form-data";
+const JSON_TYPE = "application/json";
+
+/** A body and its media type. */
+interface Body {
+  body: string | Uint8Array;
+  mediaType: string;
+}
+
+/**
+ * One HTTP request in the making. Values that are `undefined` are left out, which `null` is not: an API may tell null
+ * from nothing.
+ */
+export class HttpRequest {
+  readonly method: string;
+  readonly server: string | undefined;
+  readonly security: readonly (readonly string[])[];
+  /** Names are in lower case. */
+  headers: [name: string, value: string][];
+  body: string | Uint8Array | undefined;
+
+  readonly #template: string;
+  readonly #pathArguments: [placeholder: string, argument: string][] = [];
+  readonly #query: Pair[] = [];
+  readonly #cookies: Pair[] = [];
+  readonly #secrets: Pair[] = [];
+  #queryString = "";
+  #path: string;
+  #mediaType = "";
+  #form: Form | MultipartForm | undefined;
+
+  /** `path` is a template such as `/books/{isbn}`. */
+  constructor(method: string, path: string, options: RequestOptions) {
+    this.method = method;
+    this.server = options.server;
+    this.security = options.security ?? [];
+    this.headers = [["accept", options.accept]];
+    this.#template = path;
+    this.#path = path;
+  }
+
+  /** A part of the path. */
+  path(name: string, value: unknown, options: SingleOptions = {}): void {
+    const argument = options.argument ?? name;
+    const text = singleText(name, value, options, percent);
+    if (text === undefined) throw new ArgumentError(argument, "a required argument is missing");
+    this.#path = this.#path.replaceAll(`{${name}}`, () => text);
+    this.#pathArguments.push([`{${name}}`, argument]);
+  }
+
+  /** A query parameter. */
+  query(name: string, value: unknown, options: PairOptions = {}): void {
+    this.#query.push(...pairTexts(name, value, options));
+  }
+
+  /** The whole query (OpenAPI 3.2.0, Parameter Locations, `querystring`). */
+  queryString(name: string, value: unknown, options: { content: string; argument?: string }): void {
+    if (value === undefined) return;
+    this.#queryString = checked(options.argument ?? name, () => serialization.queryString(options.content, value));
+  }
+
+  /** A header. */
+  header(name: string, value: unknown, options: SingleOptions = {}): void {
+    const text = singleText(name, value, options, plain);
+    if (text === undefined) return;
+    refuseControls(options.argument ?? name, text);
+    this.headers.push([name.toLowerCase(), text]);
+  }
+
+  /** A cookie. */
+  cookie(name: string, value: unknown, options: PairOptions = {}): void {
+    const pairs = pairTexts(name, value, options);
+    if (options.style === "cookie") {
+      for (const [key, text] of pairs) {
+        // RFC 6265, 4.1.1: what is sent as it is must not become two cookies.
+        if (key === "" || key.includes("=") || `${key}${text}`.includes(";")) {
+          throw new ArgumentError(options.argument ?? name, "a cookie cannot hold a semicolon");
+        }
+        refuseControls(options.argument ?? name, `${key}${text}`);
+      }
+    }
+    this.#cookies.push(...pairs);
+  }
+
+  /** The body as one JSON value. */
+  json(value: unknown, options: BodyOptions & { argument: string }): void {
+    if (value === undefined) return;
+    this.#setBody(
+      checked(options.argument, () => serialization.jsonText(value)),
+      options.mediaType ?? JSON_TYPE,
+    );
+  }
+
+  /** The body as a JSON object; none at all when no member is set, unless it is required. */
+  jsonMembers(members: readonly (readonly [name: string, value: unknown])[], options: BodyOptions = {}): void {
+    const present = members.filter(([, value]) => value !== undefined);
+    if (present.length === 0 && options.required === false) return;
+    const written = present.map(
+      ([name, value]) => `${serialization.jsonText(name)}:${checked(name, () => serialization.jsonText(value))}`,
+    );
+    this.#setBody(`{${written.join(",")}}`, options.mediaType ?? JSON_TYPE);
+  }
+
+  /** The body as plain text. */
+  text(value: unknown, options: { argument: string; mediaType: string }): void {
+    if (value === undefined) return;
+    this.#setBody(
+      checked(options.argument, () => serialization.scalar(value)),
+      options.mediaType,
+    );
+  }
+
+  /** The body as bytes, which come in base64. */
+  binary(value: unknown, options: { argument: string; mediaType: string }): void {
+    if (value === undefined) return;
+    this.#setBody(
+      checked(options.argument, () => base64Bytes(value)),
+      options.mediaType,
+    );
+  }
+
+  /** The body as a JSON value on each line; with record separators where the media type says so (RFC 7464). */
+  jsonLines(value: unknown, options: { argument: string; mediaType: string }): void {
+    if (value === undefined) return;
+    const separator = options.mediaType.endsWith("json-seq") ? "\x1e" : "";
+    const items: unknown[] = Array.isArray(value) ? value : [value];
+    const lines = checked(options.argument, () => items.map((item) => `${separator}${serialization.jsonText(item)}\n`));
+    this.#setBody(lines.join(""), options.mediaType);
+  }
+
+  /** The body as parts, to be filled; none at all when no field is set, unless it is required. */
+  multipart(options: BodyOptions = {}): MultipartForm {
+    const form = new MultipartForm(options.required ?? true, options.mediaType ?? MULTIPART);
+    this.#form = form;
+    return form;
+  }
+
+  /** The body as parts that are the members of one value. */
+  multipartValue(value: unknown, options: BodyOptions & { argument: string }): void {
+    if (value === undefined) return;
+    if (!serialization.isObject(value)) throw new ArgumentError(options.argument, "must be an object");
+    const form = this.multipart(options);
+    for (const [name, member] of Object.entries(value)) form.field(name, member, { argument: options.argument });
+  }
+
+  /** The body as a form, to be filled; none at all when no field is set, unless it is required. */
+  form(options: BodyOptions = {}): Form {
+    const form = new Form(options.required ?? true, options.mediaType ?? FORM);
+    this.#form = form;
+    return form;
+  }
+
+  /** The body as a form whose fields are the members of one value. */
+  formValue(value: unknown, options: BodyOptions & { argument: string }): void {
+    if (value === undefined) return;
+    this.#setBody(
+      checked(options.argument, () => serialization.form(value)),
+      options.mediaType ?? FORM,
+    );
+  }
+
+  /**
+   * Puts the parts together; nothing can be added afterwards.
+   *
+   * Throws an `ArgumentError` when a value would add, remove or empty a part of the path: RFC 3986, 5.2.4 removes `.`
+   * and `..`, and an empty part is taken for the collection above.
+   */
+  finish(): void {
+    const segments = this.#path.split("/");
+    for (const [at, template] of this.#template.split("/").entries()) {
+      const segment = segments[at] ?? "";
+      if (template === segment || !["", ".", ".."].includes(segment)) continue;
+      const named = this.#pathArguments.find(([placeholder]) => template.includes(placeholder));
+      const shown = segment === "" ? "an empty value" : segment;
+      throw new ArgumentError(named?.[1] ?? template, `${shown} is not possible here: it would change the path`);
+    }
+    if (this.#cookies.length > 0) this.headers.push(["cookie", serialization.join(this.#cookies, "; ")]);
+    const sent = this.#form?.finish();
+    if (sent) this.#setBody(sent.body, sent.mediaType);
+    if (this.body !== undefined) this.headers.push(["content-type", this.#mediaType]);
+  }
+
+  /** Path and query. */
+  get target(): string {
+    // Some documents write a fragment to tell operations apart; it is not sent.
+    const path = this.#path.split("#", 1)[0] ?? "";
+    const parts = [serialization.join(this.#query, "&"), this.#queryString, serialization.join(this.#secrets, "&")];
+    const query = parts.filter((part) => part !== "").join("&");
+    if (query === "") return path;
+    // And some have a fixed query in the path.
+    return `${path}${path.includes("?") ? "&" : "?"}${query}`;
+  }
+
+  /** Sets a header, in place of others with that name. */
+  setHeader(name: string, value: string): void {
+    const lower = name.toLowerCase();
+    this.headers = this.headers.filter(([other]) => other !== lower);
+    this.headers.push([lower, value]);
+  }
+
+  /** Adds one pair to the query. */
+  addQuery(name: string, value: string): void {
+    this.#secrets.push([percent(name), percent(value)]);
+  }
+
+  /** Adds one cookie to those of the request. */
+  addCookie(name: string, value: string): void {
+    const pair = `${name}=${percent(value)}`;
+    const cookies = this.headers.find(([header]) => header === "cookie");
+    if (cookies) cookies[1] = `${cookies[1]}; ${pair}`;
+    else this.headers.push(["cookie", pair]);
+  }
+
+  #setBody(content: string | Uint8Array, mediaType: string): void {
+    this.body = content;
+    this.#mediaType = mediaType;
+  }
+}
+
+/** The fields of a form body. */
+export class Form {
+  readonly #fields: Pair[] = [];
+  readonly #required: boolean;
+  readonly #mediaType: string;
+  #touched = false;
+
+  constructor(required: boolean, mediaType: string) {
+    this.#required = required;
+    this.#mediaType = mediaType;
+  }
+
+  /**
+   * A field. Without a style, an array repeats the name and an object is JSON text (OpenAPI 3.0.4, Encoding Object).
+   */
+  field(name: string, value: unknown, options: PairOptions = {}): void {
+    if (value === undefined) return;
+    this.#touched = true;
+    const asJson = options.style === undefined && options.content === undefined && serialization.isObject(value);
+    this.#fields.push(...pairTexts(name, value, asJson ? { ...options, content: JSON_TYPE } : options));
+  }
+
+  /** The body, be it an empty one; `undefined` where none is sent. */
+  finish(): Body | undefined {
+    if (!this.#required && !this.#touched) return undefined;
+    return { body: serialization.join(this.#fields, "&"), mediaType: this.#mediaType };
+  }
+}
+
+/** The fields of a multipart body. */
+export class MultipartForm {
+  readonly #parts = new Multipart();
+  readonly #required: boolean;
+  readonly #mediaType: string;
+  #touched = false;
+
+  constructor(required: boolean, mediaType: string) {
+    this.#required = required;
+    this.#mediaType = mediaType;
+  }
+
+  /** A field: text, an object as JSON, an array as one part for each item, or a file. */
+  field(name: string, value: unknown, options: PartOptions & { argument?: string } = {}): void {
+    if (value === undefined) return;
+    this.#touched = true;
+    checked(options.argument ?? name, () => {
+      this.#parts.add(name, value, options);
+    });
+  }
+
+  /** The body, be it an empty one; `undefined` where none is sent. */
+  finish(): Body | undefined {
+    if (!this.#required && !this.#touched) return undefined;
+    const { boundary, body } = this.#parts.finish();
+    return { body, mediaType: `${this.#mediaType}; boundary=${boundary}` };
+  }
+}
+
+function refuseControls(argument: string, text: string): void {
+  // RFC 9110, 5.5: CR and LF would add a header.
+  if (serialization.hasControl(text)) {
+    throw new ArgumentError(argument, "a header value cannot hold control characters");
+  }
+}
+
+function singleText(name: string, value: unknown, options: SingleOptions, escape: Escape): string | undefined {
+  if (value === undefined) return undefined;
+  return checked(options.argument ?? name, () =>
+    options.content === undefined
+      ? serialization.single(name, value, options.style ?? "simple", options.explode ?? false, escape)
+      : escape(serialization.content(options.content, value)),
+  );
+}
+
+function pairTexts(name: string, value: unknown, options: PairOptions): Pair[] {
+  if (value === undefined) return [];
+  const escape = options.style === "cookie" ? plain : options.allowReserved ? reserved : percent;
+  return checked(options.argument ?? name, () =>
+    options.content === undefined
+      ? serialization.pairs(name, value, options.style ?? "form", options.explode ?? true, escape)
+      : [[serialization.key(name, escape), escape(serialization.content(options.content, value))]],
+  );
+}
+
+function checked<Value>(argument: string, write: () => Value): Value {
+  try {
+    return write();
+  } catch (error) {
+    if (error instanceof ValueError) throw new ArgumentError(argument, error.message);
+    // The engine's own, of its stack.
+    if (error instanceof RangeError) throw new ArgumentError(argument, "nests too deeply");
+    throw error;
+  }
+}

@@ -1,0 +1,175 @@
+/** What the API answers, and what is made of it. */
+
+import assert from "node:assert/strict";
+import { inspect } from "node:util";
+import { gzipSync } from "node:zlib";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import { test } from "node:test";
+
+import { Api, MAX_ANSWER } from "../src/api.ts";
+import { authorize, type Scheme } from "../src/credentials.ts";
+import { isExact } from "../src/exact.ts";
+import { HttpRequest } from "../src/request.ts";
+import type { Output, ToolResult } from "../src/result.ts";
+import { Secret } from "../src/secret.ts";
+import { settings, stubbed, type Sent } from "./stub.ts";
+
+const JSON_TYPE = { headers: { "content-type": "application/json" } };
+
+async function call(
+  answer: () => Response | Promise<Response>,
+  output: Output = "none",
+  method = "GET",
+): Promise<{ result: ToolResult; sent: Sent[]; text: string }> {
+  const { api, sent } = stubbed(answer);
+  const result = await api.call(new HttpRequest(method, "/things", { accept: "*/*" }), output);
+  const [first] = result.content;
+  return { result, sent, text: first?.type === "text" ? first.text : "" };
+}
+
+test("JSON is text and structure, and its numbers are exact", async () => {
+  const body = '{"a": 10000000000000000000000001, "b": 1.0}';
+  const { result, text } = await call(() => new Response(body, JSON_TYPE), "object");
+
+  assert.equal(text, body);
+  assert.ok(isExact(result.structured?.["a"]));
+  assert.equal(JSON.stringify(result.toMcp().structuredContent), body.replaceAll(" ", ""));
+});
+
+test("a list is wrapped", async () => {
+  const { result } = await call(() => Response.json([1]), "wrapped");
+
+  assert.deepEqual(result.structured, { result: [1] });
+});
+
+test("an empty answer is no error", async () => {
+  const { result, text } = await call(() => new Response(null, { status: 204 }), "object");
+
+  assert.deepEqual([text, result.structured, result.isError], ["HTTP 204 No Content", {}, false]);
+});
+
+test("another shape is returned and flagged", async () => {
+  for (const [body, why] of [
+    ["{broken", "not valid JSON"],
+    ["[1]", "promises a JSON object"],
+    ["1.0", "promises a JSON object"],
+    ["[".repeat(500) + "]".repeat(500), "nests deeper"],
+  ] as const) {
+    const { result, text } = await call(() => new Response(body, JSON_TYPE), "object");
+
+    assert.ok(result.isError && text.includes(why), text);
+    assert.deepEqual(result.content[1], { type: "text", text: body });
+  }
+});
+
+test("errors say status, reason and body", async () => {
+  const { result, text } = await call(
+    () => new Response("slow down", { status: 429, headers: { "retry-after": "7" } }),
+  );
+
+  assert.equal(result.isError, true);
+  assert.equal(text, "HTTP 429 Too Many Requests (Retry-After: 7)\nslow down");
+});
+
+test("images are images, and other bytes a resource without secrets", async () => {
+  const image = await call(() => new Response(new Uint8Array([1]), { headers: { "content-type": "image/png" } }));
+  assert.deepEqual(image.result.content, [{ type: "image", data: "AQ==", mimeType: "image/png" }]);
+
+  const other = await call(() => new Response(new Uint8Array([255]), { headers: { "content-type": "text/plain" } }));
+  const uri = "http://api.test/base/things";
+  assert.deepEqual(other.result.content, [
+    { type: "resource", resource: { uri, mimeType: "text/plain", blob: "/w==" } },
+  ]);
+});
+
+test("a bad secret is not repeated", async () => {
+  const { api, sent } = stubbed(() => Response.json({}));
+  const request = new HttpRequest("GET", "/things", { accept: "*/*" });
+  request.setHeader("x-key", "s3cret\n");
+
+  const result = await api.call(request);
+
+  const text = "The value for the HTTP header `x-key` has characters that a header cannot hold";
+  assert.deepEqual(result.content, [{ type: "text", text }]);
+  assert.equal(sent.length, 0);
+});
+
+test("secrets are not shown", () => {
+  const shown = settings({ serverToken: new Secret("s3cret") });
+
+  assert.ok(!`${inspect(shown)}${JSON.stringify(shown)}${String(shown.serverToken)}`.includes("s3cret"));
+});
+
+test("secrets go where their scheme says", () => {
+  const schemes = new Map<string, Scheme>([
+    ["q", { kind: "apiKey", variable: "Q", in: "query", name: "k y" }],
+    ["c", { kind: "apiKey", variable: "C", in: "cookie", name: "c" }],
+    ["b", { kind: "basic", variable: "B" }],
+    ["t", { kind: "bearer", variable: "T" }],
+  ]);
+  const secret = (text: string): Secret => new Secret(text);
+  const credentials = {
+    headers: new Map([["X-All", secret("yes")]]),
+    bearer: secret("token"),
+    schemes: new Map([
+      ["q", secret("1&")],
+      ["c", secret("2;")],
+      ["b", secret("user:ü")],
+    ]),
+  };
+  const sent = (security: string[][]): string[] => {
+    const request = new HttpRequest("GET", "/", { accept: "*/*", security });
+    authorize(request, credentials, schemes);
+    return [request.target, ...request.headers.slice(1).map((header) => header.join(": "))];
+  };
+
+  assert.deepEqual(sent([["q", "c"]]), ["/?k%20y=1%26", "cookie: c=2%3B", "x-all: yes"]);
+  assert.deepEqual(sent([["none"], ["b"]]), ["/", "authorization: Basic dXNlcjrDvA==", "x-all: yes"]);
+  assert.deepEqual(sent([["t"]]), ["/", "authorization: Bearer token", "x-all: yes"]);
+  assert.deepEqual(sent([]), ["/", "x-all: yes"]);
+});
+
+test("redirects stay at the origin", async () => {
+  const { result, sent, text } = await call(
+    () => new Response(null, { status: 302, headers: { location: "https://other.test/things" } }),
+  );
+
+  assert.ok(result.isError && text.includes("another origin, https://other.test, which is not followed"), text);
+  assert.equal(sent.length, 1);
+});
+
+test("redirects are bounded", async () => {
+  const moved = (): Response => new Response(null, { status: 307, headers: { location: "/things" } });
+  const { sent, text } = await call(moved, "none", "POST");
+
+  assert.ok(text.includes("redirected more than 5 times"), text);
+  assert.deepEqual(
+    sent.map((request) => request.method),
+    Array(6).fill("POST"),
+  );
+});
+
+test("failures of the network are told", async (context) => {
+  const bomb = gzipSync(Buffer.alloc(MAX_ANSWER + 1));
+  const server = createServer((request, response) => {
+    if (request.url?.endsWith("/bomb")) response.writeHead(200, { "content-encoding": "gzip" }).end(bomb);
+    else request.socket.destroy();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const api = new Api(settings({ baseUrl: `http://${host}` }));
+  const told = async (method: string, path: string): Promise<unknown> => {
+    const result = await api.call(new HttpRequest(method, path, { accept: "*/*" }));
+    return result.content.map((item) => (item.type === "text" ? item.text : item.type)).join();
+  };
+  context.after(() => server.close());
+
+  assert.equal(await told("GET", "/bomb"), `The API at ${host} answered more than 10 MiB; ask for less`);
+  const odd = `The API at ${host} did not answer as HTTP asks: other side closed`;
+  assert.equal(await told("GET", "/"), odd);
+  assert.equal(await told("POST", "/"), `${odd}. The request may have been carried out all the same`);
+
+  await new Promise((resolve) => server.close(resolve));
+  assert.equal(await told("POST", "/"), `The API at ${host} could not be reached: connection refused`);
+});

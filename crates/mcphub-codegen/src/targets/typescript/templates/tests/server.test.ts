@@ -1,0 +1,88 @@
+/** The server, as clients of both eras see it. */
+
+import assert from "node:assert/strict";
+import type { AddressInfo } from "node:net";
+import { test, type TestContext } from "node:test";
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+
+import { VERSION } from "../src/about.ts";
+import { createServer } from "../src/server.ts";
+import { httpServer } from "../src/serving.ts";
+import { Secret } from "../src/secret.ts";
+import { settingsFrom, type Settings } from "../src/settings.ts";
+import { TOOLS } from "../src/tools/index.ts";
+import { settings, stubbed } from "./stub.ts";
+
+async function serving(context: TestContext, changes: Partial<Settings> = {}): Promise<URL> {
+  const { api } = stubbed(() => Response.json({}));
+  const server = httpServer(() => createServer(api), settings(changes));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  context.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`);
+}
+
+for (const mode of ["auto", "legacy"] as const) {
+  test(`tools are listed as they are defined, and unknown ones are a protocol error: ${mode}`, async (context) => {
+    const url = await serving(context);
+    const client = new Client({ name: "test", version: "1" }, { versionNegotiation: { mode } });
+    await client.connect(new StreamableHTTPClientTransport(url));
+    context.after(() => client.close());
+
+    assert.equal(client.getNegotiatedProtocolVersion(), mode === "auto" ? "2026-07-28" : "2025-11-25");
+    assert.equal(client.getServerVersion()?.version, VERSION);
+    const { tools } = await client.listTools();
+    assert.equal(
+      JSON.stringify(tools.map((tool) => tool.inputSchema)),
+      JSON.stringify(TOOLS.map((tool) => JSON.parse(JSON.stringify(tool.definition.inputSchema)) as unknown)),
+    );
+    await assert.rejects(client.callTool({ name: "no_such_tool", arguments: {} }), /Unknown tool: no_such_tool/);
+  });
+}
+
+const PING = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" });
+const HEADERS = {
+  accept: "application/json, text/event-stream",
+  "content-type": "application/json",
+  "mcp-protocol-version": "2025-11-25",
+};
+
+async function post(url: URL, headers: Record<string, string> = {}, body = PING): Promise<number> {
+  const response = await fetch(url, { method: "POST", headers: { ...HEADERS, ...headers }, body });
+  await response.body?.cancel();
+  return response.status;
+}
+
+test("HTTP asks for the token", async (context) => {
+  const url = await serving(context, { serverToken: new Secret("t0ken") });
+
+  assert.equal(await post(url), 401);
+  assert.equal(await post(url, { authorization: "Bearer other" }), 401);
+  assert.equal(await post(url, { authorization: "Bearer t0ken" }), 200);
+  assert.equal((await fetch(new URL("/healthz", url))).status, 200);
+});
+
+test("HTTP refuses other origins, other paths, what is no JSON and what is too large", async (context) => {
+  const url = await serving(context);
+
+  assert.equal(await post(url, { origin: "http://evil.test" }), 403);
+  assert.equal(await post(new URL("/other", url)), 404);
+  assert.equal(await post(url, {}, "{broken"), 400);
+  assert.equal(await post(url, {}, `"${"x".repeat(5 << 20)}"`), 413);
+});
+
+test("settings name what is wrong, and never its value", () => {
+  const base = { MCP_TRANSPORT: "http", MCP_PORT: "8080" };
+  for (const [name, value] of [
+    ["MCP_TRANSPORT", "s3cret"],
+    ["MCP_PORT", "70000"],
+    ["MCP_SERVER_TOKEN", ""],
+  ] as const) {
+    assert.throws(
+      () => settingsFrom({ ...base, [name]: value }),
+      (error: Error) => error.message.includes(name) && !error.message.includes("s3cret"),
+    );
+  }
+});
