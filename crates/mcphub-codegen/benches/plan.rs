@@ -5,10 +5,12 @@
 //! `$MCPHUB_CORPUS` where it is set. One of the two has what published documents have for each operation:
 //! text, errors and examples, about 2.5 KiB. The other has signatures and models alone, 0.6 KiB: reading
 //! it is cheap and its tools are as large, so it is the hard case. The ratios are printed after the
-//! measurements.
+//! measurements, and on Linux how much memory each takes at most, in a process of its own. The
+//! promise is at most 2.5 times what the value takes, and 20 MB.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use criterion::Criterion;
 use mcphub_codegen::openapi::OpenApiParser;
@@ -16,6 +18,7 @@ use mcphub_codegen::plan::ToolPlanner;
 use mcphub_core::spec::{Document, SpecParser};
 use mcphub_core::tool::{PlanOptions, Planner};
 use mimalloc::MiMalloc;
+use nix::time::{ClockId, clock_gettime};
 use serde_json::{Map, Value, json};
 
 /// The one of the binary, for both that are compared.
@@ -23,6 +26,10 @@ use serde_json::{Map, Value, json};
 static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, PEAK, job, file] = &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        return take_memory(job, file);
+    }
     let mut criterion = Criterion::default().configure_from_args().sample_size(20);
     let mut documents = vec![
         (
@@ -40,6 +47,9 @@ fn main() {
     }
     for (name, document) in &documents {
         ratio(name, document);
+    }
+    for (name, document) in &documents {
+        memory(name, document);
     }
     criterion.final_summary();
 }
@@ -80,10 +90,70 @@ fn ratio(name: &str, document: &Document) {
     );
 }
 
+/// The argument that makes this a process that does one job once and says what memory it took.
+const PEAK: &str = "--peak-memory-of";
+
+#[allow(clippy::print_stdout, reason = "as above")]
+fn memory(name: &str, document: &Document) {
+    let file = tempfile::NamedTempFile::new().expect("there is room for a file");
+    std::fs::write(&file, &document.bytes).expect("there is room for the document");
+    let peak = |job: &str| -> Option<f64> {
+        let program = std::env::current_exe().ok()?;
+        let told = Command::new(program)
+            .args([PEAK, job])
+            .arg(file.path())
+            .output()
+            .ok()?;
+        String::from_utf8(told.stdout).ok()?.trim().parse().ok()
+    };
+    if let (Some(reading), Some(working)) = (peak("read"), peak("work")) {
+        println!(
+            "{name}: {:.1} MB of memory for the value, {:.1} MB to parse and plan, ratio {:.2}",
+            reading / 1e3,
+            working / 1e3,
+            working / reading,
+        );
+    }
+}
+
+/// Prints by how many kB the job raises the process's peak.
+#[allow(clippy::print_stdout, reason = "the caller reads it")]
+fn take_memory(job: &str, file: &str) {
+    let document = Document {
+        source: "document.json".to_owned(),
+        bytes: std::fs::read(file).expect("the caller wrote it").into(),
+    };
+    let Some(before) = peak_kilobytes() else {
+        return;
+    };
+    if job == "read" {
+        black_box(read(&document));
+    } else {
+        work(&document);
+    }
+    if let Some(after) = peak_kilobytes() {
+        println!("{}", after - before);
+    }
+}
+
+fn peak_kilobytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
+}
+
+/// The processor's time, because others use the machine too.
 fn time(run: impl FnOnce()) -> Duration {
-    let start = Instant::now();
+    let start = processor_time();
     run();
-    start.elapsed()
+    processor_time() - start
+}
+
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID);
+    time.expect("the clock is there").into()
 }
 
 /// The largest documents of the corpus that are in one file.
