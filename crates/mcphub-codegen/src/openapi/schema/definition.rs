@@ -89,6 +89,19 @@ impl<'d> Schemas<'d> {
         valid
     }
 
+    /// Where the schema of this name stands, if there is one.
+    pub(super) fn place_of(&self, name: &str) -> Option<String> {
+        self.components?.get(name)?;
+        let name = name.replace('~', "~0").replace('/', "~1");
+        Some(format!("{}{name}", self.place))
+    }
+
+    /// The name of the schema that stands there, if it has one.
+    pub(super) fn component(&self, pointer: &str) -> Option<String> {
+        let key = pointer.strip_prefix(self.place)?;
+        (!key.contains('/')).then(|| unescape(key))
+    }
+
     fn add(&mut self, entry: Entry<'d>) -> usize {
         let index = self.entries.len();
         self.names.insert(entry.name.clone());

@@ -6,6 +6,7 @@
 
 mod cycle;
 mod definition;
+mod discriminator;
 mod dynamic;
 mod nullable;
 mod repair;
@@ -95,6 +96,7 @@ impl<'d> Walk<'d> {
             }
         }
         self.dynamic_reference(source, at, &mut out);
+        self.discriminate(source, at, &mut out);
         complete(&mut out);
         if nullable {
             nullable::allow_null(&mut out);

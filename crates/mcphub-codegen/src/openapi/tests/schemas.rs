@@ -322,3 +322,33 @@ fn copies_of_shared_parts_are_bounded() {
         10_000
     );
 }
+
+#[test]
+fn each_alternative_says_the_value_of_its_discriminator() {
+    let reference = |name: &str| json!({"$ref": format!("#/components/schemas/{name}")});
+    let alternatives = ["Cat", "Dog", "Fox", "Owl", "Bat"].map(reference);
+    let (found, parsed) = definitions(json!({
+        "A": {
+            "oneOf": alternatives,
+            "discriminator": {"propertyName": "kind", "mapping": {
+                "cat": "#/components/schemas/Cat", "kitten": "Cat", "dog": "Dog", "gone": "Gone"}},
+        },
+        "Cat": {"type": "object", "properties": {"kind": {"type": "string"}}},
+        "Dog": {"allOf": [{"type": "object"}]},
+        "Fox": {"type": "object"},
+        "Owl": {"properties": {"kind": {"const": "owl"}}},
+        "Bat": {"properties": {"kind": {"type": "integer"}}},
+    }));
+    let with = |name: &str, values: Value| json!({"$ref": format!("#/$defs/{name}"), "properties": {"kind": {"type": "string", "enum": values}}});
+    assert_eq!(
+        found["A"]["oneOf"],
+        json!([
+            with("Cat", json!(["cat", "kitten"])),
+            with("Dog", json!(["dog"])),
+            with("Fox", json!(["Fox"])),
+            {"$ref": "#/$defs/Owl"},
+            {"$ref": "#/$defs/Bat"},
+        ])
+    );
+    assert_eq!(remarks(&parsed), []);
+}
