@@ -11,6 +11,12 @@ use crate::tool::OutputShape;
 /// The most of an error's body that is shown to the model, in bytes.
 const MAX_ERROR_BODY: usize = 16 * 1024;
 
+/// A longer answer, in bytes, is not there twice, as text and as structure.
+const MAX_TWICE: usize = 64 * 1024;
+
+/// How much of it the text shows then, in bytes.
+const SHOWN: usize = 1024;
+
 /// What an API answered, read whole and bounded by whoever read it.
 #[derive(Debug, Clone)]
 pub struct HttpAnswer {
@@ -151,6 +157,29 @@ impl ToolResult {
         }
     }
 
+    /// The result with a large answer in it once: where it is structured, and longer than 64 KiB,
+    /// its text is cut at 1 KiB and says so. A shorter one is there as text too, for clients that
+    /// know no structure (MCP 2026-07-28, Structured Content).
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        if self.structured_content.is_none() {
+            return self;
+        }
+        for content in &mut self.content {
+            if let Content::Text { text } = content
+                && text.len() > MAX_TWICE
+            {
+                let shown = beginning(text, SHOWN);
+                *text = format!(
+                    "{shown}\n[cut: {} of {} bytes shown; `structuredContent` has all of them]",
+                    shown.len(),
+                    text.len()
+                );
+            }
+        }
+        self
+    }
+
     /// The result of an answer that is not as promised: whole, after a text that says why, without
     /// `structuredContent`, and flagged as an error. `why` completes "The API answered 200, but …".
     #[must_use]
@@ -163,6 +192,15 @@ impl ToolResult {
             is_error: true,
         }
     }
+}
+
+/// As much of a text as has at most this many bytes.
+fn beginning(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 fn content(answer: &HttpAnswer, essence: &str, json: bool, uri: &str) -> Content {
@@ -350,6 +388,35 @@ mod tests {
             OutputShape::Wrapped,
         );
         assert_eq!(list["structuredContent"]["result"][0], 1);
+    }
+
+    #[test]
+    fn a_large_answer_is_not_there_twice() {
+        let body = |size: usize| format!(r#"{{"a":"{}"}}"#, "ü".repeat(size / 2));
+        let result = |body: &str, shape| {
+            let json = answer(200, "application/json", body);
+            let result = ToolResult::from_answer(&json, shape, "").once();
+            serde_json::to_value(result).unwrap()
+        };
+        let small = body(60_000);
+        assert_eq!(
+            result(&small, OutputShape::Object)["content"][0]["text"],
+            small
+        );
+        let large = body(70_000);
+        let value = result(&large, OutputShape::Object);
+        assert_eq!(value["structuredContent"].to_string(), large);
+        let text = value["content"][0]["text"].as_str().unwrap();
+        let note = format!(
+            "\n[cut: 1024 of {} bytes shown; `structuredContent` has all of them]",
+            large.len()
+        );
+        assert_eq!(text, format!("{}{note}", &large[..1024]));
+        let whole = result(&large, OutputShape::None);
+        assert_eq!(whole["content"][0]["text"], large, "there is no structure");
+        let flagged = result(&format!("[{large}]"), OutputShape::Object);
+        assert_eq!(flagged["isError"], true);
+        assert!(flagged["content"][1]["text"].as_str().unwrap().len() > 70_000);
     }
 
     #[test]

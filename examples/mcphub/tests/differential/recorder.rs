@@ -42,7 +42,21 @@ impl PartialEq for RecordedBody {
 type Answer = (u16, &'static str, &'static [u8]);
 
 /// Good and bad answers of an API.
-pub const ANSWERS: [Answer; 10] = [
+/// A JSON object that is too large to be there as text and as structure.
+const LARGE: [u8; 70_000] = {
+    let mut text = [b'x'; 70_000];
+    let (head, tail) = (br#"{"a":""#, br#""}"#);
+    let mut at = 0;
+    while at < head.len() {
+        text[at] = head[at];
+        at += 1;
+    }
+    text[69_998] = tail[0];
+    text[69_999] = tail[1];
+    text
+};
+
+pub const ANSWERS: [Answer; 11] = [
     (
         200,
         "text/plain; charset=utf-8",
@@ -65,6 +79,7 @@ pub const ANSWERS: [Answer; 10] = [
         br#"{"title": "no such thing"}"#,
     ),
     (500, "text/html", b"<h1>out of paper</h1>"),
+    (200, "application/json", &LARGE),
 ];
 
 const OF_THE_CLIENT: [&str; 7] = [

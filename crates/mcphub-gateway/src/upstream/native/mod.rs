@@ -127,7 +127,10 @@ impl NativeApi {
         match exchange::send(&self.client, request).await {
             Ok((answer, room)) => {
                 let result = ToolResult::from_answer(&answer, tool.binding.output, &shown);
-                (self.checked(tool, entry, result, answer.status), room)
+                (
+                    self.checked(tool, entry, result, answer.status).once(),
+                    room,
+                )
             }
             Err(text) => (ToolResult::error(text), Room::NONE),
         }

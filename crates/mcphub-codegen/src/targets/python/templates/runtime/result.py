@@ -26,6 +26,12 @@ Output = Literal["none", "object", "wrapped"]
 MAX_ERROR_BODY = 16 * 1024
 """The most of an error's body that is shown to the model, in bytes."""
 
+MAX_TWICE = 64 * 1024
+"""A longer answer, in bytes, is not there twice, as text and as structure."""
+
+SHOWN = 1024
+"""How much of it the text shows then, in bytes."""
+
 _TEXT_TYPES = {"", "application/xml", "application/yaml", "application/javascript", "application/x-ndjson"}
 # Deeper structures cannot be written by the SDK.
 _MAX_DEPTH = 128
@@ -95,8 +101,21 @@ class ToolResult:
         return ToolResult([remark, *self.content], is_error=True, status=self.status, size=self.size)
 
     def to_mcp(self) -> CallToolResult:
-        """The result as MCP has it."""
-        return CallToolResult(content=self.content, structured_content=self.structured, is_error=self.is_error)
+        """The result as MCP has it, a large answer once."""
+        content = self.content if self.structured is None else [_once(item) for item in self.content]
+        return CallToolResult(content=content, structured_content=self.structured, is_error=self.is_error)
+
+
+def _once(content: ContentBlock) -> ContentBlock:
+    """The beginning of a long text whose whole is in the structure."""
+    if not isinstance(content, TextContent):
+        return content
+    whole = content.text.encode()
+    if len(whole) <= MAX_TWICE:
+        return content
+    shown = whole[:SHOWN].decode(errors="ignore")
+    note = f"[cut: {len(shown.encode())} of {len(whole)} bytes shown; `structuredContent` has all of them]"
+    return TextContent(type="text", text=f"{shown}\n{note}")
 
 
 def _content(answer: Answer, essence: str, uri: str) -> ContentBlock:
