@@ -1,12 +1,13 @@
 //! API documents become tools, and tools become projects.
 //!
 //! [`overlay`] changes a document, [`openapi`] reads it, [`plan`] makes tools of it, [`targets`]
-//! render projects and [`docs`] documentation: pure functions without I/O, clock or state. [`project`]
+//! render projects, [`docs`] documentation, and [`mock`] answers for the API: pure functions without I/O, clock or state. [`project`]
 //! puts a rendered project on disk.
 
 pub mod docs;
 mod hash;
 mod keyword;
+pub mod mock;
 pub mod openapi;
 pub mod overlay;
 pub mod plan;

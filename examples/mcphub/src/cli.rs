@@ -47,6 +47,8 @@ pub enum Command {
     Generate(Generate),
     /// Write documentation of the tools of a document
     Docs(Docs),
+    /// Answer for the API of a document: a deterministic mock that checks its requests
+    Mock(Mock),
     /// Serve what was registered before
     Serve(ServeArgs),
     /// List the registered servers
@@ -316,6 +318,37 @@ pub enum Language {
     Python,
     /// On the official TypeScript SDK, for Node.js
     Typescript,
+}
+
+/// `mcphub mock`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcphub mock shop.yaml
+  curl http://127.0.0.1:4010/v1/books -H 'Prefer: code=404'
+
+A request is held against the document: its path, parameters, body, and whether it shows a
+credential. A right one is answered with the document's example, or with one made from the schema,
+always the same. `Prefer: code=N` asks for another answer of the document.")]
+pub struct Mock {
+    /// An OpenAPI document: a path or an http(s) URL
+    #[arg(value_name = "SPEC")]
+    pub spec: String,
+
+    #[command(flatten)]
+    pub document: DocumentArgs,
+
+    /// Address to listen on
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4010", value_parser = address)]
+    pub listen: SocketAddr,
+
+    /// Wait so many milliseconds before each answer
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub latency: u64,
+
+    /// Answer each Nth request with 503
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub fail_every: Option<u64>,
 }
 
 /// `mcphub serve`.

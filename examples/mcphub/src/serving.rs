@@ -148,7 +148,8 @@ fn reconciled(outcome: Result<Reconciled>) -> bool {
     }
 }
 
-async fn stop_signal() {
+/// Ends at Ctrl-C or SIGTERM.
+pub async fn stop_signal() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
     {

@@ -44,6 +44,12 @@ pub(crate) fn arguments(tool: &Tool) -> Option<Map<String, Value>> {
         .then_some(arguments)
 }
 
+/// A value of a schema; it may not fit every keyword.
+pub(crate) fn value(schema: &Schema) -> Option<Value> {
+    let root = Value::Object(schema.root().clone());
+    Maker::new(schema).value(&root, 0)
+}
+
 fn arguments_in_the_way(validator: &Validator, arguments: &Map<String, Value>) -> Vec<String> {
     let value = Value::Object(arguments.clone());
     let first = |error: jsonschema::ValidationError<'_>| {

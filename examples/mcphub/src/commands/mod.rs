@@ -6,6 +6,7 @@ mod docs;
 mod generate;
 mod inspect;
 mod list;
+mod mock;
 mod serve;
 mod up;
 
@@ -27,6 +28,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Call(args) => call::run(args).await,
         Command::Generate(args) => generate::run(args).await,
         Command::Docs(args) => docs::run(args).await,
+        Command::Mock(args) => mock::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::List(args) => list::run(args).await,
         Command::Remove(args) => list::remove(args).await,

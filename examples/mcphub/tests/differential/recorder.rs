@@ -43,7 +43,7 @@ type Answer = (u16, &'static str, &'static [u8]);
 
 /// Good and bad answers of an API.
 /// A JSON object that is too large to be there as text and as structure.
-const LARGE: [u8; 70_000] = {
+static LARGE: [u8; 70_000] = {
     let mut text = [b'x'; 70_000];
     let (head, tail) = (br#"{"a":""#, br#""}"#);
     let mut at = 0;
@@ -56,7 +56,7 @@ const LARGE: [u8; 70_000] = {
     text
 };
 
-pub const ANSWERS: [Answer; 11] = [
+pub static ANSWERS: [Answer; 11] = [
     (
         200,
         "text/plain; charset=utf-8",

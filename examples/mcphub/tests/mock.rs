@@ -1,0 +1,85 @@
+//! `mcphub mock` as the API of `mcphub call`.
+
+#![allow(missing_docs)]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::process::Running;
+use common::sandbox::Sandbox;
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A mock of a bundled document, and where it is.
+fn mock(sandbox: &Sandbox, spec: &str, more: &[&str]) -> (Running, String) {
+    let mut command = sandbox.mcphub();
+    command
+        .args(["mock", spec, "--listen", "127.0.0.1:0"])
+        .args(more);
+    let running = Running::start("the mock", &mut command, "");
+    let line = running.line(Instant::now() + PATIENCE).expect("it serves");
+    let url = line
+        .split(" at ")
+        .nth(1)
+        .and_then(|rest| rest.split(';').next());
+    let url = url
+        .unwrap_or_else(|| panic!("no address in: {line}"))
+        .to_owned();
+    (running, url)
+}
+
+fn spec(name: &str) -> String {
+    format!("{}/../specs/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn a_call_of_a_tool_is_what_the_mock_takes() {
+    let sandbox = Sandbox::new();
+    let spec = spec("bodies.yaml");
+    let (_mock, url) = mock(&sandbox, &spec, &[]);
+    let call = |tool: &str, arguments: &str| {
+        let mut command = sandbox.mcphub();
+        command.args(["call", &spec, tool, "--args", arguments, "--base-url", &url]);
+        command.args(["--format", "json"]);
+        let output = command.output().unwrap();
+        let result: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), result)
+    };
+    for (tool, arguments) in [
+        (
+            "addPicture",
+            r#"{"picture": "iVBO", "rating": 3, "tags": ["a"]}"#,
+        ),
+        ("replacePictures", r#"{"body": "AAEC"}"#),
+        ("addEvents", r#"{"body": [{"name": "x"}]}"#),
+        ("setRating", r#"{"body": 5}"#),
+        (
+            "changeSettings",
+            r#"{"widths": [1, 2], "filter": {"name": "x"}}"#,
+        ),
+    ] {
+        let (code, result) = call(tool, arguments);
+        assert_eq!(code, Some(0), "{tool}: {result}");
+    }
+}
+
+#[test]
+fn failures_come_when_they_are_asked_for() {
+    let sandbox = Sandbox::new();
+    let (_mock, url) = mock(&sandbox, &spec("bookshop.yaml"), &["--fail-every", "2"]);
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let statuses: Vec<u16> = (0..4)
+        .map(|_| {
+            let books = format!("{url}/books");
+            let answer = runtime.block_on(async { reqwest::get(books).await.unwrap() });
+            answer.status().as_u16()
+        })
+        .collect();
+    assert_eq!(statuses, [200, 503, 200, 503]);
+}
