@@ -20,6 +20,12 @@ export interface Answer {
 /** The most of an error's body that is shown to the model, in bytes. */
 export const MAX_ERROR_BODY = 16 * 1024;
 
+/** A longer answer, in bytes, is not there twice, as text and as structure. */
+export const MAX_TWICE = 64 * 1024;
+
+/** How much of it the text shows then, in bytes. */
+const SHOWN = 1024;
+
 const MAX_DEPTH = 128;
 const TEXT_TYPES = ["", "application/xml", "application/yaml", "application/javascript", "application/x-ndjson"];
 const NO_BYTES = new Uint8Array();
@@ -86,10 +92,10 @@ export class ToolResult {
     return new ToolResult([{ type: "text", text }, ...this.content], undefined, true, this.answer);
   }
 
-  /** The result as MCP has it. */
+  /** The result as MCP has it, a large answer once. */
   toMcp(): CallToolResult {
     return {
-      content: this.content,
+      content: this.structured ? this.content.map(once) : this.content,
       ...(this.structured && { structuredContent: this.structured }),
       ...(this.isError && { isError: true }),
     };
@@ -98,6 +104,19 @@ export class ToolResult {
 
 /** An answer is not what the document promises. */
 class Mismatch extends Error {}
+
+/** The beginning of a long text whose whole is in the structure. */
+function once(content: ContentBlock): ContentBlock {
+  if (content.type !== "text") return content;
+  const whole = Buffer.from(content.text);
+  if (whole.length <= MAX_TWICE) return content;
+  let end = SHOWN;
+  // UTF-8 goes on in bytes that begin with the bits 10.
+  while (((whole[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  const shown = whole.subarray(0, end).toString();
+  const note = `[cut: ${end} of ${whole.length} bytes shown; \`structuredContent\` has all of them]`;
+  return { ...content, text: `${shown}\n${note}` };
+}
 
 function contentOf(answer: Answer, essence: string, uri: string): ContentBlock {
   if (answer.body.length === 0) return { type: "text", text: statusLine(answer.status) };
