@@ -144,7 +144,10 @@ fn check_input(tool: &Tool) {
             "{name} has {combinator} at the top"
         );
     }
-    let properties: HashSet<&str> = tool.input.properties().map(|(name, _)| name).collect();
+    let mut properties: HashSet<&str> = tool.input.properties().map(|(name, _)| name).collect();
+    for preset in tool.binding.presets.keys() {
+        assert!(properties.insert(preset), "{name}: {preset} is an argument");
+    }
     let mut bound: Vec<&str> = tool
         .binding
         .parameters
