@@ -1,11 +1,14 @@
 //! For every tool of the bundled documents and arguments made from its schema, the gateway itself
-//! and the generated Python server put the same request on the wire and give the same result.
+//! and the generated servers in every language put the same request on the wire and give the same
+//! result.
 //!
-//! Needs Python and a package index: `scripts/test.sh` sets `MCPHUB_TEST_PYTHON`.
+//! Needs Python and a package index, and what `scripts/install-test-clients.sh` installs:
+//! `scripts/test.sh` sets `MCPHUB_TEST_PYTHON` and `MCPHUB_TEST_CLIENTS`.
 
 #![allow(clippy::print_stderr, reason = "it says when it does not run")]
 
 mod arguments;
+mod generated;
 mod recorder;
 #[path = "../../../../crates/mcphub-core/tests/wire/mod.rs"]
 mod table;
@@ -14,20 +17,14 @@ mod wire;
 use std::path::Path;
 use std::sync::Arc;
 
+use generated::Language;
 use mcphub_codegen::openapi::OpenApiParser;
 use mcphub_codegen::plan::ToolPlanner;
-use mcphub_codegen::targets::python::PythonTarget;
-use mcphub_core::artifact::Builder;
-use mcphub_core::deployment::{Deployer, DeploymentSpec};
-use mcphub_core::project::{Purpose, RenderOptions, Target};
 use mcphub_core::secret::Credentials;
-use mcphub_core::server::ServerName;
 use mcphub_core::spec::{Document, SpecParser};
 use mcphub_core::tool::{PlanOptions, Planner, ToolSet};
-use mcphub_deploy::process::{ProcessDeployer, ProcessSettings, PythonBuilder, PythonSettings};
 use mcphub_gateway::upstream::Upstream;
 use mcphub_gateway::upstream::native::{NativeApi, NativeSettings};
-use mcphub_gateway::upstream::streamable_http::{McpClient, McpHttp, McpSettings};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 use recorder::Recorder;
@@ -58,7 +55,8 @@ async fn swagger_2_0_is_called_alike() {
 }
 
 async fn compare(file: &str) {
-    if !has_python() {
+    let languages = Language::wanted();
+    if languages.is_empty() {
         return;
     }
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -72,7 +70,11 @@ async fn compare(file: &str) {
         NativeSettings::default(),
     )
     .unwrap();
-    let python = Python::start(file, &tools, &recorder, &credentials).await;
+    let mut servers = Vec::new();
+    for language in languages {
+        let name = file.trim_end_matches(".yaml");
+        servers.push(language.start(name, &tools, &recorder, &credentials).await);
+    }
 
     let mut runner = TestRunner::new_with_rng(
         Config::default(),
@@ -89,31 +91,24 @@ async fn compare(file: &str) {
             let raw = to_raw_value(&arguments).unwrap();
             let ours = call(&native, tool.name.as_str(), &raw).await;
             let our_requests = recorder.take();
-            let theirs = call(&python.upstream, tool.name.as_str(), &raw).await;
-            let their_requests = recorder.take();
-            assert_eq!(
-                our_requests, their_requests,
-                "{file} {} {arguments}",
-                tool.name
-            );
-            assert_eq!(ours, theirs, "{file} {} {arguments}", tool.name);
+            for server in &servers {
+                let theirs = call(&server.upstream, tool.name.as_str(), &raw).await;
+                let their_requests = recorder.take();
+                let shown = format!("{file} {:?} {} {arguments}", server.language, tool.name);
+                assert_eq!(our_requests, their_requests, "{shown}");
+                assert_eq!(ours, theirs, "{shown}");
+            }
             sent += our_requests.len();
         }
     }
-    python.deployer.remove(&python.name).await.unwrap();
-    // Values that would change the path are refused by both and send nothing; most are sent.
+    for server in servers {
+        server.stop().await;
+    }
+    // Values that would change the path are refused by all and send nothing; most are sent.
     assert!(
         sent as f64 > 0.8 * f64::from(CASES) * tools.tools.len() as f64,
         "only {sent} requests were sent"
     );
-}
-
-fn has_python() -> bool {
-    let asked = std::env::var_os("MCPHUB_TEST_PYTHON").is_some();
-    if !asked {
-        eprintln!("not run: MCPHUB_TEST_PYTHON is not set; scripts/test.sh sets it");
-    }
-    asked
 }
 
 async fn call(upstream: &dyn Upstream, tool: &str, arguments: &RawValue) -> Value {
@@ -154,53 +149,5 @@ fn credentials(tools: &ToolSet) -> Credentials {
         headers: vec![("X-Every-Call".to_owned(), "yes".into())],
         bearer: Some("t0ken".into()),
         schemes: schemes.filter(|(name, _)| name.len() % 2 == 0).collect(),
-    }
-}
-
-struct Python {
-    name: ServerName,
-    deployer: ProcessDeployer,
-    upstream: McpHttp,
-}
-
-impl Python {
-    async fn start(
-        file: &str,
-        tools: &ToolSet,
-        recorder: &Recorder,
-        credentials: &Credentials,
-    ) -> Self {
-        let name = ServerName::from_title(file.trim_end_matches(".yaml"));
-        let options = RenderOptions {
-            name: name.to_string(),
-            base_url: Some(recorder.url.clone()),
-        };
-        let project = PythonTarget::default().render(tools, &options).unwrap();
-        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("differential");
-        let artifact = PythonBuilder::new(PythonSettings::new(root))
-            .build(&project)
-            .await
-            .unwrap();
-        let mut spec = DeploymentSpec::new(name.clone(), artifact);
-        for variable in &project.environment {
-            let value = match &variable.purpose {
-                Purpose::BaseUrl => Some(recorder.url.to_string().into()),
-                Purpose::Headers => Some(r#"{"X-Every-Call": "yes"}"#.to_owned().into()),
-                Purpose::Bearer => credentials.bearer.clone(),
-                Purpose::Scheme(scheme) => credentials.schemes.get(scheme).cloned(),
-                _ => None,
-            };
-            spec.environment
-                .extend(value.map(|value| (variable.name.clone(), value)));
-        }
-        let deployer = ProcessDeployer::new(ProcessSettings::default());
-        let deployment = deployer.apply(spec).await.unwrap();
-        let client = McpClient::new(McpSettings::default()).unwrap();
-        let upstream = McpHttp::new(deployment.endpoint.unwrap(), client);
-        Self {
-            name,
-            deployer,
-            upstream,
-        }
     }
 }

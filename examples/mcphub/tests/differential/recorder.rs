@@ -82,7 +82,7 @@ pub static ANSWERS: [Answer; 11] = [
     (200, "application/json", &LARGE),
 ];
 
-const OF_THE_CLIENT: [&str; 7] = [
+const OF_THE_CLIENT: [&str; 9] = [
     "host",
     "user-agent",
     "accept-encoding",
@@ -90,6 +90,9 @@ const OF_THE_CLIENT: [&str; 7] = [
     "content-length",
     "transfer-encoding",
     "keep-alive",
+    // Of the standard `fetch` (WHATWG Fetch, HTTP-network-or-cache fetch).
+    "accept-language",
+    "sec-fetch-mode",
 ];
 
 /// A running recorder.

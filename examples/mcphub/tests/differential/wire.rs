@@ -1,8 +1,7 @@
-//! The wire table, row by row, from the gateway itself and from the generated Python server.
+//! The wire table, row by row, from the gateway itself and from the generated servers.
 
 use std::sync::Arc;
 
-use mcphub_core::deployment::Deployer as _;
 use mcphub_core::schema::Schema;
 use mcphub_core::secret::Credentials;
 use mcphub_core::spec::Dialect;
@@ -11,9 +10,10 @@ use mcphub_gateway::upstream::Upstream;
 use mcphub_gateway::upstream::native::{NativeApi, NativeSettings};
 use serde_json::{Map, Value, json};
 
+use crate::call;
+use crate::generated::Language;
 use crate::recorder::{ANSWERS, Recorder};
 use crate::table::{self, Group, Wire};
-use crate::{Python, call};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gateway_sends_what_the_table_says() {
@@ -30,16 +30,16 @@ async fn the_gateway_sends_what_the_table_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn python_sends_what_the_table_says() {
-    if !crate::has_python() {
-        return;
-    }
+async fn generated_servers_send_what_the_table_says() {
     let groups = table::table();
-    let recorder = Recorder::start().await;
     let tools = tools(&groups);
-    let python = Python::start("wire.yaml", &tools, &recorder, &Credentials::default()).await;
-    check(&python.upstream, &recorder, &groups).await;
-    python.deployer.remove(&python.name).await.unwrap();
+    for language in Language::wanted() {
+        let recorder = Recorder::start().await;
+        let none = Credentials::default();
+        let server = language.start("wire", &tools, &recorder, &none).await;
+        check(&server.upstream, &recorder, &groups).await;
+        server.stop().await;
+    }
 }
 
 async fn check(upstream: &dyn Upstream, recorder: &Recorder, groups: &[Group]) {

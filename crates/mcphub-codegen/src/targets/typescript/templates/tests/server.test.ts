@@ -3,13 +3,15 @@
 import assert from "node:assert/strict";
 import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
-import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { fileURLToPath } from "node:url";
+import { Client, StreamableHTTPClientTransport, type Transport } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
 
 import { VERSION } from "../src/about.ts";
 import { createServer } from "../src/server.ts";
 import { httpServer } from "../src/serving.ts";
 import { Secret } from "../src/secret.ts";
-import { settingsFrom, type Settings } from "../src/settings.ts";
+import { VARIABLES, settingsFrom, type Settings } from "../src/settings.ts";
 import { TOOLS } from "../src/tools/index.ts";
 import { settings, stubbed } from "./stub.ts";
 
@@ -24,22 +26,37 @@ async function serving(context: TestContext, changes: Partial<Settings> = {}): P
   return new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp`);
 }
 
-for (const mode of ["auto", "legacy"] as const) {
-  test(`tools are listed as they are defined, and unknown ones are a protocol error: ${mode}`, async (context) => {
-    const url = await serving(context);
-    const client = new Client({ name: "test", version: "1" }, { versionNegotiation: { mode } });
-    await client.connect(new StreamableHTTPClientTransport(url));
-    context.after(() => client.close());
-
-    assert.equal(client.getNegotiatedProtocolVersion(), mode === "auto" ? "2026-07-28" : "2025-11-25");
-    assert.equal(client.getServerVersion()?.version, VERSION);
-    const { tools } = await client.listTools();
-    assert.equal(
-      JSON.stringify(tools.map((tool) => tool.inputSchema)),
-      JSON.stringify(TOOLS.map((tool) => JSON.parse(JSON.stringify(tool.definition.inputSchema)) as unknown)),
-    );
-    await assert.rejects(client.callTool({ name: "no_such_tool", arguments: {} }), /Unknown tool: no_such_tool/);
+function overStdio(): Transport {
+  return new StdioClientTransport({
+    command: process.execPath,
+    args: [fileURLToPath(new URL("../src/main.ts", import.meta.url))],
+    env: { [VARIABLES.baseUrl]: "http://api.test" },
   });
+}
+
+const TRANSPORTS: [string, (context: TestContext) => Promise<Transport>][] = [
+  ["HTTP", async (context) => new StreamableHTTPClientTransport(await serving(context))],
+  ["stdio", () => Promise.resolve(overStdio())],
+];
+
+for (const mode of ["auto", "legacy"] as const) {
+  for (const [name, transport] of TRANSPORTS) {
+    test(`tools are listed as they are defined, and unknown ones are a protocol error: ${mode}, ${name}`, async (context) => {
+      const client = new Client({ name: "test", version: "1" }, { versionNegotiation: { mode } });
+      await client.connect(await transport(context));
+      context.after(() => client.close());
+
+      assert.equal(client.getNegotiatedProtocolVersion(), mode === "auto" ? "2026-07-28" : "2025-11-25");
+      assert.equal(client.getServerVersion()?.version, VERSION);
+      const { tools } = await client.listTools();
+      const schemas = TOOLS.map((tool) => JSON.parse(JSON.stringify(tool.definition.inputSchema)) as unknown);
+      assert.deepEqual(
+        tools.map((tool) => tool.inputSchema),
+        schemas,
+      );
+      await assert.rejects(client.callTool({ name: "no_such_tool", arguments: {} }), /Unknown tool: no_such_tool/);
+    });
+  }
 }
 
 const PING = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" });
