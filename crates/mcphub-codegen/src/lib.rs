@@ -1,10 +1,11 @@
 //! API documents become tools, and tools become projects.
 //!
 //! [`overlay`] changes a document, [`openapi`] reads it, [`plan`] makes tools of it, [`targets`]
-//! render projects, [`docs`] documentation, and [`mock`] answers for the API: pure functions without I/O, clock or state. [`project`]
-//! puts a rendered project on disk.
+//! render projects and [`docs`] documentation, [`doctor`] says what to mend, and [`mock`] answers for
+//! the API: pure functions without I/O, clock or state. [`project`] puts a rendered project on disk.
 
 pub mod docs;
+pub mod doctor;
 mod hash;
 mod keyword;
 pub mod mock;

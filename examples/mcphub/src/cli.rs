@@ -200,6 +200,10 @@ pub struct Inspect {
     #[command(flatten)]
     pub document: DocumentArgs,
 
+    /// Say what to mend instead: what the tools cost in tokens, what models and clients stumble over
+    #[arg(long)]
+    pub doctor: bool,
+
     /// How to print it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,

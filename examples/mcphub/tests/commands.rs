@@ -168,6 +168,29 @@ fn docs_are_written_in_every_format() {
 }
 
 #[test]
+fn the_doctor_says_what_tools_cost_and_what_to_mend() {
+    let parameters = spec("parameters.yaml");
+    let report = json_of(&mcphub(&[
+        "inspect",
+        &parameters,
+        "--doctor",
+        "--format",
+        "json",
+    ]));
+    assert!(report["tokens"].as_u64().unwrap() > 100);
+    assert_eq!(report["skipped"], json!([]));
+    let codes = report["findings"].as_array().unwrap().iter();
+    let codes: Vec<_> = codes
+        .map(|finding| finding["code"].as_str().unwrap())
+        .collect();
+    let text = stdout(&mcphub(&["inspect", &parameters, "--doctor"]));
+    assert!(text.contains("tokens in a model's context"), "{text}");
+    for code in codes {
+        assert!(text.contains(&format!("[{code}]")), "{code}: {text}");
+    }
+}
+
+#[test]
 fn inspect_explains_itself_to_people() {
     let text = stdout(&mcphub(&["inspect", &spec("bookshop.yaml")]));
     for word in [

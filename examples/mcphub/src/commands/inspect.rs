@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use mcphub_codegen::doctor;
 use mcphub_codegen::openapi::OpenApiParser;
 use mcphub_codegen::plan::ToolPlanner;
 use mcphub_core::Result;
@@ -50,12 +51,75 @@ pub async fn inspect(document: Document) -> Result<Inspected> {
 pub async fn run(args: Inspect) -> Result<ExitCode> {
     let document = document::load(&args.spec, &args.document);
     let document = progress::during("fetching the document", document).await?;
+    if args.doctor {
+        return examine(document, args.format).await;
+    }
     let inspected = inspect(document).await?;
     match args.format {
         Format::Json => output::json(&Report::from(&inspected))?,
         Format::Text => output::line(&text(&inspected))?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn examine(document: Document, format: Format) -> Result<ExitCode> {
+    let work = host::blocking(move || {
+        let parsed = OpenApiParser::default().parse(&document)?;
+        let plan = ToolPlanner::default().plan(&parsed, &PlanOptions::default())?;
+        Ok(doctor::examine(&parsed, &plan))
+    });
+    let report = progress::during("examining the document", work).await?;
+    match format {
+        Format::Json => output::json(&report)?,
+        Format::Text => output::line(&advice(&report))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The report for a person.
+fn advice(report: &doctor::Report) -> String {
+    const SHOWN: usize = 10;
+    let mut lines = vec![format!(
+        "{} tools, about {} tokens in a model's context",
+        report.tools, report.tokens
+    )];
+    if !report.largest.is_empty() {
+        lines.push("\nLargest:".to_owned());
+        let costs = report.largest.iter();
+        lines.extend(costs.map(|cost| format!("  {:>7}  {}", cost.tokens, cost.tool)));
+    }
+    if !report.skipped.is_empty() {
+        lines.push("\nNo tools:".to_owned());
+        let skipped = report.skipped.iter();
+        lines.extend(skipped.map(|d| format!("  {}: {}", d.pointer, d.message)));
+    }
+    lines.push(if report.findings.is_empty() {
+        "\nNothing to mend.".to_owned()
+    } else {
+        "\nTo mend:".to_owned()
+    });
+    for finding in &report.findings {
+        let count = finding.tools.len();
+        let of = if count == 0 {
+            String::new()
+        } else {
+            format!("{count} of them: ")
+        };
+        lines.push(format!("  [{}] {of}{}", finding.code, finding.message));
+        let mut names = finding
+            .tools
+            .iter()
+            .take(SHOWN)
+            .cloned()
+            .collect::<Vec<_>>();
+        if count > SHOWN {
+            names.push(format!("{} more", count - SHOWN));
+        }
+        if !names.is_empty() {
+            lines.push(format!("      {}", names.join(", ")));
+        }
+    }
+    lines.join("\n")
 }
 
 #[derive(Serialize)]
