@@ -279,6 +279,8 @@ pub struct BodyContent {
     pub schema: Value,
     /// How members are written, by name; for form bodies. Only what the document states.
     pub encoding: IndexMap<String, Encoding>,
+    /// How values become XML, where the media type is XML.
+    pub xml: Option<XmlShape>,
     /// What the members say of their arguments, by name.
     pub hints: IndexMap<String, ArgumentHints>,
 }
@@ -290,6 +292,70 @@ pub struct Encoding {
     pub serialization: Option<Serialization>,
     /// The media type of a part of a multipart form.
     pub media_type: Option<String>,
+}
+
+/// How JSON values become XML (OpenAPI 3.0.4, 3.1.1 and 3.2.0, XML Object).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct XmlShape {
+    /// The whole value; its element is named `root` where the document has no name.
+    pub root: XmlNode,
+    /// What nodes refer to, by name.
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub types: IndexMap<String, XmlNode>,
+}
+
+/// How one value becomes XML. A value that no node describes is an element named by its member.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct XmlNode {
+    /// Of the element or attribute, without prefix; that of the member where absent. On an array it
+    /// names the element around the items and nothing else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// A namespace URI, declared on the element.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Of the name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// What it becomes.
+    #[serde(skip_serializing_if = "XmlKind::is_element")]
+    pub kind: XmlKind,
+    /// Whether an element stands around the items of an array.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub wrapped: bool,
+    /// The members of an object.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub members: IndexMap<String, XmlNode>,
+    /// The items of an array.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub items: Option<Box<XmlNode>>,
+    /// Of [`XmlShape::types`]: they say what this node does not, the first first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub types: Vec<String>,
+}
+
+/// What a value becomes in XML (OpenAPI 3.2.0, XML Object, `nodeType`).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum XmlKind {
+    /// An element.
+    #[default]
+    Element,
+    /// An attribute of the element around it.
+    Attribute,
+    /// Text of the element around it.
+    Text,
+    /// A CDATA section of the element around it.
+    CData,
+}
+
+impl XmlKind {
+    /// Whether it is an element.
+    pub fn is_element(&self) -> bool {
+        *self == Self::Element
+    }
 }
 
 /// One answer of an operation.

@@ -67,17 +67,27 @@ impl<'d> Walk<'d> {
         let shared = target.shared();
         let mut content = Vec::new();
         let content_at = at.key("content");
-        for media in self.media_types(object, at) {
+        let offered = self.media_types(object, at);
+        let only_xml = !offered
+            .iter()
+            .any(|media| comes_before_xml(&media.media_type));
+        for media in offered {
             let here = content_at.key(media.key);
             let here = media.place(here);
             let shared = shared || media.shared();
             let schema = self.needed(|walk| walk.media_schema(media.object, here, shared))?;
+            let xml = if only_xml && is_xml(&media.media_type) {
+                Some(self.xml_shape(media.object.get("schema"), here.key("schema"))?)
+            } else {
+                None
+            };
             let encoding = self.encoding(media.object, here);
             let hints = self.member_hints(media.object.get("schema"), here.key("schema"))?;
             content.push(BodyContent {
                 media_type: media.media_type,
                 schema: schema.unwrap_or_else(any),
                 encoding,
+                xml,
                 hints,
             });
         }
@@ -297,6 +307,19 @@ pub(super) fn is_token(text: &str) -> bool {
 pub(super) fn essence(name: &str) -> Option<String> {
     let essence = name.split(';').next().unwrap_or_default().trim();
     is_media_type(essence).then(|| essence.to_ascii_lowercase())
+}
+
+/// Whether a media type is XML (RFC 7303).
+pub(super) fn is_xml(media_type: &str) -> bool {
+    matches!(media_type, "application/xml" | "text/xml") || media_type.ends_with("+xml")
+}
+
+/// Whether a body is never sent as XML where it can be sent as this.
+pub(super) fn comes_before_xml(media_type: &str) -> bool {
+    media_type.ends_with("/json")
+        || media_type.ends_with("+json")
+        || media_type.starts_with("multipart/")
+        || media_type == "application/x-www-form-urlencoded"
 }
 
 fn is_media_type(text: &str) -> bool {

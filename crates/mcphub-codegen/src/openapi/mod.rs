@@ -24,6 +24,7 @@ mod security;
 mod server;
 mod swagger;
 mod tag;
+mod xml;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use mcphub_core::spec::{ArgumentHints, BodyContent, Encoding, RequestBody, Serialization, Style};
 use serde_json::{Map, Value, json};
 
-use super::content::essence;
+use super::content::{comes_before_xml, essence, is_xml};
 use super::node::{Node, Object};
 use super::operation::Surroundings;
 use super::place::Place;
@@ -135,10 +135,18 @@ impl<'d> Walk<'d> {
             None => Value::Object(Map::new()),
         };
         let hints = self.member_hints(object.get("schema"), at.key("schema"))?;
+        let only_xml = media_types.iter().any(|name| is_xml(name))
+            && !media_types.iter().any(|name| comes_before_xml(name));
+        let xml = if only_xml {
+            Some(self.xml_shape(object.get("schema"), at.key("schema"))?)
+        } else {
+            None
+        };
         let content = media_types.iter().map(|media_type| BodyContent {
             media_type: media_type.clone(),
             schema: schema.clone(),
             encoding: IndexMap::new(),
+            xml: xml.clone().filter(|_| is_xml(media_type)),
             hints: hints.clone(),
         });
         Ok(RequestBody {
@@ -308,6 +316,7 @@ impl Form {
                 media_type: if multipart { MULTIPART } else { FORM }.to_owned(),
                 schema,
                 encoding: self.encoding,
+                xml: None,
                 hints: self.hints,
             }],
         })

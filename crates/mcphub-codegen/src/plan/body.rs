@@ -18,7 +18,7 @@ pub(super) struct Chosen<'a> {
 }
 
 impl<'a> Planning<'a> {
-    /// JSON before forms, lines, text and bytes; `None` when there is no body or it can be left out.
+    /// JSON before forms, XML with a structure, lines, text and bytes; `None` when there is no body or it can be left out.
     pub(super) fn body(&mut self, operation: &'a Operation) -> Result<Option<Chosen<'a>>, Refusal> {
         let Some(body) = &operation.body else {
             return Ok(None);
@@ -74,7 +74,7 @@ impl<'a> Planning<'a> {
             "multipart/form-data" => (3, BodyFormat::Multipart),
             "*/*" | "application/*" if !self.is_bytes(&content.schema) => {
                 return Some(Form {
-                    rank: 5,
+                    rank: 6,
                     format: BodyFormat::Json,
                     media_type: "application/json",
                 });
@@ -88,7 +88,7 @@ impl<'a> Planning<'a> {
             }
             "text/*" => {
                 return Some(Form {
-                    rank: 7,
+                    rank: 8,
                     format: BodyFormat::Text,
                     media_type: "text/plain",
                 });
@@ -96,21 +96,38 @@ impl<'a> Planning<'a> {
             name if name.starts_with("multipart/") => return None,
             name if name.contains('*') => {
                 return Some(Form {
-                    rank: 8,
+                    rank: 9,
                     format: BodyFormat::Binary,
                     media_type: "application/octet-stream",
                 });
             }
             name if is_json(name) => (1, BodyFormat::Json),
-            name if is_lines(name) => (6, BodyFormat::JsonLines),
-            name if is_text(name) => (7, BodyFormat::Text),
-            _ => (8, BodyFormat::Binary),
+            _ if content.xml.is_some() && self.has_structure(&content.schema) => {
+                (5, BodyFormat::Xml)
+            }
+            name if is_lines(name) => (7, BodyFormat::JsonLines),
+            name if is_text(name) => (8, BodyFormat::Text),
+            _ => (9, BodyFormat::Binary),
         };
         Some(Form {
             rank,
             format,
             media_type: name,
         })
+    }
+
+    /// Whether a schema describes more than a text: XML is then made from values.
+    fn has_structure(&self, schema: &Value) -> bool {
+        let schema = self.definitions.resolve(schema);
+        let keys = [
+            "properties",
+            "items",
+            "allOf",
+            "oneOf",
+            "anyOf",
+            "additionalProperties",
+        ];
+        keys.iter().any(|key| schema.get(key).is_some())
     }
 
     /// Whether a member of an object is a file, or a list of files.

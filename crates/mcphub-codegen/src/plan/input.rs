@@ -218,6 +218,11 @@ impl<'a> Planning<'a> {
             format: chosen.format,
             required,
             source,
+            xml: chosen
+                .content
+                .xml
+                .clone()
+                .filter(|_| chosen.format == BodyFormat::Xml),
         }
     }
 

@@ -47,6 +47,15 @@ impl Planning<'_> {
             };
             return (Cow::Owned(schema), Some(part));
         }
+        if let Some(text) = media_type.filter(|name| is_text(name) && !self.may_be_text(one)) {
+            // Values have no other text than JSON, so a model writes it.
+            let schema = json!({"type": "string", "contentMediaType": text});
+            let part = PartBinding {
+                file: false,
+                media_type: Some(text.to_owned()),
+            };
+            return (Cow::Owned(schema), Some(part));
+        }
         let part = media_type.map(|media_type| PartBinding {
             file: false,
             media_type: Some(media_type.to_owned()),

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::multipart::Multipart;
 use super::request::{content_text, join, missing};
 use super::style::{self, Escape};
-use super::{Arguments, Body};
+use super::{Arguments, Body, xml};
 use crate::spec::{Serialization, Style};
 use crate::tool::{BodyBinding, BodyFormat, BodySource, MemberBinding};
 use crate::{Error, Result};
@@ -59,6 +59,7 @@ impl BodyBinding {
             BodyFormat::Text => style::scalar(raw)?.into_bytes(),
             BodyFormat::Binary => bytes(raw)?,
             BodyFormat::JsonLines => self.lines(raw)?,
+            BodyFormat::Xml => xml::document(self.xml.as_ref(), xml::Value::Whole(raw))?,
             BodyFormat::Form => form(raw)?.into_bytes(),
             BodyFormat::Multipart => {
                 let mut parts = Multipart::default();
@@ -92,11 +93,16 @@ impl BodyBinding {
                 }
                 Ok(parts.finish(&self.media_type))
             }
-            _ => {
+            format => {
                 let object: indexmap::IndexMap<&str, &RawValue> = members
                     .iter()
                     .map(|(member, raw)| (member.name.as_str(), *raw))
                     .collect();
+                if format == BodyFormat::Xml {
+                    return xml::document(self.xml.as_ref(), xml::Value::Members(object))
+                        .map(|bytes| self.of(bytes))
+                        .map_err(|error| error.with("argument", "body"));
+                }
                 serde_json::to_vec(&object)
                     .map(|bytes| self.of(bytes))
                     .map_err(|error| Error::internal("a body cannot be written").caused_by(error))

@@ -10,6 +10,7 @@ mod multipart;
 mod request;
 mod response;
 mod style;
+mod xml;
 
 pub use arguments::Arguments;
 pub use request::{Body, HttpRequest};

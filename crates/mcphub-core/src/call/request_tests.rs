@@ -151,6 +151,7 @@ fn bodies_keep_the_text_of_their_values() {
         format: BodyFormat::Json,
         required: false,
         source: BodySource::Members(vec![member("id"), member("price")]),
+        xml: None,
     });
     let body = call(
         &json,
@@ -171,6 +172,7 @@ fn bodies_keep_the_text_of_their_values() {
         format: BodyFormat::Form,
         required: true,
         source: BodySource::Members(vec![member("a"), member("o"), member("s")]),
+        xml: None,
     });
     let body = call(&form, r#"{"a": [1, 2], "o": {"k": [1]}, "s": "x&y"}"#)
         .unwrap()
@@ -260,6 +262,7 @@ fn whole(format: BodyFormat, media_type: &str, value: &str) -> Result<Body> {
         format,
         required: true,
         source: BodySource::Argument("body".to_owned()),
+        xml: None,
     });
     let request = call(&binding, &format!(r#"{{"body": {value}}}"#))?;
     Ok(request.body.unwrap())

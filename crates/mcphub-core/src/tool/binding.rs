@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::spec::{Location, Method, Serialization};
+use crate::spec::{Location, Method, Serialization, XmlShape};
 
 /// How arguments become an HTTP request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,6 +67,9 @@ pub struct BodyBinding {
     pub required: bool,
     /// Where the value comes from.
     pub source: BodySource,
+    /// How values become XML; [`BodyFormat::Xml`] alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xml: Option<XmlShape>,
 }
 
 /// How a body is written.
@@ -78,7 +81,7 @@ pub enum BodyFormat {
     Json,
     /// `application/x-www-form-urlencoded`.
     Form,
-    /// `text/…`, XML, YAML: the argument is a string.
+    /// `text/…`, YAML, XML without a described structure: the argument is a string.
     Text,
     /// `multipart/form-data` (RFC 7578).
     Multipart,
@@ -86,6 +89,8 @@ pub enum BodyFormat {
     Binary,
     /// NDJSON, JSON Lines and `application/json-seq`: the argument is a list.
     JsonLines,
+    /// `application/xml` and `…+xml`, made from values.
+    Xml,
 }
 
 /// Where the value of a body comes from.

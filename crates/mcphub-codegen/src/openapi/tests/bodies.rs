@@ -1,5 +1,7 @@
 //! Request bodies and responses.
 
+use mcphub_core::spec::XmlKind;
+
 use super::*;
 
 #[test]
@@ -73,5 +75,50 @@ fn a_response_that_cannot_be_read_is_left_out() {
             .map(|d| d.pointer.clone())
             .collect::<Vec<_>>(),
         expected
+    );
+}
+
+#[test]
+fn xml_objects_are_kept_apart_from_schemas() {
+    let book = json!({"type": "object", "xml": {"name": "book", "namespace": "urn:b", "prefix": "b"}, "properties": {
+        "id": {"type": "integer", "xml": {"attribute": true}},
+        "tags": {"type": "array", "xml": {"wrapped": true}, "items": {"type": "string", "xml": {"name": "tag"}}},
+        "next": {"$ref": "#/components/schemas/Book"},
+        "note": {"type": "string", "xml": {"nodeType": "cdata"}},
+    }});
+    let reference =
+        |name: &str| json!({"schema": {"$ref": format!("#/components/schemas/{name}")}});
+    let parsed = parse(&document(
+        json!({"/a": {
+            "post": {"requestBody": {"content": {"application/xml": reference("Book")}}},
+            "put": {"requestBody": {"content": {"text/xml": reference("Plain")}}},
+            "patch": {"requestBody": {"content": {
+                "application/xml": reference("Book"), "application/json": reference("Book")}}},
+        }}),
+        json!({"schemas": {"Book": book, "Plain": {"type": "object"}}}),
+    ));
+    let shape = |at: usize| {
+        let body = parsed.spec.operations[at].body.as_ref().unwrap();
+        body.content[0].xml.as_ref()
+    };
+    assert_eq!(shape(1).unwrap().root.name.as_deref(), Some("Plain"));
+    // It is sent as JSON.
+    assert!(shape(2).is_none());
+    let pointer = "/components/schemas/Book";
+    assert_eq!(shape(0).unwrap().root.types, [pointer]);
+    let book = &shape(0).unwrap().types[pointer];
+    let texts = [&book.name, &book.namespace, &book.prefix];
+    let texts = texts.map(|text| text.as_deref().unwrap());
+    assert_eq!(texts, ["book", "urn:b", "b"]);
+    assert_eq!(book.members["id"].kind, XmlKind::Attribute);
+    assert_eq!(book.members["note"].kind, XmlKind::CData);
+    assert_eq!(book.members["next"].types, [pointer]);
+    assert!(book.members["tags"].wrapped);
+    let items = book.members["tags"].items.as_ref();
+    assert_eq!(items.unwrap().name.as_deref(), Some("tag"));
+    assert!(
+        !parsed.spec.definitions["Book"]
+            .to_string()
+            .contains("wrapped")
     );
 }

@@ -168,6 +168,36 @@ fn json_comes_before_forms_before_text() {
 }
 
 #[test]
+fn xml_is_made_from_values_where_its_structure_is_described() {
+    let with = |schema: Value| tool(json!({"requestBody": body("application/xml", schema)}));
+    let text = with(json!({"type": "string"})).binding.body.unwrap();
+    assert_eq!((text.format, text.xml), (BodyFormat::Text, None));
+    let made = with(json!({"type": "object", "properties": {"a": {"xml": {"name": "b"}}}}));
+    assert_eq!(arguments(&made), ["id", "a"]);
+    let made = made.binding.body.unwrap();
+    assert_eq!(made.format, BodyFormat::Xml);
+    assert_eq!(
+        made.xml.unwrap().root.members["a"].name.as_deref(),
+        Some("b")
+    );
+}
+
+#[test]
+fn a_part_of_another_text_format_is_written_by_the_model() {
+    let mut request = body(
+        "multipart/form-data",
+        json!({"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {}}}}}),
+    );
+    request["content"]["multipart/form-data"]["encoding"] =
+        json!({"a": {"contentType": "application/xml"}});
+    let tool = tool(json!({"requestBody": request}));
+    assert_eq!(
+        tool.input.root()["properties"]["a"],
+        json!({"type": "string", "contentMediaType": "application/xml"})
+    );
+}
+
+#[test]
 fn files_make_a_multipart_form_the_better_one() {
     let chosen = |member: Value| {
         let schema = json!({"schema": {"type": "object", "properties": {"a": member}}});

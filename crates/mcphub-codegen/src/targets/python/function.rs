@@ -29,6 +29,9 @@ pub(super) struct Function {
     body: Vec<String>,
     /// Whether an argument may be left out.
     pub(super) optional: bool,
+    /// Whether the body is made into XML.
+    #[serde(skip)]
+    pub(super) has_xml: bool,
 }
 
 impl Function {
@@ -37,6 +40,8 @@ impl Function {
         let parameters = Parameters::of(tool);
         let lines = parameters.arguments.iter().map(Parameter::line).collect();
         Self {
+            body: body(tool, &name, &parameters),
+            has_xml: has_xml(tool),
             name,
             decorator: decorator(tool, &parameters),
             optional: parameters
@@ -45,7 +50,6 @@ impl Function {
                 .any(|parameter| !parameter.required),
             parameters: lines,
             docstring: docstring(&headline(tool)),
-            body: body(tool, &parameters),
         }
     }
 
@@ -53,6 +57,11 @@ impl Function {
     pub(super) fn mentions(&self, word: &str) -> bool {
         self.parameters.iter().any(|line| line.contains(word))
     }
+}
+
+fn has_xml(tool: &Tool) -> bool {
+    let body = tool.binding.body.as_ref();
+    body.is_some_and(|body| body.format == BodyFormat::Xml)
 }
 
 fn headline(tool: &Tool) -> String {
@@ -210,7 +219,7 @@ fn binding_requires(binding: &HttpBinding, argument: &str) -> bool {
     outside || binding.body.as_ref().is_some_and(whole)
 }
 
-fn body(tool: &Tool, parameters: &Parameters) -> Vec<String> {
+fn body(tool: &Tool, function: &str, parameters: &Parameters) -> Vec<String> {
     let binding = &tool.binding;
     let mut arguments = vec![
         python_literal(binding.method.as_str()),
@@ -244,7 +253,7 @@ fn body(tool: &Tool, parameters: &Parameters) -> Vec<String> {
         ));
     }
     if let Some(body) = &binding.body {
-        lines.extend(body_calls(body, parameters));
+        lines.extend(body_calls(body, function, parameters));
     }
     lines.push(match binding.output {
         OutputShape::Object => "return await api.call(request, output=\"object\")".to_owned(),
@@ -292,7 +301,7 @@ fn own_argument(name: &str, argument: &str) -> Option<String> {
     (name != argument).then(|| format!("argument={}", python_literal(argument)))
 }
 
-fn body_calls(body: &BodyBinding, parameters: &Parameters) -> Vec<String> {
+fn body_calls(body: &BodyBinding, function: &str, parameters: &Parameters) -> Vec<String> {
     let media_type = |usual: &str| {
         (body.media_type != usual)
             .then(|| format!("media_type={}", python_literal(&body.media_type)))
@@ -322,6 +331,11 @@ fn body_calls(body: &BodyBinding, parameters: &Parameters) -> Vec<String> {
                     }
                 }
                 BodyFormat::Multipart => "multipart_value",
+                BodyFormat::Xml => {
+                    arguments.push(shape(function));
+                    arguments.extend(media_type("application/xml"));
+                    "xml_value"
+                }
                 _ => {
                     arguments.extend(media_type("application/json"));
                     "json"
@@ -352,7 +366,7 @@ fn body_calls(body: &BodyBinding, parameters: &Parameters) -> Vec<String> {
             );
             lines
         }
-        (BodySource::Members(members), _) => {
+        (BodySource::Members(members), format) => {
             let mut lines = vec!["members = {".to_owned()];
             for member in members {
                 lines.push(format!(
@@ -362,16 +376,28 @@ fn body_calls(body: &BodyBinding, parameters: &Parameters) -> Vec<String> {
                 ));
             }
             lines.push("}".to_owned());
+            let is_xml = format == BodyFormat::Xml;
+            let (method, usual) = if is_xml {
+                ("xml_members", "application/xml")
+            } else {
+                ("json_members", "application/json")
+            };
             let arguments: Vec<_> = ["members".to_owned()]
                 .into_iter()
+                .chain(is_xml.then(|| shape(function)))
                 .chain(optional)
-                .chain(media_type("application/json"))
+                .chain(media_type(usual))
                 .collect();
-            lines.push(bracketed("request.json_members(", &arguments, ")", 4));
+            lines.push(bracketed(&format!("request.{method}("), &arguments, ")", 4));
             lines
         }
         _ => Vec::new(),
     }
+}
+
+/// How the body of the function of that name becomes XML.
+fn shape(function: &str) -> String {
+    format!("shape=shape({})", python_literal(function))
 }
 
 fn part_call(member: &MemberBinding, value: &str) -> String {

@@ -49,6 +49,7 @@ const RUNTIME: &[(&str, &str)] = runtime![
     "serving.py",
     "tool.py",
     "validation.py",
+    "xml.py",
 ];
 
 const TEMPLATES: &[(&str, &str)] = templates![

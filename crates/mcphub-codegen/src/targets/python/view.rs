@@ -3,7 +3,9 @@
 use indexmap::IndexMap;
 use mcphub_core::Result;
 use mcphub_core::project::{Purpose, RenderOptions, Variable};
-use mcphub_core::tool::ToolSet;
+use mcphub_core::schema::Schema;
+use mcphub_core::spec::XmlShape;
+use mcphub_core::tool::{BodyFormat, ToolSet};
 use serde::Serialize;
 
 use super::function::Function;
@@ -65,6 +67,7 @@ pub(super) struct Module {
     docstring: String,
     typing: String,
     request: &'static str,
+    xml: bool,
     functions: Vec<Function>,
 }
 
@@ -197,6 +200,7 @@ impl Module {
             docstring: docstring(&docs),
             typing: typing.join(", "),
             request: unset,
+            xml: functions.iter().any(|function| function.has_xml),
             name,
             functions,
         }
@@ -227,14 +231,31 @@ fn list(functions: &[(String, String)]) -> String {
     format!("[\n{lines}]")
 }
 
+/// The data file of a function.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SchemaFile<'a> {
+    input_schema: &'a Schema,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_schema: Option<&'a Schema>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    xml: Option<XmlShape>,
+}
+
 fn schemas(tools: &ToolSet, functions: &[(String, String)]) -> Result<Vec<(String, String)>> {
     let files = tools
         .tools
         .iter()
         .zip(functions)
         .map(|(tool, (_, function))| {
-            let mut file = IndexMap::from([("inputSchema", &tool.input)]);
-            file.extend(tool.output.as_ref().map(|output| ("outputSchema", output)));
+            let body = tool.binding.body.as_ref();
+            let file = SchemaFile {
+                input_schema: &tool.input,
+                output_schema: tool.output.as_ref(),
+                xml: body
+                    .filter(|body| body.format == BodyFormat::Xml)
+                    .map(|body| body.xml.clone().unwrap_or_default()),
+            };
             Ok((function.clone(), pretty(&file)?))
         });
     files.collect()

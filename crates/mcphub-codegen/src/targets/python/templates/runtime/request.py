@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
-from . import multipart, serialization
+from . import multipart, serialization, xml
 from .serialization import Escape, Pairs, Style
 
 Value = TypeVar("Value")
@@ -174,6 +174,24 @@ class Request:
             items = value if isinstance(value, list) else [value]
             lines = _checked(argument, lambda: [f"{separator}{serialization.json_text(item)}\n" for item in items])
             self._set_body("".join(lines), media_type)
+
+    def xml_value(self, value: object, *, argument: str, shape: xml.Shape, media_type: str = "application/xml") -> None:
+        """The body as XML."""
+        if value is not UNSET:
+            self._set_body(_checked(argument, lambda: xml.document(shape, value)), media_type)
+
+    def xml_members(
+        self,
+        members: Mapping[str, object],
+        *,
+        shape: xml.Shape,
+        required: bool = True,
+        media_type: str = "application/xml",
+    ) -> None:
+        """The body as XML of an object; none at all when no member is set, unless it is required."""
+        present = {name: value for name, value in members.items() if value is not UNSET}
+        if present or required:
+            self._set_body(_checked("body", lambda: xml.document(shape, present)), media_type)
 
     def multipart(self, *, required: bool = True) -> MultipartForm:
         """The body as parts, to be filled; none at all when no field is set, unless it is required."""
