@@ -6,6 +6,7 @@
 mod openapi;
 mod schema;
 mod view;
+mod xml;
 
 use mcphub_core::tool::ToolSet;
 use mcphub_core::{Error, Result};

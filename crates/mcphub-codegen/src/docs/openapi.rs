@@ -1,5 +1,6 @@
 //! The API as its tools call it, in OpenAPI.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -11,6 +12,7 @@ use mcphub_core::tool::{
 };
 use serde_json::{Map, Value, json};
 
+use super::xml::XmlObjects;
 use crate::keyword::DEFS;
 
 const COMPONENTS: &str = "#/components/schemas/";
@@ -93,7 +95,21 @@ impl Writer {
             operation["parameters"] = Value::Array(parameters.collect());
         }
         if let Some(body) = &binding.body {
-            operation["requestBody"] = request_body(tool, body, &names);
+            let mut request = request_body(tool, body, &names);
+            let schema = request
+                .get_mut("content")
+                .and_then(|content| content.get_mut(&body.media_type))
+                .and_then(|media| media.get_mut("schema"));
+            if let (Some(schema), Some(shape)) = (schema, &body.xml) {
+                let mut objects = XmlObjects {
+                    shape,
+                    components: &mut self.schemas,
+                    prefix: COMPONENTS,
+                    done: HashSet::new(),
+                };
+                objects.write(schema, &shape.root, 0);
+            }
+            operation["requestBody"] = request;
         }
         operation["responses"] = json!({"200": self.answer(tool)});
         let security: Vec<Map<String, Value>> = binding

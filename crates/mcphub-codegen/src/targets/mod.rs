@@ -13,5 +13,8 @@ pub(crate) mod example;
 mod names;
 pub mod python;
 mod registry;
+mod schema_file;
 mod templates;
 pub mod typescript;
+
+use schema_file::SchemaFile;

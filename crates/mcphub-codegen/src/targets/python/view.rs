@@ -3,14 +3,13 @@
 use indexmap::IndexMap;
 use mcphub_core::Result;
 use mcphub_core::project::{Purpose, RenderOptions, Variable};
-use mcphub_core::schema::Schema;
-use mcphub_core::spec::XmlShape;
-use mcphub_core::tool::{BodyFormat, ToolSet};
+use mcphub_core::tool::ToolSet;
 use serde::Serialize;
 
 use super::function::Function;
 use super::literal::{bracketed, docstring, python_literal, python_text, toml_literal};
 use super::names::Names;
+use crate::targets::SchemaFile;
 use crate::targets::about::{base_url, instructions, markdown_text, one_line, pretty, tool_count};
 use crate::targets::call_example;
 use crate::targets::client_config;
@@ -231,33 +230,12 @@ fn list(functions: &[(String, String)]) -> String {
     format!("[\n{lines}]")
 }
 
-/// The data file of a function.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SchemaFile<'a> {
-    input_schema: &'a Schema,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    output_schema: Option<&'a Schema>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    xml: Option<XmlShape>,
-}
-
 fn schemas(tools: &ToolSet, functions: &[(String, String)]) -> Result<Vec<(String, String)>> {
     let files = tools
         .tools
         .iter()
         .zip(functions)
-        .map(|(tool, (_, function))| {
-            let body = tool.binding.body.as_ref();
-            let file = SchemaFile {
-                input_schema: &tool.input,
-                output_schema: tool.output.as_ref(),
-                xml: body
-                    .filter(|body| body.format == BodyFormat::Xml)
-                    .map(|body| body.xml.clone().unwrap_or_default()),
-            };
-            Ok((function.clone(), pretty(&file)?))
-        });
+        .map(|(tool, (_, function))| Ok((function.clone(), pretty(&SchemaFile::of(tool))?)));
     files.collect()
 }
 

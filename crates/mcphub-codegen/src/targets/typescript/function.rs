@@ -52,7 +52,7 @@ impl Function {
         Ok(Self {
             options: options(tool, &stem, &arguments),
             arguments: arguments.0.iter().map(Argument::line).collect(),
-            body: body(&tool.binding)?,
+            body: body(&tool.binding, &stem)?,
             name,
             stem,
             interface,
@@ -180,7 +180,7 @@ fn list<T: AsRef<str>>(texts: &[T]) -> String {
     format!("[{}]", texts.join(", "))
 }
 
-fn body(binding: &HttpBinding) -> Result<Vec<String>> {
+fn body(binding: &HttpBinding, stem: &str) -> Result<Vec<String>> {
     let mut options = vec![format!("accept: {}", ts_literal(&binding.accept))];
     options.extend(
         binding
@@ -211,7 +211,7 @@ fn body(binding: &HttpBinding) -> Result<Vec<String>> {
             .map(|p| parameter_call(binding, p)),
     );
     if let Some(body) = &binding.body {
-        lines.extend(body_calls(binding, body)?);
+        lines.extend(body_calls(binding, body, stem)?);
     }
     lines.push(match binding.output {
         OutputShape::Object => "return api.call(request, \"object\");".to_owned(),
@@ -276,13 +276,15 @@ fn own_argument(name: &str, argument: &str) -> Option<String> {
     (name != argument).then(|| format!("argument: {}", ts_literal(argument)))
 }
 
-fn body_calls(binding: &HttpBinding, body: &BodyBinding) -> Result<Vec<String>> {
+fn body_calls(binding: &HttpBinding, body: &BodyBinding, stem: &str) -> Result<Vec<String>> {
     let media_type = |usual: &str| {
         (body.media_type != usual).then(|| format!("mediaType: {}", ts_literal(&body.media_type)))
     };
     let json = || media_type("application/json");
     let form = || media_type("application/x-www-form-urlencoded");
     let multipart = || media_type("multipart/form-data");
+    let xml = || media_type("application/xml");
+    let shape = || format!("shape: shape({})", ts_literal(stem));
     let optional = || (!body.required).then(|| "required: false".to_owned());
     Ok(match (&body.source, body.format) {
         (BodySource::Argument(argument), format) => {
@@ -293,10 +295,12 @@ fn body_calls(binding: &HttpBinding, body: &BodyBinding) -> Result<Vec<String>> 
                 BodyFormat::Text => ("text", media_type("")),
                 BodyFormat::Binary => ("binary", media_type("")),
                 BodyFormat::JsonLines => ("jsonLines", media_type("")),
+                BodyFormat::Xml => ("xml", xml()),
                 _ => return Err(newer()),
             };
             let mut options = vec![format!("argument: {}", ts_literal(argument))];
             options.extend(media_type);
+            options.extend((format == BodyFormat::Xml).then(shape));
             let head = format!("request.{method}");
             vec![ts_call(
                 &head,
@@ -318,20 +322,20 @@ fn body_calls(binding: &HttpBinding, body: &BodyBinding) -> Result<Vec<String>> 
             lines.extend(members.iter().map(|m| part_call(binding, m)));
             lines
         }
-        (BodySource::Members(members), BodyFormat::Json) => {
+        (BodySource::Members(members), format @ (BodyFormat::Json | BodyFormat::Xml)) => {
             let pairs: Vec<_> = members
                 .iter()
                 .map(|m| format!("[{}, {}]", ts_literal(&m.name), value(binding, &m.argument)))
                 .collect();
             let head = "const members: [string, unknown][] = ";
             let mut lines = vec![ts_list(head, &pairs, ";", INDENT, pairs.len() > 1)];
-            let options: Vec<_> = optional().into_iter().chain(json()).collect();
-            lines.push(ts_call(
-                "request.jsonMembers",
-                &["members".to_owned()],
-                &options,
-                INDENT,
-            ));
+            let (method, media_type, shape) = match format {
+                BodyFormat::Xml => ("request.xmlMembers", xml(), Some(shape())),
+                _ => ("request.jsonMembers", json(), None),
+            };
+            let options = optional().into_iter().chain(media_type).chain(shape);
+            let options: Vec<_> = options.collect();
+            lines.push(ts_call(method, &["members".to_owned()], &options, INDENT));
             lines
         }
         _ => return Err(newer()),

@@ -48,6 +48,7 @@ const SAME: &[(&str, &str)] = templates![
     "src/stdio.ts",
     "src/tool.ts",
     "src/validation.ts",
+    "src/xml.ts",
     "tests/api.test.ts",
     "tests/exact.test.ts",
     "tests/request.test.ts",

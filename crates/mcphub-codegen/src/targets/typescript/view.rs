@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::function::Function;
 use super::literal::{ts_list, ts_literal, ts_text};
 use super::names::Names;
+use crate::targets::SchemaFile;
 use crate::targets::about::{base_url, instructions, markdown_text, one_line, pretty, tool_count};
 use crate::targets::call_example;
 use crate::targets::client_config;
@@ -68,6 +69,8 @@ pub(super) struct Module {
     headline: String,
     /// What it takes of `exact.ts`.
     exact: &'static str,
+    /// Whether it makes XML.
+    xml: bool,
     functions: Vec<Function>,
 }
 
@@ -178,6 +181,7 @@ fn modules(tools: &ToolSet) -> Result<(Vec<Place>, Vec<Module>)> {
                 },
                 name,
                 exact: "",
+                xml: false,
                 functions: Vec::new(),
             }
         });
@@ -202,6 +206,10 @@ fn modules(tools: &ToolSet) -> Result<(Vec<Place>, Vec<Module>)> {
             .functions
             .iter()
             .any(|function| function.says("exact("));
+        module.xml = module
+            .functions
+            .iter()
+            .any(|function| function.says("shape("));
         module.exact = match (exact, numeric) {
             (true, true) => "import { exact, type Numeric } from",
             (true, false) => "import { exact } from",
@@ -223,11 +231,11 @@ fn list(order: &[Place]) -> String {
 }
 
 fn schemas(tools: &ToolSet, order: &[Place]) -> Result<Vec<(String, String)>> {
-    let files = tools.tools.iter().zip(order).map(|(tool, place)| {
-        let mut file = IndexMap::from([("inputSchema", &tool.input)]);
-        file.extend(tool.output.as_ref().map(|output| ("outputSchema", output)));
-        Ok((place.stem.clone(), pretty(&file)?))
-    });
+    let files = tools
+        .tools
+        .iter()
+        .zip(order)
+        .map(|(tool, place)| Ok((place.stem.clone(), pretty(&SchemaFile::of(tool))?)));
     files.collect()
 }
 

@@ -3,6 +3,7 @@
 import { Multipart, base64Bytes, type PartOptions } from "./multipart.ts";
 import * as serialization from "./serialization.ts";
 import { ValueError, percent, plain, reserved, type Escape, type Pair, type Style } from "./serialization.ts";
+import { xmlDocument, type Shape } from "./xml.ts";
 
 /** An argument cannot be sent; the message says what is expected of it. */
 export class ArgumentError extends Error {
@@ -52,6 +53,7 @@ export interface BodyOptions {
   mediaType?: string;
 }
 
+const XML = "application/xml";
 const FORM = "application/x-www-form-urlencoded";
 const MULTIPART = "multipart/form-data";
 const JSON_TYPE = "application/json";
@@ -154,6 +156,25 @@ export class HttpRequest {
       ([name, value]) => `${serialization.jsonText(name)}:${checked(name, () => serialization.jsonText(value))}`,
     );
     this.#setBody(`{${written.join(",")}}`, options.mediaType ?? JSON_TYPE);
+  }
+
+  /** The body as XML. */
+  xml(value: unknown, options: BodyOptions & { argument: string; shape: Shape }): void {
+    if (value === undefined) return;
+    this.#setBody(
+      checked(options.argument, () => xmlDocument(options.shape, value)),
+      options.mediaType ?? XML,
+    );
+  }
+
+  /** The body as XML of an object; none at all when no member is set, unless it is required. */
+  xmlMembers(
+    members: readonly (readonly [name: string, value: unknown])[],
+    options: BodyOptions & { shape: Shape },
+  ): void {
+    const present = members.filter(([, value]) => value !== undefined);
+    if (present.length === 0 && options.required === false) return;
+    this.xml(Object.fromEntries(present), { ...options, argument: "body" });
   }
 
   /** The body as plain text. */
