@@ -1,12 +1,14 @@
 //! API documents become tools, and tools become projects.
 //!
-//! [`overlay`] changes a document, [`openapi`] reads it, [`plan`] makes tools of it, [`targets`]
-//! render projects and [`docs`] documentation, [`doctor`] says what to mend, and [`mock`] answers for
-//! the API: pure functions without I/O, clock or state. [`project`] puts a rendered project on disk.
+//! [`import`] makes a document of a collection of requests, [`overlay`] changes it, [`openapi`] reads
+//! it, [`plan`] makes tools of it, [`targets`] render projects and [`docs`] documentation, [`doctor`]
+//! says what to mend, and [`mock`] answers for the API: pure functions without I/O, clock or state.
+//! [`project`] puts a rendered project on disk.
 
 pub mod docs;
 pub mod doctor;
 mod hash;
+pub mod import;
 mod keyword;
 pub mod mock;
 pub mod openapi;

@@ -235,6 +235,26 @@ fn overlays_change_the_document_before_it_is_read() {
 }
 
 #[test]
+fn a_collection_of_requests_is_a_document_too() {
+    let folder = Folder::new();
+    let collection = json!({
+        "info": {"name": "Shop", "schema": "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"},
+        "item": [{"name": "findBooks", "request": {"url": "https://shop.test/books/:isbn?q=sea"}}],
+    });
+    let collection = folder.file("shop.json", collection.to_string());
+    let call = [
+        "call",
+        &collection,
+        "findBooks",
+        "--args",
+        r#"{"isbn": "7", "q": "a b"}"#,
+        "--dry-run",
+    ];
+    let request = json_of(&mcphub(&call));
+    assert_eq!(request["url"], "https://shop.test/books/7?q=a%20b");
+}
+
+#[test]
 fn an_overlay_says_what_the_tools_are() {
     let guide = include_str!("../../../docs/openapi.md");
     let overlay = guide.split("```yaml\n").nth(1).unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use mcphub_codegen::openapi::{self, ParserSettings};
-use mcphub_codegen::overlay;
+use mcphub_codegen::{import, overlay};
 use mcphub_core::spec::Document;
 use mcphub_core::{Error, ErrorKind, Result};
 use reqwest::redirect;
@@ -26,8 +26,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How many redirects are followed.
 const MAX_REDIRECTS: usize = 10;
 
-/// Reads a document from a path or an http(s) URL, at most 64 MiB, within 30 s, changes it as the
-/// command line says, and makes what it refers to a part of it. An action of an overlay that
+/// Reads a document, or a Postman collection, from a path or an http(s) URL, at most 64 MiB, within
+/// 30 s, changes it as the command line says, and makes what it refers to a part of it. An action of an overlay that
 /// selects nothing is told on standard error.
 ///
 /// The source is the URL or the absolute path, so that the same document keeps its registration
@@ -38,7 +38,9 @@ const MAX_REDIRECTS: usize = 10;
 /// also for each overlay; `InvalidDocument`, `Unsupported` and `TooLarge` for an overlay that
 /// cannot be applied.
 pub async fn load(spec: &str, args: &DocumentArgs) -> Result<Document> {
-    let mut document = open(spec).await?;
+    let document = open(spec).await?;
+    let import = move || import::openapi(document, &ParserSettings::default());
+    let mut document = host::blocking(import).await?;
     if !args.overlays.is_empty() {
         document = changed(document, &args.overlays).await?;
     }
