@@ -57,8 +57,17 @@ impl<'d> Walk<'d> {
                 .map(Cow::into_owned)
                 .filter(|text| !text.trim().is_empty())
         };
-        let (id, summary, description) =
+        let (id, mut summary, mut description) =
             (text("operationId"), text("summary"), text("description"));
+        if summary.is_none() && description.is_none() {
+            // 3.0.4, Path Item Object: these apply to all of its operations.
+            (summary, description) = (
+                self.inherited("summary", around),
+                self.inherited("description", around),
+            );
+            let bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+            self.charge(bytes(&summary) + bytes(&description))?;
+        }
         let hints = self.tool_hints(object, at)?;
         let (tagged, tagged_at) = self.tags_of(object, at, at.key("x-mcp"));
         let tags = self.tags(tagged, tagged_at);
@@ -93,5 +102,12 @@ impl<'d> Walk<'d> {
             hints,
             pointer: String::new(),
         })
+    }
+
+    /// What the path item says for all of its operations.
+    fn inherited(&mut self, key: &str, around: &Surroundings<'_, 'd>) -> Option<String> {
+        let (item, place) = around.item.with(key)?;
+        let text = self.text(item, key, place)?.into_owned();
+        Some(text).filter(|text| !text.trim().is_empty())
     }
 }

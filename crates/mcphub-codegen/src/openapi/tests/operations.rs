@@ -233,3 +233,20 @@ fn a_path_without_slash_or_with_a_fragment_is_repaired() {
     assert_eq!(paths, ["/pets", "/a"]);
     assert!(parsed.diagnostics.iter().all(|d| d.code == "invalid-path"));
 }
+
+#[test]
+fn a_path_item_describes_the_operations_that_say_nothing() {
+    let parsed = parse(&document(
+        json!({"/a": {"summary": "All", "description": "Of a.", "get": {}, "put": {"summary": "Own"}}}),
+        json!({}),
+    ));
+    let said = |index: usize| {
+        let operation = &parsed.spec.operations[index];
+        (
+            operation.summary.as_deref(),
+            operation.description.as_deref(),
+        )
+    };
+    assert_eq!(said(0), (Some("All"), Some("Of a.")));
+    assert_eq!(said(1), (Some("Own"), None));
+}
