@@ -18,16 +18,22 @@ pub struct Credentials {
     pub bearer: Option<SecretString>,
     /// Values by the name of the document's security scheme. `http basic` takes `user:password`.
     pub schemes: BTreeMap<String, SecretString>,
+    /// OAuth 2 clients by the name of the document's security scheme: `id:secret`, with which the
+    /// gateway gets access tokens (RFC 6749, 4.4). They come before `bearer`, and after `schemes`.
+    pub clients: BTreeMap<String, SecretString>,
+    /// The scopes that a client asks for, separated by spaces; without them the authorization
+    /// server decides.
+    pub scopes: BTreeMap<String, String>,
 }
 
 impl Credentials {
     /// Whether there is nothing to send.
     pub fn is_empty(&self) -> bool {
-        self.headers.is_empty() && self.bearer.is_none() && self.schemes.is_empty()
+        self.to_entries().is_empty()
     }
 
     /// The credentials as one flat list of `(key, value)`, the form that a store encrypts:
-    /// `header:NAME`, `bearer`, `scheme:NAME`.
+    /// `header:NAME`, `bearer`, `scheme:NAME`, `client:NAME`, `scopes:NAME`.
     pub fn to_entries(&self) -> Vec<(String, SecretString)> {
         let headers = self
             .headers
@@ -38,7 +44,16 @@ impl Credentials {
             .schemes
             .iter()
             .map(|(k, v)| (format!("scheme:{k}"), v.clone()));
-        headers.chain(bearer).chain(schemes).collect()
+        let clients = self
+            .clients
+            .iter()
+            .map(|(k, v)| (format!("client:{k}"), v.clone()));
+        let scopes = self
+            .scopes
+            .iter()
+            .map(|(k, v)| (format!("scopes:{k}"), v.as_str().into()));
+        let oauth = clients.chain(scopes);
+        headers.chain(bearer).chain(schemes).chain(oauth).collect()
     }
 
     /// The inverse of [`Credentials::to_entries`].
@@ -53,6 +68,13 @@ impl Credentials {
                 Some(("header", name)) => credentials.headers.push((name.to_owned(), value)),
                 Some(("scheme", name)) => {
                     credentials.schemes.insert(name.to_owned(), value);
+                }
+                Some(("client", name)) => {
+                    credentials.clients.insert(name.to_owned(), value);
+                }
+                Some(("scopes", name)) => {
+                    let scopes = value.expose_secret().to_owned();
+                    credentials.scopes.insert(name.to_owned(), scopes);
                 }
                 _ => {
                     return Err(Error::internal("a stored credential has an unknown key")
@@ -95,12 +117,17 @@ mod tests {
             headers: vec![("X-Key".into(), "s3cret".into())],
             bearer: Some("t0ken".into()),
             schemes: [("api:key".to_owned(), "v".into())].into(),
+            clients: [("oauth".to_owned(), "id:cl1ent".into())].into(),
+            scopes: [("oauth".to_owned(), "read write".to_owned())].into(),
         };
         let again = Credentials::from_entries(credentials.to_entries()).unwrap();
         assert!(again.same_as(&credentials));
         let shown = format!("{credentials:?}");
         assert!(
-            shown.contains("header:X-Key") && !shown.contains("s3cret") && !shown.contains("t0ken")
+            shown.contains("header:X-Key")
+                && !shown.contains("s3cret")
+                && !shown.contains("t0ken")
+                && !shown.contains("cl1ent")
         );
     }
 }

@@ -393,8 +393,13 @@ pub enum SecurityScheme {
     Basic,
     /// `Authorization: Bearer …` (RFC 6750).
     Bearer,
-    /// A token that somebody else has obtained goes as a bearer token.
-    OAuth2,
+    /// A token that a client obtains, or that somebody else has obtained, goes as a bearer token.
+    OAuth2 {
+        /// Where a client gets tokens with its own credentials (OpenAPI 3.0.4, OAuth Flows Object,
+        /// `clientCredentials`); possibly relative to the API.
+        #[serde(rename = "tokenUrl", default, skip_serializing_if = "Option::is_none")]
+        token_url: Option<String>,
+    },
     /// A token that somebody else has obtained goes as a bearer token.
     OpenIdConnect,
     /// Known by name only; calls that need it are sent without it.

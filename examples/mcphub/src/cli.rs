@@ -137,6 +137,15 @@ pub struct ApiArgs {
     /// (`user:password` for HTTP basic); repeatable
     #[arg(long = "secret-env", value_name = "SCHEME=VAR")]
     pub secrets: Vec<String>,
+
+    /// An OAuth 2 scheme and the environment variable that holds `id:secret` of a client, which gets
+    /// its own tokens (client credentials); repeatable
+    #[arg(long = "client-env", value_name = "SCHEME=VAR")]
+    pub clients: Vec<String>,
+
+    /// The scopes that the client of a scheme asks for, separated by spaces; repeatable
+    #[arg(long = "client-scope", value_name = "SCHEME=SCOPES")]
+    pub scopes: Vec<String>,
 }
 
 /// How a document is read, shared by several commands.

@@ -41,6 +41,34 @@ pub fn from_flags(args: &ApiArgs) -> Result<Credentials> {
         let value = variable_value("--secret-env", variable)?;
         credentials.schemes.insert(scheme.to_owned(), value.into());
     }
+    for client in &args.clients {
+        let (scheme, variable) = client.split_once('=').ok_or_else(|| {
+            Error::invalid(
+                "--client-env takes SCHEME=VAR: an OAuth 2 scheme of the document and a variable",
+            )
+        })?;
+        let value = variable_value("--client-env", variable)?;
+        if !value.contains(':') {
+            return Err(
+                Error::invalid("--client-env: the variable holds `id:secret` of a client")
+                    .with("variable", variable),
+            );
+        }
+        credentials.clients.insert(scheme.to_owned(), value.into());
+    }
+    for scope in &args.scopes {
+        let (scheme, scopes) = scope.split_once('=').ok_or_else(|| {
+            Error::invalid("--client-scope takes SCHEME=SCOPES, the scopes separated by spaces")
+        })?;
+        if !credentials.clients.contains_key(scheme) {
+            return Err(
+                Error::invalid("--client-scope: the scheme has no --client-env")
+                    .with("scheme", scheme),
+            );
+        }
+        let scopes = scopes.to_owned();
+        credentials.scopes.insert(scheme.to_owned(), scopes);
+    }
     Ok(credentials)
 }
 
@@ -68,6 +96,24 @@ mod tests {
             let error = from_flags(&args).unwrap_err();
             assert!(!error.report().contains("s3cret"), "{}", error.report());
         }
+    }
+
+    #[test]
+    fn scopes_belong_to_a_client() {
+        let args = |clients: &[&str]| ApiArgs {
+            clients: clients.iter().map(|client| (*client).to_owned()).collect(),
+            scopes: vec!["login=read write".to_owned()],
+            ..ApiArgs::default()
+        };
+        let error = from_flags(&args(&[])).unwrap_err();
+        assert!(error.to_string().contains("scheme: login"), "{error}");
+        // The one variable that surely has a colon in it.
+        let credentials = from_flags(&args(&["login=PATH"])).unwrap();
+        assert!(credentials.clients.contains_key("login"));
+        assert_eq!(credentials.scopes["login"], "read write");
+        // And one that surely has none.
+        let error = from_flags(&args(&["login=CARGO_PKG_NAME"])).unwrap_err();
+        assert!(error.to_string().contains("id:secret"), "{error}");
     }
 
     #[test]

@@ -291,9 +291,9 @@ pub(super) fn credentials(
             _ => request.header(name).is_some(),
         },
         Some(SecurityScheme::Basic) => scheme.eq_ignore_ascii_case("basic"),
-        Some(SecurityScheme::Bearer | SecurityScheme::OAuth2 | SecurityScheme::OpenIdConnect) => {
-            scheme.eq_ignore_ascii_case("bearer")
-        }
+        Some(
+            SecurityScheme::Bearer | SecurityScheme::OAuth2 { .. } | SecurityScheme::OpenIdConnect,
+        ) => scheme.eq_ignore_ascii_case("bearer"),
         _ => true,
     };
     let enough = |alternative: &Vec<String>| alternative.iter().all(shown);

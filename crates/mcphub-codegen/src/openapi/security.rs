@@ -56,7 +56,9 @@ impl<'d> Walk<'d> {
             "apiKey" => api_key(text("in"), text("name")),
             "http" if text("scheme").eq_ignore_ascii_case("basic") => Some(SecurityScheme::Basic),
             "http" if text("scheme").eq_ignore_ascii_case("bearer") => Some(SecurityScheme::Bearer),
-            "oauth2" => Some(SecurityScheme::OAuth2),
+            "oauth2" => Some(SecurityScheme::OAuth2 {
+                token_url: self.token_url(scheme).map(str::to_owned),
+            }),
             "openIdConnect" => Some(SecurityScheme::OpenIdConnect),
             _ => None,
         };
@@ -71,6 +73,22 @@ impl<'d> Walk<'d> {
             });
             SecurityScheme::Unsupported { scheme }
         })
+    }
+
+    /// Where clients get tokens for themselves: 3.0.4, OAuth Flows Object; 2.0, Security Scheme Object,
+    /// `flow: application`.
+    fn token_url<'s>(&self, scheme: &'s Object<'d>) -> Option<&'s str> {
+        let url = if self.is_swagger() {
+            scheme
+                .get("tokenUrl")
+                .filter(|_| scheme.get("flow").and_then(Node::as_str) == Some("application"))
+        } else {
+            let flow = scheme.get("flows")?.get("clientCredentials")?;
+            flow.get("tokenUrl")
+        };
+        url.and_then(Node::as_str)
+            .map(str::trim)
+            .filter(|url| !url.is_empty())
     }
 
     /// A list of security requirements; `None` when there is none, or one that cannot be read.

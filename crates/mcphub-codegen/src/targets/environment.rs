@@ -142,7 +142,7 @@ fn describe(scheme: &SecurityScheme) -> Option<(SchemeKind, &'static str)> {
             "`user:password`, sent as basic authentication.",
         ),
         SecurityScheme::Bearer => (SchemeKind::Bearer, "A bearer token."),
-        SecurityScheme::OAuth2 => (
+        SecurityScheme::OAuth2 { .. } => (
             SchemeKind::Bearer,
             "An OAuth 2 access token that you obtained.",
         ),

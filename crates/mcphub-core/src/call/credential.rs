@@ -28,12 +28,9 @@ impl HttpRequest {
         schemes: &IndexMap<String, SecurityScheme>,
         credentials: &Credentials,
     ) {
-        let value = |name: &String| credential(name, schemes, credentials);
-        let complete = security
-            .iter()
-            .find(|names| names.iter().all(|name| value(name).is_some()));
-        for name in complete.or(security.first()).into_iter().flatten() {
-            if let (Some(scheme), Some(secret)) = (schemes.get(name), value(name)) {
+        for name in needed(security, schemes, credentials) {
+            let secret = credential(name, schemes, credentials);
+            if let (Some(scheme), Some(secret)) = (schemes.get(name), secret) {
                 self.apply(scheme, secret);
             }
         }
@@ -85,7 +82,9 @@ impl HttpRequest {
                 "authorization",
                 format!("Basic {}", STANDARD.encode(secret)),
             ),
-            SecurityScheme::Bearer | SecurityScheme::OAuth2 | SecurityScheme::OpenIdConnect => {
+            SecurityScheme::Bearer
+            | SecurityScheme::OAuth2 { .. }
+            | SecurityScheme::OpenIdConnect => {
                 self.set_header("authorization", format!("Bearer {secret}"));
             }
             SecurityScheme::Unsupported { .. } => {}
@@ -138,6 +137,20 @@ impl HttpRequest {
     }
 }
 
+/// The schemes that a call uses: the first alternative of `security` whose schemes all have a value
+/// or a client, else the first.
+pub fn needed<'s>(
+    security: &'s [Vec<String>],
+    schemes: &IndexMap<String, SecurityScheme>,
+    credentials: &Credentials,
+) -> &'s [String] {
+    let known = |name: &String| {
+        credential(name, schemes, credentials).is_some() || credentials.clients.contains_key(name)
+    };
+    let complete = security.iter().find(|names| names.iter().all(known));
+    complete.or(security.first()).map_or(&[], Vec::as_slice)
+}
+
 fn hide(pair: &str, name: &str) -> String {
     match pair.split_once('=') {
         Some((key, _)) if key == name => format!("{key}={REDACTED}"),
@@ -151,7 +164,7 @@ fn credential<'a>(
     credentials: &'a Credentials,
 ) -> Option<&'a SecretString> {
     let bearer = match schemes.get(name)? {
-        SecurityScheme::Bearer | SecurityScheme::OAuth2 | SecurityScheme::OpenIdConnect => {
+        SecurityScheme::Bearer | SecurityScheme::OAuth2 { .. } | SecurityScheme::OpenIdConnect => {
             credentials.bearer.as_ref()
         }
         _ => None,

@@ -13,5 +13,6 @@ mod style;
 mod xml;
 
 pub use arguments::Arguments;
+pub use credential::needed;
 pub use request::{Body, HttpRequest};
 pub use response::{Content, EmbeddedResource, HttpAnswer, ToolResult};

@@ -212,6 +212,7 @@ fn credentials_follow_the_operation_and_are_redacted_when_shown() {
             ("c".to_owned(), "s1d".into()),
         ]
         .into(),
+        ..Credentials::default()
     };
     let both = [vec!["q".to_owned(), "c".to_owned(), "b".to_owned()]];
     request.authorize(&both, &schemes(), &credentials);

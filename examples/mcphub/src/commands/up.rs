@@ -8,7 +8,7 @@ use mcphub_core::platform::{PublishRequest, Published};
 use mcphub_core::spec::Severity;
 use mcphub_core::{Error, Result};
 
-use crate::cli::Up;
+use crate::cli::{ServeMode, Up};
 use crate::config::Config;
 use crate::host::{self, Host};
 use crate::{client_config, credentials, document, output, progress, running, serving};
@@ -55,6 +55,11 @@ pub async fn run(args: Up) -> Result<ExitCode> {
 
 async fn requests(args: &Up) -> Result<Vec<PublishRequest>> {
     let credentials = credentials::from_flags(&args.api)?;
+    if matches!(args.serve, ServeMode::Process) && !credentials.clients.is_empty() {
+        return Err(Error::invalid(
+            "--client-env is for --serve native: a generated project takes a token that is there already",
+        ));
+    }
     let mut requests = Vec::new();
     for spec in &args.specs {
         let document = document::load(spec, &args.document);

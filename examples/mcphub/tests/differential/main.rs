@@ -149,5 +149,6 @@ fn credentials(tools: &ToolSet) -> Credentials {
         headers: vec![("X-Every-Call".to_owned(), "yes".into())],
         bearer: Some("t0ken".into()),
         schemes: schemes.filter(|(name, _)| name.len() % 2 == 0).collect(),
+        ..Credentials::default()
     }
 }

@@ -162,7 +162,7 @@ fn security_schemes_of_every_kind() {
             "header": {"type": "apiKey", "in": "header", "name": "X-Key"},
             "bearer": {"type": "http", "scheme": "BEARER"},
             "same": {"$ref": "#/components/securitySchemes/bearer"},
-            "oauth": {"type": "oauth2", "flows": {}},
+            "oauth": {"type": "oauth2", "flows": {"implicit": {}, "clientCredentials": {"tokenUrl": "/token", "scopes": {}}}},
             "oidc": {"type": "openIdConnect", "openIdConnectUrl": "x"},
             "digest": {"type": "http", "scheme": "digest"},
             "tls": {"type": "mutualTLS"},
@@ -181,7 +181,12 @@ fn security_schemes_of_every_kind() {
     );
     assert_eq!(
         (&schemes["oauth"], &schemes["oidc"]),
-        (&SecurityScheme::OAuth2, &SecurityScheme::OpenIdConnect)
+        (
+            &SecurityScheme::OAuth2 {
+                token_url: Some("/token".to_owned())
+            },
+            &SecurityScheme::OpenIdConnect
+        )
     );
     for (name, scheme) in [
         ("digest", "digest"),

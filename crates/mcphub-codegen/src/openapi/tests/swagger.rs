@@ -217,7 +217,7 @@ fn security_is_defined_at_the_top() {
     assert_eq!(parsed.spec.security_schemes["user"], SecurityScheme::Basic);
     assert_eq!(
         parsed.spec.security_schemes["token"],
-        SecurityScheme::OAuth2
+        SecurityScheme::OAuth2 { token_url: None }
     );
     assert_eq!(
         parsed.spec.security_schemes["key"],

@@ -20,6 +20,7 @@ fn many() -> Credentials {
             (String::new(), SECRET.into()),
         ]
         .into(),
+        ..Credentials::default()
     }
 }
 

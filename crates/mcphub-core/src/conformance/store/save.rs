@@ -36,6 +36,7 @@ fn full(server: &str) -> Registration {
             headers: vec![("X-Tenant".into(), "t1".into())],
             bearer: Some("b1".into()),
             schemes: [("key".to_owned(), "k1".into())].into(),
+            ..Credentials::default()
         },
         ..registration(server)
     }

@@ -9,6 +9,7 @@ mod check;
 mod exchange;
 mod problem;
 mod settings;
+mod token;
 mod tree;
 
 use std::collections::HashMap;
@@ -17,8 +18,9 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
-use mcphub_core::call::{Arguments, HttpRequest, ToolResult};
-use mcphub_core::secret::Credentials;
+use mcphub_core::call::{Arguments, HttpAnswer, HttpRequest, ToolResult, needed};
+use mcphub_core::secret::{Credentials, SecretString};
+use mcphub_core::spec::SecurityScheme;
 use mcphub_core::tool::{Tool, ToolSet};
 use mcphub_core::{Error, ErrorKind, Result};
 use serde_json::value::RawValue;
@@ -26,6 +28,7 @@ use url::Url;
 
 pub(super) use self::budget::Room;
 use self::check::Check;
+use self::token::{Client, Tokens};
 use self::tree::Tree;
 use super::{CallResult, Upstream, UpstreamTool, planned_tools};
 pub use settings::{NativeClient, NativeSettings};
@@ -36,6 +39,7 @@ pub struct NativeApi {
     base_url: Url,
     credentials: Credentials,
     client: NativeClient,
+    tokens: Tokens,
     /// By name.
     entries: HashMap<Box<str>, Entry>,
 }
@@ -46,6 +50,13 @@ struct Entry {
     index: usize,
     input: OnceLock<Check>,
     output: OnceLock<Check>,
+}
+
+/// Credentials for one call.
+struct Grants {
+    credentials: Credentials,
+    /// The tokens among them that earlier calls got, by scheme.
+    cached: Vec<(String, SecretString)>,
 }
 
 impl NativeApi {
@@ -87,12 +98,14 @@ impl NativeApi {
             entries: entries.collect(),
             set,
             base_url,
+            tokens: Tokens::new(&credentials),
             credentials,
             client,
         }
     }
 
-    /// The request that a call of this tool makes, credentials included.
+    /// The request that a call of this tool makes, credentials included, but for tokens that a
+    /// client would get first.
     ///
     /// # Errors
     /// `NotFound` for an unknown tool. `InvalidInput` when the arguments do not fit: the message
@@ -100,11 +113,12 @@ impl NativeApi {
     pub fn prepare(&self, tool: &str, arguments: &Arguments) -> Result<HttpRequest> {
         let (tool, entry) = self.find(tool)?;
         let mut request = self.request(tool, entry, arguments)?;
-        self.authorize(tool, &mut request);
+        self.authorize(tool, &mut request, &self.credentials);
         Ok(request)
     }
 
-    /// Calls a tool. Ends within [`NativeSettings::timeout`]. Whatever goes wrong is a tool error.
+    /// Calls a tool. Ends within [`NativeSettings::timeout`], or twice that where an access token has
+    /// to be got first. Whatever goes wrong is a tool error.
     pub async fn call(&self, tool: &str, arguments: &Arguments) -> ToolResult {
         match self.find(tool) {
             Ok((tool, entry)) => self.exchange(tool, entry, arguments).await.0,
@@ -118,13 +132,12 @@ impl NativeApi {
         entry: &Entry,
         arguments: &Arguments,
     ) -> (ToolResult, Room) {
-        let mut request = match self.request(tool, entry, arguments) {
+        let request = match self.request(tool, entry, arguments) {
             Ok(request) => request,
             Err(error) => return (failure(&error), Room::NONE),
         };
         let shown = shown_url(&request.url);
-        self.authorize(tool, &mut request);
-        match exchange::send(&self.client, request).await {
+        match self.send(tool, request).await {
             Ok((answer, room)) => {
                 let result = ToolResult::from_answer(&answer, tool.binding.output, &shown);
                 (
@@ -134,6 +147,70 @@ impl NativeApi {
             }
             Err(text) => (ToolResult::error(text), Room::NONE),
         }
+    }
+
+    /// Sends a request with its credentials. One whose token was refused, though it had been good
+    /// before, goes again with a new one: the API did nothing (RFC 9110, 15.5.2).
+    async fn send(
+        &self,
+        tool: &Tool,
+        mut request: HttpRequest,
+    ) -> std::result::Result<(HttpAnswer, Room), String> {
+        if self.credentials.clients.is_empty() {
+            self.authorize(tool, &mut request, &self.credentials);
+            return exchange::send(&self.client, request).await;
+        }
+        let first = self.granted(tool).await?;
+        let mut again = request.clone();
+        self.authorize(tool, &mut request, &first.credentials);
+        let sent = exchange::send(&self.client, request).await?;
+        if sent.0.status != 401 || first.cached.is_empty() {
+            return Ok(sent);
+        }
+        for (scheme, token) in &first.cached {
+            self.tokens.forget(scheme, token);
+        }
+        let second = self.granted(tool).await?;
+        self.authorize(tool, &mut again, &second.credentials);
+        exchange::send(&self.client, again).await
+    }
+
+    /// The credentials with the tokens that the operation needs.
+    async fn granted(&self, tool: &Tool) -> std::result::Result<Grants, String> {
+        let mut grants = Grants {
+            credentials: self.credentials.clone(),
+            cached: Vec::new(),
+        };
+        let schemes = &self.set.security_schemes;
+        for scheme in needed(&tool.binding.security, schemes, &self.credentials) {
+            let own = self.credentials.schemes.contains_key(scheme);
+            if own || !self.credentials.clients.contains_key(scheme) {
+                continue;
+            }
+            let Some(SecurityScheme::OAuth2 {
+                token_url: Some(token_url),
+            }) = schemes.get(scheme)
+            else {
+                return Err(format!(
+                    "The document has no token endpoint for clients of `{scheme}`; give a token instead"
+                ));
+            };
+            let client = Client {
+                scheme,
+                token_url,
+                base_url: &self.base_url,
+            };
+            let granted = self.tokens.get(&client, &self.credentials, &self.client);
+            let granted = granted.await?;
+            if granted.cached {
+                grants.cached.push((scheme.clone(), granted.token.clone()));
+            }
+            grants
+                .credentials
+                .schemes
+                .insert(scheme.clone(), granted.token);
+        }
+        Ok(grants)
     }
 
     fn find(&self, name: &str) -> Result<(&Tool, &Entry)> {
@@ -170,11 +247,11 @@ impl NativeApi {
             .map_err(|error| named(tool, error))
     }
 
-    fn authorize(&self, tool: &Tool, request: &mut HttpRequest) {
+    fn authorize(&self, tool: &Tool, request: &mut HttpRequest, credentials: &Credentials) {
         request.authorize(
             &tool.binding.security,
             &self.set.security_schemes,
-            &self.credentials,
+            credentials,
         );
     }
 
