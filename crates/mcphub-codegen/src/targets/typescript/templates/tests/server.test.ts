@@ -91,7 +91,7 @@ test("HTTP refuses other origins, other paths, what is no JSON and what is too l
 });
 
 test("settings name what is wrong, and never its value", () => {
-  const base = { MCP_TRANSPORT: "http", MCP_PORT: "8080" };
+  const base = { [VARIABLES.baseUrl]: "http://api.test", MCP_TRANSPORT: "http", MCP_PORT: "8080" };
   for (const [name, value] of [
     ["MCP_TRANSPORT", "s3cret"],
     ["MCP_PORT", "70000"],
