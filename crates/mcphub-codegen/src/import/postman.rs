@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Map, Value, json};
 
 use super::infer::schema;
+use super::paths::{MAX_PARAMETERS, Paths};
 use super::{items, text};
 
 /// What a collection says it is.
@@ -13,14 +14,6 @@ pub(super) const SCHEMA: &str = "schema.getpostman.com/json/collection/v2";
 /// How often a variable may lead to another, and how long a URL may become by it.
 const MAX_ROUNDS: usize = 8;
 const MAX_URL: usize = 8_192;
-
-/// The most parameters of one request.
-const MAX_PARAMETERS: usize = 1_000;
-
-/// Methods that a path item has a field for; others go below `additionalOperations`.
-const FIELDS: [&str; 8] = [
-    "get", "put", "post", "delete", "options", "head", "patch", "trace",
-];
 
 /// The collection as an OpenAPI 3.2 document; `None` when it is none.
 pub(super) fn openapi(collection: &Value) -> Option<Value> {
@@ -34,7 +27,7 @@ pub(super) fn openapi(collection: &Value) -> Option<Value> {
         variables: variables.collect(),
         origins: Vec::new(),
         schemes: Map::new(),
-        paths: Map::new(),
+        paths: Paths::default(),
     };
     let security = import.security(collection).unwrap_or_else(|| json!([]));
     import.folder(collection, None);
@@ -55,7 +48,7 @@ pub(super) fn openapi(collection: &Value) -> Option<Value> {
     if let Some(origin) = import.origins.iter().rev().max_by_key(first) {
         document["servers"] = json!([{"url": origin}]);
     }
-    document["paths"] = Value::Object(import.paths);
+    document["paths"] = import.paths.finish();
     document["components"] = json!({"securitySchemes": import.schemes});
     Some(document)
 }
@@ -65,7 +58,7 @@ struct Import<'c> {
     /// Where requests go, each time.
     origins: Vec<String>,
     schemes: Map<String, Value>,
-    paths: Map<String, Value>,
+    paths: Paths,
 }
 
 impl<'c> Import<'c> {
@@ -110,27 +103,7 @@ impl<'c> Import<'c> {
             operation["servers"] = json!([{"url": origin}]);
             self.origins.push(origin);
         }
-        let path_item = self.paths.entry(path).or_insert_with(|| json!({}));
-        let field = method.to_ascii_lowercase();
-        let slot = if FIELDS.contains(&field.as_str()) {
-            &mut path_item[field]
-        } else {
-            &mut path_item["additionalOperations"][method]
-        };
-        match slot.get_mut("parameters").and_then(Value::as_array_mut) {
-            // The same request once more, with other parameters.
-            Some(known) => {
-                for parameter in items(&operation, "parameters") {
-                    let same = |other: &Value| {
-                        other["name"] == parameter["name"] && other["in"] == parameter["in"]
-                    };
-                    if known.len() < MAX_PARAMETERS && !known.iter().any(same) {
-                        known.push(parameter.clone());
-                    }
-                }
-            }
-            None => *slot = operation,
-        }
+        self.paths.add(path, method, operation);
     }
 
     /// A text with the collection's variables in place; those that have no value stay.

@@ -124,3 +124,42 @@ fn any_other_document_is_left_alone() {
     let same = openapi(document, &ParserSettings::default()).unwrap();
     assert_eq!(same.bytes, text);
 }
+
+#[test]
+fn what_a_browser_sent_becomes_operations_of_the_origin_that_has_data() {
+    let entry = |method: &str, url: &str, mime: &str| {
+        json!({"request": {"method": method, "url": url, "headers": [{"name": "Authorization", "value": "Bearer s3cret"}]},
+            "response": {"status": 200, "content": {"mimeType": mime, "text": r#"{"token": "s3cret", "n": 1}"#}}})
+    };
+    let mut made = entry(
+        "POST",
+        "https://api.test/orders",
+        "application/json; charset=utf-8",
+    );
+    made["request"]["postData"] =
+        json!({"mimeType": "application/json", "text": r#"{"note": "s3cret"}"#});
+    let (text, parsed) = imported(json!({"log": {"version": "1.2", "entries": [
+        entry("GET", "https://shop.test/", "text/html"),
+        entry("GET", "https://spy.test/collect", "application/json"),
+        entry("GET", "https://api.test/orders/17/lines/6ba7b810-9dad-11d1-80b4-00c04fd430c8?key=s3cret", "application/json"),
+        entry("GET", "https://api.test/orders/18/lines/6ba7b811-9dad-11d1-80b4-00c04fd430c8?page=2", "application/json"),
+        made, {"request": 1}, 7,
+    ]}}));
+    assert!(!text.to_string().contains("s3cret"));
+    assert_eq!(parsed.diagnostics, []);
+    assert_eq!(
+        (parsed.spec.title.as_str(), parsed.spec.servers.as_slice()),
+        ("api.test", &["https://api.test".to_owned()][..])
+    );
+    let [lines, order] = &parsed.spec.operations[..] else {
+        panic!("two operations")
+    };
+    assert_eq!(lines.path, "/orders/{id}/lines/{id2}");
+    let names: Vec<_> = lines.parameters.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["id", "id2", "key", "page"]);
+    assert_eq!(lines.security, [["bearer"]]);
+    assert_eq!(
+        order.body.as_ref().unwrap().content[0].schema,
+        json!({"type": "object", "properties": {"note": {"type": "string"}}})
+    );
+}
