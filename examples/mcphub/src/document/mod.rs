@@ -26,9 +26,9 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How many redirects are followed.
 const MAX_REDIRECTS: usize = 10;
 
-/// Reads a document, a Postman collection or an HTTP archive from a path or an http(s) URL, at most 64 MiB, within
-/// 30 s, changes it as the command line says, and makes what it refers to a part of it. An action of an overlay that
-/// selects nothing is told on standard error.
+/// Reads a document, a Postman collection or an HTTP archive from a path or an http(s) URL, at most
+/// 64 MiB, within 30 s, changes it as the command line says, and makes what it refers to a part of
+/// it. An action of an overlay that selects nothing is told on standard error.
 ///
 /// The source is the URL or the absolute path, so that the same document keeps its registration
 /// from wherever it is named.
