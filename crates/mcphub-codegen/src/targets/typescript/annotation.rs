@@ -25,7 +25,7 @@ pub(super) fn annotation(schema: &Schema, property: &Value, room: usize) -> Stri
             left: MAX_NODES,
             members,
         };
-        let text = union(reader.alternatives(property));
+        let text = union(reader.alternatives(property)).join(" | ");
         if text.chars().count() <= room.min(MAX_LENGTH) {
             return text;
         }
@@ -33,18 +33,19 @@ pub(super) fn annotation(schema: &Schema, property: &Value, room: usize) -> Stri
     "unknown".to_owned()
 }
 
-fn union(mut types: Vec<String>) -> String {
+/// What of the alternatives has to be said.
+fn union(mut types: Vec<String>) -> Vec<String> {
     let mut seen = BTreeSet::new();
     types.retain(|name| seen.insert(name.clone()));
     if types.is_empty() || types.iter().any(|name| name == "unknown") {
-        return "unknown".to_owned();
+        return vec!["unknown".to_owned()];
     }
     // It takes every text that a literal says.
     if types.iter().any(|name| name == "string") {
         types.retain(|name| !name.starts_with(['"', '\'']));
     }
     types.sort_by_key(|name| name == "null");
-    types.join(" | ")
+    types
 }
 
 /// Follows a schema.
@@ -123,11 +124,9 @@ impl<'a> Reader<'a> {
                 let items = object
                     .get("items")
                     .map_or_else(Vec::new, |items| self.alternatives(items));
-                let items = union(items);
-                if items.contains(" | ") {
-                    format!("({items})[]")
-                } else {
-                    format!("{items}[]")
+                match union(items).as_slice() {
+                    [one] => format!("{one}[]"),
+                    more => format!("({})[]", more.join(" | ")),
                 }
             }
             _ => "unknown".to_owned(),
@@ -144,7 +143,11 @@ impl<'a> Reader<'a> {
             .iter()
             .map(|(name, property)| {
                 let needed = required.is_some_and(|all| all.iter().any(|known| known == name));
-                member(name, needed, &union(self.alternatives(property)))
+                member(
+                    name,
+                    needed,
+                    &union(self.alternatives(property)).join(" | "),
+                )
             })
             .collect();
         format!("{{ {} }}", members.join("; "))
@@ -222,6 +225,10 @@ mod tests {
             (
                 json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "string"}, "X-b": {}}}),
                 r#"{ a: string; "X-b"?: unknown }"#,
+            ),
+            (
+                json!({"type": "array", "items": {"type": "object", "properties": {"a": {"type": ["string", "null"]}}}}),
+                "{ a?: string | null }[]",
             ),
             (json!({"$ref": "#/$defs/Tree"}), "unknown[]"),
             (json!({"enum": [1, "a"]}), "unknown"),

@@ -32,7 +32,7 @@ pub(super) struct Function {
     arguments: Vec<String>,
     /// What the tool is made of, one a line.
     options: Vec<String>,
-    parameters: &'static str,
+    parameters: String,
     /// The lines of the body.
     body: Vec<String>,
 }
@@ -44,10 +44,11 @@ impl Function {
     /// `InvalidInput` for a binding of a newer kind.
     pub(super) fn new(name: String, stem: String, tool: &Tool) -> Result<Self> {
         let arguments = Arguments::of(tool);
-        let (interface, parameters) = if arguments.0.is_empty() {
-            ("Record<string, never>".to_owned(), "api")
+        let interface = format!("{}Arguments", pascal(&name));
+        let parameters = if arguments.0.is_empty() {
+            "api".to_owned()
         } else {
-            (format!("{}Arguments", pascal(&name)), "api, args")
+            format!("api, args: {interface}")
         };
         Ok(Self {
             options: options(tool, &stem, &arguments),

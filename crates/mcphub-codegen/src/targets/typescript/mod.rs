@@ -42,6 +42,7 @@ const SAME: &[(&str, &str)] = templates![
     "src/request.ts",
     "src/result.ts",
     "src/secret.ts",
+    "src/send.ts",
     "src/serialization.ts",
     "src/server.ts",
     "src/serving.ts",

@@ -6,6 +6,7 @@ import { USER_AGENT } from "./about.ts";
 import { authorize } from "./credentials.ts";
 import type { HttpRequest } from "./request.ts";
 import { ToolResult, type Answer, type Output } from "./result.ts";
+import { send, type Send } from "./send.ts";
 import { hasControl } from "./serialization.ts";
 import { SCHEMES, type Settings } from "./settings.ts";
 
@@ -16,17 +17,14 @@ export const MAX_ANSWER = 10 * 1024 * 1024;
 /** How many redirects are followed, always to the same origin: credentials never leave it. */
 export const MAX_REDIRECTS = 5;
 
-/** What sends a request: `fetch`, or a stub of it. */
-export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
-
 /** The API at the base URL of the settings, with their credentials. */
 export class Api {
   readonly #settings: Settings;
-  readonly #fetch: Fetch;
+  readonly #transport: Send;
 
-  constructor(settings: Settings, send: Fetch = fetch) {
+  constructor(settings: Settings, transport: Send = send) {
     this.#settings = settings;
-    this.#fetch = send;
+    this.#transport = transport;
   }
 
   /**
@@ -41,6 +39,7 @@ export class Api {
     if (!shown) return ToolResult.error("The request cannot be made: its server and its path do not make a URL");
     try {
       authorize(request, this.#settings.credentials, SCHEMES);
+      logIn(request, base);
       const url = urlOf(base, request.target) ?? shown;
       return ToolResult.fromAnswer(await this.#send(request, url), output, shown.href);
     } catch (error) {
@@ -52,20 +51,11 @@ export class Api {
   async #send(request: HttpRequest, start: URL): Promise<Answer> {
     const signal = AbortSignal.timeout(TIMEOUT * 1000);
     const headers = headersOf(request);
-    let { method, body } = request;
+    let { method } = request;
+    let body = request.body === undefined ? undefined : Buffer.from(request.body);
     let url = start;
-    if (body !== undefined && (method === "GET" || method === "HEAD")) {
-      throw new Refused(`The request cannot be made: fetch sends no body with ${method}`);
-    }
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-      const init = {
-        method,
-        headers,
-        signal,
-        redirect: "manual" as const,
-        ...(body !== undefined && { body: Buffer.from(body) }),
-      };
-      const response = await this.#fetch(url.href, init);
+      const response = await this.#transport(url, { method, headers, body, signal });
       const location = response.status >= 300 && response.status < 400 ? response.headers.get("location") : null;
       if (location === null) return await read(response, url);
       await response.body?.cancel();
@@ -83,6 +73,13 @@ export class Api {
 
 /** The API answered with something that is not read or followed; the message says what. */
 class Refused extends Error {}
+
+/** User and password of a URL are basic authentication (RFC 3986, 3.2.1), unless the request says who calls. */
+function logIn(request: HttpRequest, base: URL): void {
+  if (base.username === "" || request.headers.some(([name]) => name === "authorization")) return;
+  const pair = `${decodeURIComponent(base.username)}:${decodeURIComponent(base.password)}`;
+  request.setHeader("authorization", `Basic ${Buffer.from(pair).toString("base64")}`);
+}
 
 /** The base's path before the target's own, without user and password. */
 function urlOf(base: URL, target: string): URL | null {
@@ -145,10 +142,8 @@ async function read(response: Response, url: URL): Promise<Answer> {
 function failure(error: unknown, base: URL, method: string): string {
   const safe = ["GET", "HEAD", "OPTIONS"].includes(method);
   const doubt = safe ? "" : ". The request may have been carried out all the same";
-  if (error instanceof DOMException && error.name === "TimeoutError") {
-    return `The API at ${base.host} did not answer within ${TIMEOUT} s${doubt}`;
-  }
   const cause = innermost(error);
+  if (cause.name === "TimeoutError") return `The API at ${base.host} did not answer within ${TIMEOUT} s${doubt}`;
   if (["connect", "getaddrinfo"].includes(cause.syscall ?? "")) {
     const reason = cause.errno === undefined ? cause.message : getSystemErrorMessage(cause.errno);
     return `The API at ${base.host} could not be reached: ${reason}`;

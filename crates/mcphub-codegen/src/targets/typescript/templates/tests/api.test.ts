@@ -150,6 +150,40 @@ test("redirects are bounded", async () => {
   );
 });
 
+test("every method is sent, with a body and who calls", async (context) => {
+  const seen: unknown[] = [];
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const { authorization, "content-length": length } = request.headers;
+      seen.push([request.method, request.url, authorization, length, Buffer.concat(chunks).toString()]);
+      response.writeHead(request.method === "TRACE" ? 204 : 200, { "content-type": "application/json" }).end("{}");
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  context.after(() => server.close());
+  const port = (server.address() as AddressInfo).port;
+  const api = new Api(settings({ baseUrl: `http://a:b%20c@127.0.0.1:${port}/base` }));
+  for (const [method, body] of [
+    ["GET", "ü"],
+    ["TRACE", undefined],
+    ["DELETE", "x"],
+  ] as const) {
+    const request = new HttpRequest(method, "/it", { accept: "*/*" });
+    request.text(body, { argument: "body", mediaType: "text/plain" });
+    const result = await api.call(request, "object");
+    assert.deepEqual([result.isError, result.structured], [false, {}], JSON.stringify(result.content));
+  }
+
+  const login = `Basic ${Buffer.from("a:b c").toString("base64")}`;
+  assert.deepEqual(seen, [
+    ["GET", "/base/it", login, "2", "ü"],
+    ["TRACE", "/base/it", login, undefined, ""],
+    ["DELETE", "/base/it", login, "1", "x"],
+  ]);
+});
+
 test("failures of the network are told", async (context) => {
   const bomb = gzipSync(Buffer.alloc(MAX_ANSWER + 1));
   const server = createServer((request, response) => {

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 
 import { Api } from "../src/api.ts";
+import { parseExact } from "../src/exact.ts";
 import { Secret } from "../src/secret.ts";
 import { SCHEMES, type Settings } from "../src/settings.ts";
 
@@ -14,7 +15,7 @@ export interface Example {
   request: { method: string; url: string; headers: [name: string, value: string][]; body: string | null } | null;
 }
 
-export const EXAMPLES = JSON.parse(readFileSync(new URL("examples.json", import.meta.url), "utf8")) as Example[];
+export const EXAMPLES = parseExact(readFileSync(new URL("examples.json", import.meta.url), "utf8")) as Example[];
 
 /** One request as it was sent. */
 export interface Sent {
@@ -27,10 +28,9 @@ export interface Sent {
 /** The API with a secret for every scheme, answered by a function; and what was sent to it. */
 export function stubbed(answer: () => Response | Promise<Response>): { api: Api; sent: Sent[] } {
   const sent: Sent[] = [];
-  const api = new Api(settings(), async (url, init) => {
-    const request = new Request(url, init);
-    sent.push({ method: request.method, url: request.url, headers: request.headers, body: await request.text() });
-    return answer();
+  const api = new Api(settings(), async (url, { method, headers, body }) => {
+    sent.push({ method, url: url.href, headers: new Headers(headers), body: body?.toString() ?? "" });
+    return Promise.resolve(answer());
   });
   return { api, sent };
 }
