@@ -52,6 +52,21 @@ async fn an_api_that_refuses_connections_is_named_with_the_reason() {
 }
 
 #[tokio::test]
+async fn private_addresses_are_refused_by_number_and_by_name() {
+    let server = RecordingApi::start(|_| Reply::json("{}")).await;
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+        let mut url = server.url.clone();
+        url.set_host(Some(host)).unwrap();
+        let api = native_with(&url, none(), |settings| {
+            settings.refuse_private_addresses = true
+        });
+        let text = error(&api, "public", "{}").await;
+        assert!(text.contains("its address is private"), "{host}: {text}");
+    }
+    assert!(server.requests().is_empty());
+}
+
+#[tokio::test]
 async fn a_host_without_an_address_is_said_to_be_unreachable() {
     let api = native(&Url::parse("http://no-such-host.invalid/").unwrap(), none());
     let text = error(&api, "open_hours", "{}").await;

@@ -23,6 +23,9 @@ pub struct Config {
     pub cache_dir: Option<PathBuf>,
     /// Browser origins that may call, besides loopback. Default none.
     pub allowed_origins: Vec<String>,
+    /// Whether native servers refuse calls to this machine and to private networks, wherever a
+    /// document or `--base-url` leads. Default false.
+    pub refuse_private_addresses: bool,
 }
 
 impl Default for Config {
@@ -33,6 +36,7 @@ impl Default for Config {
             key_file: None,
             cache_dir: None,
             allowed_origins: Vec::new(),
+            refuse_private_addresses: false,
         }
     }
 }

@@ -11,6 +11,7 @@ use mcphub_core::platform::{Platform, ProcessRuntime};
 use mcphub_core::store::Store;
 use mcphub_core::{Error, Result};
 use mcphub_deploy::process::{ProcessDeployer, ProcessSettings, PythonBuilder, PythonSettings};
+use mcphub_gateway::upstream::UpstreamSettings;
 use mcphub_gateway::{Gateway, GatewaySettings};
 use mcphub_store::memory::MemoryEventBus;
 use mcphub_store::{MasterKey, StoreSettings};
@@ -28,6 +29,7 @@ pub struct Host {
     pub platform: Arc<Platform>,
     events: Arc<dyn EventBus>,
     allowed_origins: Vec<String>,
+    refuse_private_addresses: bool,
     /// Tells gateways over different stores apart.
     pub instance: String,
 }
@@ -56,6 +58,7 @@ impl Host {
             platform: Arc::new(platform),
             events,
             allowed_origins: config.allowed_origins.clone(),
+            refuse_private_addresses: config.refuse_private_addresses,
             instance: instance(&config.store),
         })
     }
@@ -70,8 +73,11 @@ impl Host {
             .allowed_origins
             .extend(self.allowed_origins.iter().cloned());
         settings.instance = Some(self.instance.clone());
+        let mut upstreams = UpstreamSettings::default();
+        upstreams.native.refuse_private_addresses = self.refuse_private_addresses;
         Gateway::builder(self.platform.clone())
             .settings(settings)
+            .upstreams(upstreams)
             .events(self.events.clone())
             .build()
     }

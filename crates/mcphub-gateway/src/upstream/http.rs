@@ -11,6 +11,14 @@ use url::Url;
 /// A client that follows redirects within one origin only: what was meant for one origin, body and
 /// credentials, never reaches another. A redirect elsewhere, or one too many, is the answer.
 pub(super) fn client(connect_timeout: Duration, max_redirects: usize) -> Result<reqwest::Client> {
+    build(builder(connect_timeout, max_redirects)?)
+}
+
+/// What [`client`] makes a client of.
+pub(super) fn builder(
+    connect_timeout: Duration,
+    max_redirects: usize,
+) -> Result<reqwest::ClientBuilder> {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         return Err(Error::internal(
             "no rustls crypto provider is installed; the program installs one when it starts",
@@ -26,17 +34,19 @@ pub(super) fn client(connect_timeout: Duration, max_redirects: usize) -> Result<
             attempt.stop()
         }
     });
-    reqwest::Client::builder()
+    Ok(reqwest::Client::builder()
         .user_agent(concat!("mcphub/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(connect_timeout)
         .redirect(policy)
-        .referer(false)
-        .build()
-        .map_err(|error| {
-            Error::internal("the HTTP client cannot be made")
-                .caused_by(error)
-                .during("upstream::client")
-        })
+        .referer(false))
+}
+
+pub(super) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
+    builder.build().map_err(|error| {
+        Error::internal("the HTTP client cannot be made")
+            .caused_by(error)
+            .during("upstream::client")
+    })
 }
 
 /// Host and port of a URL, which is all that may be shown of it: a query can hold a key.

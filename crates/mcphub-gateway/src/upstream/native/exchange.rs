@@ -10,6 +10,7 @@ use reqwest::header::{
 use reqwest::{Client, Method, Request, Response};
 use tokio::time::{Instant, timeout_at};
 
+use super::address::is_private_literal;
 use super::budget::{FREE, Room};
 use super::settings::NativeClient;
 use crate::upstream::http::{cause, host};
@@ -20,6 +21,12 @@ pub(super) async fn send(
     client: &NativeClient,
     request: HttpRequest,
 ) -> Result<(HttpAnswer, Room), String> {
+    if client.settings.refuse_private_addresses && is_private_literal(&request.url) {
+        let host = host(&request.url);
+        return Err(format!(
+            "The API at {host} could not be reached: its address is private, and calls to those are refused"
+        ));
+    }
     let limit = client.settings.timeout;
     let end = Instant::now() + limit;
     let exchange = Exchange {

@@ -4,6 +4,7 @@
 //! own binding, and its answer becomes a tool result. Whatever goes wrong on the way is a tool
 //! error that a model can act on.
 
+mod address;
 mod budget;
 mod check;
 mod exchange;

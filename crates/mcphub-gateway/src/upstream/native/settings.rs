@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mcphub_core::Result;
 
+use super::address::PublicOnly;
 use super::budget::Budget;
 use crate::upstream::http;
 
@@ -28,6 +29,10 @@ pub struct NativeSettings {
     /// The largest structured answer in bytes that is checked against the tool's output schema; a
     /// check takes many times the memory of the answer. Default 1 MiB.
     pub max_checked_output: usize,
+    /// Whether calls to addresses of this machine and of private networks are refused, whatever
+    /// document or base URL leads there; names are judged by what they resolve to. A proxy of the
+    /// system's would resolve them elsewhere, and is not used then. Default false.
+    pub refuse_private_addresses: bool,
 }
 
 impl Default for NativeSettings {
@@ -39,6 +44,7 @@ impl Default for NativeSettings {
             max_held: 64 * 1024 * 1024,
             max_redirects: 5,
             max_checked_output: 1024 * 1024,
+            refuse_private_addresses: false,
         }
     }
 }
@@ -57,7 +63,11 @@ impl NativeClient {
     /// # Errors
     /// `Internal` when the process has not installed a rustls crypto provider.
     pub fn new(settings: NativeSettings) -> Result<Self> {
-        let http = http::client(settings.connect_timeout, settings.max_redirects)?;
+        let mut builder = http::builder(settings.connect_timeout, settings.max_redirects)?;
+        if settings.refuse_private_addresses {
+            builder = builder.dns_resolver(Arc::new(PublicOnly)).no_proxy();
+        }
+        let http = http::build(builder)?;
         Ok(Self {
             http,
             budget: Budget::new(settings.max_held),

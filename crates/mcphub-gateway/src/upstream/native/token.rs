@@ -22,6 +22,7 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 use url::form_urlencoded::{Serializer, byte_serialize};
 
+use super::address::is_private_literal;
 use super::settings::NativeClient;
 use crate::upstream::http::{cause, host};
 
@@ -180,7 +181,7 @@ impl Client<'_> {
         scopes: Option<&str>,
         http: &NativeClient,
     ) -> Result<(SecretString, Duration), String> {
-        let url = self.url()?;
+        let url = self.url(http)?;
         // RFC 6749, 2.3.1: a server takes the password as HTTP basic; many take it in the form only.
         let answer = self.post(&url, secret, scopes, false, http).await?;
         match read(answer).await {
@@ -225,13 +226,16 @@ impl Client<'_> {
     }
 
     /// Where the secret goes: over TLS, to this machine, or where the API itself is.
-    fn url(&self) -> Result<Url, String> {
+    fn url(&self, http: &NativeClient) -> Result<Url, String> {
         let url = self.base_url.join(self.token_url);
         let url = url.map_err(|_| "the document's `tokenUrl` is no URL".to_owned())?;
         let local = url.host_str().is_some_and(|host| {
             let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
             host == "localhost" || address.is_ok_and(|address| address.is_loopback())
         });
+        if http.settings.refuse_private_addresses && is_private_literal(&url) {
+            return Err("the address of the document's `tokenUrl` is private".to_owned());
+        }
         if url.scheme() == "https" || local || url.origin() == self.base_url.origin() {
             return Ok(url);
         }
