@@ -162,7 +162,9 @@ impl ToolResult {
     /// know no structure (MCP 2026-07-28, Structured Content).
     #[must_use]
     pub fn once(mut self) -> Self {
-        if self.structured_content.is_none() {
+        // What stands in for an answer that is no JSON has nothing of it.
+        let has_all = |raw: &RawValue| !matches!(raw.get(), "{}" | r#"{"result":null}"#);
+        if !self.structured_content.as_deref().is_some_and(has_all) {
             return self;
         }
         for content in &mut self.content {
@@ -403,6 +405,12 @@ mod tests {
             result(&small, OutputShape::Object)["content"][0]["text"],
             small
         );
+        let plain = answer(200, "text/plain", &small.repeat(2));
+        for shape in [OutputShape::Object, OutputShape::Wrapped] {
+            let result = ToolResult::from_answer(&plain, shape, "").once();
+            let value = serde_json::to_value(result).unwrap();
+            assert_eq!(value["content"][0]["text"], small.repeat(2));
+        }
         let large = body(70_000);
         let value = result(&large, OutputShape::Object);
         assert_eq!(value["structuredContent"].to_string(), large);

@@ -102,7 +102,9 @@ class ToolResult:
 
     def to_mcp(self) -> CallToolResult:
         """The result as MCP has it, a large answer once."""
-        content = self.content if self.structured is None else [_once(item) for item in self.content]
+        # What stands in for an answer that is no JSON has nothing of it.
+        whole = self.structured not in (None, {}, {"result": None})
+        content = [_once(item) for item in self.content] if whole else self.content
         return CallToolResult(content=content, structured_content=self.structured, is_error=self.is_error)
 
 

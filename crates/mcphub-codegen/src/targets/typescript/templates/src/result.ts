@@ -94,8 +94,11 @@ export class ToolResult {
 
   /** The result as MCP has it, a large answer once. */
   toMcp(): CallToolResult {
+    // What stands in for an answer that is no JSON has nothing of it.
+    const isAbsent = ([name, value]: [string, unknown]): boolean => name === "result" && value === null;
+    const whole = this.structured && !Object.entries(this.structured).every(isAbsent);
     return {
-      content: this.structured ? this.content.map(once) : this.content,
+      content: whole ? this.content.map(once) : this.content,
       ...(this.structured && { structuredContent: this.structured }),
       ...(this.isError && { isError: true }),
     };
