@@ -182,12 +182,12 @@ fn list<T: AsRef<str>>(texts: &[T]) -> String {
 }
 
 fn body(binding: &HttpBinding, stem: &str) -> Result<Vec<String>> {
-    let mut options = vec![format!("accept: {}", ts_literal(&binding.accept))];
+    let mut options = vec![ts_text("accept:", &binding.accept, INDENT + 2)];
     options.extend(
         binding
             .server
             .as_deref()
-            .map(|server| format!("server: {}", ts_literal(server))),
+            .map(|server| ts_text("server:", server, INDENT + 2)),
     );
     if !binding.security.is_empty() {
         let alternatives: Vec<_> = binding.security.iter().map(|names| list(names)).collect();
@@ -326,7 +326,10 @@ fn body_calls(binding: &HttpBinding, body: &BodyBinding, stem: &str) -> Result<V
         (BodySource::Members(members), format @ (BodyFormat::Json | BodyFormat::Xml)) => {
             let pairs: Vec<_> = members
                 .iter()
-                .map(|m| format!("[{}, {}]", ts_literal(&m.name), value(binding, &m.argument)))
+                .map(|m| {
+                    let pair = [ts_literal(&m.name), value(binding, &m.argument)];
+                    ts_list("", &pair, "", INDENT + 2, false)
+                })
                 .collect();
             let head = "const members: [string, unknown][] = ";
             let mut lines = vec![ts_list(head, &pairs, ";", INDENT, pairs.len() > 1)];
