@@ -172,11 +172,28 @@ impl<'d> Walk<'d> {
         content
     }
 
-    /// The media types of a `content` map.
+    /// The media types of a `content` map. No version has a reference in place of the map, but APIs
+    /// in many files are written so.
     fn media_types(&mut self, parent: &'d Object<'d>, at: Place<'_>) -> Vec<Media<'d>> {
         let content_at = at.key("content");
         let mut out: Vec<Media<'d>> = Vec::new();
-        for (name, media) in self.object(parent, "content", at).into_iter().flatten() {
+        let reference = parent.get("content");
+        let reference = reference.filter(|map| map.get("$ref").is_some_and(Node::is_string));
+        let elsewhere = match reference
+            .map(|map| self.follow(map, content_at))
+            .transpose()
+        {
+            Ok(elsewhere) => elsewhere,
+            Err(skip) => {
+                self.remarks.warn(skip.code, content_at, || skip.message);
+                return out;
+            }
+        };
+        let (map, content_at) = match &elsewhere {
+            Some(target) => (target.object(), target.place(content_at)),
+            None => (self.object(parent, "content", at), content_at),
+        };
+        for (name, media) in map.into_iter().flatten() {
             let here = content_at.key(name);
             let Some(essence) = essence(name) else {
                 self.remarks.warn("invalid-media-type", here, || {
@@ -206,7 +223,9 @@ impl<'d> Walk<'d> {
                     media_type: essence,
                     object,
                     key: name,
-                    pointer: target.pointer,
+                    pointer: target
+                        .pointer
+                        .or_else(|| elsewhere.as_ref().map(|_| here.pointer().into())),
                 }),
                 other => self.remarks.wrong_type(here, "a media type object", other),
             }

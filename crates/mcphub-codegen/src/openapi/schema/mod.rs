@@ -139,6 +139,9 @@ impl<'d> Walk<'d> {
                 _ => Err("expected a non-empty array of schemas"),
             },
             Keyword::Named => match value {
+                Node::Object(members) if members.get("$ref").is_some_and(Node::is_string) => {
+                    return self.named_elsewhere(key, value, at, out);
+                }
                 Node::Object(members) => Ok(self.named(members, at)),
                 _ => Err("expected schemas by name"),
             },
@@ -203,6 +206,33 @@ impl<'d> Walk<'d> {
             .enumerate()
             .map(|(index, item)| self.schema(item, at.index(index)))
             .collect()
+    }
+
+    /// Schemas by name that are a reference, which no version has, but APIs in many files do.
+    fn named_elsewhere(
+        &mut self,
+        key: &str,
+        value: &'d Node<'d>,
+        at: Place<'_>,
+        out: &mut Map<String, Value>,
+    ) {
+        let target = match self.follow(value, at) {
+            Ok(target) => target,
+            Err(skip) => {
+                self.remarks.warn(skip.code, at, || skip.message);
+                return;
+            }
+        };
+        let there = target.place(at);
+        match target.object() {
+            Some(members) => {
+                let members = self.named(members, there);
+                out.insert(key.to_owned(), members);
+            }
+            None => self
+                .remarks
+                .wrong_type(there, "schemas by name", target.value),
+        }
     }
 
     fn named(&mut self, members: &'d Object<'d>, at: Place<'_>) -> Value {

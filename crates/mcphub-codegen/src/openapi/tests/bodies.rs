@@ -55,6 +55,34 @@ fn only_stated_encodings_are_kept() {
 }
 
 #[test]
+fn a_content_map_may_be_a_reference() {
+    let content = json!({"application/json": {"schema": {"type": "object", "properties": {"a": {"$ref": "#/components/schemas/A"}}}}});
+    let mut source = document(
+        json!({"/a": {"post": {
+            "requestBody": {"content": {"$ref": "#/x-content"}},
+            "responses": {"200": {"content": {"$ref": "#/x-content"}}, "400": {"content": {"$ref": "#/nowhere"}}},
+        }}}),
+        json!({"schemas": {"A": {"type": "integer"}}}),
+    );
+    source["x-content"] = content;
+    let parsed = parse(&source);
+    let operation = &parsed.spec.operations[0];
+    let body = &operation.body.as_ref().unwrap().content[0];
+    assert_eq!(body.media_type, "application/json");
+    assert_eq!(body.schema["properties"]["a"], json!({"$ref": "#/$defs/A"}));
+    assert_eq!(operation.responses[0].content[0].1, body.schema);
+    assert!(operation.responses[1].content.is_empty());
+    assert_eq!(
+        remarks(&parsed),
+        [(
+            Severity::Warning,
+            "dangling-reference",
+            "/paths/~1a/post/responses/400/content"
+        )]
+    );
+}
+
+#[test]
 fn a_response_that_cannot_be_read_is_left_out() {
     let parsed = operation(json!({
         "parameters": [{"name": "id", "in": "path", "required": true, "schema": {}}],

@@ -352,3 +352,29 @@ fn each_alternative_says_the_value_of_its_discriminator() {
     );
     assert_eq!(remarks(&parsed), []);
 }
+
+#[test]
+fn properties_may_be_a_reference() {
+    let (all, parsed) = definitions(json!({
+        "A": {"type": "object", "properties": {"$ref": "#/components/schemas/B/properties"}},
+        "B": {"type": "object", "properties": {"n": {"type": "integer"}, "$ref": {"type": "string"}}},
+        "C": {"type": "object", "properties": {"$ref": "#/nowhere"}},
+    }));
+    assert_eq!(
+        all["A"]["properties"],
+        json!({"n": {"type": "integer"}, "$ref": {"type": "string"}})
+    );
+    assert!(parsed.diagnostics.is_empty(), "{:?}", parsed.diagnostics);
+    let (all, parsed) = definitions(json!({
+        "A": {"type": "object", "properties": {"$ref": "#/nowhere"}},
+    }));
+    assert!(all["A"].get("properties").is_none());
+    assert_eq!(
+        remarks(&parsed),
+        [(
+            Severity::Warning,
+            "dangling-reference",
+            "/components/schemas/A/properties"
+        )]
+    );
+}
