@@ -168,6 +168,8 @@ impl NativeApi {
         if sent.0.status != 401 || first.cached.is_empty() {
             return Ok(sent);
         }
+        // Its room goes back first: whoever holds some must not wait for more.
+        drop(sent);
         for (scheme, token) in &first.cached {
             self.tokens.forget(scheme, token);
         }
