@@ -61,12 +61,16 @@ rust_components() {
 has_compiler() { command -v cc >/dev/null; }
 has_python() { python3 -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
-# Installs the system packages that are missing: a C compiler (the linker, SQLite) and Python with venv.
+has_servers() { command -v redis-server >/dev/null && compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+
+# Installs the system packages that are missing: a C compiler (the linker, SQLite), Python with venv,
+# and the servers that tests run against.
 prerequisites() {
     command -v cargo >/dev/null || { echo "cargo is missing: install Rust with rustup first"; return 1; }
     local packages=()
     has_compiler || packages+=(gcc libc6-dev)
     has_python || packages+=(python3 python3-venv)
+    has_servers || packages+=(postgresql redis-server)
     if ((${#packages[@]} > 0)); then
         command -v apt-get >/dev/null || { echo "install what Debian calls: ${packages[*]}"; return 1; }
         local as_root=()
@@ -78,6 +82,7 @@ prerequisites() {
     fi
     has_compiler || { echo "there is no C compiler"; return 1; }
     has_python || { echo "python3 is older than 3.11 or has no venv"; return 1; }
+    has_servers || { echo "there is no PostgreSQL or no Redis"; return 1; }
     rust_components
     cargo --version
     python3 --version
@@ -106,6 +111,18 @@ mkdir -p "$test_environment/cache"
 XDG_CACHE_HOME=$(cd "$test_environment/cache" && pwd)
 export XDG_CACHE_HOME
 export MCPHUB_TEST_PYTHON=1 MCPHUB_TEST_CLIENTS=1
+
+# Without their addresses, tests that need them do not run; then this step has failed.
+servers=$(mktemp -d "${TMPDIR:-/tmp}/mcphub-servers.XXXXXX")
+trap 'scripts/test-servers.sh stop "$servers"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+touch "$servers/test-servers"
+step "PostgreSQL and Redis for the tests" scripts/test-servers.sh start "$servers"
+if [[ -f $servers/env.sh ]]; then
+    # shellcheck source=/dev/null
+    . "$servers/env.sh"
+fi
 
 # Beside the checkout of those who have it: documents of real APIs, which are not ours to publish.
 if [[ -z ${MCPHUB_CORPUS-} && -d ../shared/corpus ]]; then
