@@ -1,7 +1,7 @@
 //! API documents become tools, and tools become projects.
 //!
-//! [`import`] makes a document of a collection of requests, [`overlay`] changes it, [`openapi`] reads
-//! it, [`plan`] makes tools of it, [`targets`] render projects and [`docs`] documentation, [`doctor`]
+//! [`import`] makes a document of a collection of requests, [`overlay`] changes it, [`servers`] chooses
+//! where it is called, [`openapi`] reads it, [`plan`] makes tools of it, [`targets`] render projects and [`docs`] documentation, [`doctor`]
 //! says what to mend, and [`mock`] answers for the API: pure functions without I/O, clock or state.
 //! [`project`] puts a rendered project on disk.
 
@@ -15,4 +15,5 @@ pub mod openapi;
 pub mod overlay;
 pub mod plan;
 pub mod project;
+pub mod servers;
 pub mod targets;

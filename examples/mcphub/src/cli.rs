@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use mcphub_codegen::servers::ServerChoice;
+use mcphub_core::Error;
 use mcphub_core::server::{Serve, ServerName};
 use url::Url;
 
@@ -121,7 +123,7 @@ pub struct Up {
 /// How calls reach an API, shared by several commands.
 #[derive(Debug, Args, Default)]
 pub struct ApiArgs {
-    /// Where the API is, instead of what the document says
+    /// Where the API is, instead of what the document says, also of single paths and operations
     #[arg(long, value_name = "URL")]
     pub base_url: Option<Url>,
 
@@ -160,6 +162,38 @@ pub struct DocumentArgs {
     /// repeatable [default: its own folder, or its own origin]
     #[arg(long = "allow-ref", value_name = "PREFIX")]
     pub allowed_references: Vec<String>,
+
+    /// Which of the document's servers to call, instead of the first: its number, its URL as the
+    /// document writes it, or its name
+    #[arg(long, value_name = "N|URL")]
+    pub server: Option<String>,
+
+    /// A variable of the document's servers, in place of its default; repeatable
+    #[arg(long = "server-variable", value_name = "NAME=VALUE", value_parser = variable)]
+    pub server_variables: Vec<(String, String)>,
+}
+
+impl DocumentArgs {
+    /// What is chosen of the document's servers.
+    pub fn choice(&self) -> ServerChoice {
+        let mut choice = ServerChoice::default();
+        choice.server.clone_from(&self.server);
+        choice.variables = self.server_variables.iter().cloned().collect();
+        choice
+    }
+
+    /// Checks that the API's place is said once.
+    ///
+    /// # Errors
+    /// `InvalidInput` when a base URL and a choice of the document's servers say it both.
+    pub fn agree_with(&self, base_url: Option<&Url>) -> mcphub_core::Result<()> {
+        if base_url.is_none() || self.choice().is_empty() {
+            return Ok(());
+        }
+        Err(Error::invalid(
+            "--base-url replaces all servers of the document; leave it out, or --server and --server-variable",
+        ))
+    }
 }
 
 /// Where things are kept.
@@ -408,6 +442,14 @@ pub struct Remove {
 
     #[command(flatten)]
     pub store: StoreArgs,
+}
+
+/// A name and its value.
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("a server variable is NAME=VALUE, such as region=eu".to_owned()),
+    }
 }
 
 /// An address to listen on. Names other than `localhost` would have to be looked up.

@@ -12,10 +12,10 @@ pub fn vs_code(name: &str, url: &str) -> Value {
     json!({ "servers": { name: { "type": "http", "url": url } } })
 }
 
-/// For desktop clients that start a program: Claude Desktop and others.
-pub fn stdio(name: &str, spec: &str, overlays: &[String], base_url: Option<&str>) -> Value {
+/// For desktop clients that start a program: Claude Desktop and others. `options` follow those of
+/// every start.
+pub fn stdio(name: &str, spec: &str, options: &[String]) -> Value {
     let mut args = vec!["up", spec, "--stdio"];
-    args.extend(overlays.iter().flat_map(|file| ["--overlay", file]));
-    args.extend(base_url.into_iter().flat_map(|url| ["--base-url", url]));
+    args.extend(options.iter().map(String::as_str));
     json!({ "mcpServers": { name: { "command": "mcphub", "args": args } } })
 }

@@ -15,42 +15,11 @@ use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// One `tools/call` in the era of `initialize`.
-fn call(gateway: &Gateway, tool: &str, arguments: &Value) -> Value {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let message = json!({
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "tools/call",
-        "params": { "name": tool, "arguments": arguments },
-    });
-    let answer: Value = runtime.block_on(async {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(PATIENCE)
-            .build()
-            .unwrap();
-        let request = client
-            .post(gateway.url())
-            .header("content-type", "application/json")
-            .header("accept", "application/json, text/event-stream")
-            .header("mcp-protocol-version", "2025-11-25")
-            .body(message.to_string());
-        let body = request.send().await.unwrap().bytes().await.unwrap();
-        serde_json::from_slice(&body).unwrap()
-    });
-    answer["result"].clone()
-}
-
 /// Waits until calls succeed: a process has to be started first.
 fn call_until_it_works(gateway: &Gateway, tool: &str, arguments: &Value) -> Value {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let result = call(gateway, tool, arguments);
+        let result = gateway.call(tool, arguments);
         if result["isError"] != true {
             return result;
         }
@@ -75,7 +44,7 @@ fn what_was_registered_outlives_a_kill_with_its_secrets() {
         &["up", &spec, "--base-url", &url, "--header", &key],
     );
     assert_ne!(
-        call(&gateway, "bookshop_createReview", &review())["isError"],
+        gateway.call("bookshop_createReview", &review())["isError"],
         true
     );
     gateway.running().signal(Signal::SIGKILL);
@@ -83,7 +52,7 @@ fn what_was_registered_outlives_a_kill_with_its_secrets() {
     fs::remove_file(&spec).unwrap();
 
     let gateway = Gateway::start(&sandbox, &["serve"]);
-    let result = call(&gateway, "bookshop_createReview", &review());
+    let result = gateway.call("bookshop_createReview", &review());
     assert_ne!(result["isError"], true, "{result}");
     assert!(gateway.stop().success());
 
@@ -105,12 +74,15 @@ fn a_removed_server_is_gone_from_a_running_gateway() {
     let spec = sandbox.write("bookshop.yaml", Bookshop::document());
     let gateway = Gateway::start(&sandbox, &["up", &spec, "--base-url", &shop.url()]);
     assert_ne!(
-        call(&gateway, "bookshop_getBook", &json!({ "isbn": ISBN }))["isError"],
+        gateway.call("bookshop_getBook", &json!({ "isbn": ISBN }))["isError"],
         true
     );
     assert_eq!(sandbox.run(&["remove", "bookshop"]).code, Some(0));
     let deadline = Instant::now() + PATIENCE;
-    while !call(&gateway, "bookshop_getBook", &json!({ "isbn": ISBN })).is_null() {
+    while !gateway
+        .call("bookshop_getBook", &json!({ "isbn": ISBN }))
+        .is_null()
+    {
         assert!(Instant::now() < deadline, "the tool is still served");
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -142,7 +114,7 @@ fn a_gateway_over_a_store_that_was_deleted_does_not_count_as_updated() {
         refused.stdout,
         refused.stderr
     );
-    let result = call(&gateway, "bookshop_getBook", &json!({ "isbn": ISBN }));
+    let result = gateway.call("bookshop_getBook", &json!({ "isbn": ISBN }));
     assert_ne!(result["isError"], true, "{result}");
 }
 

@@ -16,6 +16,7 @@ use crate::{credentials, document, exit, output, progress};
 
 pub async fn run(args: Call) -> Result<ExitCode> {
     let credentials = credentials::from_flags(&args.api)?;
+    args.document.agree_with(args.api.base_url.as_ref())?;
     let arguments = arguments(&args.args)?;
     let document = document::load(&args.spec, &args.document);
     let document = progress::during("fetching the document", document).await?;

@@ -15,6 +15,7 @@ use crate::cli::{Generate, Language};
 use crate::{document, host, output, progress};
 
 pub async fn run(args: Generate) -> Result<ExitCode> {
+    args.document.agree_with(args.base_url.as_ref())?;
     let document = document::load(&args.spec, &args.document);
     let document = progress::during("fetching the document", document).await?;
     let source = document.source.clone();

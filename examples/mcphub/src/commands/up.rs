@@ -14,13 +14,17 @@ use crate::host::{self, Host};
 use crate::{client_config, credentials, document, output, progress, running, serving};
 
 pub async fn run(args: Up) -> Result<ExitCode> {
-    let for_one =
-        args.name.is_some() || args.api.base_url.is_some() || !args.document.overlays.is_empty();
+    let document = &args.document;
+    let for_one = args.name.is_some()
+        || args.api.base_url.is_some()
+        || !document.overlays.is_empty()
+        || !document.choice().is_empty();
     if args.specs.len() > 1 && for_one {
         return Err(Error::invalid(
-            "--name, --overlay and --base-url are for one document; run `mcphub up` for each",
+            "--name, --overlay, --server, --server-variable and --base-url are for one document; run `mcphub up` for each",
         ));
     }
+    document.agree_with(args.api.base_url.as_ref())?;
     let mut config = Config::load(None)?;
     config.store = match (&args.store.store, args.stdio) {
         (Some(store), _) => store.clone(),
@@ -175,21 +179,36 @@ async fn announce(
     ))?;
     if let ([published], [spec]) = (published, args.specs.as_slice()) {
         output::line("\nFor a desktop client that starts a program:")?;
-        let base_url = args.api.base_url.as_ref().map(|url| url.as_str());
-        let overlays: Vec<_> = args
-            .document
-            .overlays
-            .iter()
-            .map(|it| absolute(it))
-            .collect();
         output::json(&client_config::stdio(
             published.name.as_str(),
             &absolute(spec),
-            &overlays,
-            base_url,
+            &options(args),
         ))?;
     }
     Ok(())
+}
+
+/// The options that say which API it is, for another start; those with secrets are the user's.
+fn options(args: &Up) -> Vec<String> {
+    let document = &args.document;
+    let overlays = document
+        .overlays
+        .iter()
+        .map(|file| ("--overlay", absolute(file)));
+    let server = document
+        .server
+        .iter()
+        .map(|server| ("--server", server.clone()));
+    let variables = document.server_variables.iter();
+    let variables = variables.map(|(name, value)| ("--server-variable", format!("{name}={value}")));
+    let base_url = args
+        .api
+        .base_url
+        .iter()
+        .map(|url| ("--base-url", url.to_string()));
+    let all = overlays.chain(server).chain(variables).chain(base_url);
+    all.flat_map(|(option, value)| [option.to_owned(), value])
+        .collect()
 }
 
 /// A path from wherever a program is started; a URL is one already.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use mcphub_codegen::openapi::{self, ParserSettings};
-use mcphub_codegen::{import, overlay};
+use mcphub_codegen::{import, overlay, servers};
 use mcphub_core::spec::Document;
 use mcphub_core::{Error, ErrorKind, Result};
 use reqwest::redirect;
@@ -36,7 +36,7 @@ const MAX_REDIRECTS: usize = 10;
 /// # Errors
 /// `NotFound`, `TooLarge`, `PermissionDenied`; `Upstream`, `Timeout` or `Unavailable` from a URL,
 /// also for each overlay; `InvalidDocument`, `Unsupported` and `TooLarge` for an overlay that
-/// cannot be applied.
+/// cannot be applied; `InvalidInput` for a server or a variable that the document does not have.
 pub async fn load(spec: &str, args: &DocumentArgs) -> Result<Document> {
     let document = open(spec).await?;
     let import = move || import::openapi(document, &ParserSettings::default());
@@ -45,7 +45,13 @@ pub async fn load(spec: &str, args: &DocumentArgs) -> Result<Document> {
         document = changed(document, &args.overlays).await?;
     }
     let references = References::of(&document.source, &args.allowed_references)?;
-    openapi::bundle(document, &references, &ParserSettings::default()).await
+    let document = openapi::bundle(document, &references, &ParserSettings::default()).await?;
+    let choice = args.choice();
+    if choice.is_empty() {
+        return Ok(document);
+    }
+    let choose = move || servers::choose(document, &choice, &ParserSettings::default());
+    host::blocking(choose).await
 }
 
 async fn changed(document: Document, paths: &[String]) -> Result<Document> {

@@ -4,12 +4,14 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 
 use super::process::Running;
 use super::sandbox::Sandbox;
 
 /// A generated project may have to be installed first.
 const START: Duration = Duration::from_secs(300);
+const CALL: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(20);
 const SERVING: &str = "Serving MCP at http://";
 
@@ -56,6 +58,35 @@ impl Gateway {
     /// The endpoint of one server.
     pub fn server_url(&self, server: &str) -> String {
         format!("http://{}/mcp/{server}", self.address)
+    }
+
+    /// The result of one `tools/call` in the era of `initialize`.
+    pub fn call(&self, tool: &str, arguments: &Value) -> Value {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let message = json!({
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "tools/call",
+            "params": { "name": tool, "arguments": arguments },
+        });
+        let answer: Value = runtime.block_on(async {
+            let client = reqwest::Client::builder().no_proxy().timeout(CALL).build();
+            let request = client
+                .expect("a client")
+                .post(self.url())
+                .header("content-type", "application/json")
+                .header("accept", "application/json, text/event-stream")
+                .header("mcp-protocol-version", "2025-11-25")
+                .body(message.to_string());
+            let answer = request.send().await.expect("the gateway answers");
+            let body = answer.bytes().await.expect("a whole answer");
+            serde_json::from_slice(&body).expect("an answer in JSON")
+        });
+        answer["result"].clone()
     }
 
     /// The process.
