@@ -5,6 +5,7 @@
 //! says what to mend, and [`mock`] answers for the API: pure functions without I/O, clock or state.
 //! [`project`] puts a rendered project on disk.
 
+mod archive;
 pub mod docs;
 pub mod doctor;
 mod hash;

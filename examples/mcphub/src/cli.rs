@@ -290,6 +290,14 @@ pub struct Call {
 
 /// `mcphub generate`.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcphub generate shop.yaml --target python --out shop-server
+  mcphub generate shop-v2.yaml --target python --out shop-server    (keeps what you changed in it)
+
+The files are yours to edit. What is generated again is merged into them line by line, against what
+was generated before, which `.mcphub` in the folder keeps; files of your own are never touched, and
+files that you removed stay away.")]
 pub struct Generate {
     /// An OpenAPI document: a path or an http(s) URL
     #[arg(value_name = "SPEC")]
@@ -314,9 +322,14 @@ pub struct Generate {
     #[arg(long, value_name = "URL")]
     pub base_url: Option<Url>,
 
-    /// Overwrite files that were edited since they were generated
-    #[arg(long)]
+    /// Overwrite files that were edited since they were generated, and bring back removed ones
+    #[arg(long, conflicts_with = "mark_conflicts")]
     pub force: bool,
+
+    /// Where an edit and the new generation change the same lines, write both between conflict
+    /// markers [default: write nothing, and name the lines]
+    #[arg(long)]
+    pub mark_conflicts: bool,
 }
 
 /// `mcphub docs`.

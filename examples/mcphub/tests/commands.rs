@@ -518,11 +518,12 @@ fn broken_references_cost_one_operation_and_not_the_document() {
 }
 
 #[test]
-fn a_generated_project_is_not_overwritten_where_it_was_edited() {
+fn what_was_edited_in_a_generated_project_is_kept() {
     let folder = Folder::new();
     let out = folder.path("shop").display().to_string();
+    let original = fs::read_to_string(spec("bookshop.yaml")).unwrap();
+    let document = folder.file("shop.yaml", &original);
     let generate = |more: &[&str]| {
-        let document = spec("bookshop.yaml");
         let mut args = vec!["generate", &document, "--target", "python", "--out", &out];
         args.extend(more);
         mcphub(&args)
@@ -531,11 +532,38 @@ fn a_generated_project_is_not_overwritten_where_it_was_edited() {
     assert!(first.status.success(), "{}", stderr(&first));
     assert!(stdout(&generate(&[])).contains("unchanged"));
     let readme = folder.path("shop/README.md");
-    std::fs::write(&readme, "mine").unwrap();
-    assert_refused(&generate(&[]), 5, &["README.md", "--force"]);
-    assert_eq!(std::fs::read_to_string(&readme).unwrap(), "mine");
+    let generated = fs::read_to_string(&readme).unwrap();
+
+    // An edit of one line, and a new title of the API in another.
+    fs::write(&readme, generated.replace("## Develop", "## Hack")).unwrap();
+    fs::write(
+        &document,
+        original.replace("title: Bookshop", "title: Library"),
+    )
+    .unwrap();
+    let merged = generate(&["--name", "bookshop"]);
+    assert!(merged.status.success(), "{}", stderr(&merged));
+    assert!(stdout(&merged).contains("1 files merged with your edits"));
+    let text = fs::read_to_string(&readme).unwrap();
+    assert!(
+        text.contains("## Hack") && text.contains("\"Library\""),
+        "{text}"
+    );
+
+    // An edit of the line with the title.
+    fs::write(&readme, text.replace("\"Library\"", "\"Mine\"")).unwrap();
+    fs::write(
+        &document,
+        original.replace("title: Bookshop", "title: Archive"),
+    )
+    .unwrap();
+    let refused = generate(&["--name", "bookshop"]);
+    assert_refused(&refused, 5, &["README.md (line 3)", "--force"]);
+    let marked = generate(&["--name", "bookshop", "--mark-conflicts"]);
+    assert_refused(&marked, 5, &["<<<<<<< yours", "README.md"]);
+    assert!(fs::read_to_string(&readme).unwrap().contains("\n=======\n"));
     assert!(generate(&["--force"]).status.success());
-    assert_ne!(std::fs::read_to_string(&readme).unwrap(), "mine");
+    assert!(!fs::read_to_string(&readme).unwrap().contains("Mine"));
 }
 
 #[test]

@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::Path;
 
 use mcphub_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use super::io_error;
+use super::{io_error, state};
 
-/// The file with the manifest, at the top of the folder.
-pub const MANIFEST: &str = ".mcphub.json";
+/// The file with the manifest, below the folder.
+pub const MANIFEST: &str = ".mcphub/manifest.json";
+/// An archive of the files as they were generated, which edits are merged against.
+pub(super) const GENERATED: &str = ".mcphub/generated.zip";
 
-/// The largest manifest that is read, in bytes.
+/// The largest manifest that is read, and the largest archive, in bytes.
 const MAX_SIZE: u64 = 64 * 1024 * 1024;
 
 /// Digests of generated files by path.
@@ -32,7 +34,7 @@ impl Manifest {
     /// The manifest of these files.
     pub(super) fn of(files: &BTreeMap<&str, String>) -> Self {
         Self {
-            about: "SHA-256 of the files as mcphub generated them: only those that still match are ever replaced."
+            about: "SHA-256 of the files as mcphub generated them: one that still matches is replaced, one that does not is merged. Keep this folder with the project."
                 .to_owned(),
             files: files.iter().map(|(path, digest)| ((*path).to_owned(), digest.clone())).collect(),
             pending: BTreeMap::new(),
@@ -53,14 +55,18 @@ impl Manifest {
             Ok(metadata) if !metadata.is_file() => return damaged(directory, force),
             Ok(_) => {}
         }
-        let mut bytes = Vec::new();
-        fs::File::open(&path)
-            .and_then(|file| file.take(MAX_SIZE).read_to_end(&mut bytes))
-            .map_err(failed)?;
+        let Some(bytes) = state::read(directory, MANIFEST, MAX_SIZE)? else {
+            return damaged(directory, force);
+        };
         match serde_json::from_slice::<Self>(&bytes) {
             Ok(manifest) if manifest.paths().all(legal) => Ok(Some(manifest)),
             _ => damaged(directory, force),
         }
+    }
+
+    /// Whether a file was at this path when the last generation was done.
+    pub(super) fn finished(&self, path: &str) -> bool {
+        self.files.contains_key(path)
     }
 
     /// Whether a file at this path with this digest is as it was generated.
@@ -79,8 +85,9 @@ impl Manifest {
         self.files.keys().chain(pending).map(String::as_str)
     }
 
-    /// Adds the files that are about to be written.
-    pub(super) fn announce(&mut self, files: &BTreeMap<&str, String>) {
+    /// Adds the files that are about to be written, and takes out those that are about to be removed:
+    /// where one of these is missing, it was not its owner who removed it.
+    pub(super) fn announce(&mut self, files: &BTreeMap<&str, String>, removed: &[String]) {
         let Self {
             about,
             files: pending,
@@ -88,6 +95,11 @@ impl Manifest {
         } = Self::of(files);
         self.about = about;
         self.pending = pending;
+        for path in removed {
+            if let Some(digest) = self.files.remove(path) {
+                self.pending.insert(path.clone(), digest);
+            }
+        }
     }
 
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>> {
@@ -96,6 +108,12 @@ impl Manifest {
         bytes.push(b'\n');
         Ok(bytes)
     }
+}
+
+/// The archive of the files as they were generated; `None` where it cannot be read, so that nothing
+/// can be merged.
+pub(super) fn generated(directory: &Path) -> Option<Vec<u8>> {
+    state::read(directory, GENERATED, MAX_SIZE).ok().flatten()
 }
 
 fn damaged(directory: &Path, force: bool) -> Result<Option<Manifest>> {

@@ -58,6 +58,24 @@ pub(super) fn find(directory: &Path, path: &str) -> Result<Found> {
     Ok(Found::Nothing)
 }
 
+/// The contents of a file below the folder; `None` where it is not there, is no plain file, or is
+/// larger than `limit` bytes.
+///
+/// # Errors
+/// As [`find`].
+pub(super) fn read(directory: &Path, path: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+    if !matches!(find(directory, path)?, Found::File(_)) {
+        return Ok(None);
+    }
+    let failed = |error| io_error("a file cannot be read", error).with("file", path);
+    let file = fs::File::open(directory.join(path)).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    Ok((bytes.len() as u64 <= limit).then_some(bytes))
+}
+
 /// Succeeds when the folder does not exist or has nothing in it.
 ///
 /// # Errors

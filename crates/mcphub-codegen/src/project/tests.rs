@@ -21,7 +21,15 @@ fn project(files: &[(&str, &str)]) -> Project {
 }
 
 fn force() -> WriteOptions {
-    WriteOptions { force: true }
+    WriteOptions {
+        on_edit: OnEdit::Overwrite,
+    }
+}
+
+fn mark() -> WriteOptions {
+    WriteOptions {
+        on_edit: OnEdit::MergeAndMark,
+    }
 }
 
 fn read(folder: &TempDir, path: &str) -> String {
@@ -90,26 +98,108 @@ fn files_that_nobody_changed_are_replaced_and_removed_with_their_folders() {
     assert!(!folder.path().join("src").exists());
 }
 
+const LINES: &str = "1\n2\n3\n4\n5\n6\n";
+
+/// A folder with a generated file of these lines, which its owner then changed.
+fn edited(owners: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    let first = project(&[("README.md", LINES)]);
+    write(&first, folder.path(), &WriteOptions::default()).unwrap();
+    fs::write(folder.path().join("README.md"), owners).unwrap();
+    folder
+}
+
 #[test]
-fn a_changed_file_stops_everything() {
-    let folder = generated();
-    fs::write(folder.path().join("README.md"), "mine").unwrap();
+fn edits_are_kept_beside_what_is_new_through_any_number_of_generations() {
+    let folder = edited("1\nmine\n3\n4\n5\n6\n");
+
+    let second = project(&[("README.md", "1\n2\n3\n4\n5\nsix\n")]);
+    let done = write(&second, folder.path(), &WriteOptions::default()).unwrap();
+    assert_eq!(done.merged, ["README.md"]);
+    assert_eq!(read(&folder, "README.md"), "1\nmine\n3\n4\n5\nsix\n");
+
+    let third = project(&[("README.md", "1\n2\n3\n4\nfive\nsix\n")]);
+    write(&third, folder.path(), &WriteOptions::default()).unwrap();
+    assert_eq!(read(&folder, "README.md"), "1\nmine\n3\n4\nfive\nsix\n");
+
+    let before = snapshot(folder.path());
+    let done = write(&third, folder.path(), &WriteOptions::default()).unwrap();
+    assert_eq!(done.edited, ["README.md"]);
+    assert_eq!(snapshot(folder.path()), before);
+}
+
+#[test]
+fn an_edit_that_meets_a_new_line_stops_everything_and_is_named() {
+    let folder = edited("1\n2\n3\n4\n5\nmine\n");
     let before = snapshot(folder.path());
 
     let error = write(
-        &project(&[("README.md", "2"), ("new.txt", "2")]),
+        &project(&[("README.md", "1\n2\n3\n4\n5\nsix\n"), ("new.txt", "2")]),
         folder.path(),
         &WriteOptions::default(),
     )
     .unwrap_err();
 
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert!(
-        error.message().contains("README.md") && error.message().contains("--force"),
-        "{error}"
-    );
+    for words in ["README.md (line 6)", "--force", "--mark-conflicts"] {
+        assert!(error.message().contains(words), "{error}");
+    }
     assert!(!error.message().contains("new.txt"), "{error}");
     assert_eq!(snapshot(folder.path()), before);
+}
+
+#[test]
+fn marked_conflicts_have_to_be_resolved_before_the_next_generation() {
+    let folder = edited("1\n2\n3\n4\n5\nmine\n");
+    let second = project(&[("README.md", "1\n2\n3\n4\n5\nsix\n"), ("new.txt", "2")]);
+
+    let done = write(&second, folder.path(), &mark()).unwrap();
+
+    assert_eq!(done.written, ["new.txt"]);
+    let [conflict] = done.conflicts.as_slice() else {
+        panic!("{done:?}");
+    };
+    assert_eq!(
+        (conflict.path.as_str(), conflict.lines.as_slice()),
+        ("README.md", &[6..=6][..])
+    );
+    let marked = read(&folder, "README.md");
+    assert!(
+        marked.contains("<<<<<<< yours\nmine\n") && marked.contains("\nsix\n>>>>>>> generated\n")
+    );
+
+    let again = write(&second, folder.path(), &mark()).unwrap_err();
+    assert!(again.message().contains("nobody resolved"), "{again}");
+
+    fs::write(folder.path().join("README.md"), "1\n2\n3\n4\n5\nboth\n").unwrap();
+    let done = write(&second, folder.path(), &WriteOptions::default()).unwrap();
+    assert_eq!(done.edited, ["README.md"]);
+}
+
+#[test]
+fn a_file_that_its_owner_removed_stays_away() {
+    let folder = generated();
+    fs::remove_file(folder.path().join("README.md")).unwrap();
+    let second = project(&[("README.md", "2"), ("src/a/x.py", "1")]);
+
+    let done = write(&second, folder.path(), &WriteOptions::default()).unwrap();
+
+    assert_eq!(done.missing, ["README.md"]);
+    assert!(!folder.path().join("README.md").exists());
+    write(&second, folder.path(), &force()).unwrap();
+    assert_eq!(read(&folder, "README.md"), "2");
+}
+
+#[test]
+fn edits_without_what_was_generated_before_are_a_conflict() {
+    let folder = edited("1\nmine\n3\n4\n5\n6\n");
+    fs::write(folder.path().join(GENERATED), "damaged").unwrap();
+
+    let second = project(&[("README.md", "1\n2\n3\n4\n5\nsix\n")]);
+    let error = write(&second, folder.path(), &WriteOptions::default()).unwrap_err();
+
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(read(&folder, "README.md"), "1\nmine\n3\n4\n5\n6\n");
 }
 
 #[test]
@@ -189,6 +279,7 @@ fn an_interrupted_generation_can_be_repeated_with_another() {
             .files()
             .map(|(path, bytes)| (path, digest(bytes)))
             .collect(),
+        &[],
     );
     fs::write(folder.path().join(MANIFEST), manifest.to_bytes().unwrap()).unwrap();
     fs::write(folder.path().join("README.md"), "2").unwrap();

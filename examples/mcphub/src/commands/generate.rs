@@ -2,17 +2,17 @@
 
 use std::process::ExitCode;
 
-use mcphub_codegen::project::{self, WriteOptions};
+use mcphub_codegen::project::{self, OnEdit, WriteOptions, Written};
 use mcphub_codegen::targets::python::PythonTarget;
 use mcphub_codegen::targets::typescript::TypeScriptTarget;
-use mcphub_core::Result;
 use mcphub_core::project::{RenderOptions, Target};
 use mcphub_core::server::{self, ServerName};
 use mcphub_core::spec::Severity;
+use mcphub_core::{ErrorKind, Result};
 
 use super::inspect;
 use crate::cli::{Generate, Language};
-use crate::{document, host, output, progress};
+use crate::{document, exit, host, output, progress};
 
 pub async fn run(args: Generate) -> Result<ExitCode> {
     args.document.agree_with(args.base_url.as_ref())?;
@@ -37,7 +37,11 @@ pub async fn run(args: Generate) -> Result<ExitCode> {
     };
     let out = args.out.clone();
     let mut write = WriteOptions::default();
-    write.force = args.force;
+    write.on_edit = match (args.force, args.mark_conflicts) {
+        (true, _) => OnEdit::Overwrite,
+        (_, true) => OnEdit::MergeAndMark,
+        _ => OnEdit::Merge,
+    };
     let (count, target) = (tools.tools.len(), args.target);
     let written = host::blocking(move || {
         let project = match target {
@@ -63,14 +67,26 @@ pub async fn run(args: Generate) -> Result<ExitCode> {
             args.spec
         ));
     }
+    if !written.conflicts.is_empty() {
+        let files: Vec<_> = written.conflicts.iter().map(|c| c.path.as_str()).collect();
+        output::complain(&format!(
+            "resolve the conflicts between `<<<<<<< yours` and `>>>>>>> generated` in {}",
+            files.join(", ")
+        ));
+        return Ok(exit::code(ErrorKind::Conflict));
+    }
     output::line(&format!("Next: read {folder}/README.md"))?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn summary(written: &project::Written) -> String {
+fn summary(written: &Written) -> String {
     let parts = [
         (written.written.len(), "written"),
         (written.unchanged.len(), "unchanged"),
+        (written.merged.len(), "merged with your edits"),
+        (written.conflicts.len(), "with conflicts"),
+        (written.edited.len(), "left as you edited them"),
+        (written.missing.len(), "left away as you removed them"),
         (written.removed.len(), "removed"),
         (
             written.kept.len(),
