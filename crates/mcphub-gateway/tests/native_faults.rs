@@ -7,6 +7,7 @@ mod bookshop;
 mod recording_api;
 
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bookshop::{native, native_with};
@@ -82,6 +83,58 @@ async fn a_failure_of_the_api_comes_with_status_reason_and_body() {
         RecordingApi::start(|_| Reply::Whole(500, "text/plain", b"out of ink".to_vec())).await;
     let text = error(&native(&server.url, none()), "open_hours", "{}").await;
     assert_eq!(text, "HTTP 500 Internal Server Error\nout of ink");
+}
+
+/// A refusal, and when to come again.
+fn later(status: u16, retry_after: &str) -> Reply {
+    Reply::Raw(
+        format!("HTTP/1.1 {status} X\r\nretry-after: {retry_after}\r\ncontent-length: 0\r\n\r\n")
+            .into_bytes(),
+    )
+}
+
+#[tokio::test]
+async fn what_is_safe_to_repeat_goes_again_when_the_api_says() {
+    for (status, retry_after) in [(429, "1"), (503, "Sun, 06 Nov 1994 08:49:37 GMT")] {
+        let first = AtomicBool::new(true);
+        let server = RecordingApi::start(move |_| match first.swap(false, Ordering::SeqCst) {
+            true => later(status, retry_after),
+            false => Reply::json("{}"),
+        })
+        .await;
+        let start = Instant::now();
+        let result = call(&native(&server.url, none()), "open_hours", "{}").await;
+        assert_eq!(result["content"][0]["text"], "{}", "{result}");
+        assert_eq!(server.requests().len(), 2);
+        assert_eq!(start.elapsed() >= Duration::from_secs(1), status == 429);
+    }
+}
+
+#[tokio::test]
+async fn waits_are_bounded_in_number_and_length_and_time() {
+    let asked = |retry_after: &'static str, tool: &'static str, seconds| async move {
+        let server = RecordingApi::start(move |_| later(503, retry_after)).await;
+        let api = native_with(&server.url, none(), |settings| {
+            settings.timeout = Duration::from_secs(seconds);
+        });
+        let text = error(&api, tool, r#"{"isbn":"123"}"#).await;
+        let told = format!("HTTP 503 Service Unavailable (Retry-After: {retry_after})");
+        assert_eq!(text, told);
+        server.requests().len()
+    };
+    assert_eq!(asked("0", "get_book", 30).await, 3);
+    assert_eq!(asked("0", "order_book", 30).await, 1, "not safe to repeat");
+    assert_eq!(
+        asked("11", "get_book", 30).await,
+        1,
+        "longer than a call waits"
+    );
+    assert_eq!(
+        asked("2", "get_book", 1).await,
+        1,
+        "longer than the call may take"
+    );
+    assert_eq!(asked("soon", "get_book", 30).await, 1);
 }
 
 #[tokio::test]

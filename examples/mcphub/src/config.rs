@@ -26,6 +26,8 @@ pub struct Config {
     /// Whether native servers refuse calls to this machine and to private networks, wherever a
     /// document or `--base-url` leads. Default false.
     pub refuse_private_addresses: bool,
+    /// The longest `Retry-After` that a native server waits for, in seconds. Default 10.
+    pub max_retry_wait: u64,
 }
 
 impl Default for Config {
@@ -37,6 +39,7 @@ impl Default for Config {
             cache_dir: None,
             allowed_origins: Vec::new(),
             refuse_private_addresses: false,
+            max_retry_wait: 10,
         }
     }
 }

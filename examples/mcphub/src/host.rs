@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcphub_codegen::openapi::OpenApiParser;
 use mcphub_codegen::plan::ToolPlanner;
@@ -30,6 +31,7 @@ pub struct Host {
     events: Arc<dyn EventBus>,
     allowed_origins: Vec<String>,
     refuse_private_addresses: bool,
+    max_retry_wait: Duration,
     /// Tells gateways over different stores apart.
     pub instance: String,
 }
@@ -59,6 +61,7 @@ impl Host {
             events,
             allowed_origins: config.allowed_origins.clone(),
             refuse_private_addresses: config.refuse_private_addresses,
+            max_retry_wait: Duration::from_secs(config.max_retry_wait),
             instance: instance(&config.store),
         })
     }
@@ -75,6 +78,7 @@ impl Host {
         settings.instance = Some(self.instance.clone());
         let mut upstreams = UpstreamSettings::default();
         upstreams.native.refuse_private_addresses = self.refuse_private_addresses;
+        upstreams.native.max_retry_wait = self.max_retry_wait;
         Gateway::builder(self.platform.clone())
             .settings(settings)
             .upstreams(upstreams)

@@ -144,6 +144,14 @@ pub struct Tool {
     pub binding: HttpBinding,
 }
 
+impl Tool {
+    /// Whether the same request twice is as good as once (RFC 9110, 9.2.2), by the method or by what
+    /// the document says of the tool.
+    pub fn is_repeatable(&self) -> bool {
+        self.annotations.read_only_hint || self.annotations.idempotent_hint
+    }
+}
+
 /// A legal MCP tool name: 1 to 128 of `[A-Za-z0-9_.-]` (MCP 2026-07-28, Tool Names).
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]

@@ -10,7 +10,7 @@ use mcphub_gateway::upstream::native::{NativeApi, NativeSettings};
 use serde_json::{Value, json};
 use url::Url;
 
-/// The tools: `get_book`, `add_book`, `find_books`, `open_hours`, `public`, `private`, `either`.
+/// The tools: `get_book`, `add_book`, `order_book`, `find_books`, `open_hours`, `public`, `private`, `either`.
 pub fn bookshop() -> Arc<ToolSet> {
     let simple = |name: &str, location: &str, required: bool| {
         let style = if matches!(location, "path" | "header") {
@@ -75,6 +75,13 @@ pub fn bookshop() -> Arc<ToolSet> {
                     {"argument": "address", "name": "address"}, {"argument": "price", "name": "price"},
                 ]}}}),
                 json!({}),
+            ),
+            with(
+                tool("order_book", "POST", "/orders/{isbn}",
+                    object(json!({"isbn": {"type": "string"}}), json!(["isbn"])),
+                    json!([simple("isbn", "path", true)])),
+                json!({}),
+                json!({"annotations": {"readOnlyHint": false, "destructiveHint": false, "idempotentHint": false, "openWorldHint": true}}),
             ),
             tool("find_books", "GET", "/books",
                 object(json!({"tag": {"type": "array", "items": {"type": "string"}}}), json!([])),

@@ -245,6 +245,9 @@ fn body(tool: &Tool, function: &str, parameters: &Parameters) -> Vec<String> {
             alternatives.collect::<Vec<_>>().join(", ")
         ));
     }
+    if tool.is_repeatable() != binding.method.is_idempotent() {
+        arguments.push(format!("repeatable={}", python_bool(tool.is_repeatable())));
+    }
     let mut lines = vec![bracketed("request = Request(", &arguments, ")", 4)];
     for parameter in &binding.parameters {
         lines.push(parameter_call(

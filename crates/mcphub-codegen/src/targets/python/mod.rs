@@ -45,6 +45,7 @@ const RUNTIME: &[(&str, &str)] = runtime![
     "problems.py",
     "request.py",
     "result.py",
+    "retry.py",
     "serialization.py",
     "serving.py",
     "tool.py",

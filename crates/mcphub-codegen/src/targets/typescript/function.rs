@@ -53,7 +53,7 @@ impl Function {
         Ok(Self {
             options: options(tool, &stem, &arguments),
             arguments: arguments.0.iter().map(Argument::line).collect(),
-            body: body(&tool.binding, &stem)?,
+            body: body(tool, &stem)?,
             name,
             stem,
             interface,
@@ -181,7 +181,8 @@ fn list<T: AsRef<str>>(texts: &[T]) -> String {
     format!("[{}]", texts.join(", "))
 }
 
-fn body(binding: &HttpBinding, stem: &str) -> Result<Vec<String>> {
+fn body(tool: &Tool, stem: &str) -> Result<Vec<String>> {
+    let binding = &tool.binding;
     let mut options = vec![ts_text("accept:", &binding.accept, INDENT + 2)];
     options.extend(
         binding
@@ -194,6 +195,9 @@ fn body(binding: &HttpBinding, stem: &str) -> Result<Vec<String>> {
         // As formatters do with rows of more than one column.
         let rows = alternatives.len() > 1 && binding.security.iter().all(|names| names.len() > 1);
         options.push(ts_list("security: ", &alternatives, "", INDENT + 2, rows));
+    }
+    if tool.is_repeatable() != binding.method.is_idempotent() {
+        options.push(format!("repeatable: {}", tool.is_repeatable()));
     }
     let arguments = [
         ts_literal(binding.method.as_str()),

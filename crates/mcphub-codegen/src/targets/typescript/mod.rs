@@ -41,6 +41,7 @@ const SAME: &[(&str, &str)] = templates![
     "src/problems.ts",
     "src/request.ts",
     "src/result.ts",
+    "src/retry.ts",
     "src/secret.ts",
     "src/send.ts",
     "src/serialization.ts",

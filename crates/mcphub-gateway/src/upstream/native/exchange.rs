@@ -16,10 +16,11 @@ use super::settings::NativeClient;
 use crate::upstream::http::{cause, host};
 
 /// Sends a request and reads its answer whole. The error is a text for the model, without secrets.
-/// With the answer comes the room that it takes.
+/// With the answer comes the room that it takes. All of it is over at `end`.
 pub(super) async fn send(
     client: &NativeClient,
     request: HttpRequest,
+    end: Instant,
 ) -> Result<(HttpAnswer, Room), String> {
     if client.settings.refuse_private_addresses && is_private_literal(&request.url) {
         let host = host(&request.url);
@@ -28,7 +29,6 @@ pub(super) async fn send(
         ));
     }
     let limit = client.settings.timeout;
-    let end = Instant::now() + limit;
     let exchange = Exchange {
         host: host(&request.url),
         client,

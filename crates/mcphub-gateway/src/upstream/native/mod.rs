@@ -9,6 +9,7 @@ mod budget;
 mod check;
 mod exchange;
 mod problem;
+mod retry;
 mod settings;
 mod token;
 mod tree;
@@ -25,6 +26,7 @@ use mcphub_core::spec::SecurityScheme;
 use mcphub_core::tool::{Tool, ToolSet};
 use mcphub_core::{Error, ErrorKind, Result};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 use url::Url;
 
 pub(super) use self::budget::Room;
@@ -44,6 +46,9 @@ pub struct NativeApi {
     /// By name.
     entries: HashMap<Box<str>, Entry>,
 }
+
+/// An answer with the room that it takes, or why there is none.
+type Sent = std::result::Result<(HttpAnswer, Room), String>;
 
 /// One tool, with what its first call prepares for the later ones.
 struct Entry {
@@ -119,7 +124,7 @@ impl NativeApi {
     }
 
     /// Calls a tool. Ends within [`NativeSettings::timeout`], or twice that where an access token has
-    /// to be got first. Whatever goes wrong is a tool error.
+    /// to be got first, however often the request goes again because the API asks for it. Whatever goes wrong is a tool error.
     pub async fn call(&self, tool: &str, arguments: &Arguments) -> ToolResult {
         match self.find(tool) {
             Ok((tool, entry)) => self.exchange(tool, entry, arguments).await.0,
@@ -138,7 +143,18 @@ impl NativeApi {
             Err(error) => return (failure(&error), Room::NONE),
         };
         let shown = shown_url(&request.url);
-        match self.send(tool, request).await {
+        let end = Instant::now() + self.client.settings.timeout;
+        let mut sent = self.send(tool, request, end).await;
+        if let Ok((
+            HttpAnswer {
+                status: 429 | 503, ..
+            },
+            _,
+        )) = sent
+        {
+            sent = Box::pin(self.patiently(tool, entry, arguments, sent, end)).await;
+        }
+        match sent {
             Ok((answer, room)) => {
                 let result = ToolResult::from_answer(&answer, tool.binding.output, &shown);
                 (
@@ -150,21 +166,43 @@ impl NativeApi {
         }
     }
 
-    /// Sends a request with its credentials. One whose token was refused, though it had been good
-    /// before, goes again with a new one: the API did nothing (RFC 9110, 15.5.2).
-    async fn send(
+    /// Sends the request again for as long as the API says when to come back.
+    async fn patiently(
         &self,
         tool: &Tool,
-        mut request: HttpRequest,
-    ) -> std::result::Result<(HttpAnswer, Room), String> {
+        entry: &Entry,
+        arguments: &Arguments,
+        mut sent: Sent,
+        end: Instant,
+    ) -> Sent {
+        let settings = &self.client.settings;
+        for _ in 0..settings.max_retries {
+            let Ok((answer, _)) = &sent else { break };
+            let Some(wait) = retry::wait(tool, answer, settings, end) else {
+                break;
+            };
+            // What the refusal takes is given back before the wait.
+            drop(sent);
+            tokio::time::sleep(wait).await;
+            sent = match self.request(tool, entry, arguments) {
+                Ok(request) => self.send(tool, request, end).await,
+                Err(error) => Err(error.report()),
+            };
+        }
+        sent
+    }
+
+    /// Sends a request with its credentials. One whose token was refused, though it had been good
+    /// before, goes again with a new one: the API did nothing (RFC 9110, 15.5.2).
+    async fn send(&self, tool: &Tool, mut request: HttpRequest, end: Instant) -> Sent {
         if self.credentials.clients.is_empty() {
             self.authorize(tool, &mut request, &self.credentials);
-            return exchange::send(&self.client, request).await;
+            return exchange::send(&self.client, request, end).await;
         }
         let first = self.granted(tool).await?;
         let mut again = request.clone();
         self.authorize(tool, &mut request, &first.credentials);
-        let sent = exchange::send(&self.client, request).await?;
+        let sent = exchange::send(&self.client, request, end).await?;
         if sent.0.status != 401 || first.cached.is_empty() {
             return Ok(sent);
         }
@@ -175,7 +213,7 @@ impl NativeApi {
         }
         let second = self.granted(tool).await?;
         self.authorize(tool, &mut again, &second.credentials);
-        exchange::send(&self.client, again).await
+        exchange::send(&self.client, again, end).await
     }
 
     /// The credentials with the tokens that the operation needs.

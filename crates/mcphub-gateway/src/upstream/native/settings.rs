@@ -26,6 +26,11 @@ pub struct NativeSettings {
     pub max_held: usize,
     /// How many redirects are followed, all within one origin. Default 5.
     pub max_redirects: usize,
+    /// How often a request that is safe to repeat goes again where the API answers 429 or 503 with
+    /// `Retry-After`, all within `timeout`. Default 2; none are repeated at 0.
+    pub max_retries: u32,
+    /// The longest `Retry-After` that is waited for; a longer one is told in the error. Default 10 s.
+    pub max_retry_wait: Duration,
     /// The largest structured answer in bytes that is checked against the tool's output schema; a
     /// check takes many times the memory of the answer. Default 1 MiB.
     pub max_checked_output: usize,
@@ -43,6 +48,8 @@ impl Default for NativeSettings {
             max_response: 10 * 1024 * 1024,
             max_held: 64 * 1024 * 1024,
             max_redirects: 5,
+            max_retries: 2,
+            max_retry_wait: Duration::from_secs(10),
             max_checked_output: 1024 * 1024,
             refuse_private_addresses: false,
         }

@@ -14,6 +14,7 @@ import httpx2
 from . import __version__
 from .request import Request
 from .result import Answer, Output, ToolResult
+from .retry import MAX_RETRIES, wait_for
 from .settings import SCHEMES, Settings
 
 CONNECT_TIMEOUT = 5.0
@@ -66,7 +67,7 @@ class Api:
             uri = str(_url(base, request.target).copy_with(username=None, password=None))
             self._settings.credentials.authorize(request, SCHEMES)
             with anyio.fail_after(TIMEOUT):
-                answer = await self._send(request, _url(base, request.target))
+                answer = await self._patiently(request, _url(base, request.target))
         except _Refused as error:
             return ToolResult.error(str(error))
         except httpx2.ConnectTimeout:
@@ -84,6 +85,17 @@ class Api:
                 f"The API at {_host(base)} did not answer as HTTP asks: {_cause(error)}{_doubt(request)}"
             )
         return ToolResult.from_answer(answer, output, uri)
+
+    async def _patiently(self, request: Request, url: httpx2.URL) -> Answer:
+        """Sends a request again for as long as the API says when to come back."""
+        end = anyio.current_effective_deadline()
+        for _ in range(MAX_RETRIES if request.repeatable else 0):
+            answer = await self._send(request, url)
+            wait = wait_for(answer)
+            if wait is None or anyio.current_time() + wait >= end:
+                return answer
+            await anyio.sleep(wait)
+        return await self._send(request, url)
 
     async def _send(self, request: Request, url: httpx2.URL) -> Answer:
         headers = _headers(request)

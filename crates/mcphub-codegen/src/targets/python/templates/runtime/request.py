@@ -13,6 +13,10 @@ from .serialization import Escape, Pairs, Style
 Value = TypeVar("Value")
 
 
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PUT", "DELETE"})
+"""The methods whose requests are as good twice as once (RFC 9110, 9.2.2)."""
+
+
 class Unset(enum.Enum):
     """The type of `UNSET`."""
 
@@ -40,7 +44,8 @@ class Request:
 
     `path` is a template whose fixed text is escaped already. `server` is a base URL of this
     operation alone. Of the alternatives in `security`, each a list of schemes that are needed
-    together, the first that is configured is used.
+    together, the first that is configured is used. `repeatable` says whether the request twice is as
+    good as once; the method does where nothing is said.
     """
 
     def __init__(
@@ -51,8 +56,10 @@ class Request:
         accept: str,
         server: str | None = None,
         security: Sequence[Sequence[str]] = (),
+        repeatable: bool | None = None,
     ) -> None:
         self.method = method
+        self.repeatable = method in IDEMPOTENT if repeatable is None else repeatable
         self.server = server
         self.security = security
         self.headers: list[tuple[str, str]] = [("accept", accept)]

@@ -1,11 +1,13 @@
 /** Requests go to the API, and its answers come back as tool results. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { getSystemErrorMessage } from "node:util";
 
 import { USER_AGENT } from "./about.ts";
 import { authorize } from "./credentials.ts";
 import type { HttpRequest } from "./request.ts";
 import { ToolResult, type Answer, type Output } from "./result.ts";
+import { MAX_RETRIES, waitFor } from "./retry.ts";
 import { send, type Send } from "./send.ts";
 import { hasControl } from "./serialization.ts";
 import { SCHEMES, type Settings } from "./settings.ts";
@@ -41,15 +43,27 @@ export class Api {
       authorize(request, this.#settings.credentials, SCHEMES);
       logIn(request, base);
       const url = urlOf(base, request.target) ?? shown;
-      return ToolResult.fromAnswer(await this.#send(request, url), output, shown.href);
+      return ToolResult.fromAnswer(await this.#patiently(request, url), output, shown.href);
     } catch (error) {
       if (error instanceof Refused) return ToolResult.error(error.message);
       return ToolResult.error(failure(error, base, request.method));
     }
   }
 
-  async #send(request: HttpRequest, start: URL): Promise<Answer> {
+  /** Sends a request again for as long as the API says when to come back. */
+  async #patiently(request: HttpRequest, url: URL): Promise<Answer> {
+    const end = performance.now() + TIMEOUT * 1000;
     const signal = AbortSignal.timeout(TIMEOUT * 1000);
+    for (let tries = 0; request.repeatable && tries < MAX_RETRIES; tries += 1) {
+      const answer = await this.#send(request, url, signal);
+      const wait = waitFor(answer);
+      if (wait === undefined || performance.now() + wait * 1000 >= end) return answer;
+      await sleep(wait * 1000);
+    }
+    return this.#send(request, url, signal);
+  }
+
+  async #send(request: HttpRequest, start: URL, signal: AbortSignal): Promise<Answer> {
     const headers = headersOf(request);
     let { method } = request;
     let body = request.body === undefined ? undefined : Buffer.from(request.body);

@@ -21,6 +21,8 @@ export interface RequestOptions {
   server?: string;
   /** Alternatives, each a list of schemes that are needed together. */
   security?: readonly (readonly string[])[];
+  /** Whether the request twice is as good as once. Default: what the method says. */
+  repeatable?: boolean;
 }
 
 /** How a path or header parameter is written. */
@@ -53,6 +55,9 @@ export interface BodyOptions {
   mediaType?: string;
 }
 
+/** The methods whose requests are as good twice as once (RFC 9110, 9.2.2). */
+const IDEMPOTENT = ["GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PUT", "DELETE"];
+
 const XML = "application/xml";
 const FORM = "application/x-www-form-urlencoded";
 const MULTIPART = "multipart/form-data";
@@ -72,6 +77,7 @@ export class HttpRequest {
   readonly method: string;
   readonly server: string | undefined;
   readonly security: readonly (readonly string[])[];
+  readonly repeatable: boolean;
   /** Names are in lower case. */
   headers: [name: string, value: string][];
   body: string | Uint8Array | undefined;
@@ -91,6 +97,7 @@ export class HttpRequest {
     this.method = method;
     this.server = options.server;
     this.security = options.security ?? [];
+    this.repeatable = options.repeatable ?? IDEMPOTENT.includes(method);
     this.headers = [["accept", options.accept]];
     this.#template = path;
     this.#path = path;

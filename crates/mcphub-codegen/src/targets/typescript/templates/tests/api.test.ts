@@ -12,6 +12,7 @@ import { authorize, type Scheme } from "../src/credentials.ts";
 import { isExact } from "../src/exact.ts";
 import { HttpRequest } from "../src/request.ts";
 import type { Output, ToolResult } from "../src/result.ts";
+import { MAX_RETRIES } from "../src/retry.ts";
 import { Secret } from "../src/secret.ts";
 import { settings, stubbed, type Sent } from "./stub.ts";
 
@@ -65,11 +66,30 @@ test("another shape is returned and flagged", async () => {
 
 test("errors say status, reason and body", async () => {
   const { result, text } = await call(
-    () => new Response("slow down", { status: 429, headers: { "retry-after": "7" } }),
+    () => new Response("slow down", { status: 429, headers: { "retry-after": "60" } }),
   );
 
   assert.equal(result.isError, true);
-  assert.equal(text, "HTTP 429 Too Many Requests (Retry-After: 7)\nslow down");
+  assert.equal(text, "HTTP 429 Too Many Requests (Retry-After: 60)\nslow down");
+});
+
+test("what is safe to repeat goes again when asked to", async () => {
+  for (const [retryAfter, repeats] of [
+    ["0", true],
+    ["Sun, 06 Nov 1994 08:49:37 GMT", true],
+    ["Sun Nov  6 08:49:37 1994", true],
+    ["soon", false],
+    ["1.5", false],
+    ["", false],
+    ["11", false],
+    ["9".repeat(30), false],
+  ] as const) {
+    const refusal = (): Response => new Response(null, { status: 503, headers: { "retry-after": retryAfter } });
+    const get = await call(refusal);
+    assert.deepEqual([get.result.isError, get.sent.length], [true, repeats ? 1 + MAX_RETRIES : 1], retryAfter);
+    const post = await call(refusal, "none", "POST");
+    assert.equal(post.sent.length, 1);
+  }
 });
 
 test("images are images, and other bytes a resource without secrets", async () => {
