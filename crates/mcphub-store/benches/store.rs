@@ -16,7 +16,7 @@ use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::spec::Document;
 use mcphub_core::store::{Registration, ServerStore};
 use mcphub_core::tool::{PLAN_VERSION, ToolSet};
-use mcphub_store::sqlite::SqliteStore;
+use mcphub_store::{SqlStore, sqlite};
 use serde_json::json;
 use sqlx::SqlitePool;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
@@ -119,10 +119,8 @@ fn get(criterion: &mut Criterion) {
     );
 }
 
-async fn store(folder: &Path) -> SqliteStore {
-    SqliteStore::open(folder.join("mcphub.db"), None)
-        .await
-        .unwrap()
+async fn store(folder: &Path) -> SqlStore {
+    sqlite::open(folder.join("mcphub.db"), None).await.unwrap()
 }
 
 async fn bare(folder: &Path) -> SqlitePool {

@@ -3,36 +3,47 @@
 //! | module | holds |
 //! |---|---|
 //! | [`sqlite`] | the [`Store`] in one file, the default |
+//! | [`postgres`] | the [`Store`] on a PostgreSQL server, for several nodes |
 //! | [`memory`] | the event bus of a single process |
 //! | [`master_key`], [`vault`] | how credentials are encrypted before any backend sees them |
 //!
 //! [`open`] picks the backend by URL. It needs a tokio runtime, which the host starts.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use mcphub_core::store::Store;
-use mcphub_core::{Error, ErrorKind, Result};
+use mcphub_core::{Error, Result};
 
 pub mod master_key;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod sql;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 pub mod vault;
 
 pub use master_key::MasterKey;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub use sql::SqlStore;
 
 /// Where a store is and what encrypts its credentials.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct StoreSettings {
-    /// `sqlite:PATH`, a plain path, or `sqlite::memory:`. Default `sqlite:mcphub.db`, which is in
-    /// the working directory.
+    /// `sqlite:PATH`, a plain path, `sqlite::memory:`, or `postgres://…` as
+    /// [`PostgresSettings::from_url`](postgres::PostgresSettings::from_url) reads it. Default
+    /// `sqlite:mcphub.db`, which is in the working directory.
     pub url: String,
     /// The key that credentials are encrypted with. By default the file `mcphub.key` next to the
-    /// database, made when it is missing; for a store in memory a random key.
+    /// database, made when it is missing; for a store in memory a random key. A server needs one.
     pub master_key: Option<MasterKey>,
+    /// Whether a store that is not there is made; otherwise it is `NotFound`. Default true.
+    pub create: bool,
 }
 
 impl StoreSettings {
@@ -41,6 +52,7 @@ impl StoreSettings {
         Self {
             url: url.into(),
             master_key: None,
+            create: true,
         }
     }
 
@@ -49,6 +61,25 @@ impl StoreSettings {
     pub fn with_master_key(mut self, key: MasterKey) -> Self {
         self.master_key = Some(key);
         self
+    }
+
+    /// Makes no store where there is none.
+    #[must_use]
+    pub fn existing(mut self) -> Self {
+        self.create = false;
+        self
+    }
+
+    /// The same for every process over the same store, and no secret. A file that was replaced by
+    /// another is another store, and so is every one in memory. Blocks for a look at the file.
+    pub fn identity(&self) -> String {
+        match Location::parse(&self.url) {
+            Ok(Location::File(path)) => file_identity(Path::new(path)),
+            #[cfg(feature = "postgres")]
+            Ok(Location::Server(url)) => postgres::PostgresSettings::from_url(url)
+                .map_or_else(|_| String::new(), |settings| settings.location()),
+            _ => format!("memory of process {}", std::process::id()),
+        }
     }
 }
 
@@ -68,6 +99,7 @@ impl fmt::Debug for StoreSettings {
         f.debug_struct("StoreSettings")
             .field("url", &url)
             .field("master_key", &self.master_key)
+            .field("create", &self.create)
             .finish()
     }
 }
@@ -75,31 +107,77 @@ impl fmt::Debug for StoreSettings {
 /// Opens a store; creates it, and the folder it is in, when they are missing.
 ///
 /// # Errors
-/// `Unsupported` for a URL of no known kind, otherwise those of the backend, such as
-/// [`sqlite::SqliteStore::open`].
+/// `InvalidInput` for a URL that names no store, `Unsupported` for a kind that this build leaves
+/// out, otherwise those of the backend: [`sqlite::open`], [`postgres::open`].
 pub async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
     let key = settings.master_key.clone();
     match Location::parse(&settings.url)? {
         #[cfg(feature = "sqlite")]
-        Location::File(path) => Ok(Arc::new(sqlite::SqliteStore::open(path, key).await?)),
+        Location::File(path) if settings.create || Path::new(path).exists() => {
+            Ok(Arc::new(sqlite::open(path, key).await?))
+        }
         #[cfg(feature = "sqlite")]
-        Location::Memory => Ok(Arc::new(sqlite::SqliteStore::in_memory(key).await?)),
+        Location::File(path) => Err(Error::not_found(
+            "there is no store here; `mcphub up` makes one, --store names another",
+        )
+        .with("path", path)),
+        #[cfg(feature = "sqlite")]
+        Location::Memory => Ok(Arc::new(sqlite::in_memory(key).await?)),
+        #[cfg(feature = "postgres")]
+        Location::Server(url) => {
+            let mut server = postgres::PostgresSettings::from_url(url)?;
+            server.create = settings.create;
+            Ok(Arc::new(postgres::open(&server, key).await?))
+        }
+        #[cfg(not(feature = "postgres"))]
+        Location::Server(_) => Err(Error::new(
+            mcphub_core::ErrorKind::Unsupported,
+            "this build has no PostgreSQL store; build mcphub-store with its feature `postgres`",
+        )),
         #[cfg(not(feature = "sqlite"))]
         Location::File(_) | Location::Memory => {
             drop(key);
             Err(Error::new(
-                ErrorKind::Unsupported,
+                mcphub_core::ErrorKind::Unsupported,
                 "this build has no SQLite store; build mcphub-store with its feature `sqlite`",
             ))
         }
     }
 }
 
+#[cfg(unix)]
+fn file_identity(path: &Path) -> String {
+    use std::os::unix::fs::MetadataExt;
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    match std::fs::metadata(&path) {
+        Ok(file) => format!("{} {} {}", path.display(), file.dev(), file.ino()),
+        Err(_) => path.display().to_string(),
+    }
+}
+
+#[cfg(not(unix))]
+fn file_identity(path: &Path) -> String {
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    path.display().to_string()
+}
+
 /// What a URL names.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 enum Location<'a> {
     File(&'a str),
     Memory,
+    /// With whatever password is in it.
+    Server(&'a str),
+}
+
+impl fmt::Debug for Location<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+            Self::Memory => f.write_str("Memory"),
+            Self::Server(_) => f.write_str("Server"),
+        }
+    }
 }
 
 impl<'a> Location<'a> {
@@ -119,11 +197,11 @@ impl<'a> Location<'a> {
                 }
                 path
             }
+            Some("postgres" | "postgresql") => return Ok(Self::Server(url)),
             Some(other) => {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    "there is no store of this kind; known are sqlite:PATH, a plain path, and \
-                     sqlite::memory:",
+                return Err(Error::invalid(
+                    "there is no store of this kind; known are sqlite:PATH, a plain path, \
+                     sqlite::memory: and postgres://USER:PASSWORD@HOST/DATABASE",
                 )
                 .with("kind", other.chars().take(32).collect::<String>()));
             }
@@ -150,6 +228,7 @@ fn scheme(url: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mcphub_core::ErrorKind;
 
     #[test]
     fn a_url_or_a_path_names_a_file() {
@@ -169,13 +248,15 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_kind_is_unsupported_and_its_password_stays_unsaid() {
-        let url = "postgres://user:s3cret@db/mcphub";
+    fn an_unknown_kind_is_refused_and_its_password_stays_unsaid() {
+        let url = "mysql://user:s3cret@db/mcphub";
         let error = Location::parse(url).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.report().contains("sqlite:PATH") && error.report().contains("postgres"));
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.report().contains("sqlite:PATH") && error.report().contains("mysql"));
         assert!(!error.report().contains("s3cret"));
-        assert!(!format!("{:?}", StoreSettings::new(url)).contains("s3cret"));
+        for url in [url, "postgres://user:s3cret@db/mcphub"] {
+            assert!(!format!("{:?}", StoreSettings::new(url)).contains("s3cret"));
+        }
     }
 
     #[test]

@@ -199,8 +199,14 @@ impl DocumentArgs {
 /// Where things are kept.
 #[derive(Debug, Args, Default)]
 pub struct StoreArgs {
-    /// The store: a SQLite file [default: ./mcphub.db; with --stdio: kept in memory only]
-    #[arg(long, value_name = "FILE", env = "MCPHUB_STORE")]
+    /// The store: a SQLite file, or postgres://USER:PASSWORD@HOST/DATABASE, which several nodes
+    /// share [default: ./mcphub.db; with --stdio: kept in memory only]
+    #[arg(
+        long,
+        value_name = "FILE|URL",
+        env = "MCPHUB_STORE",
+        hide_env_values = true
+    )]
     pub store: Option<String>,
 }
 

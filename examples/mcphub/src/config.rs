@@ -9,13 +9,14 @@ use serde::Deserialize;
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "mcphub.toml";
 
-/// What can be configured. Everything has a default; an unknown key is an error.
-#[derive(Debug, Clone, Deserialize)]
+/// What can be configured. Everything has a default; an unknown key is an error. No `Debug`: the
+/// store's URL can hold a password.
+#[derive(Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// The address to listen on. Default `127.0.0.1:8000`.
     pub listen: SocketAddr,
-    /// The store. Default `./mcphub.db`.
+    /// The store: a SQLite file, or `postgres://…`. Default `./mcphub.db`.
     pub store: String,
     /// The file with the master key. Default: `mcphub.key` beside the store.
     pub key_file: Option<PathBuf>,
@@ -91,7 +92,8 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error_that_names_it() {
-        let error = toml::from_str::<Config>("lisen = \"127.0.0.1:1\"").unwrap_err();
+        let outcome = toml::from_str::<Config>("lisen = \"127.0.0.1:1\"");
+        let error = outcome.err().unwrap();
         assert!(error.to_string().contains("lisen"));
         let config: Config = toml::from_str("listen = \"0.0.0.0:80\"").unwrap();
         assert_eq!(

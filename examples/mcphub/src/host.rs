@@ -1,6 +1,5 @@
 //! Composition: which backends this host is made of.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,6 @@ use mcphub_codegen::plan::ToolPlanner;
 use mcphub_codegen::targets::python::PythonTarget;
 use mcphub_core::event::EventBus;
 use mcphub_core::platform::{Platform, ProcessRuntime};
-use mcphub_core::store::Store;
 use mcphub_core::{Error, Result};
 use mcphub_deploy::process::{ProcessDeployer, ProcessSettings, PythonBuilder, PythonSettings};
 use mcphub_gateway::upstream::UpstreamSettings;
@@ -42,7 +40,20 @@ impl Host {
     /// # Errors
     /// Those of the store and of reading the master key.
     pub async fn open(config: &Config) -> Result<Self> {
-        let store = open_store(config).await?;
+        Self::over(&settings(config)?, config).await
+    }
+
+    /// Opens the store unless that would make one: a command that only looks, or only removes, is
+    /// in the wrong folder then.
+    ///
+    /// # Errors
+    /// As [`Host::open`], and `NotFound` where there is no store.
+    pub async fn open_existing(config: &Config) -> Result<Self> {
+        Self::over(&settings(config)?.existing(), config).await
+    }
+
+    async fn over(settings: &StoreSettings, config: &Config) -> Result<Self> {
+        let store = mcphub_store::open(settings).await?;
         let events: Arc<dyn EventBus> = Arc::new(MemoryEventBus::default());
         let runtime = ProcessRuntime {
             target: Arc::new(PythonTarget::default()),
@@ -62,7 +73,7 @@ impl Host {
             allowed_origins: config.allowed_origins.clone(),
             refuse_private_addresses: config.refuse_private_addresses,
             max_retry_wait: Duration::from_secs(config.max_retry_wait),
-            instance: instance(&config.store),
+            instance: instance(settings),
         })
     }
 
@@ -87,63 +98,30 @@ impl Host {
     }
 }
 
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>> {
+fn settings(config: &Config) -> Result<StoreSettings> {
     let settings = StoreSettings::new(&config.store);
     let key = match (std::env::var("MCPHUB_MASTER_KEY"), &config.key_file) {
         (Ok(text), _) => {
             let key = MasterKey::from_text(&text);
-            Some(key.map_err(|error| error.with("variable", "MCPHUB_MASTER_KEY"))?)
+            key.map_err(|error| error.with("variable", "MCPHUB_MASTER_KEY"))?
         }
-        (Err(_), Some(file)) => Some(MasterKey::load_or_create(file)?),
+        (Err(_), Some(file)) => MasterKey::load_or_create(file)?,
         // The store makes its own: beside the file, or a random one in memory.
-        (Err(_), None) => None,
+        (Err(_), None) => return Ok(settings),
     };
-    mcphub_store::open(&match key {
-        Some(key) => settings.with_master_key(key),
-        None => settings,
-    })
-    .await
+    Ok(settings.with_master_key(key))
 }
 
-fn store_path(store: &str) -> &Path {
-    match store.strip_prefix("sqlite:") {
-        Some(path) => Path::new(path.strip_prefix("//").unwrap_or(path)),
-        None => Path::new(store),
-    }
-}
-
-/// The same for every process over the same store on this machine, and no path.
+/// The same for every process over the same store, and no path.
 ///
 /// A store that was deleted and made again is another one: a gateway goes on with the old file.
-fn instance(store: &str) -> String {
-    let path = store_path(store);
-    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let unique = if store == IN_MEMORY {
-        std::process::id().to_string()
-    } else {
-        file_id(&path)
-    };
-    let digest = Sha256::digest(format!("{}{unique}", path.display()));
+fn instance(settings: &StoreSettings) -> String {
+    let digest = Sha256::digest(settings.identity());
     digest
         .iter()
         .take(8)
         .map(|byte| format!("{byte:02x}"))
         .collect()
-}
-
-#[cfg(unix)]
-fn file_id(path: &Path) -> String {
-    use std::os::unix::fs::MetadataExt;
-    let file = std::fs::metadata(path);
-    file.map_or_else(
-        |_| String::new(),
-        |file| format!(" {} {}", file.dev(), file.ino()),
-    )
-}
-
-#[cfg(not(unix))]
-fn file_id(_path: &Path) -> String {
-    String::new()
 }
 
 /// Runs work that computes for long where it may block.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
-use super::SqliteStore;
-use super::failure::Failure;
+use super::BUSY_TIMEOUT;
+use crate::sql::Failure;
 
 /// Connections that read. SQLite scales with cores, and a read takes microseconds.
 const READERS: u32 = 4;
@@ -21,13 +21,13 @@ const LOG_LIMIT: u32 = 16 << 20;
 /// One writing connection, which makes callers queue fairly instead of polling for SQLite's lock,
 /// and several reading ones. A database in memory has a single connection for both.
 #[derive(Debug)]
-pub(super) struct Pools {
+pub(crate) struct Pools {
     writer: SqlitePool,
     readers: SqlitePool,
 }
 
 impl Pools {
-    pub(super) async fn open(path: &Path) -> Result<Self, Failure> {
+    pub(crate) async fn open(path: &Path) -> Result<Self, Failure> {
         // A name that begins with `file:` would be read as a URI.
         let options = options(&Path::new(".").join(path));
         let log_limit = LOG_LIMIT.to_string();
@@ -41,7 +41,7 @@ impl Pools {
         Ok(Self { writer, readers })
     }
 
-    pub(super) async fn in_memory() -> Result<Self, Failure> {
+    pub(crate) async fn in_memory() -> Result<Self, Failure> {
         let options = options(Path::new(":memory:"));
         let writer = pool(1).connect_with(options).await?;
         Ok(Self {
@@ -50,16 +50,16 @@ impl Pools {
         })
     }
 
-    pub(super) fn writer(&self) -> &SqlitePool {
+    pub(crate) fn writer(&self) -> &SqlitePool {
         &self.writer
     }
 
-    pub(super) fn readers(&self) -> &SqlitePool {
+    pub(crate) fn readers(&self) -> &SqlitePool {
         &self.readers
     }
 
     /// Readers first: the last connection to close folds the log in, and only a writer can.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
     }
@@ -68,7 +68,7 @@ impl Pools {
 /// The switch of a new file to WAL fails at once, whatever the busy timeout, while another process
 /// does the same.
 async fn connect_patiently(options: SqliteConnectOptions) -> Result<SqlitePool, Failure> {
-    let deadline = Instant::now() + SqliteStore::BUSY_TIMEOUT;
+    let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
         let pool = pool(1).after_release(|connection, _| Box::pin(is_sound(connection)));
         match pool
@@ -107,7 +107,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .foreign_keys(true)
-        .busy_timeout(SqliteStore::BUSY_TIMEOUT)
+        .busy_timeout(BUSY_TIMEOUT)
         // A damaged or doctored file is an error, not a surprise.
         .pragma("cell_size_check", "ON")
         .pragma("trusted_schema", "OFF")

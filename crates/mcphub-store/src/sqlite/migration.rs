@@ -1,16 +1,13 @@
 //! The schema, brought up to date. The files are in `migrations/sqlite/`.
 
-use mcphub_core::{Error, ErrorKind};
-use sqlx::migrate::{Migrate, Migrator};
-use sqlx::{SqliteConnection, SqlitePool};
+use mcphub_core::Error;
+use sqlx::SqlitePool;
+use sqlx::migrate::Migrator;
 
-use super::failure::Failure;
+use crate::sql::{Failure, migrate};
 
 /// "mcph": what the first migration sets.
 const APPLICATION_ID: i64 = 0x6d63_7068;
-
-/// Where SQLx notes which migrations were applied.
-const TABLE: &str = "_sqlx_migrations";
 
 /// All migrations, oldest first, with their checksums.
 pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
@@ -29,34 +26,7 @@ pub(super) async fn run(pool: &SqlitePool) -> Result<(), Failure> {
         let message = "the file is a database of another program; name another one";
         return Err(Error::invalid(message).into());
     }
-    apply(&mut transaction).await?;
+    migrate(&mut *transaction, &MIGRATIONS).await?;
     transaction.commit().await?;
-    Ok(())
-}
-
-/// What [`Migrator::run`] does, whose future is not `Send` over a single connection.
-async fn apply(connection: &mut SqliteConnection) -> Result<(), Failure> {
-    connection.ensure_migrations_table(TABLE).await?;
-    let applied = connection.list_applied_migrations(TABLE).await?;
-    for done in &applied {
-        let known = MIGRATIONS
-            .iter()
-            .find(|known| known.version == done.version);
-        let known = known.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Unsupported,
-                "the database was written by a newer version of mcphub; upgrade mcphub",
-            )
-            .with("its schema", done.version)
-        })?;
-        if known.checksum != done.checksum {
-            let message = "the database was written by a build with another schema";
-            return Err(Error::internal(message).with("schema", done.version).into());
-        }
-    }
-    // They are sorted by version.
-    for pending in MIGRATIONS.iter().skip(applied.len()) {
-        connection.apply(TABLE, pending).await?;
-    }
     Ok(())
 }

@@ -15,7 +15,9 @@ use mcphub_core::store::{Registration, Store};
 use mcphub_core::tool::{ApiInfo, ToolSet};
 use tempfile::TempDir;
 
-use super::SqliteStore;
+use super::Pools;
+use crate::sql::{Engine, SqlStore};
+use crate::sqlite;
 
 mod in_a_file {
     use super::*;
@@ -32,14 +34,14 @@ mod of_two_handles {
     mcphub_core::shared_store_conformance!(two_handles);
 }
 
-async fn file_store() -> (Arc<SqliteStore>, TempDir) {
+async fn file_store() -> (Arc<SqlStore>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder).await;
     (Arc::new(store), folder)
 }
 
-async fn memory_store() -> (Arc<SqliteStore>, ()) {
-    (Arc::new(SqliteStore::in_memory(None).await.unwrap()), ())
+async fn memory_store() -> (Arc<SqlStore>, ()) {
+    (Arc::new(sqlite::in_memory(None).await.unwrap()), ())
 }
 
 async fn two_handles() -> (Box<[Arc<dyn Store>; 2]>, TempDir) {
@@ -48,9 +50,17 @@ async fn two_handles() -> (Box<[Arc<dyn Store>; 2]>, TempDir) {
     (Box::new([one, other]), folder)
 }
 
-async fn open(folder: &TempDir) -> SqliteStore {
+async fn open(folder: &TempDir) -> SqlStore {
     let path = folder.path().join("mcphub.db");
-    SqliteStore::open(path, None).await.unwrap()
+    sqlite::open(path, None).await.unwrap()
+}
+
+fn pools(store: &SqlStore) -> &Pools {
+    match store.engine() {
+        Engine::Sqlite(pools) => pools,
+        #[cfg(feature = "postgres")]
+        Engine::Postgres(_) => panic!("the store is in SQLite"),
+    }
 }
 
 fn name(text: &str) -> ServerName {

@@ -48,5 +48,5 @@ async fn open(store: Option<String>) -> Result<Host> {
     if let Some(store) = store {
         config.store = store;
     }
-    Host::open(&config).await
+    Host::open_existing(&config).await
 }

@@ -80,7 +80,7 @@ async fn a_ciphertext_that_was_moved_to_another_server_or_key_does_not_open() {
         store.save(&with_bearer("rich", SECRET)).await.unwrap();
         store.save(&with_bearer("poor", "pennies")).await.unwrap();
         sqlx::raw_sql(statement)
-            .execute(store.pools.writer())
+            .execute(pools(&store).writer())
             .await
             .unwrap();
         let error = store.credentials(&name("poor")).await.unwrap_err();
@@ -104,8 +104,8 @@ async fn another_master_key_is_refused_before_anything_is_written() {
         MasterKey::generate().unwrap(),
         MasterKey::generate().unwrap(),
     );
-    let early = SqliteStore::open(&path, Some(wrong.clone())).await.unwrap();
-    let store = SqliteStore::open(&path, Some(right.clone())).await.unwrap();
+    let early = sqlite::open(&path, Some(wrong.clone())).await.unwrap();
+    let store = sqlite::open(&path, Some(right.clone())).await.unwrap();
     store.save(&with_bearer("api", SECRET)).await.unwrap();
     let named = format!("another master key (id {})", right.id());
 
@@ -113,11 +113,11 @@ async fn another_master_key_is_refused_before_anything_is_written() {
     assert!(error.to_string().contains(&named), "{error}");
     assert!(store.get(&name("other")).await.unwrap().is_none());
 
-    let error = SqliteStore::open(&path, Some(wrong)).await.unwrap_err();
+    let error = sqlite::open(&path, Some(wrong)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains(&named), "{error}");
 
-    let error = SqliteStore::open(&path, None).await.unwrap_err();
+    let error = sqlite::open(&path, None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains("key file is missing"), "{error}");
     assert!(
@@ -125,7 +125,7 @@ async fn another_master_key_is_refused_before_anything_is_written() {
         "no second key is made"
     );
 
-    let again = SqliteStore::open(&path, Some(right)).await.unwrap();
+    let again = sqlite::open(&path, Some(right)).await.unwrap();
     assert_eq!(
         bearer(&again.credentials(&name("api")).await.unwrap()),
         SECRET
@@ -159,7 +159,7 @@ async fn every_uploaded_document_is_kept_once_until_its_server_is_removed() {
     let versions: Vec<(String, bool, i64)> = sqlx::query_as(
         "SELECT digest, current, uploaded_at FROM document_version ORDER BY revision",
     )
-    .fetch_all(store.pools.readers())
+    .fetch_all(pools(&store).readers())
     .await
     .unwrap();
     let digests = [&first, &second, &first].map(|bytes| Document {
@@ -183,7 +183,7 @@ async fn every_uploaded_document_is_kept_once_until_its_server_is_removed() {
 
     let count = async |table: &'static str| {
         let count: i64 = sqlx::query_scalar(table)
-            .fetch_one(store.pools.readers())
+            .fetch_one(pools(&store).readers())
             .await
             .unwrap();
         count
@@ -201,7 +201,7 @@ async fn every_uploaded_document_is_kept_once_until_its_server_is_removed() {
 async fn the_largest_document_is_kept_and_one_byte_more_is_refused() {
     let (store, folder) = file_store().await;
     let mut wanted = registration("api");
-    let largest: Vec<u8> = (0..SqliteStore::MAX_DOCUMENT)
+    let largest: Vec<u8> = (0..SqlStore::MAX_DOCUMENT)
         .map(|i| (i % 251) as u8)
         .collect();
     wanted.document.bytes = Bytes::from(largest);
@@ -209,7 +209,7 @@ async fn the_largest_document_is_kept_and_one_byte_more_is_refused() {
     let stored = store.document(&wanted.name).await.unwrap().unwrap();
     assert!(stored.bytes == wanted.document.bytes);
 
-    wanted.document.bytes = Bytes::from(vec![0; SqliteStore::MAX_DOCUMENT + 1]);
+    wanted.document.bytes = Bytes::from(vec![0; SqlStore::MAX_DOCUMENT + 1]);
     let error = store.save(&wanted).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
 

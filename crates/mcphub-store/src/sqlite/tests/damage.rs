@@ -9,7 +9,7 @@ use mcphub_core::store::{CredentialStore, ServerStore};
 use super::*;
 
 async fn refusal(path: &Path) -> mcphub_core::Error {
-    SqliteStore::open(path, None)
+    sqlite::open(path, None)
         .await
         .expect_err("the store is refused")
 }
@@ -17,7 +17,7 @@ async fn refusal(path: &Path) -> mcphub_core::Error {
 #[tokio::test]
 async fn one_missing_folder_is_made_and_two_are_not() {
     let folder = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(folder.path().join("one/mcphub.db"), None)
+    let store = sqlite::open(folder.path().join("one/mcphub.db"), None)
         .await
         .unwrap();
     store.save(&registration("api")).await.unwrap();
@@ -52,7 +52,7 @@ async fn a_path_that_cannot_be_a_file_is_refused() {
 async fn a_name_that_looks_like_a_uri_is_a_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("file:a%20b?mode=memory#.db");
-    SqliteStore::open(&path, None).await.unwrap();
+    sqlite::open(&path, None).await.unwrap();
     assert!(path.exists());
 }
 
@@ -116,7 +116,7 @@ async fn a_damaged_file_is_an_error_that_says_so() {
     }
     fs::write(&path, &bytes).unwrap();
     let outcome = async {
-        let store = SqliteStore::open(&path, None).await?;
+        let store = sqlite::open(&path, None).await?;
         store.get(&name("api-7")).await
     };
     let error = outcome.await.expect_err("the file is damaged");
@@ -149,7 +149,7 @@ async fn a_value_that_does_not_belong_there_is_an_error_and_spares_the_others() 
         store.save(&registration("bad")).await.unwrap();
         store.save(&with_bearer("good", "secret")).await.unwrap();
         sqlx::raw_sql(statement)
-            .execute(store.pools.writer())
+            .execute(pools(&store).writer())
             .await
             .unwrap();
         let error = store.get(&name("bad")).await.unwrap_err();
@@ -168,7 +168,7 @@ async fn a_full_disk_is_said_and_loses_nothing() {
     store.save(&registration("small")).await.unwrap();
     let limit = "PRAGMA max_page_count = 100";
     sqlx::raw_sql(limit)
-        .execute(store.pools.writer())
+        .execute(pools(&store).writer())
         .await
         .unwrap();
     let mut large = registration("large");
@@ -184,7 +184,7 @@ async fn a_full_disk_is_said_and_loses_nothing() {
     assert_eq!(store.registry_version().await.unwrap(), 1);
     let limit = "PRAGMA max_page_count = 1000000";
     sqlx::raw_sql(limit)
-        .execute(store.pools.writer())
+        .execute(pools(&store).writer())
         .await
         .unwrap();
     assert!(store.save(&large).await.unwrap().changed);

@@ -56,7 +56,7 @@ async fn every_older_schema_is_brought_up_to_date_with_its_data() {
         let key = MasterKey::generate().unwrap();
         database_of_schema(version, &folder, &key).await;
         let path = folder.path().join("mcphub.db");
-        let store = SqliteStore::open(path, Some(key)).await.unwrap();
+        let store = sqlite::open(path, Some(key)).await.unwrap();
         let record = store.get(&name("petstore")).await.unwrap().unwrap();
         assert_eq!(
             (record.revision, record.tools.api.title.as_str()),
@@ -81,12 +81,12 @@ async fn a_newer_schema_asks_for_an_upgrade() {
     sqlx::raw_sql(
         "INSERT INTO _sqlx_migrations VALUES (999, 'later', '2030-01-01', TRUE, x'00', 1)",
     )
-    .execute(store.pools.writer())
+    .execute(pools(&store).writer())
     .await
     .unwrap();
     store.close().await;
     let path = folder.path().join("mcphub.db");
-    let error = SqliteStore::open(path, None).await.unwrap_err();
+    let error = sqlite::open(path, None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("upgrade mcphub"), "{error}");
 }
@@ -95,12 +95,12 @@ async fn a_newer_schema_asks_for_an_upgrade() {
 async fn a_schema_that_was_edited_is_refused() {
     let (store, folder) = file_store().await;
     sqlx::raw_sql("UPDATE _sqlx_migrations SET checksum = x'00'")
-        .execute(store.pools.writer())
+        .execute(pools(&store).writer())
         .await
         .unwrap();
     store.close().await;
     let path = folder.path().join("mcphub.db");
-    let error = SqliteStore::open(path, None).await.unwrap_err();
+    let error = sqlite::open(path, None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal);
     assert!(error.to_string().contains("another schema"), "{error}");
 }
@@ -116,7 +116,7 @@ async fn a_plan_of_another_version_is_a_conflict_and_listed_with_its_version() {
          UPDATE server SET fingerprint = 'of another plan'"
     );
     sqlx::raw_sql(AssertSqlSafe(other))
-        .execute(store.pools.writer())
+        .execute(pools(&store).writer())
         .await
         .unwrap();
     let error = store.get(&wanted.name).await.unwrap_err();
@@ -139,7 +139,7 @@ async fn commits_reach_the_disk_before_they_are_acknowledged() {
     let (store, _folder) = file_store().await;
     let pragma = async |statement: &'static str| {
         let value: String = sqlx::query_scalar(statement)
-            .fetch_one(store.pools.writer())
+            .fetch_one(pools(&store).writer())
             .await
             .unwrap();
         value
@@ -180,7 +180,7 @@ async fn no_query_of_the_hot_path_reads_a_whole_table() {
         ),
     ] {
         let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(query)
-            .fetch_all(store.pools.readers())
+            .fetch_all(pools(&store).readers())
             .await
             .unwrap();
         let [(.., step)] = plan.as_slice() else {

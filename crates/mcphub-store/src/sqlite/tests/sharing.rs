@@ -8,12 +8,13 @@ use mcphub_core::ErrorKind;
 use mcphub_core::store::{CredentialStore, ServerStore};
 
 use super::*;
+use crate::sqlite::BUSY_TIMEOUT;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_can_make_the_same_store_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("mcphub.db");
-    let opening = (0..8).map(|_| tokio::spawn(SqliteStore::open(path.clone(), None)));
+    let opening = (0..8).map(|_| tokio::spawn(sqlite::open(path.clone(), None)));
     let stores: Vec<_> = join_all(opening)
         .await
         .into_iter()
@@ -36,8 +37,7 @@ async fn a_lock_that_is_kept_too_long_is_unavailable_and_readers_go_on() {
     let (store, folder) = file_store().await;
     store.save(&registration("api")).await.unwrap();
     let other = open(&folder).await;
-    let lock = other
-        .pools
+    let lock = pools(&other)
         .writer()
         .begin_with("BEGIN IMMEDIATE")
         .await
@@ -49,11 +49,8 @@ async fn a_lock_that_is_kept_too_long_is_unavailable_and_readers_go_on() {
         start.elapsed()
     };
     let (error, read) = futures::join!(save, read);
-    assert!(
-        read < SqliteStore::BUSY_TIMEOUT / 2,
-        "a reader waited for {read:?}"
-    );
-    assert!(start.elapsed() >= SqliteStore::BUSY_TIMEOUT);
+    assert!(read < BUSY_TIMEOUT / 2, "a reader waited for {read:?}");
+    assert!(start.elapsed() >= BUSY_TIMEOUT);
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(
         error.is_retryable() && error.to_string().contains("locked"),
@@ -69,8 +66,8 @@ async fn callers_that_go_away_at_once_take_nothing_along() {
     store.save(&registration("api")).await.unwrap();
     for _ in 0..5_000 {
         // The connection is back, so that one poll takes it and mostly stops half-way.
-        while store.pools.writer().num_idle() == 0 {
-            assert_eq!(store.pools.writer().size(), 1, "the database is gone");
+        while pools(&store).writer().num_idle() == 0 {
+            assert_eq!(pools(&store).writer().size(), 1, "the database is gone");
             tokio::task::yield_now().await;
         }
         let _ = store.get(&name("api")).now_or_never();

@@ -6,18 +6,17 @@ use mcphub_core::store::{Registration, Saved};
 use mcphub_core::tool::PLAN_VERSION;
 use mcphub_core::{Error, ErrorKind, Result};
 use sha2::{Digest, Sha256};
-use sqlx::SqliteConnection;
 
 use super::credential::{self, Entry};
 use super::failure::Failure;
 use super::server::number;
-use super::{SqliteStore, blocking};
+use super::statement::Statement;
+use super::{Session, SqlStore, blocking, now};
 
 const UPSERT: &str = "
     INSERT INTO server (name, title, source, serve, base_url, artifact, tools, plan_version,
                         revision, fingerprint, created_at, updated_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, CAST(unixepoch('subsec') * 1000 AS INTEGER),
-            CAST(unixepoch('subsec') * 1000 AS INTEGER))
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
     ON CONFLICT (name) DO UPDATE SET
         title = excluded.title, source = excluded.source, serve = excluded.serve,
         base_url = excluded.base_url, artifact = excluded.artifact, tools = excluded.tools,
@@ -46,7 +45,8 @@ impl Rows {
         let artifact = registration.artifact.as_ref().map(serde_json::to_string);
         let mut rows = Self {
             name: registration.name.clone(),
-            title: registration.tools.api.title.clone(),
+            // Postgres has no text with a NUL in it, and here it is for showing only.
+            title: registration.tools.api.title.replace('\0', "\u{fffd}"),
             source: registration.document.source.clone(),
             serve: registration.serve.as_str(),
             base_url: registration.base_url.as_ref().map(ToString::to_string),
@@ -79,7 +79,7 @@ impl Rows {
     }
 }
 
-impl SqliteStore {
+impl SqlStore {
     pub(super) async fn write(&self, registration: &Registration) -> Result<Saved, Failure> {
         let size = registration.document.bytes.len();
         if size > Self::MAX_DOCUMENT {
@@ -94,16 +94,16 @@ impl SqliteStore {
         let shared = registration.clone();
         let rows = blocking(move || Rows::new(&shared)).await?;
 
-        let mut transaction = self.pools.writer().begin_with("BEGIN IMMEDIATE").await?;
-        credential::refuse_another_key(&mut *transaction, &self.vault).await?;
-        if let Some(revision) = self.same(&mut transaction, &rows, registration).await? {
+        let mut session = self.engine.write().await?;
+        credential::refuse_another_key(&mut session, &self.vault).await?;
+        if let Some(revision) = self.same(&mut session, &rows, registration).await? {
             return Ok(Saved {
                 revision,
                 changed: false,
             });
         }
-        let revision = insert(&mut transaction, &rows, &sealed).await?;
-        transaction.commit().await?;
+        let revision = insert(&mut session, &rows, &sealed).await?;
+        session.commit().await?;
         Ok(Saved {
             revision,
             changed: true,
@@ -113,34 +113,30 @@ impl SqliteStore {
     /// The revision that is there, if it is equal.
     async fn same(
         &self,
-        connection: &mut SqliteConnection,
+        session: &mut Session,
         rows: &Rows,
         registration: &Registration,
     ) -> Result<Option<u64>, Failure> {
-        let revision: Option<i64> =
-            sqlx::query_scalar("SELECT revision FROM server WHERE name = ?1 AND fingerprint = ?2")
-                .bind(rows.name.as_str())
-                .bind(&rows.fingerprint)
-                .fetch_optional(&mut *connection)
-                .await?;
-        let Some(revision) = revision else {
+        let query = "SELECT revision FROM server WHERE name = $1 AND fingerprint = $2";
+        let query = Statement::new(query)
+            .bind(rows.name.as_str())
+            .bind(&rows.fingerprint);
+        let Some(row) = session.fetch_optional(query).await? else {
             return Ok(None);
         };
         // Credentials that do not open are not equal: saving heals them.
-        match credential::load(connection, &self.vault, &rows.name).await {
-            Ok(stored) if stored.same_as(&registration.credentials) => Ok(Some(number(revision)?)),
+        match credential::load(session, &self.vault, &rows.name).await {
+            Ok(stored) if stored.same_as(&registration.credentials) => {
+                Ok(Some(number(row.get("revision")?)?))
+            }
             _ => Ok(None),
         }
     }
 }
 
-async fn insert(
-    connection: &mut SqliteConnection,
-    rows: &Rows,
-    sealed: &[Entry],
-) -> Result<u64, Failure> {
-    let revision = next_revision(connection).await?;
-    let id: i64 = sqlx::query_scalar(UPSERT)
+async fn insert(session: &mut Session, rows: &Rows, sealed: &[Entry]) -> Result<u64, Failure> {
+    let revision = next_revision(session).await?;
+    let upsert = Statement::new(UPSERT)
         .bind(rows.name.as_str())
         .bind(&rows.title)
         .bind(&rows.source)
@@ -151,76 +147,64 @@ async fn insert(
         .bind(PLAN_VERSION)
         .bind(revision)
         .bind(&rows.fingerprint)
-        .fetch_one(&mut *connection)
-        .await?;
-    sqlx::query(
-        "INSERT INTO tool_set (server_id, json) VALUES (?1, ?2)
-         ON CONFLICT (server_id) DO UPDATE SET json = excluded.json",
-    )
-    .bind(id)
-    .bind(&rows.tools)
-    .execute(&mut *connection)
-    .await?;
-    store_document(connection, rows).await?;
-    make_current(connection, id, revision, rows).await?;
-    credential::replace(connection, id, sealed).await?;
+        .bind(now());
+    let id: i64 = session.fetch_one(upsert).await?.get("id")?;
+    let plan = "INSERT INTO tool_set (server_id, json) VALUES ($1, $2)
+        ON CONFLICT (server_id) DO UPDATE SET json = excluded.json";
+    let plan = Statement::new(plan).bind(id).bind(&rows.tools);
+    session.execute(plan).await?;
+    store_document(session, rows).await?;
+    make_current(session, id, revision, rows).await?;
+    credential::replace(session, id, sealed).await?;
     Ok(number(revision)?)
 }
 
 /// Keeps the bytes, unless they are there.
-async fn store_document(connection: &mut SqliteConnection, rows: &Rows) -> Result<(), Failure> {
-    let known: Option<i64> = sqlx::query_scalar("SELECT 1 FROM document WHERE digest = ?1")
-        .bind(&rows.digest)
-        .fetch_optional(&mut *connection)
-        .await?;
-    if known.is_none() {
-        sqlx::query(
-            "INSERT INTO document (digest, stored_at, bytes)
-             VALUES (?1, CAST(unixepoch('subsec') * 1000 AS INTEGER), ?2)",
-        )
-        .bind(&rows.digest)
-        .bind(rows.bytes.as_ref())
-        .execute(&mut *connection)
-        .await?;
+async fn store_document(session: &mut Session, rows: &Rows) -> Result<(), Failure> {
+    // Megabytes are not sent only to be thrown away.
+    let known = Statement::new("SELECT digest FROM document WHERE digest = $1").bind(&rows.digest);
+    if session.fetch_optional(known).await?.is_none() {
+        let bytes = "INSERT INTO document (digest, stored_at, bytes) VALUES ($1, $2, $3)";
+        let bytes = Statement::new(bytes)
+            .bind(&rows.digest)
+            .bind(now())
+            .bind(&rows.bytes);
+        session.execute(bytes).await?;
     }
     Ok(())
 }
 
 /// Marks the document as the server's, and keeps what it had before.
 async fn make_current(
-    connection: &mut SqliteConnection,
+    session: &mut Session,
     id: i64,
     revision: i64,
     rows: &Rows,
 ) -> Result<(), Failure> {
-    sqlx::query(
-        "UPDATE document_version SET current = 0
-         WHERE server_id = ?1 AND current = 1 AND (digest, source) <> (?2, ?3)",
-    )
-    .bind(id)
-    .bind(&rows.digest)
-    .bind(&rows.source)
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query(
-        "INSERT INTO document_version (server_id, revision, digest, source, uploaded_at, current)
-         SELECT ?1, ?2, ?3, ?4, CAST(unixepoch('subsec') * 1000 AS INTEGER), 1
-         WHERE NOT EXISTS
-             (SELECT 1 FROM document_version WHERE server_id = ?1 AND current = 1)",
-    )
-    .bind(id)
-    .bind(revision)
-    .bind(&rows.digest)
-    .bind(&rows.source)
-    .execute(&mut *connection)
-    .await?;
+    let outdate = "UPDATE document_version SET current = 0
+        WHERE server_id = $1 AND current = 1 AND (digest, source) <> ($2, $3)";
+    let outdate = Statement::new(outdate)
+        .bind(id)
+        .bind(&rows.digest)
+        .bind(&rows.source);
+    session.execute(outdate).await?;
+    let add = "INSERT INTO document_version
+            (server_id, revision, digest, source, uploaded_at, current)
+        SELECT $1, $2, $3, $4, $5, 1
+        WHERE NOT EXISTS
+            (SELECT 1 FROM document_version WHERE server_id = $1 AND current = 1)";
+    let add = Statement::new(add)
+        .bind(id)
+        .bind(revision)
+        .bind(&rows.digest)
+        .bind(&rows.source)
+        .bind(now());
+    session.execute(add).await?;
     Ok(())
 }
 
 /// Counts a change, and gives its number.
-pub(super) async fn next_revision(connection: &mut SqliteConnection) -> Result<i64, Failure> {
-    let version = sqlx::query_scalar("UPDATE registry SET version = version + 1 RETURNING version")
-        .fetch_one(connection)
-        .await?;
-    Ok(version)
+pub(super) async fn next_revision(session: &mut Session) -> Result<i64, Failure> {
+    let count = Statement::new("UPDATE registry SET version = version + 1 RETURNING version");
+    Ok(session.fetch_one(count).await?.get("version")?)
 }

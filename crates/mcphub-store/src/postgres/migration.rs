@@ -1,0 +1,41 @@
+//! The schema, brought up to date. The files are in `migrations/postgres/`.
+
+use mcphub_core::Error;
+use sqlx::migrate::Migrator;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use super::PostgresSettings;
+use super::server::in_time;
+use crate::sql::{Failure, migrate};
+
+/// "mcphub" and the schema's name: whoever holds this advisory lock migrates that schema.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended('mcphub ' || $1, 0))";
+
+/// All migrations, oldest first, with their checksums.
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// Runs what is missing, all of it or nothing. Of several nodes one does the work and the others
+/// wait for it.
+pub(super) async fn run(
+    connection: &mut PgConnection,
+    settings: &PostgresSettings,
+) -> Result<(), Failure> {
+    let schema = settings.schema();
+    let mut transaction = in_time(connection.begin()).await?;
+    let lock = sqlx::query(LOCK).bind(schema);
+    in_time(lock.execute(&mut *transaction)).await?;
+    let known = sqlx::query("SELECT nspname FROM pg_namespace WHERE nspname = $1").bind(schema);
+    let known = in_time(known.fetch_optional(&mut *transaction)).await?;
+    // A role that may not make a schema can use one that was made for it.
+    if known.is_none() && !settings.create {
+        let message = "there is no store here; `mcphub up` makes one, --store names another";
+        return Err(Error::not_found(message).into());
+    }
+    if known.is_none() {
+        // A name that needs no quotes, as the settings have checked.
+        let make = AssertSqlSafe(format!("CREATE SCHEMA {schema}"));
+        in_time(sqlx::raw_sql(make).execute(&mut *transaction)).await?;
+    }
+    migrate(&mut *transaction, &MIGRATIONS).await?;
+    in_time(transaction.commit()).await
+}

@@ -1,0 +1,65 @@
+//! The pool of connections, and the bound on what they are asked.
+
+use std::time::Duration;
+
+use mcphub_core::{Error, ErrorKind};
+use sqlx::postgres::{PgConnection, PgPoolOptions};
+use sqlx::{Connection, PgPool};
+
+use super::PostgresSettings;
+use crate::sql::Failure;
+
+/// The longest that anything is waited for, when the server, which has shorter bounds of its own,
+/// says nothing at all: its machine or the network is gone.
+const SILENCE: Duration = Duration::from_secs(60);
+
+/// A server with connections to it, made when they are needed.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pool: PgPool,
+}
+
+impl Server {
+    pub(super) fn new(settings: &PostgresSettings) -> Result<Self, Failure> {
+        let pool = PgPoolOptions::new()
+            .max_connections(settings.max_connections)
+            .acquire_timeout(settings.connect_timeout)
+            // Those of a server that was started again are told apart before they are used.
+            .test_before_acquire(true)
+            .connect_lazy_with(settings.connect_options());
+        Ok(Self { pool })
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+}
+
+/// One connection outside of the pool, which says why there is none, where the pool would only try
+/// again until its time is over.
+pub(super) async fn connect(settings: &PostgresSettings) -> Result<PgConnection, Failure> {
+    let options = settings.connect_options();
+    let connecting = PgConnection::connect_with(&options);
+    match tokio::time::timeout(settings.connect_timeout, connecting).await {
+        Ok(connection) => Ok(connection?),
+        Err(_) => Err(silent()),
+    }
+}
+
+pub(super) async fn close(connection: PgConnection) {
+    // Whatever it says, the connection is gone.
+    let _ = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
+}
+
+/// Waits for the server, and not for ever.
+pub(crate) async fn in_time<T>(work: impl Future<Output = sqlx::Result<T>>) -> Result<T, Failure> {
+    match tokio::time::timeout(SILENCE, work).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => Err(silent()),
+    }
+}
+
+fn silent() -> Failure {
+    let message = "the database server does not answer";
+    Failure(Error::new(ErrorKind::Timeout, message))
+}

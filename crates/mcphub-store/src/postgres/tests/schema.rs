@@ -1,0 +1,117 @@
+//! Schemas of other versions, and the promises of ours.
+
+use mcphub_core::ErrorKind;
+use mcphub_core::store::{CredentialStore, ServerStore};
+use mcphub_core::tool::PLAN_VERSION;
+
+use super::*;
+use crate::postgres::migration::MIGRATIONS;
+use crate::vault::Vault;
+
+/// Makes the schema of a version, with a server in it. A new migration adds its number to
+/// [`every_older_schema_is_brought_up_to_date_with_its_data`].
+async fn schema_of(version: i64, place: &Place) {
+    place
+        .tamper(format!("CREATE SCHEMA {}", place.settings.schema()))
+        .await;
+    let options = place.settings.connect_options();
+    let pool = PgPool::connect_with(options).await.unwrap();
+    MIGRATIONS.run_to(version, &pool).await.unwrap();
+    let made = r#"UPDATE registry SET version = 7;
+        INSERT INTO server (name, title, source, serve, base_url, artifact, tools, plan_version,
+                            revision, fingerprint, created_at, updated_at)
+        VALUES ('petstore', 'Petstore', '/petstore.yaml', 'native', 'https://api.example.com/v1',
+                NULL, 0, PLAN, 7, 'f', 1763683200000, 1763683200000);
+        INSERT INTO tool_set VALUES (1, '{"planVersion":PLAN,
+            "api":{"title":"Petstore","version":"1","dialect":"openapi-3.0"},
+            "servers":[],"securitySchemes":{},"definitions":[],"tools":[]}');
+        INSERT INTO document VALUES ('d', 1763683200000, 'openapi: 3.0.4');
+        INSERT INTO document_version VALUES (1, 7, 'd', '/petstore.yaml', 1763683200000, 1);"#;
+    place
+        .tamper(made.replace("PLAN", &PLAN_VERSION.to_string()))
+        .await;
+    let sealed = Vault::new(&place.key)
+        .seal(&name("petstore"), "bearer", &"s3cret".into())
+        .unwrap();
+    sqlx::query("INSERT INTO credential VALUES (1, 0, 'bearer', $1, $2, $3)")
+        .bind(sealed.key_id)
+        .bind(sealed.nonce.to_vec())
+        .bind(sealed.ciphertext)
+        .execute(&pool)
+        .await
+        .unwrap();
+    pool.close().await;
+}
+
+#[tokio::test]
+async fn every_older_schema_is_brought_up_to_date_with_its_data() {
+    let released = [1];
+    let known = MIGRATIONS.iter().map(|migration| migration.version);
+    assert!(known.eq(released), "a new schema has to be listed here");
+    for version in released {
+        let Some(place) = Place::new() else { return };
+        schema_of(version, &place).await;
+        let store = place.open().await;
+        let record = store.get(&name("petstore")).await.unwrap().unwrap();
+        assert_eq!(
+            (record.revision, record.tools.api.title.as_str()),
+            (7, "Petstore")
+        );
+        assert_eq!(
+            bearer(&store.credentials(&record.name).await.unwrap()),
+            "s3cret"
+        );
+        let saved = store.save(&registration("petstore", "x")).await.unwrap();
+        assert_eq!((saved.revision, saved.changed), (8, true));
+    }
+}
+
+#[tokio::test]
+async fn a_newer_schema_asks_for_an_upgrade() {
+    let Some(place) = Place::new() else { return };
+    place.open().await.close().await;
+    place
+        .tamper("INSERT INTO _sqlx_migrations VALUES (999, 'later', now(), TRUE, '\\x00', 1)")
+        .await;
+    let error = postgres::open(&place.settings, Some(place.key.clone()))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("upgrade mcphub"), "{error}");
+}
+
+#[tokio::test]
+async fn a_schema_that_was_edited_is_refused() {
+    let Some(place) = Place::new() else { return };
+    place.open().await.close().await;
+    place
+        .tamper("UPDATE _sqlx_migrations SET checksum = '\\x00'")
+        .await;
+    let error = postgres::open(&place.settings, Some(place.key.clone()))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Internal);
+    assert!(error.to_string().contains("another schema"), "{error}");
+}
+
+#[tokio::test]
+async fn a_schema_of_another_program_is_left_as_it_is() {
+    let Some(place) = Place::new() else { return };
+    let schema = place.settings.schema();
+    place
+        .tamper(format!(
+            "CREATE SCHEMA {schema}; CREATE TABLE server (id INT)"
+        ))
+        .await;
+    let error = postgres::open(&place.settings, Some(place.key.clone()))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    assert!(error.to_string().contains("another program"), "{error}");
+    let tables: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()")
+            .fetch_one(&mut place.connect().await)
+            .await
+            .unwrap();
+    assert_eq!(tables, 1, "nothing is half made");
+}

@@ -1,0 +1,117 @@
+//! Credentials: encrypted before they reach the database, decrypted after they left it.
+
+use async_trait::async_trait;
+use mcphub_core::secret::{Credentials, SecretString};
+use mcphub_core::server::ServerName;
+use mcphub_core::store::CredentialStore;
+use mcphub_core::{Error, Result};
+
+use super::failure::Failure;
+use super::statement::Statement;
+use super::{Session, SqlStore};
+use crate::vault::{Sealed, Vault, another_key};
+
+const OF_SERVER: &str = "
+    SELECT credential.key, credential.key_id, credential.nonce, credential.ciphertext
+    FROM server
+    JOIN credential ON credential.server_id = server.id
+    WHERE server.name = $1
+    ORDER BY credential.position";
+
+/// A credential under its key, as a row has it.
+pub(super) type Entry = (String, Sealed);
+
+#[async_trait]
+impl CredentialStore for SqlStore {
+    async fn credentials(&self, server: &ServerName) -> Result<Credentials> {
+        let outcome = self.read_credentials(server).await;
+        self.explain("store::credentials", outcome)
+    }
+}
+
+impl SqlStore {
+    async fn read_credentials(&self, server: &ServerName) -> Result<Credentials, Failure> {
+        let mut session = self.engine.read().await?;
+        load(&mut session, &self.vault, server).await
+    }
+}
+
+/// The credentials of a server, in the order in which they were given.
+pub(super) async fn load(
+    session: &mut Session,
+    vault: &Vault,
+    server: &ServerName,
+) -> Result<Credentials, Failure> {
+    let query = Statement::new(OF_SERVER).bind(server.as_str());
+    let rows = session.fetch_all(query).await?;
+    let mut entries: Vec<(String, SecretString)> = Vec::with_capacity(rows.len());
+    for row in rows {
+        let key: String = row.get("key")?;
+        let nonce = row.get::<Vec<u8>>("nonce")?.try_into();
+        let sealed = Sealed {
+            key_id: row.get("key_id")?,
+            nonce: nonce.map_err(|_| Error::internal("a stored nonce has a wrong length"))?,
+            ciphertext: row.get("ciphertext")?,
+        };
+        let value = vault.open(server, &key, &sealed)?;
+        entries.push((key, value));
+    }
+    Ok(Credentials::from_entries(entries)?)
+}
+
+/// Encrypts all credentials of a server.
+pub(super) fn seal(vault: &Vault, server: &ServerName, of: &Credentials) -> Result<Vec<Entry>> {
+    let entries = of.to_entries().into_iter();
+    entries
+        .map(|(key, value)| {
+            let sealed = vault.seal(server, &key, &value)?;
+            Ok((key, sealed))
+        })
+        .collect()
+}
+
+/// Replaces the credentials of a server.
+pub(super) async fn replace(
+    session: &mut Session,
+    server_id: i64,
+    entries: &[Entry],
+) -> Result<(), Failure> {
+    let old = Statement::new("DELETE FROM credential WHERE server_id = $1").bind(server_id);
+    session.execute(old).await?;
+    for (position, (key, sealed)) in (0i64..).zip(entries) {
+        let entry = "INSERT INTO credential (server_id, position, key, key_id, nonce, ciphertext)
+            VALUES ($1, $2, $3, $4, $5, $6)";
+        let entry = Statement::new(entry)
+            .bind(server_id)
+            .bind(position)
+            .bind(key)
+            .bind(&sealed.key_id)
+            .bind(sealed.nonce.as_slice())
+            .bind(sealed.ciphertext.as_slice());
+        session.execute(entry).await?;
+    }
+    Ok(())
+}
+
+/// The id of the master key that something here is encrypted with.
+pub(super) async fn key_id_in_use(session: &mut Session) -> Result<Option<String>, Failure> {
+    let query = Statement::new("SELECT key_id FROM credential LIMIT 1");
+    let row = session.fetch_optional(query).await?;
+    Ok(row.map(|row| row.get("key_id")).transpose()?)
+}
+
+/// One store has one key: with two, part of it would be unreadable to everybody.
+pub(super) async fn refuse_another_key(
+    session: &mut Session,
+    vault: &Vault,
+) -> Result<(), Failure> {
+    let query = "SELECT key_id FROM credential WHERE key_id <> $1 LIMIT 1";
+    let query = Statement::new(query).bind(vault.key_id());
+    match session.fetch_optional(query).await? {
+        None => Ok(()),
+        Some(row) => {
+            let other: String = row.get("key_id")?;
+            Err(another_key(&other, vault.key_id()).into())
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The engines, and a session with one of them.
+
+use sqlx::Database;
+#[cfg(feature = "postgres")]
+use sqlx::Postgres;
+#[cfg(feature = "sqlite")]
+use sqlx::Sqlite;
+use sqlx::Transaction;
+use sqlx::pool::PoolConnection;
+
+use super::failure::Failure;
+use super::statement::{Row, Statement};
+#[cfg(feature = "postgres")]
+use crate::postgres::{self, Server};
+#[cfg(feature = "sqlite")]
+use crate::sqlite::Pools;
+
+/// A database with connections to it.
+#[derive(Debug)]
+pub(crate) enum Engine {
+    #[cfg(feature = "sqlite")]
+    Sqlite(Pools),
+    #[cfg(feature = "postgres")]
+    Postgres(Server),
+}
+
+impl Engine {
+    /// A connection for reading. Each statement sees all that was committed before it.
+    pub(crate) async fn read(&self) -> Result<Session, Failure> {
+        Ok(match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(pools) => Session::Sqlite(Link::Plain(pools.readers().acquire().await?)),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(server) => {
+                Session::Postgres(Link::Plain(server.pool().acquire().await?))
+            }
+        })
+    }
+
+    /// A transaction that writes. Nobody else changes the registry until it ends, so that what it
+    /// reads stays true; dropped without [`Session::commit`] it leaves nothing.
+    pub(crate) async fn write(&self) -> Result<Session, Failure> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(pools) => {
+                let transaction = pools.writer().begin_with("BEGIN IMMEDIATE").await?;
+                Ok(Session::Sqlite(Link::Transaction(transaction)))
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(server) => {
+                let transaction = postgres::in_time(server.pool().begin()).await?;
+                let mut session = Session::Postgres(Link::Transaction(transaction));
+                // The first statement takes the lock, so that every later one sees what the
+                // holder before it has committed, and two writers never wait for each other.
+                let lock = Statement::new("SELECT version FROM registry FOR UPDATE");
+                session.fetch_one(lock).await?;
+                Ok(session)
+            }
+        }
+    }
+
+    pub(crate) async fn close(&self) {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(pools) => pools.close().await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(server) => server.pool().close().await,
+        }
+    }
+}
+
+/// A connection, in a transaction or not. Without one it goes back to its pool when it is dropped.
+pub(crate) enum Session {
+    #[cfg(feature = "sqlite")]
+    Sqlite(Link<Sqlite>),
+    #[cfg(feature = "postgres")]
+    Postgres(Link<Postgres>),
+}
+
+pub(crate) enum Link<DB: Database> {
+    Plain(PoolConnection<DB>),
+    Transaction(Transaction<'static, DB>),
+}
+
+impl<DB: Database> Link<DB> {
+    fn connection(&mut self) -> &mut DB::Connection {
+        match self {
+            Self::Plain(connection) => connection,
+            Self::Transaction(transaction) => transaction,
+        }
+    }
+}
+
+impl Session {
+    /// Runs a statement. How many rows it changed.
+    pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64, Failure> {
+        Ok(match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(link) => {
+                let done = statement.for_sqlite().execute(link.connection()).await?;
+                done.rows_affected()
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(link) => {
+                let work = statement.for_postgres().execute(link.connection());
+                postgres::in_time(work).await?.rows_affected()
+            }
+        })
+    }
+
+    /// All rows of a statement, which bounds them itself.
+    pub(crate) async fn fetch_all(&mut self, statement: Statement) -> Result<Vec<Row>, Failure> {
+        Ok(match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(link) => {
+                let rows = statement.for_sqlite().fetch_all(link.connection()).await?;
+                rows.into_iter().map(Row::Sqlite).collect()
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(link) => {
+                let work = statement.for_postgres().fetch_all(link.connection());
+                let rows = postgres::in_time(work).await?;
+                rows.into_iter().map(Row::Postgres).collect()
+            }
+        })
+    }
+
+    /// The row of a statement that gives at most one.
+    pub(crate) async fn fetch_optional(
+        &mut self,
+        statement: Statement,
+    ) -> Result<Option<Row>, Failure> {
+        Ok(match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(link) => {
+                let row = statement.for_sqlite().fetch_optional(link.connection());
+                row.await?.map(Row::Sqlite)
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(link) => {
+                let row = statement.for_postgres().fetch_optional(link.connection());
+                postgres::in_time(row).await?.map(Row::Postgres)
+            }
+        })
+    }
+
+    /// The row of a statement that always gives one.
+    pub(crate) async fn fetch_one(&mut self, statement: Statement) -> Result<Row, Failure> {
+        let row = self.fetch_optional(statement).await?;
+        row.ok_or_else(|| Failure::from(sqlx::Error::RowNotFound))
+    }
+
+    /// Makes the transaction's changes last. They are on disk when this returns.
+    pub(crate) async fn commit(self) -> Result<(), Failure> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(Link::Transaction(transaction)) => transaction.commit().await?,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(Link::Transaction(transaction)) => {
+                postgres::in_time(transaction.commit()).await?;
+            }
+            // What was not in a transaction is committed already.
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(Link::Plain(_)) => {}
+            #[cfg(feature = "postgres")]
+            Self::Postgres(Link::Plain(_)) => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! A statement with its values, and the rows it gives, for whichever engine.
+
+use bytes::Bytes;
+#[cfg(feature = "postgres")]
+use sqlx::postgres::{PgArguments, PgRow, Postgres};
+use sqlx::query::Query;
+#[cfg(feature = "sqlite")]
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
+
+/// SQL that both engines understand, and the values for `$1`, `$2` and so on, in order.
+#[derive(Debug)]
+pub(crate) struct Statement {
+    sql: &'static str,
+    values: Vec<Value>,
+}
+
+impl Statement {
+    pub(crate) fn new(sql: &'static str) -> Self {
+        let values = Vec::new();
+        Self { sql, values }
+    }
+
+    /// Adds the next value.
+    #[must_use]
+    pub(crate) fn bind(mut self, value: impl Into<Value>) -> Self {
+        self.values.push(value.into());
+        self
+    }
+}
+
+/// A value of one of the types that the schema has. An absent one knows its type, because Postgres
+/// asks for it.
+#[derive(Debug)]
+pub(crate) enum Value {
+    Integer(Option<i64>),
+    Text(Option<String>),
+    Bytes(Option<Bytes>),
+}
+
+macro_rules! into_value {
+    ($($of:ty => $variant:ident($value:ident, $into:expr)),+ $(,)?) => {
+        $(
+            impl From<$of> for Value {
+                fn from($value: $of) -> Self {
+                    Self::$variant($into)
+                }
+            }
+        )+
+    };
+}
+
+into_value! {
+    i64 => Integer(value, Some(value)),
+    u32 => Integer(value, Some(value.into())),
+    Option<i64> => Integer(value, value),
+    &str => Text(value, Some(value.to_owned())),
+    &String => Text(value, Some(value.clone())),
+    String => Text(value, Some(value)),
+    Option<&str> => Text(value, value.map(str::to_owned)),
+    &Option<String> => Text(value, value.clone()),
+    &[u8] => Bytes(value, Some(Bytes::copy_from_slice(value))),
+    &Bytes => Bytes(value, Some(value.clone())),
+}
+
+macro_rules! bind_all {
+    ($statement:expr) => {
+        $statement.values.into_iter().fold(
+            sqlx::query($statement.sql),
+            |query, value| match value {
+                Value::Integer(value) => query.bind(value),
+                Value::Text(value) => query.bind(value),
+                Value::Bytes(value) => query.bind(value.as_deref()),
+            },
+        )
+    };
+}
+
+impl Statement {
+    #[cfg(feature = "sqlite")]
+    pub(super) fn for_sqlite(self) -> Query<'static, Sqlite, SqliteArguments> {
+        bind_all!(self)
+    }
+
+    #[cfg(feature = "postgres")]
+    pub(super) fn for_postgres(self) -> Query<'static, Postgres, PgArguments> {
+        bind_all!(self)
+    }
+}
+
+/// A row.
+pub(crate) enum Row {
+    #[cfg(feature = "sqlite")]
+    Sqlite(SqliteRow),
+    #[cfg(feature = "postgres")]
+    Postgres(PgRow),
+}
+
+impl Row {
+    /// The value of a column.
+    pub(crate) fn get<T: Field>(&self, column: &str) -> sqlx::Result<T> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(row) => T::of_sqlite(row, column),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(row) => T::of_postgres(row, column),
+        }
+    }
+}
+
+/// What a column can hold.
+pub(crate) trait Field: Sized {
+    #[cfg(feature = "sqlite")]
+    fn of_sqlite(row: &SqliteRow, column: &str) -> sqlx::Result<Self>;
+    #[cfg(feature = "postgres")]
+    fn of_postgres(row: &PgRow, column: &str) -> sqlx::Result<Self>;
+}
+
+macro_rules! field {
+    ($($of:ty),+) => {
+        $(
+            impl Field for $of {
+                #[cfg(feature = "sqlite")]
+                fn of_sqlite(row: &SqliteRow, column: &str) -> sqlx::Result<Self> {
+                    sqlx::Row::try_get(row, column)
+                }
+
+                #[cfg(feature = "postgres")]
+                fn of_postgres(row: &PgRow, column: &str) -> sqlx::Result<Self> {
+                    sqlx::Row::try_get(row, column)
+                }
+            }
+        )+
+    };
+}
+
+field!(
+    i64,
+    String,
+    Vec<u8>,
+    Option<i64>,
+    Option<String>,
+    Option<Vec<u8>>
+);
