@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::future::join_all;
 use mcphub_core::Result;
+use mcphub_core::call::Arguments;
 use mcphub_core::catalog::{
     Catalog, CatalogServer, CatalogSource, CatalogVersion, Upstream as Target,
 };
@@ -22,7 +23,6 @@ use mcphub_gateway::upstream::{CallResult, Upstream, UpstreamSettings};
 use mcphub_gateway::{Gateway, Listener};
 use recording_api::{RecordingApi, Reply};
 use serde_json::Value;
-use serde_json::value::RawValue;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
@@ -54,8 +54,9 @@ fn native(url: &Url) -> NativeApi {
 }
 
 async fn call(api: &NativeApi, tool: &str) -> CallResult {
-    let none = RawValue::from_string("{}".to_owned()).unwrap();
-    Upstream::call(api, tool, &none).await.unwrap()
+    Upstream::call(api, tool, &Arguments::default())
+        .await
+        .unwrap()
 }
 
 fn error(result: &CallResult) -> Option<String> {

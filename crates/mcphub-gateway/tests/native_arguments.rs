@@ -12,14 +12,13 @@ use mcphub_core::secret::Credentials;
 use mcphub_gateway::upstream::Upstream;
 use mcphub_gateway::upstream::native::{NativeApi, NativeSettings};
 use recording_api::{RecordingApi, Reply};
-use serde_json::value::RawValue;
 
 /// What a call with wrong arguments is told.
 async fn refused(tool: &str, arguments: &str) -> String {
     let server = RecordingApi::start(|_| Reply::json("{}")).await;
     let api = native(&server.url, Credentials::default());
-    let raw = RawValue::from_string(arguments.to_owned()).unwrap();
-    let result = Upstream::call(&api, tool, &raw).await.unwrap();
+    let arguments = Arguments::parse(arguments).unwrap();
+    let result = Upstream::call(&api, tool, &arguments).await.unwrap();
     let result: serde_json::Value = serde_json::from_slice(result.as_bytes()).unwrap();
     assert_eq!(result["isError"], true, "{result}");
     assert!(server.requests().is_empty(), "a refused call was sent");
@@ -128,27 +127,6 @@ async fn a_large_wrong_argument_is_answered_shortly() {
 }
 
 #[tokio::test]
-async fn arguments_that_are_no_object_or_have_a_member_twice_are_refused() {
-    assert!(
-        refused("get_book", r#"{"isbn":"1","isbn":"2"}"#)
-            .await
-            .contains("`isbn` appears twice")
-    );
-    assert!(
-        refused("get_book", "[1]")
-            .await
-            .starts_with("Invalid arguments for get_book:\n- ")
-    );
-    let deep = format!(
-        r#"{{"isbn":"abc","address":{}1{}}}"#,
-        "[".repeat(200),
-        "]".repeat(200)
-    );
-    let text = refused("add_book", &deep).await;
-    assert!(text.contains("address"), "{text}");
-}
-
-#[tokio::test]
 async fn a_header_value_cannot_add_a_header() {
     let text = refused("get_book", r#"{"isbn":"1","X-Trace":"a\r\nX-Admin: yes"}"#).await;
     assert_eq!(
@@ -180,8 +158,7 @@ async fn an_unknown_tool_is_not_found() {
         &"http://127.0.0.1:9/".parse().unwrap(),
         Credentials::default(),
     );
-    let arguments = RawValue::from_string("{}".to_owned()).unwrap();
-    let error = Upstream::call(&api, "burn_book", &arguments)
+    let error = Upstream::call(&api, "burn_book", &Arguments::default())
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -231,6 +208,7 @@ async fn tools_are_listed_as_they_were_planned() {
         [
             "get_book",
             "add_book",
+            "order_book",
             "find_books",
             "open_hours",
             "public",
@@ -248,7 +226,7 @@ async fn tools_are_listed_as_they_were_planned() {
 #[tokio::test]
 async fn an_operation_with_a_server_of_its_own_is_called_there() {
     let mut set = (*bookshop::bookshop()).clone();
-    for (tool, server) in [(3, "/v2"), (4, "https://files.shop.test/api")] {
+    for (tool, server) in [(4, "/v2"), (5, "https://files.shop.test/api")] {
         set.tools[tool].binding.server = Some(server.to_owned());
     }
     bookshop::install_crypto();

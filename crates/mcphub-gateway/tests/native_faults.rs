@@ -11,17 +11,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bookshop::{native, native_with};
+use mcphub_core::call::Arguments;
 use mcphub_core::secret::Credentials;
 use mcphub_gateway::upstream::Upstream;
 use mcphub_gateway::upstream::native::NativeApi;
 use recording_api::{RecordingApi, Reply};
 use serde_json::Value;
-use serde_json::value::RawValue;
 use url::Url;
 
 /// A call as the gateway makes it.
 async fn call(api: &NativeApi, tool: &str, arguments: &str) -> Value {
-    let arguments = RawValue::from_string(arguments.to_owned()).unwrap();
+    let arguments = Arguments::parse(arguments).unwrap();
     let result = Upstream::call(api, tool, &arguments).await.unwrap();
     assert!(!result.as_bytes().contains(&b'\n'), "a result is one line");
     serde_json::from_slice(result.as_bytes()).unwrap()
@@ -311,7 +311,7 @@ async fn json_becomes_text_and_structured_content_and_numbers_keep_their_digits(
     let body = "{\"isbn\": \"1\",\n \"price\": 1.10, \"n\": 123456789012345678901234567890}";
     let server = RecordingApi::start(move |_| Reply::json(body)).await;
     let api = native(&server.url, none());
-    let arguments = RawValue::from_string(r#"{"isbn":"1"}"#.to_owned()).unwrap();
+    let arguments = Arguments::parse(r#"{"isbn":"1"}"#).unwrap();
     let result = Upstream::call(&api, "get_book", &arguments).await.unwrap();
     let result = String::from_utf8(result.into_bytes().into()).unwrap();
     assert!(

@@ -6,6 +6,7 @@ mod bookshop;
 mod recording_api;
 
 use mcphub_core::ErrorKind;
+use mcphub_core::call::Arguments;
 use mcphub_core::catalog::{CatalogServer, CatalogVersion, Upstream as Target};
 use mcphub_core::deployment::Endpoint;
 use mcphub_core::secret::Credentials;
@@ -13,7 +14,6 @@ use mcphub_core::server::ServerName;
 use mcphub_gateway::upstream::{Connect, Connector, UpstreamSettings};
 use recording_api::{RecordingApi, Reply};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
 fn connector() -> Connector {
     bookshop::install_crypto();
@@ -29,10 +29,6 @@ fn server(upstream: Target) -> CatalogServer {
     }
 }
 
-fn none() -> Box<RawValue> {
-    RawValue::from_string("{}".to_owned()).unwrap()
-}
-
 #[tokio::test]
 async fn a_native_server_calls_its_api() {
     let api = RecordingApi::start(|_| Reply::json("{}")).await;
@@ -42,7 +38,10 @@ async fn a_native_server_calls_its_api() {
     };
     let upstream = connector().connect(&server(target));
     assert_eq!(upstream.tools().await.unwrap().len(), 7);
-    upstream.call("public", &none()).await.unwrap();
+    upstream
+        .call("public", &Arguments::default())
+        .await
+        .unwrap();
     assert_eq!(api.request().target, "/public");
 }
 
@@ -65,7 +64,10 @@ async fn a_server_that_is_down_lists_its_tools_and_says_why_when_called() {
         "its process ended with status 1".to_owned(),
     )));
     assert_eq!(upstream.tools().await.unwrap().len(), 7);
-    let result = upstream.call("public", &none()).await.unwrap();
+    let result = upstream
+        .call("public", &Arguments::default())
+        .await
+        .unwrap();
     let result: Value = serde_json::from_slice(result.as_bytes()).unwrap();
     assert_eq!(result["isError"], true);
     assert_eq!(
@@ -73,7 +75,11 @@ async fn a_server_that_is_down_lists_its_tools_and_says_why_when_called() {
         "The server of this tool is down: its process ended with status 1"
     );
     assert_eq!(
-        upstream.call("burn", &none()).await.unwrap_err().kind(),
+        upstream
+            .call("burn", &Arguments::default())
+            .await
+            .unwrap_err()
+            .kind(),
         ErrorKind::NotFound
     );
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use mcphub_core::ErrorKind;
+use mcphub_core::call::Arguments;
 use mcphub_core::deployment::Endpoint;
 use mcphub_gateway::upstream::Upstream;
 use mcphub_gateway::upstream::streamable_http::{McpClient, McpHttp, McpSettings};
@@ -22,7 +23,6 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, Peer, RoleServer, ServerHandler};
 use serde_json::json;
-use serde_json::value::RawValue;
 use tokio::sync::broadcast;
 use url::Url;
 
@@ -215,8 +215,8 @@ fn upstream(url: Url) -> McpHttp {
     )
 }
 
-fn raw(json: &str) -> Box<RawValue> {
-    RawValue::from_string(json.to_owned()).unwrap()
+fn arguments(json: &str) -> Arguments<'_> {
+    Arguments::parse(json).unwrap()
 }
 
 /// What has to work with every server, of whatever era.
@@ -234,19 +234,22 @@ async fn lists_calls_and_hears_changes(server: Server) {
     );
 
     let result = upstream
-        .call("echo", &raw(r#"{"b":1,"a":"x"}"#))
+        .call("echo", &arguments(r#"{"b":1,"a":"x"}"#))
         .await
         .unwrap();
     let result: serde_json::Value = serde_json::from_slice(result.as_bytes()).unwrap();
     assert_eq!(result["content"][0]["text"], r#"{"b":1,"a":"x"}"#);
     assert!(result.get("resultType").is_none());
 
-    let result = upstream.call("fail", &raw("{}")).await.unwrap();
+    let result = upstream.call("fail", &arguments("{}")).await.unwrap();
     let result: serde_json::Value = serde_json::from_slice(result.as_bytes()).unwrap();
     assert_eq!(result["isError"], true);
     assert_eq!(result["content"][0]["text"], "it failed");
 
-    let error = upstream.call("unknown", &raw("{}")).await.unwrap_err();
+    let error = upstream
+        .call("unknown", &arguments("{}"))
+        .await
+        .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Upstream);
     let facts: Vec<_> = error.context().collect();
     assert!(
@@ -292,18 +295,18 @@ async fn a_legacy_server_without_sessions_lists_and_calls() {
     let (url, _running) = server.serve(0).await;
     let upstream = upstream(url);
     assert_eq!(upstream.tools().await.unwrap().len(), 3);
-    upstream.call("echo", &raw("{}")).await.unwrap();
+    upstream.call("echo", &arguments("{}")).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_restarted_server_that_forgot_the_session_is_met_anew_within_the_call() {
     let (url, running) = Server::new(LEGACY, |config| config).serve(0).await;
     let upstream = upstream(url.clone());
-    upstream.call("echo", &raw("{}")).await.unwrap();
+    upstream.call("echo", &arguments("{}")).await.unwrap();
     drop(running);
     let second = Server::new(LEGACY, |config| config);
     let (_, _running) = second.serve(url.port().unwrap()).await;
-    upstream.call("echo", &raw("{}")).await.unwrap();
+    upstream.call("echo", &arguments("{}")).await.unwrap();
     assert_eq!(second.echo.calls.load(Ordering::SeqCst), 1);
 }
 
@@ -312,11 +315,11 @@ async fn a_server_that_comes_back_in_the_other_era_is_met_anew_within_the_call()
     for (before, after) in [(LEGACY, MODERN), (MODERN, LEGACY)] {
         let (url, running) = Server::new(before, |config| config).serve(0).await;
         let upstream = upstream(url.clone());
-        upstream.call("echo", &raw("{}")).await.unwrap();
+        upstream.call("echo", &arguments("{}")).await.unwrap();
         drop(running);
         let second = Server::new(after, |config| config);
         let (_, _running) = second.serve(url.port().unwrap()).await;
-        upstream.call("echo", &raw("{}")).await.unwrap();
+        upstream.call("echo", &arguments("{}")).await.unwrap();
         assert_eq!(second.echo.calls.load(Ordering::SeqCst), 1);
     }
 }

@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use mcphub_core::call::Arguments;
 use mcphub_core::deployment::Endpoint;
 use mcphub_core::{Error, ErrorKind, Result};
 use mcphub_gateway::upstream::Upstream;
 use mcphub_gateway::upstream::streamable_http::{McpClient, McpHttp, McpSettings};
 use recording_api::{Recorded, RecordingApi, Reply};
 use serde_json::Value;
-use serde_json::value::RawValue;
 use url::Url;
 
 const DISCOVERED: &str = r#""result":{"resultType":"complete","supportedVersions":["2026-07-28"],"capabilities":{"tools":{}}}"#;
@@ -40,7 +40,7 @@ fn upstream_with(url: &Url, change: impl FnOnce(&mut McpSettings)) -> McpHttp {
 }
 
 async fn call(upstream: &McpHttp) -> Result<String> {
-    let arguments = RawValue::from_string(r#"{"a": 1.10}"#.to_owned()).unwrap();
+    let arguments = Arguments::parse(r#"{"a": 1.10}"#).unwrap();
     upstream
         .call("t", &arguments)
         .await

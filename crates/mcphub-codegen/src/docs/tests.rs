@@ -24,7 +24,8 @@ fn written(tool: &mcphub_core::tool::Tool) -> Option<Vec<u8>> {
     tool.binding.body.as_ref()?.xml.as_ref()?;
     let arguments = json!({"id": 1, "title": "t", "columns": ["a", "b"], "notes": ["n"],
         "inner": [{"id": 2, "columns": ["c"], "inner": [{"notes": ["m"]}]}]});
-    let arguments = Arguments::parse(&arguments.to_string()).unwrap();
+    let text = arguments.to_string();
+    let arguments = Arguments::parse(&text).unwrap();
     let base = url::Url::parse("http://api.test").unwrap();
     let request = tool.binding.request(&base, &arguments).unwrap();
     Some(request.body.unwrap().bytes.to_vec())

@@ -195,7 +195,8 @@ fn the_calls_of_every_tool_are_right() {
         }
         for tool in &plan.tools.tools {
             let arguments = Value::Object(example::arguments(tool).unwrap());
-            let arguments = Arguments::parse(&arguments.to_string()).unwrap();
+            let text = arguments.to_string();
+            let arguments = Arguments::parse(&text).unwrap();
             let mut request = tool.binding.request(&base, &arguments).unwrap();
             request.authorize(
                 &tool.binding.security,

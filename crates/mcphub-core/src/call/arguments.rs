@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::LazyLock;
 
 use indexmap::IndexMap;
 use serde::de::{MapAccess, SeqAccess, Visitor};
@@ -14,57 +15,97 @@ use crate::{Error, Result};
 
 /// The arguments of one call: a JSON object whose values keep the text in which they were sent, so
 /// that a number of any size and precision reaches the API as it was written.
-#[derive(Debug, Clone, Default)]
-pub struct Arguments(IndexMap<String, Box<RawValue>>);
+///
+/// No object in them, at any depth, has a member twice: readers disagree about which of the two
+/// counts, so that what was checked and what is carried out could differ.
+#[derive(Debug, Clone)]
+pub struct Arguments<'a> {
+    text: Cow<'a, RawValue>,
+    members: Members<'a>,
+}
 
-impl Arguments {
+/// By name, in order. The keys are a stranger's, so the hasher has a random seed.
+type Members<'a> = IndexMap<Cow<'a, str>, Cow<'a, RawValue>, ahash::RandomState>;
+
+static EMPTY: LazyLock<Box<RawValue>> = LazyLock::new(|| {
+    // An empty object is JSON.
+    RawValue::from_string("{}".to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
+});
+
+impl<'a> Arguments<'a> {
     /// Reads a JSON object.
     ///
     /// # Errors
-    /// `InvalidInput` when it is not a JSON object, or has a member twice at the top.
-    pub fn parse(json: &str) -> Result<Self> {
-        serde_json::from_str(json).map_err(indistinct)
+    /// `InvalidInput` when it is not a JSON object, when an object in it has a member twice, or
+    /// when it nests deeper than 128 levels.
+    pub fn parse(json: &'a str) -> Result<Self> {
+        serde_json::from_str(json)
+            .map_err(indistinct)
+            .and_then(Self::of)
     }
 
-    /// Checks that no object in a JSON text, at any depth, has a member twice. Readers disagree
-    /// about which of the two counts, so that what was checked and what is carried out could differ.
+    /// As [`Arguments::parse`], of what is known to be JSON.
     ///
     /// # Errors
-    /// `InvalidInput` when one has, when the text is no JSON, or nests deeper than 128 levels.
-    pub fn refuse_repeated_members(json: &str) -> Result<()> {
-        serde_json::from_str(json)
-            .map(|Distinct| ())
-            .map_err(indistinct)
+    /// As [`Arguments::parse`].
+    pub fn of(json: &'a RawValue) -> Result<Self> {
+        let DistinctMembers(members) = serde_json::from_str(json.get()).map_err(indistinct)?;
+        Ok(Self {
+            text: Cow::Borrowed(json),
+            members,
+        })
+    }
+
+    /// The object as it was sent.
+    pub fn text(&self) -> &RawValue {
+        &self.text
     }
 
     /// The text of one argument.
     pub fn get(&self, name: &str) -> Option<&RawValue> {
-        self.0.get(name).map(AsRef::as_ref)
+        self.members.get(name).map(AsRef::as_ref)
     }
 
-    /// These arguments and the presets, which come before what was sent under their names.
-    pub(super) fn with_presets(&self, presets: &IndexMap<String, Value>) -> Result<Cow<'_, Self>> {
-        if presets.is_empty() {
-            return Ok(Cow::Borrowed(self));
-        }
-        let mut all = self.0.clone();
-        for (name, value) in presets {
-            let raw = serde_json::value::to_raw_value(value).map_err(|error| {
-                Error::internal("a preset argument cannot be written").caused_by(error)
-            })?;
-            all.insert(name.clone(), raw);
-        }
-        Ok(Cow::Owned(Self(all)))
-    }
-
-    /// The names, in the order in which they were sent.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+    /// All of them, in the order in which they were sent.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.members
+            .iter()
+            .map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.members.is_empty()
+    }
+
+    /// These arguments without what they borrow.
+    pub fn into_owned(self) -> Arguments<'static> {
+        let members = self.members.into_iter().map(|(name, value)| {
+            (
+                Cow::Owned(name.into_owned()),
+                Cow::Owned(value.into_owned()),
+            )
+        });
+        Arguments {
+            text: Cow::Owned(self.text.into_owned()),
+            members: members.collect(),
+        }
+    }
+
+    /// The values by name with the presets, which come before what was sent under their names.
+    pub(super) fn with_presets(&self, presets: &IndexMap<String, Value>) -> Result<Cow<'_, Self>> {
+        if presets.is_empty() {
+            return Ok(Cow::Borrowed(self));
+        }
+        let mut all = self.clone();
+        for (name, value) in presets {
+            let raw = serde_json::value::to_raw_value(value).map_err(|error| {
+                Error::internal("a preset argument cannot be written").caused_by(error)
+            })?;
+            all.members
+                .insert(Cow::Owned(name.clone()), Cow::Owned(raw));
+        }
+        Ok(Cow::Owned(all))
     }
 
     /// The arguments as one value, for validation.
@@ -72,15 +113,24 @@ impl Arguments {
     /// # Errors
     /// `InvalidInput` when a value nests deeper than 128 levels.
     pub fn to_value(&self) -> Result<Value> {
-        let members = self.0.iter().map(|(name, raw)| {
+        let members = self.iter().map(|(name, raw)| {
             let value = serde_json::from_str(raw.get()).map_err(|error| {
                 Error::invalid("an argument cannot be read")
                     .with("argument", name)
                     .caused_by(error)
             })?;
-            Ok((name.clone(), value))
+            Ok((name.to_owned(), value))
         });
         members.collect::<Result<_>>().map(Value::Object)
+    }
+}
+
+impl Default for Arguments<'_> {
+    fn default() -> Self {
+        Self {
+            text: Cow::Borrowed(&EMPTY),
+            members: Members::default(),
+        }
     }
 }
 
@@ -91,6 +141,11 @@ fn indistinct(error: serde_json::Error) -> Error {
 fn repeated<E: serde::de::Error>(name: &str) -> E {
     let name: String = name.chars().take(64).collect();
     E::custom(format!("member `{name}` appears twice"))
+}
+
+fn within<E: serde::de::Error>(name: &str, error: &serde_json::Error) -> E {
+    let name: String = name.chars().take(64).collect();
+    E::custom(format!("in `{name}`: {error}"))
 }
 
 /// JSON that is only read through, whose objects have distinct members.
@@ -178,28 +233,36 @@ impl<'a> Names<'a> {
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
-impl<'de> Deserialize<'de> for Arguments {
+/// The members of an object, whose values have distinct members as well.
+struct DistinctMembers<'a>(Members<'a>);
+
+impl<'de> Deserialize<'de> for DistinctMembers<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
-        impl<'de> Visitor<'de> for Members {
-            type Value = Arguments;
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = DistinctMembers<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a JSON object")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = IndexMap::new();
-                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                let mut members = Members::default();
+                while let Some((Name(name), value)) = map.next_entry::<_, &RawValue>()? {
                     if members.contains_key(&name) {
                         return Err(repeated(&name));
                     }
-                    members.insert(name, value);
+                    if value.get().starts_with(['{', '[']) {
+                        serde_json::from_str(value.get())
+                            .map(|Distinct| ())
+                            .map_err(|error| within(&name, &error))?;
+                    }
+                    members.insert(name, Cow::Borrowed(value));
                 }
-                Ok(Arguments(members))
+                Ok(DistinctMembers(members))
             }
         }
-        deserializer.deserialize_map(Members)
+        deserializer.deserialize_map(Object)
     }
 }
 
@@ -227,7 +290,7 @@ mod tests {
 
     #[test]
     fn members_that_appear_twice_are_found_at_any_depth() {
-        let check = Arguments::refuse_repeated_members;
+        let check = |json: &str| Arguments::parse(json).map(|_| ());
         for json in [
             r#"{"a": 1, "a": 2}"#,
             r#"{"o": {"a": 1, "\u0061": 2}}"#,
@@ -243,6 +306,12 @@ mod tests {
             assert!(check(&json).is_err(), "{again}");
         }
         check(r#"{"a": {"a": [{"a": 18446744073709551616}, {"a": 1e2}]}, "b": "a"}"#).unwrap();
-        assert!(check(&format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200))).is_err());
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
+        assert!(
+            check(&deep)
+                .unwrap_err()
+                .report()
+                .contains("in `a`: recursion limit")
+        );
     }
 }

@@ -29,7 +29,7 @@ impl BodyBinding {
     ///
     /// # Errors
     /// `InvalidInput` that names the argument.
-    pub(super) fn body(&self, arguments: &Arguments) -> Result<Option<Body>> {
+    pub(super) fn body(&self, arguments: &Arguments<'_>) -> Result<Option<Body>> {
         match &self.source {
             BodySource::Argument(argument) => match arguments.get(argument) {
                 Some(raw) => self

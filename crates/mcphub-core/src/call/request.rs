@@ -51,9 +51,9 @@ impl HttpBinding {
     /// # Errors
     /// `InvalidInput` that names the argument: a required one is absent, a path value would change
     /// the path's shape, a header value has a control character.
-    pub fn request(&self, base: &Url, arguments: &Arguments) -> Result<HttpRequest> {
+    pub fn request(&self, base: &Url, arguments: &Arguments<'_>) -> Result<HttpRequest> {
         let arguments = &*arguments.with_presets(&self.presets)?;
-        let mut path = self.path.clone();
+        let mut path = Vec::new();
         let mut query = Vec::new();
         let mut query_string = None;
         let mut cookies = Vec::new();
@@ -71,7 +71,7 @@ impl HttpBinding {
                         None => None,
                     };
                     let text = text.ok_or_else(|| missing(&parameter.argument))?;
-                    path = path.replace(&format!("{{{}}}", parameter.name), &text);
+                    path.push((parameter.name.as_str(), text));
                 }
                 (_, None) => {}
                 (Location::Query, Some(raw)) => {
@@ -103,7 +103,7 @@ impl HttpBinding {
             let separator = if query.is_empty() { "" } else { "&" };
             query.extend([separator, &whole]);
         }
-        let url = self.url(base, &path, query)?;
+        let url = self.url(base, &self.filled(&path), query)?;
         let body = self
             .body
             .as_ref()
@@ -120,6 +120,29 @@ impl HttpBinding {
             body,
             secrets: Vec::new(),
         })
+    }
+
+    /// The path with these values, escaped already, in the places of their names.
+    fn filled(&self, values: &[(&str, String)]) -> String {
+        let room: usize = values.iter().map(|(_, value)| value.len()).sum();
+        let mut path = String::with_capacity(self.path.len() + room);
+        let mut rest = self.path.as_str();
+        while let Some((before, after)) = rest.split_once('{') {
+            path.push_str(before);
+            let value = after.split_once('}').and_then(|(name, after)| {
+                let (_, value) = values.iter().find(|(known, _)| *known == name)?;
+                Some((value, after))
+            });
+            rest = if let Some((value, after)) = value {
+                path.push_str(value);
+                after
+            } else {
+                path.push('{');
+                after
+            };
+        }
+        path.push_str(rest);
+        path
     }
 
     fn url(&self, base: &Url, path: &str, mut query: String) -> Result<Url> {
@@ -182,7 +205,8 @@ pub(super) fn missing(argument: &str) -> Error {
 }
 
 pub(super) fn join(pairs: &[(String, String)], separator: &str) -> String {
-    let mut text = String::new();
+    let size = |(name, value): &(String, String)| name.len() + value.len() + 1 + separator.len();
+    let mut text = String::with_capacity(pairs.iter().map(size).sum());
     for (name, value) in pairs {
         if !text.is_empty() {
             text.push_str(separator);

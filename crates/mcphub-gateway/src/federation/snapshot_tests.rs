@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
+use mcphub_core::call::Arguments;
 use mcphub_core::server::ServerName;
 use mcphub_core::spec::Dialect;
 use mcphub_core::tool::ApiInfo;
@@ -23,7 +24,7 @@ impl Upstream for Nowhere {
         Ok(Vec::new())
     }
 
-    async fn call(&self, tool: &str, _: &RawValue) -> mcphub_core::Result<CallResult> {
+    async fn call(&self, tool: &str, _: &Arguments<'_>) -> mcphub_core::Result<CallResult> {
         Err(mcphub_core::Error::not_found(tool))
     }
 

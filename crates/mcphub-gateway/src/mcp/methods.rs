@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures::stream::{self, StreamExt};
 use mcphub_core::call::{Arguments, ToolResult};
 use mcphub_core::{Error, ErrorKind};
@@ -45,10 +45,13 @@ const SERVER_META: &str = concat!(
 
 /// What a complete result begins with where its server said nothing of the kind.
 const COMPLETE: &str = concat!(
-    r#""resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"mcphub","version":""#,
+    r#"{"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"mcphub","version":""#,
     env!("CARGO_PKG_VERSION"),
     r#""}}"#
 );
+
+/// The same where it said whose the result is.
+const COMPLETE_OF_SERVER: &str = r#"{"resultType":"complete""#;
 
 /// Answers a request, all methods but `subscriptions/listen`, which is a matter of the transport.
 pub(crate) async fn answer(
@@ -172,26 +175,19 @@ fn list(
 fn cacheable(ttl: Duration, result: Bytes) -> Outcome {
     let scope = json!(CacheScope::Public);
     let hints = format!(r#""ttlMs":{},"cacheScope":{scope}"#, ttl.as_millis());
-    with_members(
-        &format!(r#""resultType":"complete",{hints},{SERVER_META}"#),
-        result,
-    )
+    let members = format!(r#"{{"resultType":"complete",{hints},{SERVER_META}"#);
+    with_members(members.into(), result)
 }
 
-/// A JSON object with more members at its beginning.
-fn with_members(members: &str, object: Bytes) -> Outcome {
-    let comma = if object
-        .get(1..)
-        .is_some_and(|rest| rest.trim_ascii_start().starts_with(b"}"))
-    {
-        ""
+/// A JSON object with more members at its beginning; `members` begins with its brace.
+fn with_members(members: Bytes, mut object: Bytes) -> Outcome {
+    object.advance(1.min(object.len()));
+    let comma: &[u8] = if object.trim_ascii_start().starts_with(b"}") {
+        b""
     } else {
-        ","
+        b","
     };
-    Outcome(vec![
-        format!("{{{members}{comma}").into(),
-        object.slice(1.min(object.len())..),
-    ])
+    Outcome(vec![members, Bytes::from_static(comma), object])
 }
 
 async fn call(
@@ -201,38 +197,43 @@ async fn call(
     revision: Revision,
 ) -> Result<Outcome, RpcError> {
     let name = tool_name(request)?;
-    let empty;
-    let arguments = match request.params.get("arguments") {
-        Some(raw) if is_object(raw) => raw,
-        Some(raw) if raw.get() != "null" => {
-            return Err(RpcError::malformed_params(
-                "Invalid params: `arguments` is not an object",
-            ));
-        }
-        _ => {
-            empty = RawValue::from_string("{}".to_owned()).map_err(|_| RpcError::internal())?;
-            &empty
-        }
-    };
     let route = view.route(&name).ok_or_else(|| unknown_tool(&name))?;
-    // Whatever the upstream's reader makes of it: all see the same arguments, or none.
-    Arguments::refuse_repeated_members(arguments.get()).map_err(|error| {
-        RpcError::malformed_params(format!("Invalid params: `arguments`: {}", error.report()))
-    })?;
+    let arguments = arguments(request)?;
     let limit = gateway.settings.call_timeout;
     let start = Instant::now();
-    let answer = tokio::time::timeout(limit, route.upstream.call(&route.tool, arguments)).await;
+    let answer = route.upstream.call(&route.tool, &arguments);
+    let answer = if route.upstream.call_limit().is_some_and(|own| own <= limit) {
+        answer.await
+    } else {
+        let late = || {
+            Error::new(ErrorKind::Timeout, "it did not answer in time")
+                .with("limit", format!("{limit:?}"))
+        };
+        // Boxed, because a timer is large and most calls need none.
+        let answer = Box::pin(tokio::time::timeout(limit, answer)).await;
+        answer.unwrap_or_else(|_| Err(late()))
+    };
     tracing::debug!(server = %route.server, tool = &*route.tool, elapsed = ?start.elapsed(), "a call");
-    let answer = answer.unwrap_or_else(|_| {
-        Err(Error::new(ErrorKind::Timeout, "it did not answer in time")
-            .with("limit", format!("{limit:?}")))
-    });
     let result = answer.or_else(|error| failure(&name, route, &error))?;
     Ok(if revision.is_modern() {
         complete(result)
     } else {
         Outcome(vec![result.into_bytes()])
     })
+}
+
+/// The arguments in a `tools/call`.
+fn arguments<'a>(request: &Request<'a>) -> Result<Arguments<'a>, RpcError> {
+    match request.params.get("arguments") {
+        None => Ok(Arguments::default()),
+        Some(raw) if is_object(raw) => Arguments::of(raw).map_err(|error| {
+            RpcError::malformed_params(format!("Invalid params: `arguments`: {}", error.report()))
+        }),
+        Some(raw) if raw.get() == "null" => Ok(Arguments::default()),
+        Some(_) => Err(RpcError::malformed_params(
+            "Invalid params: `arguments` is not an object",
+        )),
+    }
 }
 
 /// The name in a `tools/call`.
@@ -294,8 +295,10 @@ fn complete(result: CallResult) -> Outcome {
         Given {
             result_type: true, ..
         } => Outcome(vec![result]),
-        Given { meta: true, .. } => with_members(r#""resultType":"complete""#, result),
-        Given { .. } => with_members(COMPLETE, result),
+        Given { meta: true, .. } => {
+            with_members(Bytes::from_static(COMPLETE_OF_SERVER.as_bytes()), result)
+        }
+        Given { .. } => with_members(Bytes::from_static(COMPLETE.as_bytes()), result),
     }
 }
 

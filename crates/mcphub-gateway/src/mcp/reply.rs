@@ -25,7 +25,7 @@ impl From<&Value> for Outcome {
 impl Reply {
     /// The answer to a request that succeeded.
     pub(crate) fn result(id: &RawValue, outcome: Outcome) -> Self {
-        let head = format!(r#"{{"jsonrpc":"2.0","id":{},"result":"#, id.get());
+        let head = [r#"{"jsonrpc":"2.0","id":"#, id.get(), r#","result":"#].concat();
         let mut pieces = Vec::with_capacity(outcome.0.len() + 2);
         pieces.push(head.into());
         pieces.extend(outcome.0);

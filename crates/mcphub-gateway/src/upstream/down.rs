@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
-use mcphub_core::call::ToolResult;
+use mcphub_core::call::{Arguments, ToolResult};
 use mcphub_core::tool::ToolSet;
 use mcphub_core::{Error, Result};
-use serde_json::value::RawValue;
 
 use super::{CallResult, Upstream, UpstreamTool, planned_tools};
 
@@ -32,7 +31,7 @@ impl Upstream for Down {
         Ok(planned_tools(&self.tools))
     }
 
-    async fn call(&self, tool: &str, _: &RawValue) -> Result<CallResult> {
+    async fn call(&self, tool: &str, _: &Arguments<'_>) -> Result<CallResult> {
         if self.tools.get(tool).is_none() {
             return Err(Error::not_found("the server has no tool of that name").with("tool", tool));
         }

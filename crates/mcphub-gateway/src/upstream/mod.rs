@@ -13,10 +13,12 @@ pub mod streamable_http;
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use mcphub_core::Result;
+use mcphub_core::call::Arguments;
 use mcphub_core::catalog::CatalogServer;
 use serde_json::value::RawValue;
 
@@ -37,8 +39,14 @@ pub trait Upstream: Send + Sync + Debug + 'static {
     /// The tools of the server, in its order, each as the JSON object that `tools/list` has.
     async fn tools(&self) -> Result<Vec<UpstreamTool>>;
 
-    /// Calls a tool by its own name. `arguments` is a JSON object, forwarded as it is.
-    async fn call(&self, tool: &str, arguments: &RawValue) -> Result<CallResult>;
+    /// Calls a tool by its own name. The arguments are forwarded as they were sent.
+    async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> Result<CallResult>;
+
+    /// The time within which `call` ends by itself, where it does. The gateway sets no timer of its
+    /// own for a call that is over before it would fire. Default: none is known.
+    fn call_limit(&self) -> Option<Duration> {
+        None
+    }
 
     /// An item each time the tools may have changed.
     fn changes(&self) -> BoxStream<'static, ()>;

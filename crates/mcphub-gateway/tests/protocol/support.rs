@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
+use mcphub_core::call::Arguments;
 use mcphub_core::catalog::{
     Catalog, CatalogServer, CatalogSource, CatalogVersion, Upstream as Target,
 };
@@ -98,11 +99,11 @@ impl Upstream for Server {
         Ok(tools.iter().map(tool).collect())
     }
 
-    async fn call(&self, tool: &str, arguments: &RawValue) -> Result<CallResult> {
+    async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> Result<CallResult> {
         self.calls
             .lock()
             .unwrap()
-            .push((tool.to_owned(), arguments.get().to_owned()));
+            .push((tool.to_owned(), arguments.text().get().to_owned()));
         let mut guard = CountCancelled(&self.cancelled, false);
         let result = match tool {
             "hang" => std::future::pending().await,
@@ -114,7 +115,9 @@ impl Upstream for Server {
                 Ok(json!({"content": [{"type": "text", "text": "x".repeat(200_000)}]}).to_string())
             }
             "lines" => Ok("{\n\"content\":\r\n[]}".to_owned()),
-            _ => Ok(json!({"content": [{"type": "text", "text": arguments.get()}]}).to_string()),
+            _ => Ok(
+                json!({"content": [{"type": "text", "text": arguments.text().get()}]}).to_string(),
+            ),
         };
         guard.1 = true;
         result.map(|text| RawValue::from_string(text).unwrap().into())

@@ -56,7 +56,7 @@ pub async fn run(args: Call) -> Result<ExitCode> {
 }
 
 /// The arguments from the command line or, after `@`, from a file.
-fn arguments(text: &str) -> Result<Arguments> {
+fn arguments(text: &str) -> Result<Arguments<'_>> {
     let Some(path) = text.strip_prefix('@') else {
         return Arguments::parse(text);
     };
@@ -68,7 +68,7 @@ fn arguments(text: &str) -> Result<Arguments> {
         .with("file", path)
         .caused_by(error)
     })?;
-    Arguments::parse(&json)
+    Arguments::parse(&json).map(Arguments::into_owned)
 }
 
 fn unknown<'a>(tool: &str, names: impl Iterator<Item = &'a str>) -> Error {

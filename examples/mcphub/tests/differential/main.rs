@@ -20,6 +20,7 @@ use std::sync::Arc;
 use generated::Language;
 use mcphub_codegen::openapi::OpenApiParser;
 use mcphub_codegen::plan::ToolPlanner;
+use mcphub_core::call::Arguments;
 use mcphub_core::secret::Credentials;
 use mcphub_core::spec::{Document, SpecParser};
 use mcphub_core::tool::{PlanOptions, Planner, ToolSet};
@@ -29,7 +30,6 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 use recorder::Recorder;
 use serde_json::Value;
-use serde_json::value::{RawValue, to_raw_value};
 
 /// Calls of each tool.
 const CASES: u32 = 30;
@@ -87,14 +87,18 @@ async fn compare(file: &str) {
         let strategy = arguments::arguments(&tool.input);
         for case in 0..CASES {
             recorder.answer(recorder::ANSWERS[case as usize % recorder::ANSWERS.len()]);
-            let arguments = strategy.new_tree(&mut runner).unwrap().current();
-            let raw = to_raw_value(&arguments).unwrap();
-            let ours = call(&native, tool.name.as_str(), &raw).await;
+            let text = strategy
+                .new_tree(&mut runner)
+                .unwrap()
+                .current()
+                .to_string();
+            let arguments = Arguments::parse(&text).unwrap();
+            let ours = call(&native, tool.name.as_str(), &arguments).await;
             let our_requests = recorder.take();
             for server in &servers {
-                let theirs = call(&server.upstream, tool.name.as_str(), &raw).await;
+                let theirs = call(&server.upstream, tool.name.as_str(), &arguments).await;
                 let their_requests = recorder.take();
-                let shown = format!("{file} {:?} {} {arguments}", server.language, tool.name);
+                let shown = format!("{file} {:?} {} {text}", server.language, tool.name);
                 assert_eq!(our_requests, their_requests, "{shown}");
                 assert_eq!(ours, theirs, "{shown}");
             }
@@ -111,7 +115,7 @@ async fn compare(file: &str) {
     );
 }
 
-async fn call(upstream: &dyn Upstream, tool: &str, arguments: &RawValue) -> Value {
+async fn call(upstream: &dyn Upstream, tool: &str, arguments: &Arguments<'_>) -> Value {
     let result = upstream.call(tool, arguments).await.unwrap();
     let mut result: Value = serde_json::from_slice(result.as_bytes()).unwrap();
     let members = result.as_object_mut().unwrap();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use mcphub_core::call::Arguments;
 use mcphub_core::schema::Schema;
 use mcphub_core::secret::Credentials;
 use mcphub_core::spec::Dialect;
@@ -47,7 +48,8 @@ async fn check(upstream: &dyn Upstream, recorder: &Recorder, groups: &[Group]) {
     let mut wrong = Vec::new();
     for (at, group) in groups.iter().enumerate() {
         for row in &group.rows {
-            let result = call(upstream, &name(at), &row.arguments).await;
+            let arguments = Arguments::of(&row.arguments).unwrap();
+            let result = call(upstream, &name(at), &arguments).await;
             let made = match &recorder.take()[..] {
                 [request] => {
                     let headers = request.headers.iter();

@@ -36,15 +36,20 @@ impl Accepts {
         for value in headers.get_all(header::ACCEPT) {
             for range in value.to_str().unwrap_or_default().split(',') {
                 let mut parts = range.split(';').map(str::trim);
-                let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+                let essence = parts.next().unwrap_or_default();
                 stated |= !essence.is_empty();
                 if parts
                     .any(|parameter| matches!(parameter, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"))
                 {
                     continue;
                 }
-                accepts.json |= matches!(&*essence, "application/json" | "application/*" | "*/*");
-                accepts.events |= matches!(&*essence, "text/event-stream" | "text/*" | "*/*");
+                let is_any_of = |known: &[&str]| {
+                    known
+                        .iter()
+                        .any(|known| essence.eq_ignore_ascii_case(known))
+                };
+                accepts.json |= is_any_of(&["application/json", "application/*", "*/*"]);
+                accepts.events |= is_any_of(&["text/event-stream", "text/*", "*/*"]);
             }
         }
         if stated {
@@ -69,10 +74,12 @@ pub(super) fn has_json(headers: &HeaderMap) -> bool {
         .split(';')
         .next()
         .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"))
+        .trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return true;
+    }
+    let essence = essence.to_ascii_lowercase();
+    essence.starts_with("application/") && essence.ends_with("+json")
 }
 
 /// One of MCP's own headers: at most once, and printable.

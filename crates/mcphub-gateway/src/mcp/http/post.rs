@@ -1,12 +1,15 @@
 //! POST: messages and their answers.
 
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request as HttpRequest;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures::poll;
 use http_body_util::LengthLimitError;
 use rmcp::transport::common::http_header::HEADER_SESSION_ID;
 use serde_json::value::RawValue;
@@ -89,7 +92,13 @@ async fn read(gateway: &Inner, headers: &HeaderMap, body: Body) -> Result<Bytes,
     if stated.is_some_and(|length| length > limit as u64) {
         return Err(too_large().into());
     }
-    match timeout(gateway.settings.body_timeout, to_bytes(body, limit)).await {
+    let mut whole = pin!(to_bytes(body, limit));
+    let read = match poll!(whole.as_mut()) {
+        Poll::Ready(read) => Ok(read),
+        // Most bodies come with their headers. A timer is large, so it is boxed.
+        Poll::Pending => Box::pin(timeout(gateway.settings.body_timeout, whole)).await,
+    };
+    match read {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if is_too_large(&error) => Err(too_large().into()),
         Ok(Err(_)) => Err(RpcError::parse("Parse error: the body broke off").into()),

@@ -42,7 +42,11 @@ impl Check {
     ///
     /// # Errors
     /// As [`Tree::of_arguments`].
-    pub(super) fn arguments(&self, schema: &Schema, arguments: &Arguments) -> Result<Vec<String>> {
+    pub(super) fn arguments(
+        &self,
+        schema: &Schema,
+        arguments: &Arguments<'_>,
+    ) -> Result<Vec<String>> {
         let Some(validator) = &self.validator else {
             return Ok(Vec::new());
         };
@@ -50,12 +54,7 @@ impl Check {
         if validator.is_valid(&value) {
             return Ok(Vec::new());
         }
-        let size: usize = arguments
-            .names()
-            .filter_map(|name| arguments.get(name))
-            .map(|value| value.get().len())
-            .sum();
-        let errors: Vec<_> = if size > MAX_LISTED {
+        let errors: Vec<_> = if arguments.text().get().len() > MAX_LISTED {
             validator.validate(&value).err().into_iter().collect()
         } else {
             validator

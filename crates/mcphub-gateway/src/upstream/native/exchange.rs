@@ -1,5 +1,6 @@
 //! One request and its answer, within the limits. What goes wrong is said for the model.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -9,6 +10,7 @@ use reqwest::header::{
 };
 use reqwest::{Client, Method, Request, Response};
 use tokio::time::{Instant, timeout_at};
+use url::Url;
 
 use super::address::is_private_literal;
 use super::budget::{FREE, Room};
@@ -30,27 +32,26 @@ pub(super) async fn send(
     }
     let limit = client.settings.timeout;
     let exchange = Exchange {
-        host: host(&request.url),
+        url: request.url.clone(),
         client,
         end,
         safe: request.method.is_safe(),
     };
     // One clock for all of it: connecting, redirects, and the answer to its last byte.
-    timeout_at(end, exchange.run(request))
-        .await
-        .unwrap_or_else(|_| {
-            let Exchange { host, .. } = &exchange;
-            Err(format!(
-                "The API at {host} did not answer within {}{}",
-                seconds(limit),
-                exchange.doubt()
-            ))
-        })
+    let work = pin!(exchange.run(request));
+    timeout_at(end, work).await.unwrap_or_else(|_| {
+        Err(format!(
+            "The API at {} did not answer within {}{}",
+            exchange.host(),
+            seconds(limit),
+            exchange.doubt()
+        ))
+    })
 }
 
 struct Exchange<'a> {
-    /// The part of the URL that may be shown.
-    host: String,
+    /// What is asked.
+    url: Url,
     client: &'a NativeClient,
     /// When the call has to be over.
     end: Instant,
@@ -59,6 +60,11 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
+    /// The part of the URL that may be shown.
+    fn host(&self) -> String {
+        host(&self.url)
+    }
+
     async fn run(&self, request: HttpRequest) -> Result<(HttpAnswer, Room), String> {
         let http = &self.client.http;
         let answer = http
@@ -88,7 +94,7 @@ impl Exchange<'_> {
         }
         let location = answer.headers().get(LOCATION)?.to_str().ok()?;
         let target = answer.url().join(location).ok()?.origin();
-        let Self { host, client, .. } = self;
+        let (host, client) = (self.host(), self.client);
         if target == answer.url().origin() {
             let max = client.settings.max_redirects;
             return Some(format!(
@@ -108,7 +114,7 @@ impl Exchange<'_> {
         let too_large = || {
             format!(
                 "The API at {} answered more than {}; ask for less",
-                self.host,
+                self.host(),
                 size(limit)
             )
         };
@@ -133,7 +139,7 @@ impl Exchange<'_> {
                     let why = cause(&error.without_url());
                     return Err(format!(
                         "The answer of the API at {} broke off after {read} bytes: {why}",
-                        self.host
+                        self.host()
                     ));
                 }
             };
@@ -163,14 +169,14 @@ impl Exchange<'_> {
             .map_err(|_| {
                 format!(
                     "The gateway holds too many large answers at once to take another one from the API at {}{}. Ask for less, or again later",
-                    self.host,
+                    self.host(),
                     self.doubt()
                 )
             })
     }
 
     fn unanswered(&self, error: &reqwest::Error) -> String {
-        let Self { host, client, .. } = self;
+        let (host, client) = (self.host(), self.client);
         if !error.is_connect() {
             return format!(
                 "The API at {host} did not answer as HTTP asks: {}{}",

@@ -14,9 +14,11 @@ mod settings;
 mod token;
 mod tree;
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -25,7 +27,6 @@ use mcphub_core::secret::{Credentials, SecretString};
 use mcphub_core::spec::SecurityScheme;
 use mcphub_core::tool::{Tool, ToolSet};
 use mcphub_core::{Error, ErrorKind, Result};
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 use url::Url;
 
@@ -116,7 +117,7 @@ impl NativeApi {
     /// # Errors
     /// `NotFound` for an unknown tool. `InvalidInput` when the arguments do not fit: the message
     /// begins with `Invalid arguments for NAME:` and has a line for each problem, at most ten.
-    pub fn prepare(&self, tool: &str, arguments: &Arguments) -> Result<HttpRequest> {
+    pub fn prepare(&self, tool: &str, arguments: &Arguments<'_>) -> Result<HttpRequest> {
         let (tool, entry) = self.find(tool)?;
         let mut request = self.request(tool, entry, arguments)?;
         self.authorize(tool, &mut request, &self.credentials);
@@ -124,8 +125,9 @@ impl NativeApi {
     }
 
     /// Calls a tool. Ends within [`NativeSettings::timeout`], or twice that where an access token has
-    /// to be got first, however often the request goes again because the API asks for it. Whatever goes wrong is a tool error.
-    pub async fn call(&self, tool: &str, arguments: &Arguments) -> ToolResult {
+    /// to be got first, however often the request goes again because the API asks for it. Whatever
+    /// goes wrong is a tool error.
+    pub async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> ToolResult {
         match self.find(tool) {
             Ok((tool, entry)) => self.exchange(tool, entry, arguments).await.0,
             Err(error) => failure(&error),
@@ -136,13 +138,13 @@ impl NativeApi {
         &self,
         tool: &Tool,
         entry: &Entry,
-        arguments: &Arguments,
+        arguments: &Arguments<'_>,
     ) -> (ToolResult, Room) {
         let request = match self.request(tool, entry, arguments) {
             Ok(request) => request,
             Err(error) => return (failure(&error), Room::NONE),
         };
-        let shown = shown_url(&request.url);
+        let url = request.url.clone();
         let end = Instant::now() + self.client.settings.timeout;
         let mut sent = self.send(tool, request, end).await;
         if let Ok((
@@ -156,6 +158,7 @@ impl NativeApi {
         }
         match sent {
             Ok((answer, room)) => {
+                let shown = shown_url(&url);
                 let result = ToolResult::from_answer(&answer, tool.binding.output, &shown);
                 (
                     self.checked(tool, entry, result, answer.status).once(),
@@ -171,7 +174,7 @@ impl NativeApi {
         &self,
         tool: &Tool,
         entry: &Entry,
-        arguments: &Arguments,
+        arguments: &Arguments<'_>,
         mut sent: Sent,
         end: Instant,
     ) -> Sent {
@@ -192,13 +195,19 @@ impl NativeApi {
         sent
     }
 
-    /// Sends a request with its credentials. One whose token was refused, though it had been good
-    /// before, goes again with a new one: the API did nothing (RFC 9110, 15.5.2).
+    /// Sends a request with its credentials.
     async fn send(&self, tool: &Tool, mut request: HttpRequest, end: Instant) -> Sent {
         if self.credentials.clients.is_empty() {
             self.authorize(tool, &mut request, &self.credentials);
             return exchange::send(&self.client, request, end).await;
         }
+        // Boxed, so that calls which need none of it carry none of it.
+        Box::pin(self.send_with_tokens(tool, request, end)).await
+    }
+
+    /// Sends a request with access tokens. One whose token was refused, though it had been good
+    /// before, goes again with a new one: the API did nothing (RFC 9110, 15.5.2).
+    async fn send_with_tokens(&self, tool: &Tool, mut request: HttpRequest, end: Instant) -> Sent {
         let first = self.granted(tool).await?;
         let mut again = request.clone();
         self.authorize(tool, &mut request, &first.credentials);
@@ -265,7 +274,12 @@ impl NativeApi {
         })
     }
 
-    fn request(&self, tool: &Tool, entry: &Entry, arguments: &Arguments) -> Result<HttpRequest> {
+    fn request(
+        &self,
+        tool: &Tool,
+        entry: &Entry,
+        arguments: &Arguments<'_>,
+    ) -> Result<HttpRequest> {
         let check = entry
             .input
             .get_or_init(|| Check::new(&tool.input, tool.name.as_str()));
@@ -327,13 +341,16 @@ impl Upstream for NativeApi {
         Ok(planned_tools(&self.set))
     }
 
-    async fn call(&self, tool: &str, arguments: &RawValue) -> Result<CallResult> {
+    async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> Result<CallResult> {
         let (tool, entry) = self.find(tool)?;
-        let (result, room) = match Arguments::parse(arguments.get()) {
-            Ok(arguments) => self.exchange(tool, entry, &arguments).await,
-            Err(error) => (failure(&invalid(tool, &[error.report()])), Room::NONE),
-        };
+        let (result, room) = self.exchange(tool, entry, arguments).await;
         Ok(CallResult::of(&result)?.holding(room))
+    }
+
+    fn call_limit(&self) -> Option<Duration> {
+        // Whoever waits for a token may wait for those who asked before.
+        let bounded = self.credentials.clients.is_empty();
+        bounded.then_some(self.client.settings.timeout)
     }
 
     fn changes(&self) -> BoxStream<'static, ()> {
@@ -354,15 +371,15 @@ impl fmt::Debug for NativeApi {
 }
 
 /// The URL of a result's content: what was asked, without user and password.
-fn shown_url(url: &Url) -> String {
+fn shown_url(url: &Url) -> Cow<'_, str> {
     if url.username().is_empty() && url.password().is_none() {
-        return url.as_str().to_owned();
+        return Cow::Borrowed(url.as_str());
     }
     let mut url = url.clone();
     // Only a URL that cannot have them refuses, and it has none.
     let _ = url.set_username("");
     let _ = url.set_password(None);
-    url.into()
+    Cow::Owned(url.into())
 }
 
 fn failure(error: &Error) -> ToolResult {

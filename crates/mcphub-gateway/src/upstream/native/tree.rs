@@ -63,11 +63,8 @@ impl<'a> Tree<'a> {
     ///
     /// # Errors
     /// `InvalidInput` when a value nests deeper than 128 levels.
-    pub(super) fn of_arguments(arguments: &'a Arguments) -> Result<Self> {
-        let members = arguments
-            .names()
-            .filter_map(|name| Some((name, arguments.get(name)?)));
-        let members = members.map(|(name, raw)| {
+    pub(super) fn of_arguments(arguments: &'a Arguments<'_>) -> Result<Self> {
+        let members = arguments.iter().map(|(name, raw)| {
             let value = serde_json::from_str(raw.get()).map_err(|error| {
                 Error::invalid("an argument cannot be read")
                     .with("argument", name)

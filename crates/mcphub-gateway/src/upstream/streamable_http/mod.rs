@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use mcphub_core::call::Arguments;
 use mcphub_core::deployment::Endpoint;
 use mcphub_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
@@ -117,8 +118,8 @@ impl Upstream for McpHttp {
     }
 
     /// Ends within [`McpSettings::call_timeout`].
-    async fn call(&self, tool: &str, arguments: &RawValue) -> Result<CallResult> {
-        let call = Call::new("tools/call", Params::call(tool, arguments)).named(tool);
+    async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> Result<CallResult> {
+        let call = Call::new("tools/call", Params::call(tool, arguments.text())).named(tool);
         let result = self
             .wire
             .within(
