@@ -10,6 +10,7 @@
 //! depends on this crate alone. There is no I/O and no runtime in here.
 
 pub mod artifact;
+pub mod audit;
 pub mod call;
 pub mod catalog;
 #[cfg(feature = "conformance")]
@@ -24,6 +25,7 @@ pub mod secret;
 pub mod server;
 pub mod spec;
 pub mod store;
+pub mod tenant;
 pub mod tool;
 
 pub use error::{Error, ErrorKind, Fault, Result};

@@ -1,4 +1,8 @@
 //! The store: small traits for what the platform knows, and the bundle [`Store`].
+//!
+//! A handle on a store is bound to a [`Scope`]: it sees one tenant, and what it changes is in that
+//! tenant's audit log under one actor. No method takes a tenant, so that none can be given a wrong
+//! one; [`Tenants`] is the way to other handles.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -9,15 +13,17 @@ use url::Url;
 
 use crate::Result;
 use crate::artifact::Artifact;
+use crate::audit::{AuditHead, AuditPage, AuditQuery};
 use crate::secret::Credentials;
 use crate::server::{Serve, ServerName, ServerRecord};
 use crate::spec::Document;
+use crate::tenant::{Scope, Tenant, TenantName};
 use crate::tool::ToolSet;
 
-/// Everything that a host keeps.
-pub trait Store: ServerStore + DocumentStore + CredentialStore {}
+/// Everything that a host keeps of one tenant.
+pub trait Store: ServerStore + DocumentStore + CredentialStore + AuditStore {}
 
-impl<T: ServerStore + DocumentStore + CredentialStore> Store for T {}
+impl<T: ServerStore + DocumentStore + CredentialStore + AuditStore> Store for T {}
 
 /// Registered servers.
 ///
@@ -25,16 +31,25 @@ impl<T: ServerStore + DocumentStore + CredentialStore> Store for T {}
 /// - `save` writes all of a registration or none of it, and is durable when it returns.
 /// - `save` under an existing name replaces it and grows its revision; a registration equal to
 ///   what is there changes nothing and says so.
-/// - `remove` removes a server with its documents and credentials; of an unknown name it is `false`.
+/// - `replace` does what `save` does if the server still has the revision given, and is a
+///   `Conflict` otherwise, also when it is not there: of several at once one succeeds.
+/// - `remove` hides a server with its documents and credentials; of an unknown name it is `false`.
+/// - `restore` brings a removed server back as it was, under a new revision, unless another took
+///   its name; what was not removed is `None`.
+/// - `purge` deletes a removed server with all that belongs to it; any other it leaves alone.
 /// - A revision is used once: a name that was removed and comes back has a greater one.
 /// - `registry_version` grows by one with every change, in the same step as the change.
-/// - `list` is sorted by name, and its pages join without gap or repetition.
+/// - `list` is sorted by name, and its pages join without gap or repetition, also of what a filter
+///   leaves.
 /// - `get` of a server planned by another [`PLAN_VERSION`](crate::tool::PLAN_VERSION) is a
 ///   `Conflict`; `list` shows it with its version.
 #[async_trait]
 pub trait ServerStore: Send + Sync + Debug + 'static {
     /// Writes a registration.
     async fn save(&self, registration: &Registration) -> Result<Saved>;
+
+    /// Writes a registration in place of the revision that it was made from.
+    async fn replace(&self, registration: &Registration, revision: u64) -> Result<Saved>;
 
     /// The server of that name.
     async fn get(&self, name: &ServerName) -> Result<Option<ServerRecord>>;
@@ -45,8 +60,15 @@ pub trait ServerStore: Send + Sync + Debug + 'static {
     /// A page of servers.
     async fn list(&self, page: &Page) -> Result<Listing>;
 
-    /// Removes a server. Whether there was one.
+    /// Removes a server, which can be restored until it is purged or its name is saved under
+    /// again. Whether there was one.
     async fn remove(&self, name: &ServerName) -> Result<bool>;
+
+    /// Brings a removed server back. Its revision now, if there was one.
+    async fn restore(&self, name: &ServerName) -> Result<Option<u64>>;
+
+    /// Deletes a removed server for good. Whether there was one.
+    async fn purge(&self, name: &ServerName) -> Result<bool>;
 
     /// How often the registered servers changed.
     async fn registry_version(&self) -> Result<u64>;
@@ -56,10 +78,41 @@ pub trait ServerStore: Send + Sync + Debug + 'static {
 ///
 /// # Behavior
 /// - The document of a server is the one last saved, byte for byte.
+/// - `document_versions` has the newest first, each with the revision that it came with; the newest
+///   [`DocumentVersion::KEPT`] are kept, and the current one always.
+/// - `document_at` gives a version that is kept, byte for byte.
 #[async_trait]
 pub trait DocumentStore: Send + Sync + Debug + 'static {
     /// The current document of a server.
     async fn document(&self, server: &ServerName) -> Result<Option<Document>>;
+
+    /// The documents that a server had, without their bytes; none for an unknown one.
+    async fn document_versions(&self, server: &ServerName) -> Result<Vec<DocumentVersion>>;
+
+    /// The document that came with a revision of a server, if it is kept.
+    async fn document_at(&self, server: &ServerName, revision: u64) -> Result<Option<Document>>;
+}
+
+/// A document that a server had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentVersion {
+    /// The server's revision that came with it.
+    pub revision: u64,
+    /// When, in Unix milliseconds.
+    pub uploaded_at: i64,
+    /// Where it came from.
+    pub source: String,
+    /// Its SHA-256.
+    pub digest: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Whether it is the one that is served.
+    pub current: bool,
+}
+
+impl DocumentVersion {
+    /// How many are kept of a server.
+    pub const KEPT: u32 = 50;
 }
 
 /// Credentials, encrypted at rest.
@@ -72,6 +125,43 @@ pub trait DocumentStore: Send + Sync + Debug + 'static {
 pub trait CredentialStore: Send + Sync + Debug + 'static {
     /// The credentials of a server; empty for an unknown one.
     async fn credentials(&self, server: &ServerName) -> Result<Credentials>;
+}
+
+/// The audit log of a tenant.
+///
+/// # Behavior
+/// - Every change that a method of the store makes adds one entry, in the same step as the change;
+///   what changes nothing adds none.
+/// - Numbers are 1, 2, 3 …, whoever writes at once, and every hash follows from the one before.
+/// - A page has the entries that meet all conditions, in the order asked for; pages join.
+/// - No entry holds a secret.
+#[async_trait]
+pub trait AuditStore: Send + Sync + Debug + 'static {
+    /// A page of entries.
+    async fn audit(&self, query: &AuditQuery) -> Result<AuditPage>;
+
+    /// Where the log ends.
+    async fn audit_head(&self) -> Result<AuditHead>;
+}
+
+/// The tenants of a store, and the way to the store of each.
+///
+/// # Behavior
+/// - A tenant sees nothing of another: neither its servers, nor its documents, credentials, audit
+///   log or version.
+/// - The tenant `default` is always there.
+/// - `create_tenant` of a name that is taken is `false` and changes nothing.
+/// - `scoped` to an unknown tenant is `NotFound`.
+#[async_trait]
+pub trait Tenants: Send + Sync + Debug + 'static {
+    /// Makes a tenant. Whether it is new.
+    async fn create_tenant(&self, name: &TenantName) -> Result<bool>;
+
+    /// All tenants, by name.
+    async fn tenants(&self) -> Result<Vec<Tenant>>;
+
+    /// A handle for that tenant and actor.
+    async fn scoped(&self, scope: Scope) -> Result<Arc<dyn Store>>;
 }
 
 /// What is saved of a server.
@@ -109,6 +199,8 @@ pub struct Page {
     pub after: Option<ServerName>,
     /// At most so many, 1 to 1,000; another limit is `InvalidInput`. Default 100.
     pub limit: u32,
+    /// Which servers.
+    pub filter: ServerFilter,
 }
 
 impl Default for Page {
@@ -116,8 +208,21 @@ impl Default for Page {
         Self {
             after: None,
             limit: 100,
+            filter: ServerFilter::default(),
         }
     }
+}
+
+/// Which servers are listed. Conditions that are given have all to be met.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ServerFilter {
+    /// Served in this way.
+    pub serve: Option<Serve>,
+    /// Whose title or name has this text in it, whatever the case of ASCII letters.
+    pub text: Option<String>,
+    /// Those that were removed and can be restored, in place of those that are registered.
+    pub removed: bool,
 }
 
 /// A page of a list.

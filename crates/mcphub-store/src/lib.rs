@@ -13,7 +13,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 use mcphub_core::store::Store;
+use mcphub_core::tenant::Scope;
 use mcphub_core::{Error, Result};
 
 pub mod master_key;
@@ -44,6 +46,9 @@ pub struct StoreSettings {
     pub master_key: Option<MasterKey>,
     /// Whether a store that is not there is made; otherwise it is `NotFound`. Default true.
     pub create: bool,
+    /// Whose servers the handle sees, and whose its changes are. Default the tenant `default` and
+    /// the actor `system`.
+    pub scope: Scope,
 }
 
 impl StoreSettings {
@@ -53,6 +58,7 @@ impl StoreSettings {
             url: url.into(),
             master_key: None,
             create: true,
+            scope: Scope::default(),
         }
     }
 
@@ -60,6 +66,13 @@ impl StoreSettings {
     #[must_use]
     pub fn with_master_key(mut self, key: MasterKey) -> Self {
         self.master_key = Some(key);
+        self
+    }
+
+    /// Binds the handle to another tenant and actor.
+    #[must_use]
+    pub fn with_scope(mut self, scope: Scope) -> Self {
+        self.scope = scope;
         self
     }
 
@@ -100,6 +113,7 @@ impl fmt::Debug for StoreSettings {
             .field("url", &url)
             .field("master_key", &self.master_key)
             .field("create", &self.create)
+            .field("scope", &self.scope)
             .finish()
     }
 }
@@ -108,13 +122,31 @@ impl fmt::Debug for StoreSettings {
 ///
 /// # Errors
 /// `InvalidInput` for a URL that names no store, `Unsupported` for a kind that this build leaves
-/// out, otherwise those of the backend: [`sqlite::open`], [`postgres::open`].
+/// out, `NotFound` for an unknown tenant, otherwise those of the backend: [`sqlite::open`],
+/// [`postgres::open`].
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
+    Ok(Arc::new(connect(settings).await?))
+}
+
+/// Like [`open`], and gives the handle as what it is, which can more: see
+/// [`Tenants`](mcphub_core::store::Tenants).
+///
+/// # Errors
+/// As [`open`].
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub async fn connect(settings: &StoreSettings) -> Result<SqlStore> {
+    let store = reach(settings).await?;
+    store.within(settings.scope.clone()).await
+}
+
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+async fn reach(settings: &StoreSettings) -> Result<SqlStore> {
     let key = settings.master_key.clone();
     match Location::parse(&settings.url)? {
         #[cfg(feature = "sqlite")]
         Location::File(path) if settings.create || Path::new(path).exists() => {
-            Ok(Arc::new(sqlite::open(path, key).await?))
+            sqlite::open(path, key).await
         }
         #[cfg(feature = "sqlite")]
         Location::File(path) => Err(Error::not_found(
@@ -122,12 +154,12 @@ pub async fn open(settings: &StoreSettings) -> Result<Arc<dyn Store>> {
         )
         .with("path", path)),
         #[cfg(feature = "sqlite")]
-        Location::Memory => Ok(Arc::new(sqlite::in_memory(key).await?)),
+        Location::Memory => sqlite::in_memory(key).await,
         #[cfg(feature = "postgres")]
         Location::Server(url) => {
             let mut server = postgres::PostgresSettings::from_url(url)?;
             server.create = settings.create;
-            Ok(Arc::new(postgres::open(&server, key).await?))
+            postgres::open(&server, key).await
         }
         #[cfg(not(feature = "postgres"))]
         Location::Server(_) => Err(Error::new(

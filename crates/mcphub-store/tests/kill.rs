@@ -142,8 +142,8 @@ async fn open(database: &Path) -> Arc<dyn Store> {
 
 async fn list(store: &dyn Store) -> Vec<ServerName> {
     let mut page = Page {
-        after: None,
         limit: 1_000,
+        ..Page::default()
     };
     let mut names = Vec::new();
     loop {

@@ -1,5 +1,7 @@
 //! The command line: what can be said, and the help that teaches it.
 
+mod store;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -8,6 +10,8 @@ use mcphub_codegen::servers::ServerChoice;
 use mcphub_core::Error;
 use mcphub_core::server::{Serve, ServerName};
 use url::Url;
+
+pub use store::*;
 
 /// Exit codes are listed in `mcphub help` and in the README.
 #[derive(Debug, Parser)]
@@ -32,7 +36,8 @@ Exit codes:
   4  something named does not exist
   5  something is in the way: a port in use, a file that was edited
   6  something needed cannot be reached or is not installed
-  7  the API answered the call with an error";
+  7  the API answered the call with an error
+  8  the audit log was tampered with";
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -57,6 +62,18 @@ pub enum Command {
     List(List),
     /// Remove a registered server
     Remove(Remove),
+    /// Bring a removed server back
+    Restore(Restore),
+    /// List the documents that a server had
+    History(History),
+    /// Give a server a document again that it had before
+    Rollback(Rollback),
+    /// What was changed, when and by whom
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Several organisations in one store
+    #[command(subcommand)]
+    Tenant(Tenant),
 }
 
 /// `mcphub demo`.
@@ -194,20 +211,6 @@ impl DocumentArgs {
             "--base-url replaces all servers of the document; leave it out, or --server and --server-variable",
         ))
     }
-}
-
-/// Where things are kept.
-#[derive(Debug, Args, Default)]
-pub struct StoreArgs {
-    /// The store: a SQLite file, or postgres://USER:PASSWORD@HOST/DATABASE, which several nodes
-    /// share [default: ./mcphub.db; with --stdio: kept in memory only]
-    #[arg(
-        long,
-        value_name = "FILE|URL",
-        env = "MCPHUB_STORE",
-        hide_env_values = true
-    )]
-    pub store: Option<String>,
 }
 
 /// `--serve`.
@@ -424,6 +427,7 @@ The configuration is TOML. Everything is optional; these are the defaults:
 
   listen = \"127.0.0.1:8000\"
   store = \"./mcphub.db\"
+  tenant = \"default\"
   key_file = \"./mcphub.key\"      # beside the store; MCPHUB_MASTER_KEY comes first
   cache_dir = \"~/.cache/mcphub\"  # builds of generated projects
   allowed_origins = []           # browser origins besides loopback
@@ -437,27 +441,6 @@ pub struct ServeArgs {
     /// Address to listen on, before what the configuration says
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen: Option<SocketAddr>,
-
-    #[command(flatten)]
-    pub store: StoreArgs,
-}
-
-/// `mcphub list`.
-#[derive(Debug, Args)]
-pub struct List {
-    #[command(flatten)]
-    pub store: StoreArgs,
-
-    /// How to print it
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    pub format: Format,
-}
-
-/// `mcphub remove`.
-#[derive(Debug, Args)]
-pub struct Remove {
-    /// The name of the server
-    pub name: ServerName,
 
     #[command(flatten)]
     pub store: StoreArgs,

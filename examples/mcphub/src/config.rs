@@ -3,8 +3,11 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use mcphub_core::tenant::{Actor, TenantName};
 use mcphub_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
+
+use crate::cli::StoreArgs;
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "mcphub.toml";
@@ -18,6 +21,11 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The store: a SQLite file, or `postgres://…`. Default `./mcphub.db`.
     pub store: String,
+    /// Whose servers. Default `default`.
+    pub tenant: TenantName,
+    /// Under whom changes are noted. Default the name of the user who runs the program.
+    #[serde(skip)]
+    pub actor: Actor,
     /// The file with the master key. Default: `mcphub.key` beside the store.
     pub key_file: Option<PathBuf>,
     /// Builds of generated projects. Default: `mcphub` in the user's cache folder.
@@ -36,6 +44,8 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
             store: "./mcphub.db".to_owned(),
+            tenant: TenantName::default(),
+            actor: person(),
             key_file: None,
             cache_dir: None,
             allowed_origins: Vec::new(),
@@ -72,6 +82,18 @@ impl Config {
         })
     }
 
+    /// The configuration with what the command line says of the store.
+    #[must_use]
+    pub fn with_store(mut self, args: &StoreArgs) -> Self {
+        if let Some(store) = &args.store {
+            self.store.clone_from(store);
+        }
+        if let Some(tenant) = &args.tenant {
+            self.tenant = tenant.clone();
+        }
+        self
+    }
+
     /// The folder for builds of generated projects.
     pub fn cache_dir(&self) -> PathBuf {
         let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
@@ -84,6 +106,14 @@ impl Config {
         let chosen = self.cache_dir.clone().or_else(given);
         chosen.unwrap_or_else(|| user().unwrap_or_else(std::env::temp_dir).join("mcphub"))
     }
+}
+
+/// Who runs the program, as far as the environment tells.
+fn person() -> Actor {
+    let name = ["USER", "LOGNAME", "USERNAME"]
+        .iter()
+        .find_map(|variable| std::env::var(variable).ok().filter(|name| !name.is_empty()));
+    Actor::of("cli", name.as_deref().unwrap_or("unknown"))
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use mcphub_core::ErrorKind;
 
 /// The API answered a call with an error.
 pub const CALL_FAILED: u8 = 7;
+/// The audit log was tampered with.
+pub const TAMPERED: u8 = 8;
 
 /// The exit code that tells what kind of error ended the program.
 pub fn code(kind: ErrorKind) -> ExitCode {

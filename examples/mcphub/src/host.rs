@@ -8,12 +8,13 @@ use mcphub_codegen::plan::ToolPlanner;
 use mcphub_codegen::targets::python::PythonTarget;
 use mcphub_core::event::EventBus;
 use mcphub_core::platform::{Platform, ProcessRuntime};
+use mcphub_core::tenant::Scope;
 use mcphub_core::{Error, Result};
 use mcphub_deploy::process::{ProcessDeployer, ProcessSettings, PythonBuilder, PythonSettings};
 use mcphub_gateway::upstream::UpstreamSettings;
 use mcphub_gateway::{Gateway, GatewaySettings};
 use mcphub_store::memory::MemoryEventBus;
-use mcphub_store::{MasterKey, StoreSettings};
+use mcphub_store::{MasterKey, SqlStore, StoreSettings};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
@@ -26,6 +27,8 @@ pub const IN_MEMORY: &str = "sqlite::memory:";
 pub struct Host {
     /// The stages.
     pub platform: Arc<Platform>,
+    /// What they keep: for looking; changes go through the platform.
+    pub store: Arc<SqlStore>,
     events: Arc<dyn EventBus>,
     allowed_origins: Vec<String>,
     refuse_private_addresses: bool,
@@ -53,7 +56,7 @@ impl Host {
     }
 
     async fn over(settings: &StoreSettings, config: &Config) -> Result<Self> {
-        let store = mcphub_store::open(settings).await?;
+        let store = Arc::new(mcphub_store::connect(settings).await?);
         let events: Arc<dyn EventBus> = Arc::new(MemoryEventBus::default());
         let runtime = ProcessRuntime {
             target: Arc::new(PythonTarget::default()),
@@ -63,12 +66,13 @@ impl Host {
         let platform = Platform::new(
             Arc::new(OpenApiParser::default()),
             Arc::new(ToolPlanner::default()),
-            store,
+            store.clone(),
         )
         .with_events(events.clone())
         .with_runtime(runtime);
         Ok(Self {
             platform: Arc::new(platform),
+            store,
             events,
             allowed_origins: config.allowed_origins.clone(),
             refuse_private_addresses: config.refuse_private_addresses,
@@ -99,7 +103,10 @@ impl Host {
 }
 
 fn settings(config: &Config) -> Result<StoreSettings> {
-    let settings = StoreSettings::new(&config.store);
+    let settings = StoreSettings::new(&config.store).with_scope(Scope {
+        tenant: config.tenant.clone(),
+        actor: config.actor.clone(),
+    });
     let key = match (std::env::var("MCPHUB_MASTER_KEY"), &config.key_file) {
         (Ok(text), _) => {
             let key = MasterKey::from_text(&text);
@@ -112,11 +119,12 @@ fn settings(config: &Config) -> Result<StoreSettings> {
     Ok(settings.with_master_key(key))
 }
 
-/// The same for every process over the same store, and no path.
+/// The same for every process over the same tenant of the same store, and no path.
 ///
 /// A store that was deleted and made again is another one: a gateway goes on with the old file.
 fn instance(settings: &StoreSettings) -> String {
-    let digest = Sha256::digest(settings.identity());
+    let tenant = &settings.scope.tenant;
+    let digest = Sha256::digest(format!("{} {tenant}", settings.identity()));
     digest
         .iter()
         .take(8)

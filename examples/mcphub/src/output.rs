@@ -37,6 +37,21 @@ pub fn json(value: &impl Serialize) -> Result<()> {
     )
 }
 
+/// Writes a result as JSON in one line.
+///
+/// # Errors
+/// As [`line`].
+pub fn json_line(value: &impl Serialize) -> Result<()> {
+    let json = serde_json::to_string(value);
+    line(&json.map_err(|error| Error::internal("a result is no JSON").caused_by(error))?)
+}
+
+/// A time in Unix milliseconds, as a person reads it (RFC 3339).
+pub fn time(milliseconds: i64) -> String {
+    let time = jiff::Timestamp::from_millisecond(milliseconds);
+    time.map_or_else(|_| milliseconds.to_string(), |time| time.to_string())
+}
+
 fn finish(written: io::Result<()>) -> Result<()> {
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::new(

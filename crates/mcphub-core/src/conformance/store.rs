@@ -4,32 +4,41 @@
 //! survives a crash, that no file holds a secret, that a moved ciphertext does not open, and what
 //! becomes of a plan of another [`PLAN_VERSION`].
 
+mod audit;
 mod credentials;
 mod documents;
 mod list;
+mod removal;
 mod save;
 mod sharing;
+mod tenants;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::json;
 
+use crate::artifact::{Artifact, Program};
+use crate::project::{Purpose, Variable};
 use crate::secret::Credentials;
 use crate::server::{Serve, ServerName};
 use crate::spec::Document;
 use crate::store::{Page, Registration, Saved, ServerSummary, Store};
 use crate::tool::{PLAN_VERSION, ToolSet};
 
+pub use audit::*;
 pub use credentials::*;
 pub use documents::*;
 pub use list::*;
+pub use removal::*;
 pub use save::*;
 pub use sharing::*;
+pub use tenants::*;
 
 /// Makes tests of all checks of [`store`](crate::conformance::store) that need one handle. The
 /// factory is an async function without arguments that gives a smart pointer to an empty
-/// [`Store`](crate::store::Store), and a guard.
+/// [`Store`](crate::store::Store) of the tenant `default`, and a guard.
 #[macro_export]
 macro_rules! store_conformance {
     ($factory:expr) => {
@@ -41,7 +50,12 @@ macro_rules! store_conformance {
             saving_the_same_again_changes_nothing,
             every_part_of_a_registration_counts_as_a_change,
             a_save_that_is_dropped_is_whole_or_not_there,
+            replacing_needs_the_revision_that_is_there,
+            of_replacements_at_once_one_succeeds,
             removing_takes_everything_along,
+            a_removed_server_comes_back_as_it_was,
+            a_new_server_takes_the_place_of_a_removed_one,
+            only_a_removed_server_is_purged,
             a_revision_is_used_once,
             the_version_counts_changes,
             the_version_grows_in_the_same_step,
@@ -51,12 +65,35 @@ macro_rules! store_conformance {
             pages_join_without_gap_or_repetition,
             pages_join_while_servers_come_and_go,
             a_page_of_no_length_is_refused,
+            a_filter_leaves_what_it_names,
             a_server_is_found_by_its_current_source,
             a_document_comes_back_byte_for_byte,
             two_servers_can_have_the_same_document,
+            earlier_documents_are_kept_up_to_a_bound,
             credentials_come_back_whole_and_in_order,
             credentials_are_replaced_not_added_to,
             no_debug_text_shows_a_secret,
+            every_change_adds_one_entry,
+            the_log_is_a_chain_whoever_writes_at_once,
+            conditions_of_the_log_have_all_to_be_met,
+            pages_of_the_log_join_in_both_orders,
+            no_entry_holds_a_secret,
+        );
+    };
+}
+
+/// Makes tests of the checks that need several tenants. The factory gives a smart pointer to the
+/// [`Tenants`](crate::store::Tenants) of an empty store, and a guard.
+#[macro_export]
+macro_rules! tenants_conformance {
+    ($factory:expr) => {
+        $crate::conformance_tests!(
+            $factory,
+            store: the_default_tenant_is_always_there,
+            a_tenant_is_made_once,
+            a_tenant_sees_nothing_of_another,
+            changes_are_in_the_log_of_their_tenant_under_their_actor,
+            tenants_that_write_at_once_do_not_disturb_each_other,
         );
     };
 }
@@ -119,6 +156,34 @@ fn registration(server: &str) -> Registration {
         tools: tools(server),
         artifact: None,
         credentials: Credentials::default(),
+    }
+}
+
+/// A registration with everything that one can have.
+fn full(server: &str) -> Registration {
+    Registration {
+        serve: Serve::Process,
+        base_url: Some("http://127.0.0.1:9/base/?a=b".parse().expect("a URL")),
+        artifact: Some(Artifact {
+            digest: "d1".into(),
+            program: Program::Command {
+                executable: PathBuf::from("/env/bin/python"),
+                arguments: vec!["-m".into(), "server".into()],
+                directory: PathBuf::from("/env"),
+            },
+            environment: vec![Variable {
+                name: "API_KEY".into(),
+                purpose: Purpose::Scheme("key".into()),
+                description: "The key.".into(),
+            }],
+        }),
+        credentials: Credentials {
+            headers: vec![("X-Tenant".into(), "t1".into())],
+            bearer: Some("b1".into()),
+            schemes: [("key".to_owned(), "k1".into())].into(),
+            ..Credentials::default()
+        },
+        ..registration(server)
     }
 }
 

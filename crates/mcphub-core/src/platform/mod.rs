@@ -24,7 +24,7 @@ use crate::event::{Event, EventBus};
 use crate::project::Target;
 use crate::server::{Serve, ServerName, ServerRecord};
 use crate::spec::SpecParser;
-use crate::store::{Page, ServerSummary, Store};
+use crate::store::{Page, ServerFilter, ServerSummary, Store};
 use crate::tool::{PLAN_VERSION, PlanOptions, Planner};
 use crate::{Error, Result};
 
@@ -116,9 +116,18 @@ impl Platform {
     /// # Errors
     /// Those of the store.
     pub async fn servers(&self) -> Result<Vec<ServerSummary>> {
+        self.servers_where(ServerFilter::default()).await
+    }
+
+    /// The servers that a filter leaves, by name.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn servers_where(&self, filter: ServerFilter) -> Result<Vec<ServerSummary>> {
         let mut servers = Vec::new();
         let mut page = Page {
             limit: 1_000,
+            filter,
             ..Page::default()
         };
         loop {
@@ -147,6 +156,21 @@ impl Platform {
             }
         }
         Ok(removed)
+    }
+
+    /// Brings a removed server back as it was. Whether there was one.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn restore(&self, name: &ServerName) -> Result<bool> {
+        let restored = self.store.restore(name).await?.is_some();
+        if restored {
+            self.announce(Event::CatalogChanged {
+                server: name.clone(),
+            })
+            .await;
+        }
+        Ok(restored)
     }
 
     async fn announce(&self, event: Event) {

@@ -110,6 +110,46 @@ impl Platform {
     /// Those of the target, the builder and the store; `Unsupported` for a way of serving that
     /// this platform has no runtime for.
     pub async fn publish(&self, prepared: Prepared) -> Result<Published> {
+        self.register(prepared, None).await
+    }
+
+    /// Like [`Platform::publish`], in place of the revision of the server that the request was made
+    /// from.
+    ///
+    /// # Errors
+    /// As [`Platform::publish`], and `Conflict` when the server has another revision by now.
+    pub async fn publish_over(&self, prepared: Prepared, revision: u64) -> Result<Published> {
+        self.register(prepared, Some(revision)).await
+    }
+
+    /// What has to be published, and over which revision, so that a server has the document again
+    /// that came with an earlier revision. All else stays as it is.
+    ///
+    /// # Errors
+    /// `NotFound` when there is no such server, or the document is not kept; those of the store.
+    pub async fn earlier(&self, name: &ServerName, revision: u64) -> Result<(PublishRequest, u64)> {
+        let record = self.store.get(name).await?.ok_or_else(|| {
+            Error::not_found("no server of that name is registered").with("name", name)
+        })?;
+        let document = self.store.document_at(name, revision).await?;
+        let document = document.ok_or_else(|| {
+            let message = "no document came with that revision, or it is not kept any more; \
+                           `mcphub history` lists them";
+            Error::not_found(message)
+                .with("server", name)
+                .with("revision", revision)
+        })?;
+        let request = PublishRequest {
+            document,
+            name: Some(name.clone()),
+            serve: record.serve,
+            base_url: record.base_url,
+            credentials: self.store.credentials(name).await?,
+        };
+        Ok((request, record.revision))
+    }
+
+    async fn register(&self, prepared: Prepared, over: Option<u64>) -> Result<Published> {
         let Prepared {
             request,
             tools,
@@ -133,7 +173,10 @@ impl Platform {
             artifact,
             credentials: request.credentials,
         };
-        let saved = self.store.save(&registration).await?;
+        let saved = match over {
+            None => self.store.save(&registration).await?,
+            Some(revision) => self.store.replace(&registration, revision).await?,
+        };
         if saved.changed {
             self.announce(Event::CatalogChanged {
                 server: name.clone(),
@@ -205,6 +248,11 @@ impl Platform {
             base_url: summary.base_url.clone(),
             credentials: self.store.credentials(&summary.name).await?,
         };
-        self.publish(self.prepare(request)?).await.map(drop)
+        let planned = self.prepare(request)?;
+        match self.publish_over(planned, summary.revision).await {
+            // Whoever registered it anew meanwhile has planned it too.
+            Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
+            outcome => outcome.map(drop),
+        }
     }
 }

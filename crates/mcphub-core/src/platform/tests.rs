@@ -11,11 +11,15 @@ use futures::stream::BoxStream;
 use super::*;
 use crate::ErrorKind;
 use crate::artifact::{Artifact, Program};
+use crate::audit::{AuditHead, AuditPage, AuditQuery};
 use crate::deployment::{DeploymentSpec, Endpoint, LogLine};
 use crate::project::{Project, RenderOptions, Runtime};
 use crate::secret::Credentials;
 use crate::spec::{ApiSpec, Diagnostic, Document, Parsed, Severity};
-use crate::store::{CredentialStore, DocumentStore, Listing, Registration, Saved, ServerStore};
+use crate::store::{
+    AuditStore, CredentialStore, DocumentStore, DocumentVersion, Listing, Registration, Saved,
+    ServerStore,
+};
 use crate::tool::{
     ApiInfo, HttpBinding, OutputShape, Plan, Tool, ToolAnnotations, ToolName, ToolSet,
 };
@@ -100,6 +104,7 @@ struct Row {
 #[derive(Debug, Default)]
 struct Rows {
     rows: Mutex<BTreeMap<ServerName, Row>>,
+    removed: Mutex<Vec<Row>>,
     version: AtomicU64,
 }
 
@@ -120,6 +125,14 @@ impl ServerStore for Rows {
             revision,
             changed: true,
         })
+    }
+
+    async fn replace(&self, registration: &Registration, revision: u64) -> Result<Saved> {
+        let stored = self.get(&registration.name).await?;
+        if stored.map(|record| record.revision) != Some(revision) {
+            return Err(Error::new(ErrorKind::Conflict, "it was changed meanwhile"));
+        }
+        self.save(registration).await
     }
 
     async fn get(&self, name: &ServerName) -> Result<Option<ServerRecord>> {
@@ -171,7 +184,31 @@ impl ServerStore for Rows {
 
     async fn remove(&self, name: &ServerName) -> Result<bool> {
         self.version.fetch_add(1, Ordering::SeqCst);
-        Ok(self.rows.lock().unwrap().remove(name).is_some())
+        let row = self.rows.lock().unwrap().remove(name);
+        let removed = row.is_some();
+        self.removed.lock().unwrap().extend(row);
+        Ok(removed)
+    }
+
+    async fn restore(&self, name: &ServerName) -> Result<Option<u64>> {
+        let mut removed = self.removed.lock().unwrap();
+        let place = removed
+            .iter()
+            .position(|row| row.registration.name == *name);
+        let Some(mut row) = place.map(|place| removed.remove(place)) else {
+            return Ok(None);
+        };
+        row.revision = self.version.fetch_add(1, Ordering::SeqCst) + 1;
+        let revision = row.revision;
+        self.rows.lock().unwrap().insert(name.clone(), row);
+        Ok(Some(revision))
+    }
+
+    async fn purge(&self, name: &ServerName) -> Result<bool> {
+        let mut removed = self.removed.lock().unwrap();
+        let before = removed.len();
+        removed.retain(|row| row.registration.name != *name);
+        Ok(removed.len() < before)
     }
 
     async fn registry_version(&self) -> Result<u64> {
@@ -188,6 +225,27 @@ impl DocumentStore for Rows {
             .unwrap()
             .get(server)
             .map(|row| row.registration.document.clone()))
+    }
+
+    async fn document_versions(&self, _server: &ServerName) -> Result<Vec<DocumentVersion>> {
+        Ok(Vec::new())
+    }
+
+    async fn document_at(&self, server: &ServerName, revision: u64) -> Result<Option<Document>> {
+        let rows = self.rows.lock().unwrap();
+        let row = rows.get(server).filter(|row| row.revision == revision);
+        Ok(row.map(|row| row.registration.document.clone()))
+    }
+}
+
+#[async_trait]
+impl AuditStore for Rows {
+    async fn audit(&self, _query: &AuditQuery) -> Result<AuditPage> {
+        Ok(AuditPage::default())
+    }
+
+    async fn audit_head(&self) -> Result<AuditHead> {
+        Ok(AuditHead::default())
     }
 }
 

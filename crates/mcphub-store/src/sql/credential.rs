@@ -15,7 +15,7 @@ const OF_SERVER: &str = "
     SELECT credential.key, credential.key_id, credential.nonce, credential.ciphertext
     FROM server
     JOIN credential ON credential.server_id = server.id
-    WHERE server.name = $1
+    WHERE server.tenant_id = $1 AND server.name = $2 AND server.removed_at IS NULL
     ORDER BY credential.position";
 
 /// A credential under its key, as a row has it.
@@ -31,32 +31,34 @@ impl CredentialStore for SqlStore {
 
 impl SqlStore {
     async fn read_credentials(&self, server: &ServerName) -> Result<Credentials, Failure> {
-        let mut session = self.engine.read().await?;
-        load(&mut session, &self.vault, server).await
+        let mut session = self.engine().read().await?;
+        self.load_credentials(&mut session, server).await
     }
-}
 
-/// The credentials of a server, in the order in which they were given.
-pub(super) async fn load(
-    session: &mut Session,
-    vault: &Vault,
-    server: &ServerName,
-) -> Result<Credentials, Failure> {
-    let query = Statement::new(OF_SERVER).bind(server.as_str());
-    let rows = session.fetch_all(query).await?;
-    let mut entries: Vec<(String, SecretString)> = Vec::with_capacity(rows.len());
-    for row in rows {
-        let key: String = row.get("key")?;
-        let nonce = row.get::<Vec<u8>>("nonce")?.try_into();
-        let sealed = Sealed {
-            key_id: row.get("key_id")?,
-            nonce: nonce.map_err(|_| Error::internal("a stored nonce has a wrong length"))?,
-            ciphertext: row.get("ciphertext")?,
-        };
-        let value = vault.open(server, &key, &sealed)?;
-        entries.push((key, value));
+    /// The credentials of a server, in the order in which they were given.
+    pub(super) async fn load_credentials(
+        &self,
+        session: &mut Session,
+        server: &ServerName,
+    ) -> Result<Credentials, Failure> {
+        let query = Statement::new(OF_SERVER)
+            .bind(self.tenant_id)
+            .bind(server.as_str());
+        let rows = session.fetch_all(query).await?;
+        let mut entries: Vec<(String, SecretString)> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let key: String = row.get("key")?;
+            let nonce = row.get::<Vec<u8>>("nonce")?.try_into();
+            let sealed = Sealed {
+                key_id: row.get("key_id")?,
+                nonce: nonce.map_err(|_| Error::internal("a stored nonce has a wrong length"))?,
+                ciphertext: row.get("ciphertext")?,
+            };
+            let value = self.vault().open(server, &key, &sealed)?;
+            entries.push((key, value));
+        }
+        Ok(Credentials::from_entries(entries)?)
     }
-    Ok(Credentials::from_entries(entries)?)
 }
 
 /// Encrypts all credentials of a server.

@@ -37,12 +37,14 @@ impl Engine {
         })
     }
 
-    /// A transaction that writes. Nobody else changes the registry until it ends, so that what it
+    /// A transaction that writes. Nobody else changes that tenant until it ends, so that what it
     /// reads stays true; dropped without [`Session::commit`] it leaves nothing.
-    pub(crate) async fn write(&self) -> Result<Session, Failure> {
+    pub(crate) async fn write(&self, tenant_id: i64) -> Result<Session, Failure> {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(pools) => {
+                // It has one writer for all.
+                let _ = tenant_id;
                 let transaction = pools.writer().begin_with("BEGIN IMMEDIATE").await?;
                 Ok(Session::Sqlite(Link::Transaction(transaction)))
             }
@@ -52,8 +54,8 @@ impl Engine {
                 let mut session = Session::Postgres(Link::Transaction(transaction));
                 // The first statement takes the lock, so that every later one sees what the
                 // holder before it has committed, and two writers never wait for each other.
-                let lock = Statement::new("SELECT version FROM registry FOR UPDATE");
-                session.fetch_one(lock).await?;
+                let lock = Statement::new("SELECT version FROM tenant WHERE id = $1 FOR UPDATE");
+                session.fetch_one(lock.bind(tenant_id)).await?;
                 Ok(session)
             }
         }

@@ -5,7 +5,9 @@
 //! | `engine` | the engines, and a session with one of them |
 //! | `statement` | a statement with its values, and the rows it gives |
 //! | `migration` | a schema, brought up to date |
-//! | `registration`, `server`, `document`, `credential` | the tables; `registration` is the only writer |
+//! | `tenant` | tenants, and handles for them |
+//! | `registration`, `server`, `document`, `credential` | servers and what belongs to them |
+//! | `audit` | what was changed, by whom |
 //! | `failure` | what an engine says, in words that help |
 //!
 //! What differs between engines is in their folders: how connections are made, the schema's
@@ -13,6 +15,7 @@
 //! for the first value, `ON CONFLICT`, `RETURNING`, row values. Times are Unix milliseconds of the
 //! process that writes; no order depends on them.
 
+mod audit;
 mod credential;
 mod document;
 mod engine;
@@ -21,9 +24,12 @@ mod migration;
 mod registration;
 mod server;
 mod statement;
+mod tenant;
 
 use std::fmt;
+use std::sync::Arc;
 
+use mcphub_core::tenant::Scope;
 use mcphub_core::{Error, Result};
 
 use crate::master_key::MasterKey;
@@ -33,9 +39,17 @@ pub(crate) use engine::{Engine, Session};
 pub(crate) use failure::{Explained, Failure};
 pub(crate) use migration::apply as migrate;
 
-/// The store in a SQL database. [`sqlite`](crate::sqlite) and [`postgres`](crate::postgres) open
-/// one.
+/// A handle on the store in a SQL database, for one tenant and actor.
+/// [`sqlite`](crate::sqlite) and [`postgres`](crate::postgres) open one, for the tenant `default`;
+/// all handles made from one share its connections.
+#[derive(Clone)]
 pub struct SqlStore {
+    shared: Arc<Shared>,
+    tenant_id: i64,
+    scope: Scope,
+}
+
+struct Shared {
     engine: Engine,
     vault: Vault,
     location: String,
@@ -57,35 +71,45 @@ impl SqlStore {
         let vault = Vault::new(&key(used).await?);
         credential::refuse_another_key(&mut session, &vault).await?;
         drop(session);
-        Ok(Self {
-            engine,
-            vault,
-            location,
-        })
+        let store = Self {
+            shared: Arc::new(Shared {
+                engine,
+                vault,
+                location,
+            }),
+            tenant_id: 0,
+            scope: Scope::default(),
+        };
+        store.for_scope(Scope::default()).await
     }
 
-    /// Closes all connections. SQLite then folds the write-ahead log into the file; without this
-    /// it does so when the file is opened the next time.
+    /// Closes all connections, also of other handles. SQLite then folds the write-ahead log into
+    /// the file; without this it does so when the file is opened the next time.
     pub async fn close(&self) {
-        self.engine.close().await;
+        self.engine().close().await;
     }
 
-    #[cfg(test)]
     pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+        &self.shared.engine
+    }
+
+    fn vault(&self) -> &Vault {
+        &self.shared.vault
     }
 
     /// Says of an error where it happened.
     fn explain<T>(&self, operation: &'static str, outcome: Result<T, Failure>) -> Result<T> {
-        outcome.map_err(|Failure(error)| error.during(operation).with("store", &self.location))
+        outcome
+            .map_err(|Failure(error)| error.during(operation).with("store", &self.shared.location))
     }
 }
 
 impl fmt::Debug for SqlStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SqlStore")
-            .field("location", &self.location)
-            .field("vault", &self.vault)
+            .field("location", &self.shared.location)
+            .field("scope", &self.scope)
+            .field("vault", &self.shared.vault)
             .finish_non_exhaustive()
     }
 }

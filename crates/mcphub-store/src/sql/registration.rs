@@ -1,23 +1,25 @@
 //! Saving: the one place that writes a server with its plan, document and credentials.
 
 use bytes::Bytes;
+use mcphub_core::audit::Action;
 use mcphub_core::server::ServerName;
 use mcphub_core::store::{Registration, Saved};
 use mcphub_core::tool::PLAN_VERSION;
 use mcphub_core::{Error, ErrorKind, Result};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::credential::{self, Entry};
 use super::failure::Failure;
-use super::server::number;
+use super::server::{number, target};
 use super::statement::Statement;
-use super::{Session, SqlStore, blocking, now};
+use super::{Session, SqlStore, blocking, document, now};
 
 const UPSERT: &str = "
-    INSERT INTO server (name, title, source, serve, base_url, artifact, tools, plan_version,
-                        revision, fingerprint, created_at, updated_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
-    ON CONFLICT (name) DO UPDATE SET
+    INSERT INTO server (tenant_id, name, title, source, serve, base_url, artifact, tools,
+                        plan_version, revision, fingerprint, created_at, updated_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
+    ON CONFLICT (tenant_id, name) DO UPDATE SET
         title = excluded.title, source = excluded.source, serve = excluded.serve,
         base_url = excluded.base_url, artifact = excluded.artifact, tools = excluded.tools,
         plan_version = excluded.plan_version, revision = excluded.revision,
@@ -80,7 +82,12 @@ impl Rows {
 }
 
 impl SqlStore {
-    pub(super) async fn write(&self, registration: &Registration) -> Result<Saved, Failure> {
+    /// Writes a registration; in place of `expected` only, if that is given.
+    pub(super) async fn write(
+        &self,
+        registration: &Registration,
+        expected: Option<u64>,
+    ) -> Result<Saved, Failure> {
         let size = registration.document.bytes.len();
         if size > Self::MAX_DOCUMENT {
             return Err(
@@ -90,19 +97,25 @@ impl SqlStore {
             );
         }
         // All that takes time is done before the lock is taken.
-        let sealed = credential::seal(&self.vault, &registration.name, &registration.credentials)?;
+        let sealed = credential::seal(self.vault(), &registration.name, &registration.credentials)?;
         let shared = registration.clone();
         let rows = blocking(move || Rows::new(&shared)).await?;
 
-        let mut session = self.engine.write().await?;
-        credential::refuse_another_key(&mut session, &self.vault).await?;
+        let mut session = self.engine().write(self.tenant_id).await?;
+        credential::refuse_another_key(&mut session, self.vault()).await?;
+        if let Some(expected) = expected {
+            self.refuse_another_revision(&mut session, &rows.name, expected)
+                .await?;
+        }
         if let Some(revision) = self.same(&mut session, &rows, registration).await? {
             return Ok(Saved {
                 revision,
                 changed: false,
             });
         }
-        let revision = insert(&mut session, &rows, &sealed).await?;
+        // A removed server of that name gives way.
+        self.forget_removed(&mut session, &rows.name).await?;
+        let revision = self.insert(&mut session, &rows, &sealed).await?;
         session.commit().await?;
         Ok(Saved {
             revision,
@@ -117,94 +130,137 @@ impl SqlStore {
         rows: &Rows,
         registration: &Registration,
     ) -> Result<Option<u64>, Failure> {
-        let query = "SELECT revision FROM server WHERE name = $1 AND fingerprint = $2";
+        let query = "SELECT revision FROM server
+            WHERE tenant_id = $1 AND name = $2 AND fingerprint = $3 AND removed_at IS NULL";
         let query = Statement::new(query)
+            .bind(self.tenant_id)
             .bind(rows.name.as_str())
             .bind(&rows.fingerprint);
         let Some(row) = session.fetch_optional(query).await? else {
             return Ok(None);
         };
         // Credentials that do not open are not equal: saving heals them.
-        match credential::load(session, &self.vault, &rows.name).await {
+        match self.load_credentials(session, &rows.name).await {
             Ok(stored) if stored.same_as(&registration.credentials) => {
                 Ok(Some(number(row.get("revision")?)?))
             }
             _ => Ok(None),
         }
     }
-}
 
-async fn insert(session: &mut Session, rows: &Rows, sealed: &[Entry]) -> Result<u64, Failure> {
-    let revision = next_revision(session).await?;
-    let upsert = Statement::new(UPSERT)
-        .bind(rows.name.as_str())
-        .bind(&rows.title)
-        .bind(&rows.source)
-        .bind(rows.serve)
-        .bind(&rows.base_url)
-        .bind(&rows.artifact)
-        .bind(rows.tool_count)
-        .bind(PLAN_VERSION)
-        .bind(revision)
-        .bind(&rows.fingerprint)
-        .bind(now());
-    let id: i64 = session.fetch_one(upsert).await?.get("id")?;
-    let plan = "INSERT INTO tool_set (server_id, json) VALUES ($1, $2)
-        ON CONFLICT (server_id) DO UPDATE SET json = excluded.json";
-    let plan = Statement::new(plan).bind(id).bind(&rows.tools);
-    session.execute(plan).await?;
-    store_document(session, rows).await?;
-    make_current(session, id, revision, rows).await?;
-    credential::replace(session, id, sealed).await?;
-    Ok(number(revision)?)
-}
-
-/// Keeps the bytes, unless they are there.
-async fn store_document(session: &mut Session, rows: &Rows) -> Result<(), Failure> {
-    // Megabytes are not sent only to be thrown away.
-    let known = Statement::new("SELECT digest FROM document WHERE digest = $1").bind(&rows.digest);
-    if session.fetch_optional(known).await?.is_none() {
-        let bytes = "INSERT INTO document (digest, stored_at, bytes) VALUES ($1, $2, $3)";
-        let bytes = Statement::new(bytes)
-            .bind(&rows.digest)
-            .bind(now())
-            .bind(&rows.bytes);
-        session.execute(bytes).await?;
+    async fn refuse_another_revision(
+        &self,
+        session: &mut Session,
+        name: &ServerName,
+        expected: u64,
+    ) -> Result<(), Failure> {
+        let query = "SELECT revision FROM server
+            WHERE tenant_id = $1 AND name = $2 AND removed_at IS NULL";
+        let query = Statement::new(query)
+            .bind(self.tenant_id)
+            .bind(name.as_str());
+        let row = session.fetch_optional(query).await?;
+        let revision: Option<i64> = row.map(|row| row.get("revision")).transpose()?;
+        if revision.map(number).transpose()? == Some(expected) {
+            return Ok(());
+        }
+        let message = "the server was changed by somebody else meanwhile; look at it again";
+        Err(Error::new(ErrorKind::Conflict, message)
+            .with("server", name)
+            .with("expected revision", expected)
+            .into())
     }
-    Ok(())
-}
 
-/// Marks the document as the server's, and keeps what it had before.
-async fn make_current(
-    session: &mut Session,
-    id: i64,
-    revision: i64,
-    rows: &Rows,
-) -> Result<(), Failure> {
-    let outdate = "UPDATE document_version SET current = 0
-        WHERE server_id = $1 AND current = 1 AND (digest, source) <> ($2, $3)";
-    let outdate = Statement::new(outdate)
-        .bind(id)
-        .bind(&rows.digest)
-        .bind(&rows.source);
-    session.execute(outdate).await?;
-    let add = "INSERT INTO document_version
-            (server_id, revision, digest, source, uploaded_at, current)
-        SELECT $1, $2, $3, $4, $5, 1
-        WHERE NOT EXISTS
-            (SELECT 1 FROM document_version WHERE server_id = $1 AND current = 1)";
-    let add = Statement::new(add)
-        .bind(id)
-        .bind(revision)
-        .bind(&rows.digest)
-        .bind(&rows.source)
-        .bind(now());
-    session.execute(add).await?;
-    Ok(())
-}
+    async fn insert(
+        &self,
+        session: &mut Session,
+        rows: &Rows,
+        sealed: &[Entry],
+    ) -> Result<u64, Failure> {
+        let revision = self.next_revision(session).await?;
+        let upsert = Statement::new(UPSERT)
+            .bind(self.tenant_id)
+            .bind(rows.name.as_str())
+            .bind(&rows.title)
+            .bind(&rows.source)
+            .bind(rows.serve)
+            .bind(&rows.base_url)
+            .bind(&rows.artifact)
+            .bind(rows.tool_count)
+            .bind(PLAN_VERSION)
+            .bind(revision)
+            .bind(&rows.fingerprint)
+            .bind(now());
+        let id: i64 = session.fetch_one(upsert).await?.get("id")?;
+        let plan = "INSERT INTO tool_set (server_id, json) VALUES ($1, $2)
+            ON CONFLICT (server_id) DO UPDATE SET json = excluded.json";
+        let plan = Statement::new(plan).bind(id).bind(&rows.tools);
+        session.execute(plan).await?;
+        self.store_document(session, rows).await?;
+        self.make_current(session, id, revision, rows).await?;
+        document::prune(session, self.tenant_id, id).await?;
+        credential::replace(session, id, sealed).await?;
+        let keys: Vec<&str> = sealed.iter().map(|(key, _)| key.as_str()).collect();
+        let detail = json!({
+            "revision": revision,
+            "document": rows.digest,
+            "serve": rows.serve,
+            "tools": rows.tool_count,
+            "credentials": keys,
+        });
+        self.record(session, Action::SERVER_SAVE, target(&rows.name), detail)
+            .await?;
+        Ok(number(revision)?)
+    }
 
-/// Counts a change, and gives its number.
-pub(super) async fn next_revision(session: &mut Session) -> Result<i64, Failure> {
-    let count = Statement::new("UPDATE registry SET version = version + 1 RETURNING version");
-    Ok(session.fetch_one(count).await?.get("version")?)
+    /// Keeps the bytes, unless they are there.
+    async fn store_document(&self, session: &mut Session, rows: &Rows) -> Result<(), Failure> {
+        // Megabytes are not sent only to be thrown away.
+        let known = "SELECT digest FROM document WHERE tenant_id = $1 AND digest = $2";
+        let known = Statement::new(known)
+            .bind(self.tenant_id)
+            .bind(&rows.digest);
+        if session.fetch_optional(known).await?.is_none() {
+            let bytes = "INSERT INTO document (tenant_id, digest, stored_at, bytes)
+                VALUES ($1, $2, $3, $4)";
+            let bytes = Statement::new(bytes)
+                .bind(self.tenant_id)
+                .bind(&rows.digest)
+                .bind(now())
+                .bind(&rows.bytes);
+            session.execute(bytes).await?;
+        }
+        Ok(())
+    }
+
+    /// Marks the document as the server's, and keeps what it had before.
+    async fn make_current(
+        &self,
+        session: &mut Session,
+        id: i64,
+        revision: i64,
+        rows: &Rows,
+    ) -> Result<(), Failure> {
+        let outdate = "UPDATE document_version SET current = 0
+            WHERE server_id = $1 AND current = 1 AND (digest, source) <> ($2, $3)";
+        let outdate = Statement::new(outdate)
+            .bind(id)
+            .bind(&rows.digest)
+            .bind(&rows.source);
+        session.execute(outdate).await?;
+        let add = "INSERT INTO document_version
+                (server_id, revision, tenant_id, digest, source, uploaded_at, current)
+            SELECT $1, $2, $3, $4, $5, $6, 1
+            WHERE NOT EXISTS
+                (SELECT 1 FROM document_version WHERE server_id = $1 AND current = 1)";
+        let add = Statement::new(add)
+            .bind(id)
+            .bind(revision)
+            .bind(self.tenant_id)
+            .bind(&rows.digest)
+            .bind(&rows.source)
+            .bind(now());
+        session.execute(add).await?;
+        Ok(())
+    }
 }

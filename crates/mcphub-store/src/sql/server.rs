@@ -3,38 +3,55 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mcphub_core::server::{ServerName, ServerRecord};
+use mcphub_core::audit::Action;
+use mcphub_core::server::{Serve, ServerName, ServerRecord};
 use mcphub_core::store::{Listing, Page, Registration, Saved, ServerStore, ServerSummary};
 use mcphub_core::tool::PLAN_VERSION;
 use mcphub_core::{Error, ErrorKind, Result};
+use serde_json::json;
 use url::Url;
 
 use super::failure::Failure;
 use super::statement::{Row, Statement};
-use super::{SqlStore, blocking, registration};
+use super::{Session, SqlStore, blocking, document, now};
 
 /// The plan only where it can be read.
 const BY_NAME: &str = "
     SELECT server.source, version.digest, server.serve, server.base_url, server.artifact,
            server.revision, server.plan_version,
-           CASE WHEN server.plan_version = $2 THEN tool_set.json END AS tools
+           CASE WHEN server.plan_version = $3 THEN tool_set.json END AS tools
     FROM server
     JOIN tool_set ON tool_set.server_id = server.id
     JOIN document_version AS version ON version.server_id = server.id AND version.current = 1
-    WHERE server.name = $1";
+    WHERE server.tenant_id = $1 AND server.name = $2 AND server.removed_at IS NULL";
 
+const BY_SOURCE: &str = "
+    SELECT name FROM server
+    WHERE tenant_id = $1 AND source = $2 AND removed_at IS NULL
+    ORDER BY name
+    LIMIT 1";
+
+/// A condition that was not given is met by every server.
 const AFTER: &str = "
     SELECT name, title, source, serve, base_url, tools, revision, plan_version
     FROM server
-    WHERE name > $1
+    WHERE tenant_id = $1 AND name > $2
+      AND (removed_at IS NOT NULL) = ($3 = 1)
+      AND ($4 IS NULL OR serve = $4)
+      AND ($5 IS NULL OR lower(name) LIKE $5 ESCAPE '!' OR lower(title) LIKE $5 ESCAPE '!')
     ORDER BY name
-    LIMIT $2";
+    LIMIT $6";
 
 #[async_trait]
 impl ServerStore for SqlStore {
     async fn save(&self, registration: &Registration) -> Result<Saved> {
-        let outcome = self.write(registration).await;
+        let outcome = self.write(registration, None).await;
         self.explain("store::save", outcome)
+    }
+
+    async fn replace(&self, registration: &Registration, revision: u64) -> Result<Saved> {
+        let outcome = self.write(registration, Some(revision)).await;
+        self.explain("store::replace", outcome)
     }
 
     async fn get(&self, name: &ServerName) -> Result<Option<ServerRecord>> {
@@ -53,8 +70,18 @@ impl ServerStore for SqlStore {
     }
 
     async fn remove(&self, name: &ServerName) -> Result<bool> {
-        let outcome = self.delete(name).await;
+        let outcome = self.hide(name).await;
         self.explain("store::remove", outcome)
+    }
+
+    async fn restore(&self, name: &ServerName) -> Result<Option<u64>> {
+        let outcome = self.bring_back(name).await;
+        self.explain("store::restore", outcome)
+    }
+
+    async fn purge(&self, name: &ServerName) -> Result<bool> {
+        let outcome = self.delete_removed(name).await;
+        self.explain("store::purge", outcome)
     }
 
     async fn registry_version(&self) -> Result<u64> {
@@ -66,9 +93,10 @@ impl ServerStore for SqlStore {
 impl SqlStore {
     async fn read(&self, name: &ServerName) -> Result<Option<ServerRecord>, Failure> {
         let query = Statement::new(BY_NAME)
+            .bind(self.tenant_id)
             .bind(name.as_str())
             .bind(PLAN_VERSION);
-        let row = self.engine.read().await?.fetch_optional(query).await?;
+        let row = self.engine().read().await?.fetch_optional(query).await?;
         let Some(row) = row else { return Ok(None) };
         let Some(tools) = row.get::<Option<String>>("tools")? else {
             return Err(Error::new(
@@ -96,9 +124,8 @@ impl SqlStore {
     }
 
     async fn read_name(&self, source: &str) -> Result<Option<ServerName>, Failure> {
-        let query = "SELECT name FROM server WHERE source = $1 ORDER BY name LIMIT 1";
-        let query = Statement::new(query).bind(source);
-        let row = self.engine.read().await?.fetch_optional(query).await?;
+        let query = Statement::new(BY_SOURCE).bind(self.tenant_id).bind(source);
+        let row = self.engine().read().await?.fetch_optional(query).await?;
         let name: Option<String> = row.map(|row| row.get("name")).transpose()?;
         Ok(stored(name.map(ServerName::new).transpose())?)
     }
@@ -110,10 +137,15 @@ impl SqlStore {
                 .into());
         }
         // One more than asked for tells whether there is a next page.
+        let filter = &page.filter;
         let query = Statement::new(AFTER)
+            .bind(self.tenant_id)
             .bind(page.after.as_ref().map_or("", ServerName::as_str))
+            .bind(i64::from(filter.removed))
+            .bind(filter.serve.map(Serve::as_str))
+            .bind(filter.text.as_deref().map(containing))
             .bind(page.limit + 1);
-        let rows = self.engine.read().await?.fetch_all(query).await?;
+        let rows = self.engine().read().await?.fetch_all(query).await?;
         let more = rows.len() > page.limit as usize;
         let servers = rows.iter().take(page.limit as usize).map(summary);
         let servers: Vec<_> = servers.collect::<Result<_, Failure>>()?;
@@ -122,25 +154,109 @@ impl SqlStore {
         Ok(Listing { servers, next })
     }
 
-    async fn delete(&self, name: &ServerName) -> Result<bool, Failure> {
-        let mut session = self.engine.write().await?;
-        let query = Statement::new("DELETE FROM server WHERE name = $1").bind(name.as_str());
-        if session.execute(query).await? == 0 {
+    async fn hide(&self, name: &ServerName) -> Result<bool, Failure> {
+        let mut session = self.engine().write(self.tenant_id).await?;
+        let hide = "UPDATE server SET removed_at = $3
+            WHERE tenant_id = $1 AND name = $2 AND removed_at IS NULL";
+        let hide = Statement::new(hide)
+            .bind(self.tenant_id)
+            .bind(name.as_str())
+            .bind(now());
+        if session.execute(hide).await? == 0 {
             return Ok(false);
         }
-        let orphans = "DELETE FROM document WHERE NOT EXISTS
-            (SELECT 1 FROM document_version WHERE digest = document.digest)";
-        session.execute(Statement::new(orphans)).await?;
-        registration::next_revision(&mut session).await?;
+        self.next_revision(&mut session).await?;
+        self.record(&mut session, Action::SERVER_REMOVE, target(name), json!({}))
+            .await?;
         session.commit().await?;
         Ok(true)
     }
 
+    async fn bring_back(&self, name: &ServerName) -> Result<Option<u64>, Failure> {
+        let mut session = self.engine().write(self.tenant_id).await?;
+        let revision = self.next_revision(&mut session).await?;
+        let show = "UPDATE server SET removed_at = NULL, revision = $3, updated_at = $4
+            WHERE tenant_id = $1 AND name = $2 AND removed_at IS NOT NULL";
+        let show = Statement::new(show)
+            .bind(self.tenant_id)
+            .bind(name.as_str())
+            .bind(revision)
+            .bind(now());
+        if session.execute(show).await? == 0 {
+            // Without a commit the revision is not used.
+            return Ok(None);
+        }
+        let detail = json!({ "revision": revision });
+        self.record(&mut session, Action::SERVER_RESTORE, target(name), detail)
+            .await?;
+        session.commit().await?;
+        Ok(Some(number(revision)?))
+    }
+
+    async fn delete_removed(&self, name: &ServerName) -> Result<bool, Failure> {
+        let mut session = self.engine().write(self.tenant_id).await?;
+        if !self.forget_removed(&mut session, name).await? {
+            return Ok(false);
+        }
+        self.record(&mut session, Action::SERVER_PURGE, target(name), json!({}))
+            .await?;
+        session.commit().await?;
+        Ok(true)
+    }
+
+    /// Deletes a removed server with all that belongs to it. Whether there was one.
+    pub(super) async fn forget_removed(
+        &self,
+        session: &mut Session,
+        name: &ServerName,
+    ) -> Result<bool, Failure> {
+        let removed = "SELECT id FROM server
+            WHERE tenant_id = $1 AND name = $2 AND removed_at IS NOT NULL";
+        let removed = Statement::new(removed)
+            .bind(self.tenant_id)
+            .bind(name.as_str());
+        let Some(row) = session.fetch_optional(removed).await? else {
+            return Ok(false);
+        };
+        let id: i64 = row.get("id")?;
+        let digests = document::digests(session, id).await?;
+        let delete = Statement::new("DELETE FROM server WHERE id = $1").bind(id);
+        session.execute(delete).await?;
+        document::forget(session, self.tenant_id, &digests).await?;
+        Ok(true)
+    }
+
     async fn read_version(&self) -> Result<u64, Failure> {
-        let query = Statement::new("SELECT version FROM registry");
-        let row = self.engine.read().await?.fetch_one(query).await?;
+        let query = "SELECT version FROM tenant WHERE id = $1";
+        let query = Statement::new(query).bind(self.tenant_id);
+        let row = self.engine().read().await?.fetch_one(query).await?;
         Ok(number(row.get("version")?)?)
     }
+
+    /// Counts a change, and gives its number.
+    pub(super) async fn next_revision(&self, session: &mut Session) -> Result<i64, Failure> {
+        let count = "UPDATE tenant SET version = version + 1 WHERE id = $1 RETURNING version";
+        let count = Statement::new(count).bind(self.tenant_id);
+        Ok(session.fetch_one(count).await?.get("version")?)
+    }
+}
+
+/// What the audit log calls a server.
+pub(super) fn target(name: &ServerName) -> String {
+    format!("server:{name}")
+}
+
+/// The pattern of texts that have this one in them.
+fn containing(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.extend(c.to_lowercase());
+    }
+    pattern.push('%');
+    pattern
 }
 
 fn summary(row: &Row) -> Result<ServerSummary, Failure> {

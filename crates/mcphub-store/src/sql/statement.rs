@@ -57,6 +57,7 @@ into_value! {
     &String => Text(value, Some(value.clone())),
     String => Text(value, Some(value)),
     Option<&str> => Text(value, value.map(str::to_owned)),
+    Option<String> => Text(value, value),
     &Option<String> => Text(value, value.clone()),
     &[u8] => Bytes(value, Some(Bytes::copy_from_slice(value))),
     &Bytes => Bytes(value, Some(value.clone())),

@@ -21,11 +21,13 @@ use crate::sqlite;
 
 mod in_a_file {
     use super::*;
+    mcphub_core::tenants_conformance!(file_store);
     mcphub_core::store_conformance!(file_store);
 }
 
 mod in_memory {
     use super::*;
+    mcphub_core::tenants_conformance!(memory_store);
     mcphub_core::store_conformance!(memory_store);
 }
 

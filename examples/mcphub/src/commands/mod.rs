@@ -1,13 +1,16 @@
 //! One file a command.
 
+mod audit;
 mod call;
 mod demo;
 mod docs;
 mod generate;
+mod history;
 mod inspect;
 mod list;
 mod mock;
 mod serve;
+mod tenant;
 mod up;
 
 use std::process::ExitCode;
@@ -32,5 +35,10 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(args).await,
         Command::List(args) => list::run(args).await,
         Command::Remove(args) => list::remove(args).await,
+        Command::Restore(args) => list::restore(args).await,
+        Command::History(args) => history::run(args).await,
+        Command::Rollback(args) => history::rollback(args).await,
+        Command::Audit(command) => audit::run(command).await,
+        Command::Tenant(command) => tenant::run(command).await,
     }
 }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use mcphub_core::Result;
+use mcphub_core::tenant::Actor;
 
 use crate::cli::ServeArgs;
 use crate::config::Config;
@@ -10,10 +11,9 @@ use crate::host::Host;
 use crate::{output, running, serving};
 
 pub async fn run(args: ServeArgs) -> Result<ExitCode> {
-    let mut config = Config::load(args.config.as_deref())?;
-    if let Some(store) = args.store.store {
-        config.store = store;
-    }
+    let mut config = Config::load(args.config.as_deref())?.with_store(&args.store);
+    // What changes while it serves is nobody's doing.
+    config.actor = Actor::default();
     if let Some(listen) = args.listen {
         config.listen = listen;
     }

@@ -25,7 +25,7 @@ pub async fn run(args: Up) -> Result<ExitCode> {
         ));
     }
     document.agree_with(args.api.base_url.as_ref())?;
-    let mut config = Config::load(None)?;
+    let mut config = Config::load(None)?.with_store(&args.store);
     config.store = match (&args.store.store, args.stdio) {
         (Some(store), _) => store.clone(),
         // A desktop client starts programs wherever it likes, and one for each window.

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{assert_absent, assert_stored, registration, save};
-use crate::store::Store;
+use super::{assert_absent, assert_stored, name, registration, save};
+use crate::store::{DocumentVersion, Store};
 
 /// The last one, of no bytes, all bytes, or some megabytes, and an earlier one that comes back.
 pub async fn a_document_comes_back_byte_for_byte(store: &dyn Store) {
@@ -32,4 +32,49 @@ pub async fn two_servers_can_have_the_same_document(store: &dyn Store) {
     save(store, &other).await;
     assert_stored(store, &one).await;
     assert_stored(store, &other).await;
+}
+
+/// The newest first, each under the revision that it came with; the current one always.
+pub async fn earlier_documents_are_kept_up_to_a_bound(store: &dyn Store) {
+    let mut wanted = registration("api");
+    let mut revisions = Vec::new();
+    let bound = DocumentVersion::KEPT as usize;
+    for number in 0..bound + 3 {
+        wanted.document.bytes = Bytes::from(format!("openapi: 3.0.4 # {number}"));
+        revisions.push(save(store, &wanted).await.revision);
+    }
+    // A change of anything else is no new version.
+    wanted.credentials.bearer = Some("b".into());
+    save(store, &wanted).await;
+
+    let versions = store.document_versions(&wanted.name).await;
+    let versions = versions.expect("they are listed");
+    let listed = versions.iter().map(|version| version.revision);
+    assert!(listed.eq(revisions.iter().rev().take(bound).copied()));
+    let current = versions.iter().map(|version| version.current);
+    assert!(current.eq((0..bound).map(|place| place == 0)));
+    assert_eq!(versions[0].digest, wanted.document.digest());
+    assert_eq!(versions[0].size, wanted.document.bytes.len() as u64);
+    assert_eq!(versions[0].source, wanted.document.source);
+
+    let at = async |revision| {
+        let document = store.document_at(&wanted.name, revision).await;
+        document.expect("it is looked up")
+    };
+    let oldest = at(revisions[3]).await.expect("it is kept");
+    assert_eq!(oldest.bytes, "openapi: 3.0.4 # 3");
+    assert!(at(revisions[2]).await.is_none(), "it is one too many");
+    assert!(at(u64::MAX).await.is_none());
+    assert_stored(store, &wanted).await;
+    let nobody = store.document_versions(&name("nobody")).await;
+    assert!(nobody.expect("an unknown server is no error").is_empty());
+
+    // The first document comes back: it is the newest again.
+    wanted.document.bytes = oldest.bytes.clone();
+    let saved = save(store, &wanted).await;
+    let versions = store.document_versions(&wanted.name).await;
+    let versions = versions.expect("they are listed");
+    assert_eq!(versions.len(), bound);
+    assert!(versions[0].current && versions[0].revision == saved.revision);
+    assert_stored(store, &wanted).await;
 }

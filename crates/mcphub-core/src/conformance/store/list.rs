@@ -2,8 +2,9 @@
 
 use super::{all, name, registration, save, tools};
 use crate::ErrorKind;
+use crate::server::Serve;
 use crate::server::ServerName;
-use crate::store::{Page, Store};
+use crate::store::{Page, ServerFilter, Store};
 
 /// In the order of their bytes, in which `-` comes before digits and letters.
 const SORTED: [&str; 7] = ["a", "a-b", "a0", "aa", "b", "b-1", "z9"];
@@ -19,7 +20,12 @@ async fn page(
     after: Option<ServerName>,
     limit: u32,
 ) -> (Vec<String>, Option<ServerName>) {
-    let listing = store.list(&Page { after, limit }).await.expect("a page");
+    let page = Page {
+        after,
+        limit,
+        ..Page::default()
+    };
+    let listing = store.list(&page).await.expect("a page");
     let names = listing
         .servers
         .iter()
@@ -72,7 +78,10 @@ pub async fn pages_join_while_servers_come_and_go(store: &dyn Store) {
 /// 0 and more than 1,000.
 pub async fn a_page_of_no_length_is_refused(store: &dyn Store) {
     for limit in [0, 1_001, u32::MAX] {
-        let page = Page { after: None, limit };
+        let page = Page {
+            limit,
+            ..Page::default()
+        };
         let error = store
             .list(&page)
             .await
@@ -107,4 +116,84 @@ pub async fn a_server_is_found_by_its_current_source(store: &dyn Store) {
         store.remove(&name(server)).await.expect("it is removed");
     }
     assert_eq!(find(&moved.document.source).await, None);
+}
+
+async fn filtered(store: &dyn Store, filter: ServerFilter, limit: u32) -> Vec<String> {
+    let mut page = Page {
+        limit,
+        filter,
+        ..Page::default()
+    };
+    let mut names = Vec::new();
+    loop {
+        let listing = store.list(&page).await.expect("a page");
+        let found = listing.servers.iter().map(|server| server.name.to_string());
+        names.extend(found);
+        match listing.next {
+            None => return names,
+            next => page.after = next,
+        }
+    }
+}
+
+/// By how they are served, by a text in name or title, by whether they were removed, and by several
+/// at once; in pages of any length.
+pub async fn a_filter_leaves_what_it_names(store: &dyn Store) {
+    for (server, title, serve) in [
+        ("alpha", "Orders 100%", Serve::Native),
+        ("beta", "orders_archive", Serve::Process),
+        ("gamma", "Users", Serve::Native),
+        ("orders-api", "Something else", Serve::Native),
+        ("zeta", "Gone", Serve::Process),
+    ] {
+        let mut wanted = registration(server);
+        wanted.tools = tools(title);
+        wanted.serve = serve;
+        save(store, &wanted).await;
+    }
+    store.remove(&name("zeta")).await.expect("it is removed");
+    let text = |text: &str| ServerFilter {
+        text: Some(text.to_owned()),
+        ..ServerFilter::default()
+    };
+    let served = |serve: Serve| ServerFilter {
+        serve: Some(serve),
+        ..ServerFilter::default()
+    };
+    let removed = ServerFilter {
+        removed: true,
+        ..ServerFilter::default()
+    };
+    for (filter, names) in [
+        (
+            ServerFilter::default(),
+            &["alpha", "beta", "gamma", "orders-api"][..],
+        ),
+        (served(Serve::Native), &["alpha", "gamma", "orders-api"]),
+        (served(Serve::Process), &["beta"]),
+        (text("ORDERS"), &["alpha", "beta", "orders-api"]),
+        (text("0%"), &["alpha"]),
+        (text("s_a"), &["beta"]),
+        (text("nothing of that"), &[]),
+        (
+            ServerFilter {
+                serve: Some(Serve::Native),
+                ..text("orders")
+            },
+            &["alpha", "orders-api"],
+        ),
+        (removed.clone(), &["zeta"]),
+        (
+            ServerFilter {
+                serve: Some(Serve::Native),
+                ..removed
+            },
+            &[],
+        ),
+    ] {
+        for limit in [1, 2, 1_000] {
+            let found = filtered(store, filter.clone(), limit).await;
+            assert_eq!(found, names, "{filter:?} in pages of {limit}");
+        }
+    }
 }

@@ -1,46 +1,15 @@
 //! Saving and removing.
 
 use std::future::poll_fn;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::task::Poll;
 
 use futures::future::{join_all, select};
 
-use super::{all, assert_absent, assert_stored, name, registration, save, tools, version};
-use crate::artifact::{Artifact, Program};
-use crate::project::{Purpose, Variable};
+use super::{all, assert_absent, assert_stored, full, name, registration, save, tools, version};
 use crate::secret::Credentials;
 use crate::server::Serve;
 use crate::store::{Registration, Store};
-
-/// A registration with everything that one can have.
-fn full(server: &str) -> Registration {
-    Registration {
-        serve: Serve::Process,
-        base_url: Some("http://127.0.0.1:9/base/?a=b".parse().expect("a URL")),
-        artifact: Some(Artifact {
-            digest: "d1".into(),
-            program: Program::Command {
-                executable: PathBuf::from("/env/bin/python"),
-                arguments: vec!["-m".into(), "server".into()],
-                directory: PathBuf::from("/env"),
-            },
-            environment: vec![Variable {
-                name: "API_KEY".into(),
-                purpose: Purpose::Scheme("key".into()),
-                description: "The key.".into(),
-            }],
-        }),
-        credentials: Credentials {
-            headers: vec![("X-Tenant".into(), "t1".into())],
-            bearer: Some("b1".into()),
-            schemes: [("key".to_owned(), "k1".into())].into(),
-            ..Credentials::default()
-        },
-        ..registration(server)
-    }
-}
 
 /// No list, no record, no version.
 pub async fn an_empty_store_knows_nobody(store: &dyn Store) {

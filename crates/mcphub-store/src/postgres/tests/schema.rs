@@ -1,15 +1,53 @@
 //! Schemas of other versions, and the promises of ours.
 
 use mcphub_core::ErrorKind;
-use mcphub_core::store::{CredentialStore, ServerStore};
+use mcphub_core::store::{CredentialStore, DocumentStore, ServerStore};
 use mcphub_core::tool::PLAN_VERSION;
 
 use super::*;
 use crate::postgres::migration::MIGRATIONS;
 use crate::vault::Vault;
 
-/// Makes the schema of a version, with a server in it. A new migration adds its number to
+/// What a version of the schema holds of one server. A new migration adds its number here and to
 /// [`every_older_schema_is_brought_up_to_date_with_its_data`].
+fn data_of(version: i64) -> String {
+    let data = match version {
+        1 => {
+            r#"UPDATE registry SET version = 7;
+            INSERT INTO server (name, title, source, serve, base_url, artifact, tools,
+                                plan_version, revision, fingerprint, created_at, updated_at)
+            VALUES ('petstore', 'Petstore', '/petstore.yaml', 'native',
+                    'https://api.example.com/v1', NULL, 0, PLAN, 7, 'f', 1763683200000,
+                    1763683200000);
+            INSERT INTO document VALUES ('d', 1763683200000, 'openapi: 3.0.4');
+            INSERT INTO document VALUES ('c', 1763683100000, 'openapi: 3.0.3');
+            INSERT INTO document_version VALUES (1, 6, 'c', '/petstore.yaml', 1763683100000, 0);
+            INSERT INTO document_version VALUES (1, 7, 'd', '/petstore.yaml', 1763683200000, 1);"#
+        }
+        _ => {
+            r#"UPDATE tenant SET version = 7;
+            INSERT INTO server (tenant_id, name, title, source, serve, base_url, artifact, tools,
+                                plan_version, revision, fingerprint, created_at, updated_at)
+            VALUES (1, 'petstore', 'Petstore', '/petstore.yaml', 'native',
+                    'https://api.example.com/v1', NULL, 0, PLAN, 7, 'f', 1763683200000,
+                    1763683200000);
+            INSERT INTO document (tenant_id, digest, stored_at, bytes)
+            VALUES (1, 'd', 1763683200000, 'openapi: 3.0.4'),
+                   (1, 'c', 1763683100000, 'openapi: 3.0.3');
+            INSERT INTO document_version
+                (server_id, revision, tenant_id, digest, source, uploaded_at, current)
+            VALUES (1, 6, 1, 'c', '/petstore.yaml', 1763683100000, 0),
+                   (1, 7, 1, 'd', '/petstore.yaml', 1763683200000, 1);"#
+        }
+    };
+    let plan = r#"INSERT INTO tool_set VALUES (1, '{"planVersion":PLAN,
+        "api":{"title":"Petstore","version":"1","dialect":"openapi-3.0"},
+        "servers":[],"securitySchemes":{},"definitions":[],"tools":[]}');"#;
+    // Schemas and plans have versions of their own.
+    format!("{data}{plan}").replace("PLAN", &PLAN_VERSION.to_string())
+}
+
+/// Makes the schema of a version, with a server in it.
 async fn schema_of(version: i64, place: &Place) {
     place
         .tamper(format!("CREATE SCHEMA {}", place.settings.schema()))
@@ -17,19 +55,7 @@ async fn schema_of(version: i64, place: &Place) {
     let options = place.settings.connect_options();
     let pool = PgPool::connect_with(options).await.unwrap();
     MIGRATIONS.run_to(version, &pool).await.unwrap();
-    let made = r#"UPDATE registry SET version = 7;
-        INSERT INTO server (name, title, source, serve, base_url, artifact, tools, plan_version,
-                            revision, fingerprint, created_at, updated_at)
-        VALUES ('petstore', 'Petstore', '/petstore.yaml', 'native', 'https://api.example.com/v1',
-                NULL, 0, PLAN, 7, 'f', 1763683200000, 1763683200000);
-        INSERT INTO tool_set VALUES (1, '{"planVersion":PLAN,
-            "api":{"title":"Petstore","version":"1","dialect":"openapi-3.0"},
-            "servers":[],"securitySchemes":{},"definitions":[],"tools":[]}');
-        INSERT INTO document VALUES ('d', 1763683200000, 'openapi: 3.0.4');
-        INSERT INTO document_version VALUES (1, 7, 'd', '/petstore.yaml', 1763683200000, 1);"#;
-    place
-        .tamper(made.replace("PLAN", &PLAN_VERSION.to_string()))
-        .await;
+    place.tamper(data_of(version)).await;
     let sealed = Vault::new(&place.key)
         .seal(&name("petstore"), "bearer", &"s3cret".into())
         .unwrap();
@@ -45,7 +71,7 @@ async fn schema_of(version: i64, place: &Place) {
 
 #[tokio::test]
 async fn every_older_schema_is_brought_up_to_date_with_its_data() {
-    let released = [1];
+    let released = [1, 2];
     let known = MIGRATIONS.iter().map(|migration| migration.version);
     assert!(known.eq(released), "a new schema has to be listed here");
     for version in released {
@@ -61,8 +87,29 @@ async fn every_older_schema_is_brought_up_to_date_with_its_data() {
             bearer(&store.credentials(&record.name).await.unwrap()),
             "s3cret"
         );
+        let versions = store.document_versions(&record.name).await.unwrap();
+        let revisions: Vec<_> = versions.iter().map(|version| version.revision).collect();
+        assert_eq!(revisions, [7, 6], "schema {version}");
+        let earlier = store.document_at(&record.name, 6).await.unwrap().unwrap();
+        assert_eq!(earlier.bytes, "openapi: 3.0.3");
         let saved = store.save(&registration("petstore", "x")).await.unwrap();
         assert_eq!((saved.revision, saved.changed), (8, true));
+    }
+}
+
+#[tokio::test]
+async fn the_audit_log_is_append_only() {
+    let Some(place) = Place::new() else { return };
+    let store = place.open().await;
+    store.save(&registration("api", "x")).await.unwrap();
+    for statement in [
+        "UPDATE audit SET actor = 'cli:eve'",
+        "DELETE FROM audit",
+        "TRUNCATE audit",
+    ] {
+        let outcome = sqlx::raw_sql(statement).execute(pool(&store)).await;
+        let error = outcome.unwrap_err().to_string();
+        assert!(error.contains("append-only"), "{statement}: {error}");
     }
 }
 

@@ -145,7 +145,7 @@ async fn the_key_file_opens_what_was_written_with_it() {
 }
 
 #[tokio::test]
-async fn every_uploaded_document_is_kept_once_until_its_server_is_removed() {
+async fn every_uploaded_document_is_kept_once_until_its_server_is_purged() {
     let (store, _folder) = file_store().await;
     let mut wanted = registration("api");
     let (first, second) = (wanted.document.bytes.clone(), Bytes::from("openapi: 3.0.0"));
@@ -191,6 +191,8 @@ async fn every_uploaded_document_is_kept_once_until_its_server_is_removed() {
     assert_eq!(count("SELECT count(*) FROM document").await, 2);
     store.save(&with_bearer("other", "x")).await.unwrap();
     store.remove(&name("api")).await.unwrap();
+    assert_eq!(count("SELECT count(*) FROM document").await, 3);
+    store.purge(&name("api")).await.unwrap();
     assert_eq!(count("SELECT count(*) FROM document").await, 1);
     assert_eq!(count("SELECT count(*) FROM document_version").await, 1);
     assert_eq!(count("SELECT count(*) FROM tool_set").await, 1);
@@ -220,4 +222,17 @@ async fn the_largest_document_is_kept_and_one_byte_more_is_refused() {
         .unwrap()
         .len();
     assert!(log <= 16 << 20, "{log}");
+}
+
+#[tokio::test]
+async fn the_audit_log_is_append_only() {
+    let (store, _folder) = file_store().await;
+    store.save(&registration("api")).await.unwrap();
+    for statement in ["UPDATE audit SET actor = 'cli:eve'", "DELETE FROM audit"] {
+        let outcome = sqlx::raw_sql(statement)
+            .execute(pools(&store).writer())
+            .await;
+        let error = outcome.unwrap_err().to_string();
+        assert!(error.contains("append-only"), "{statement}: {error}");
+    }
 }

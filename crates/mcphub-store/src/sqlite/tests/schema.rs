@@ -1,7 +1,7 @@
 //! Schemas of other versions, and the promises of ours.
 
 use mcphub_core::ErrorKind;
-use mcphub_core::store::{CredentialStore, Page, ServerStore};
+use mcphub_core::store::{CredentialStore, DocumentStore, Page, ServerStore};
 use mcphub_core::tool::PLAN_VERSION;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, SqlitePool};
@@ -10,8 +10,38 @@ use super::*;
 use crate::MasterKey;
 use crate::sqlite::migration::MIGRATIONS;
 
-/// A database as the version with that schema left it, with a server in it. A new migration adds
-/// its number to [`every_older_schema_is_brought_up_to_date_with_its_data`].
+/// What a version of the schema holds of one server. A new migration adds its number here and to
+/// [`every_older_schema_is_brought_up_to_date_with_its_data`].
+fn data_of(version: i64) -> String {
+    let data = match version {
+        1 => {
+            r#"UPDATE registry SET version = 7;
+            INSERT INTO server VALUES (1, 'petstore', 'Petstore', '/petstore.yaml', 'native',
+                'https://api.example.com/v1', NULL, 0, PLAN, 7, 'f', 1763683200000, 1763683200000);
+            INSERT INTO document VALUES ('d', 1763683200000, CAST('openapi: 3.0.4' AS BLOB));
+            INSERT INTO document VALUES ('c', 1763683100000, CAST('openapi: 3.0.3' AS BLOB));
+            INSERT INTO document_version VALUES (1, 6, 'c', '/petstore.yaml', 1763683100000, 0);
+            INSERT INTO document_version VALUES (1, 7, 'd', '/petstore.yaml', 1763683200000, 1);"#
+        }
+        _ => {
+            r#"UPDATE tenant SET version = 7;
+            INSERT INTO server VALUES (1, 1, 'petstore', 'Petstore', '/petstore.yaml', 'native',
+                'https://api.example.com/v1', NULL, 0, PLAN, 7, 'f', 1763683200000, 1763683200000,
+                NULL);
+            INSERT INTO document VALUES (1, 'd', 1763683200000, CAST('openapi: 3.0.4' AS BLOB));
+            INSERT INTO document VALUES (1, 'c', 1763683100000, CAST('openapi: 3.0.3' AS BLOB));
+            INSERT INTO document_version VALUES (1, 6, 1, 'c', '/petstore.yaml', 1763683100000, 0);
+            INSERT INTO document_version VALUES (1, 7, 1, 'd', '/petstore.yaml', 1763683200000, 1);"#
+        }
+    };
+    let plan = r#"INSERT INTO tool_set VALUES (1, '{"planVersion":PLAN,
+        "api":{"title":"Petstore","version":"1","dialect":"openapi-3.0"},
+        "servers":[],"securitySchemes":{},"definitions":[],"tools":[]}');"#;
+    // Schemas and plans have versions of their own.
+    format!("{data}{plan}").replace("PLAN", &PLAN_VERSION.to_string())
+}
+
+/// A database as the version with that schema left it, with a server in it.
 async fn database_of_schema(version: i64, folder: &TempDir, key: &MasterKey) {
     let path = folder.path().join("mcphub.db");
     let options = SqliteConnectOptions::new()
@@ -22,17 +52,7 @@ async fn database_of_schema(version: i64, folder: &TempDir, key: &MasterKey) {
     let sealed = crate::vault::Vault::new(key)
         .seal(&name("petstore"), "bearer", &"s3cret".into())
         .unwrap();
-    let made = r#"UPDATE registry SET version = 7;
-           INSERT INTO server VALUES (1, 'petstore', 'Petstore', '/petstore.yaml', 'native',
-               'https://api.example.com/v1', NULL, 0, PLAN, 7, 'f', 1763683200000, 1763683200000);
-           INSERT INTO tool_set VALUES (1, '{"planVersion":PLAN,
-               "api":{"title":"Petstore","version":"1","dialect":"openapi-3.0"},
-               "servers":[],"securitySchemes":{},"definitions":[],"tools":[]}');
-           INSERT INTO document VALUES ('d', 1763683200000, CAST('openapi: 3.0.4' AS BLOB));
-           INSERT INTO document_version VALUES (1, 7, 'd', '/petstore.yaml', 1763683200000, 1);"#;
-    // Schemas and plans have versions of their own.
-    let made = made.replace("PLAN", &PLAN_VERSION.to_string());
-    sqlx::raw_sql(AssertSqlSafe(made))
+    sqlx::raw_sql(AssertSqlSafe(data_of(version)))
         .execute(&pool)
         .await
         .unwrap();
@@ -48,7 +68,7 @@ async fn database_of_schema(version: i64, folder: &TempDir, key: &MasterKey) {
 
 #[tokio::test]
 async fn every_older_schema_is_brought_up_to_date_with_its_data() {
-    let released = [1];
+    let released = [1, 2];
     let known = MIGRATIONS.iter().map(|migration| migration.version);
     assert!(known.eq(released), "a new schema has to be listed here");
     for version in released {
@@ -70,8 +90,19 @@ async fn every_older_schema_is_brought_up_to_date_with_its_data() {
             bearer(&store.credentials(&record.name).await.unwrap()),
             "s3cret"
         );
+        let versions = store.document_versions(&record.name).await.unwrap();
+        let revisions: Vec<_> = versions.iter().map(|version| version.revision).collect();
+        assert_eq!(revisions, [7, 6], "schema {version}");
+        let earlier = store.document_at(&record.name, 6).await.unwrap().unwrap();
+        assert_eq!(earlier.bytes, "openapi: 3.0.3");
         let saved = store.save(&registration("petstore")).await.unwrap();
         assert_eq!((saved.revision, saved.changed), (8, true));
+        let broken: Vec<(String, i64, String, i64)> =
+            sqlx::query_as("SELECT * FROM pragma_foreign_key_check")
+                .fetch_all(pools(&store).readers())
+                .await
+                .unwrap();
+        assert!(broken.is_empty(), "{broken:?}");
     }
 }
 
@@ -163,20 +194,27 @@ async fn no_query_of_the_hot_path_reads_a_whole_table() {
     let (store, _folder) = file_store().await;
     for (query, index) in [
         (
-            "EXPLAIN QUERY PLAN SELECT name FROM server WHERE source = 'x' ORDER BY name LIMIT 1",
+            "EXPLAIN QUERY PLAN SELECT name FROM server
+             WHERE tenant_id = 1 AND source = 'x' AND removed_at IS NULL ORDER BY name LIMIT 1",
             "server_source",
         ),
         (
-            "EXPLAIN QUERY PLAN SELECT title FROM server WHERE name > 'x' ORDER BY name LIMIT 9",
+            "EXPLAIN QUERY PLAN SELECT title FROM server
+             WHERE tenant_id = 1 AND name > 'x' ORDER BY name LIMIT 9",
             "sqlite_autoindex_server_1",
         ),
         (
-            "EXPLAIN QUERY PLAN SELECT 1 FROM document_version WHERE digest = 'x'",
+            "EXPLAIN QUERY PLAN SELECT 1 FROM document_version WHERE tenant_id = 1 AND digest = 'x'",
             "document_version_digest",
         ),
         (
             "EXPLAIN QUERY PLAN SELECT 1 FROM document_version WHERE server_id = 1 AND current = 1",
             "document_version_current",
+        ),
+        (
+            "EXPLAIN QUERY PLAN SELECT at FROM audit WHERE tenant_id = 1 AND sequence > 5
+             ORDER BY sequence LIMIT 9",
+            "PRIMARY KEY",
         ),
     ] {
         let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(query)

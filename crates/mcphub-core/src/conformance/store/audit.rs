@@ -1,0 +1,200 @@
+//! The audit log.
+
+use futures::future::join_all;
+
+use super::{full, name, registration, save, tools};
+use crate::audit::{Action, AuditEntry, AuditQuery, Chain, Order};
+use crate::store::Store;
+use crate::tenant::{Actor, TenantName};
+
+async fn log(store: &dyn Store, query: AuditQuery) -> Vec<AuditEntry> {
+    let mut query = query;
+    let mut entries = Vec::new();
+    loop {
+        let page = store.audit(&query).await.expect("a page of the log");
+        assert!(page.entries.len() <= query.limit as usize);
+        entries.extend(page.entries);
+        match page.next {
+            None => return entries,
+            next => query.after = next,
+        }
+    }
+}
+
+async fn whole_log(store: &dyn Store) -> Vec<AuditEntry> {
+    log(store, AuditQuery::default()).await
+}
+
+fn sequences(entries: &[AuditEntry]) -> Vec<u64> {
+    entries.iter().map(|entry| entry.sequence).collect()
+}
+
+/// Also a change that was refused or changes nothing is no change.
+pub async fn every_change_adds_one_entry(store: &dyn Store) {
+    assert!(whole_log(store).await.is_empty());
+    let mut api = full("api");
+    let first = save(store, &api).await;
+    save(store, &api).await;
+    api.tools = tools("Second");
+    store
+        .replace(&api, first.revision)
+        .await
+        .expect("it is replaced");
+    let late = store.replace(&full("api"), first.revision).await;
+    late.expect_err("it was replaced");
+    let gone = name("api");
+    for again in [false, true] {
+        store.remove(&gone).await.expect("no error");
+        if !again {
+            store.restore(&gone).await.expect("no error");
+            store.restore(&gone).await.expect("no error");
+            store.purge(&gone).await.expect("no error");
+        }
+    }
+    store.purge(&gone).await.expect("no error");
+    store.purge(&gone).await.expect("no error");
+    let log = whole_log(store).await;
+    let actions: Vec<_> = log.iter().map(|entry| entry.action.clone()).collect();
+    assert_eq!(
+        actions,
+        [
+            Action::SERVER_SAVE,
+            Action::SERVER_SAVE,
+            Action::SERVER_REMOVE,
+            Action::SERVER_RESTORE,
+            Action::SERVER_REMOVE,
+            Action::SERVER_PURGE,
+        ]
+    );
+    assert!(log.iter().all(|entry| entry.target == "server:api"));
+}
+
+/// Every entry follows from the one before, and the last one is the head.
+pub async fn the_log_is_a_chain_whoever_writes_at_once(store: &dyn Store) {
+    let servers: Vec<_> = (0..16).map(|n| registration(&format!("api-{n}"))).collect();
+    join_all(servers.iter().map(|server| save(store, server))).await;
+    let mut chain = Chain::new(TenantName::default());
+    let log = whole_log(store).await;
+    log.iter().for_each(|entry| chain.follow(entry));
+    assert_eq!(chain.findings(), []);
+    let head = store.audit_head().await.expect("the head is read");
+    assert_eq!((chain.head(), head.sequence), (head, 16));
+}
+
+/// Actor, action, target and time, alone and together.
+pub async fn conditions_of_the_log_have_all_to_be_met(store: &dyn Store) {
+    for server in ["a", "b", "a"] {
+        let mut wanted = registration(server);
+        wanted.tools = tools(&format!("{server} {}", whole_log(store).await.len()));
+        save(store, &wanted).await;
+    }
+    store.remove(&name("a")).await.expect("it is removed");
+    let all = whole_log(store).await;
+    let (first, last) = (all[0].at, all[3].at);
+    let query = AuditQuery::default;
+    for (query, found) in [
+        (query(), &[1, 2, 3, 4][..]),
+        (
+            AuditQuery {
+                target: Some("server:a".into()),
+                ..query()
+            },
+            &[1, 3, 4],
+        ),
+        (
+            AuditQuery {
+                action: Some(Action::SERVER_REMOVE),
+                ..query()
+            },
+            &[4],
+        ),
+        (
+            AuditQuery {
+                action: Some(Action::SERVER_SAVE),
+                target: Some("server:a".into()),
+                ..query()
+            },
+            &[1, 3],
+        ),
+        (
+            AuditQuery {
+                actor: Some(all[0].actor.clone()),
+                ..query()
+            },
+            &[1, 2, 3, 4],
+        ),
+        (
+            AuditQuery {
+                actor: Some(Actor::of("cli", "nobody")),
+                ..query()
+            },
+            &[],
+        ),
+        (
+            AuditQuery {
+                since: Some(first),
+                until: Some(last + 1),
+                ..query()
+            },
+            &[1, 2, 3, 4],
+        ),
+        (
+            AuditQuery {
+                until: Some(first),
+                ..query()
+            },
+            &[],
+        ),
+        (
+            AuditQuery {
+                since: Some(last + 1),
+                ..query()
+            },
+            &[],
+        ),
+    ] {
+        let entries = log(store, query.clone()).await;
+        assert_eq!(sequences(&entries), found, "{query:?}");
+    }
+}
+
+/// In pages of any length.
+pub async fn pages_of_the_log_join_in_both_orders(store: &dyn Store) {
+    for number in 0..7 {
+        save(store, &registration(&format!("api-{number}"))).await;
+    }
+    for limit in [1, 2, 3, 6, 7, 8, 1_000] {
+        for (order, wanted) in [
+            (Order::OldestFirst, [1, 2, 3, 4, 5, 6, 7]),
+            (Order::NewestFirst, [7, 6, 5, 4, 3, 2, 1]),
+        ] {
+            let query = AuditQuery {
+                order,
+                limit,
+                ..AuditQuery::default()
+            };
+            let entries = log(store, query).await;
+            assert_eq!(sequences(&entries), wanted, "{order:?} by {limit}");
+        }
+    }
+    for limit in [0, 1_001] {
+        let query = AuditQuery {
+            limit,
+            ..AuditQuery::default()
+        };
+        let error = store.audit(&query).await;
+        let error = error.expect_err("a page has 1 to 1,000 entries");
+        assert_eq!(error.kind(), crate::ErrorKind::InvalidInput);
+    }
+}
+
+/// Names of credentials, and no values.
+pub async fn no_entry_holds_a_secret(store: &dyn Store) {
+    let mut wanted = full("api");
+    wanted.credentials.bearer = Some("s3cret-Zm9v".into());
+    save(store, &wanted).await;
+    store.remove(&wanted.name).await.expect("it is removed");
+    let log = serde_json::to_string(&whole_log(store).await).expect("JSON");
+    assert!(!log.contains("s3cret-Zm9v"), "{log}");
+    assert!(log.contains("bearer"), "{log}");
+}

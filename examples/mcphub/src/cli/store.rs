@@ -1,0 +1,235 @@
+//! Commands about what is kept.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use mcphub_core::audit::{Action, AuditHead};
+use mcphub_core::server::ServerName;
+use mcphub_core::tenant::{Actor, TenantName};
+
+use super::{Format, ServeMode};
+
+/// Where things are kept.
+#[derive(Debug, Args, Default)]
+pub struct StoreArgs {
+    /// The store: a SQLite file, or postgres://USER:PASSWORD@HOST/DATABASE, which several nodes
+    /// share [default: ./mcphub.db; with --stdio: kept in memory only]
+    #[arg(
+        long,
+        value_name = "FILE|URL",
+        env = "MCPHUB_STORE",
+        hide_env_values = true
+    )]
+    pub store: Option<String>,
+
+    /// Whose servers; `mcphub tenant create` makes another one [default: default]
+    #[arg(long, value_name = "NAME", env = "MCPHUB_TENANT")]
+    pub tenant: Option<TenantName>,
+}
+
+/// `mcphub list`.
+#[derive(Debug, Args)]
+pub struct List {
+    /// Those that are served in this way
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub serve: Option<ServeMode>,
+
+    /// Those with this text in their name or title
+    #[arg(long, value_name = "TEXT")]
+    pub search: Option<String>,
+
+    /// Those that were removed and can be restored
+    #[arg(long)]
+    pub removed: bool,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// `mcphub remove`.
+#[derive(Debug, Args)]
+pub struct Remove {
+    /// The name of the server
+    pub name: ServerName,
+
+    /// Delete it for good, with its documents and credentials, also when it was removed before
+    #[arg(long)]
+    pub purge: bool,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `mcphub restore`.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The name of the server
+    pub name: ServerName,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `mcphub history`.
+#[derive(Debug, Args)]
+pub struct History {
+    /// The name of the server
+    pub name: ServerName,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// `mcphub rollback`.
+#[derive(Debug, Args)]
+pub struct Rollback {
+    /// The name of the server
+    pub name: ServerName,
+
+    /// The revision whose document is wanted, as `mcphub history` lists it
+    pub revision: u64,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `mcphub audit`.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Show what was changed, the last change first
+    List(AuditList),
+    /// Write all of it as JSON lines, the first change first
+    Export(AuditExport),
+    /// Find entries that were altered, dropped or reordered
+    Verify(AuditVerify),
+}
+
+/// `mcphub audit list`.
+#[derive(Debug, Args)]
+pub struct AuditList {
+    /// Changes by this actor, such as cli:ada
+    #[arg(long, value_name = "ACTOR", value_parser = actor)]
+    pub actor: Option<Actor>,
+
+    /// Changes of this kind, such as server.save or server.remove
+    #[arg(long, value_name = "ACTION", value_parser = action)]
+    pub action: Option<Action>,
+
+    /// Changes of this, such as server:petstore
+    #[arg(long, value_name = "TARGET")]
+    pub target: Option<String>,
+
+    /// Changes at or after this time (RFC 3339, such as 2026-11-21T10:00:00Z)
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub since: Option<i64>,
+
+    /// Changes before this time
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub until: Option<i64>,
+
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub limit: u32,
+
+    /// Those before the entry of this number
+    #[arg(long, value_name = "NUMBER")]
+    pub before: Option<u64>,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// `mcphub audit export`.
+#[derive(Debug, Args)]
+pub struct AuditExport {
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `mcphub audit verify`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+It prints where the log ends, as NUMBER:HASH. Note that elsewhere, and give it with --anchor the next
+time: whoever may write to the database can cut the end off, or write the whole log anew, and only
+somebody who knows where it ended notices.")]
+pub struct AuditVerify {
+    /// An end of the log that was noted before
+    #[arg(long, value_name = "NUMBER:HASH", value_parser = anchor)]
+    pub anchor: Option<AuditHead>,
+
+    /// Look at a file that `mcphub audit export` wrote, and not at the store
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `mcphub tenant`.
+#[derive(Debug, Subcommand)]
+pub enum Tenant {
+    /// Make a tenant, with servers, credentials and an audit log of its own
+    Create(TenantCreate),
+    /// List the tenants
+    List(TenantList),
+}
+
+/// `mcphub tenant create`.
+#[derive(Debug, Args)]
+pub struct TenantCreate {
+    /// The name of the tenant
+    pub name: TenantName,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `mcphub tenant list`.
+#[derive(Debug, Args)]
+pub struct TenantList {
+    #[command(flatten)]
+    pub store: StoreArgs,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+fn actor(text: &str) -> Result<Actor, String> {
+    Actor::new(text).map_err(|error| error.to_string())
+}
+
+fn action(text: &str) -> Result<Action, String> {
+    Ok(Action::from(text.to_owned()))
+}
+
+fn time(text: &str) -> Result<i64, String> {
+    let time = text.parse::<jiff::Timestamp>();
+    time.map(jiff::Timestamp::as_millisecond)
+        .map_err(|_| "a time is written as in RFC 3339, such as 2026-11-21T10:00:00Z".to_owned())
+}
+
+fn anchor(text: &str) -> Result<AuditHead, String> {
+    let parts = text.split_once(':');
+    let anchor = parts.and_then(|(sequence, hash)| {
+        Some(AuditHead {
+            sequence: sequence.parse().ok()?,
+            hash: hash.parse().ok()?,
+        })
+    });
+    anchor.ok_or_else(|| {
+        "an anchor is NUMBER:HASH, as `mcphub audit verify` prints the end of a log".to_owned()
+    })
+}

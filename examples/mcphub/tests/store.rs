@@ -1,0 +1,192 @@
+//! What is kept: earlier documents, removed servers, the audit log, tenants.
+
+mod common;
+
+use std::process::{Command, Stdio};
+
+use common::demo::Bookshop;
+use common::sandbox::{Finished, Sandbox};
+use serde_json::{Value, json};
+
+/// Registers a document, as `mcphub up` does, and ends.
+fn register(sandbox: &Sandbox, document: &str, more: &[&str]) {
+    let spec = sandbox.write("bookshop.yaml", document);
+    let mut command = sandbox.mcphub();
+    // Over standard input, which is at its end: nothing is served for long.
+    command
+        .args(["up", &spec, "--base-url", "http://127.0.0.1:9", "--stdio"])
+        .args(["--store", "mcphub.db"])
+        .args(more)
+        .env("USER", "ada")
+        .stdin(Stdio::null());
+    assert_done(&mut command);
+}
+
+fn assert_done(command: &mut Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+fn done(finished: Finished) -> String {
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    finished.stdout
+}
+
+fn json_of(finished: Finished) -> Value {
+    serde_json::from_str(&done(finished)).unwrap()
+}
+
+fn renamed() -> String {
+    Bookshop::document().replace("operationId: listBooks", "operationId: searchBooks")
+}
+
+#[test]
+fn an_earlier_document_comes_back() {
+    let sandbox = Sandbox::new();
+    register(&sandbox, Bookshop::document(), &[]);
+    register(&sandbox, &renamed(), &[]);
+    let history = json_of(sandbox.run(&["history", "bookshop", "--format", "json"]));
+    let [newest, first] = history.as_array().unwrap().as_slice() else {
+        panic!("{history}");
+    };
+    assert_eq!(
+        (&newest["current"], &first["current"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(first["size"], Bookshop::document().len());
+
+    let revision = first["revision"].to_string();
+    let said = done(sandbox.run(&["rollback", "bookshop", &revision]));
+    assert!(said.contains(&format!("revision {revision}")), "{said}");
+    let history = json_of(sandbox.run(&["history", "bookshop", "--format", "json"]));
+    assert_eq!(history[0]["digest"], first["digest"]);
+    assert_eq!(history.as_array().unwrap().len(), 3);
+    let text = done(sandbox.run(&["history", "bookshop"]));
+    assert!(text.lines().next().unwrap().ends_with("current"), "{text}");
+
+    let same = sandbox.run(&["rollback", "bookshop", &history[0]["revision"].to_string()]);
+    assert_eq!(same.code, Some(2), "{same:?}");
+    for nothing in [
+        &["rollback", "bookshop", "99"][..],
+        &["rollback", "nobody", "1"],
+        &["history", "nobody"],
+    ] {
+        assert_eq!(sandbox.run(nothing).code, Some(4), "{nothing:?}");
+    }
+}
+
+#[test]
+fn a_removed_server_comes_back_until_it_is_purged() {
+    let sandbox = Sandbox::new();
+    register(&sandbox, Bookshop::document(), &[]);
+    let removed = done(sandbox.run(&["remove", "bookshop"]));
+    assert!(removed.contains("mcphub restore bookshop"), "{removed}");
+    let listed = |args: &[&str]| json_of(sandbox.run(&[args, &["--format", "json"]].concat()));
+    assert_eq!(listed(&["list"]), json!([]));
+    assert_eq!(listed(&["list", "--removed"])[0]["name"], "bookshop");
+
+    done(sandbox.run(&["restore", "bookshop"]));
+    assert_eq!(listed(&["list", "--search", "BOOK"])[0]["name"], "bookshop");
+    assert_eq!(listed(&["list", "--serve", "process"]), json!([]));
+    assert_eq!(sandbox.run(&["restore", "bookshop"]).code, Some(4));
+
+    let purged = done(sandbox.run(&["remove", "bookshop", "--purge"]));
+    assert!(purged.contains("deleted"), "{purged}");
+    assert_eq!(sandbox.run(&["restore", "bookshop"]).code, Some(4));
+    assert_eq!(
+        sandbox.run(&["remove", "bookshop", "--purge"]).code,
+        Some(4)
+    );
+}
+
+#[test]
+fn the_audit_log_tells_who_did_what_and_whether_it_was_tampered_with() {
+    let sandbox = Sandbox::new();
+    register(
+        &sandbox,
+        Bookshop::document(),
+        &["--header", "X-Key: s3cret"],
+    );
+    register(&sandbox, &renamed(), &["--header", "X-Key: s3cret"]);
+    done(sandbox.run(&["remove", "bookshop"]));
+    let log = json_of(sandbox.run(&["audit", "list", "--format", "json"]));
+    let actions: Vec<_> = log
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["action"])
+        .collect();
+    assert_eq!(actions, ["server.remove", "server.save", "server.save"]);
+    assert_eq!(log[2]["actor"], "cli:ada");
+    assert_eq!(log[2]["detail"]["credentials"], json!(["header:X-Key"]));
+    assert!(!log.to_string().contains("s3cret"));
+    let found = [
+        "audit",
+        "list",
+        "--target",
+        "server:bookshop",
+        "--action",
+        "server.remove",
+    ];
+    assert_eq!(done(sandbox.run(&found)).lines().count(), 1);
+    let later = ["audit", "list", "--since", "2999-01-01T00:00:00Z"];
+    assert_eq!(done(sandbox.run(&later)), "");
+
+    let whole = done(sandbox.run(&["audit", "verify"]));
+    let end = whole.trim().rsplit(' ').next().unwrap().to_owned();
+    assert!(
+        whole.contains("is whole") && end.starts_with("3:"),
+        "{whole}"
+    );
+    done(sandbox.run(&["audit", "verify", "--anchor", &end]));
+
+    let exported = done(sandbox.run(&["audit", "export"]));
+    let lines: Vec<&str> = exported.lines().collect();
+    let verify = |log: &str| {
+        let file = sandbox.write("log.jsonl", log);
+        sandbox.run(&["audit", "verify", "--file", &file, "--anchor", &end])
+    };
+    assert_eq!(verify(&exported).code, Some(0));
+    for (log, finding) in [
+        (
+            exported.replace("cli:ada", "cli:eve"),
+            "entry 1 was altered",
+        ),
+        ([lines[0], lines[2]].join("\n"), "entry 2 was dropped"),
+        ([lines[0], lines[1]].join("\n"), "entry 3 was dropped"),
+        (
+            [lines[1], lines[0], lines[2]].join("\n"),
+            "entry 1 is out of order",
+        ),
+        (String::new(), "entries 1 to 3 were dropped"),
+    ] {
+        let broken = verify(&log);
+        assert_eq!(broken.code, Some(8), "{broken:?}");
+        assert!(broken.stdout.contains(finding), "{finding}: {broken:?}");
+    }
+    assert_eq!(verify("no entry").code, Some(2));
+    let other = end.replace("3:", "2:");
+    let anchored = sandbox.run(&["audit", "verify", "--anchor", &other]);
+    assert_eq!(anchored.code, Some(8), "{anchored:?}");
+}
+
+#[test]
+fn tenants_share_a_store_and_see_nothing_of_each_other() {
+    let sandbox = Sandbox::new();
+    let missing = sandbox.run(&["list", "--tenant", "acme"]);
+    assert_eq!(missing.code, Some(4), "{missing:?}");
+    done(sandbox.run(&["tenant", "create", "acme"]));
+    assert_eq!(sandbox.run(&["tenant", "create", "acme"]).code, Some(5));
+    register(&sandbox, Bookshop::document(), &["--tenant", "acme"]);
+    assert_eq!(
+        json_of(sandbox.run(&["list", "--format", "json"])),
+        json!([])
+    );
+    let theirs = sandbox.run(&["list", "--tenant", "acme", "--format", "json"]);
+    assert_eq!(json_of(theirs)[0]["name"], "bookshop");
+    let tenants = json_of(sandbox.run(&["tenant", "list", "--format", "json"]));
+    assert_eq!(tenants[0]["name"], "acme");
+    assert_eq!(tenants[1]["name"], "default");
+    let log = sandbox.run(&["audit", "verify", "--tenant", "acme"]);
+    assert!(done(log).contains("tenant acme is whole and ends at 1:"));
+}
