@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::Serializer as _;
 use serde_json::value::RawValue;
 
 use super::multipart::Multipart;
@@ -93,20 +94,18 @@ impl BodyBinding {
                 }
                 Ok(parts.finish(&self.media_type))
             }
-            format => {
+            BodyFormat::Xml => {
                 let object: indexmap::IndexMap<&str, &RawValue> = members
                     .iter()
                     .map(|(member, raw)| (member.name.as_str(), *raw))
                     .collect();
-                if format == BodyFormat::Xml {
-                    return xml::document(self.xml.as_ref(), xml::Value::Members(object))
-                        .map(|bytes| self.of(bytes))
-                        .map_err(|error| error.with("argument", "body"));
-                }
-                serde_json::to_vec(&object)
+                xml::document(self.xml.as_ref(), xml::Value::Members(object))
                     .map(|bytes| self.of(bytes))
-                    .map_err(|error| Error::internal("a body cannot be written").caused_by(error))
+                    .map_err(|error| error.with("argument", "body"))
             }
+            _ => object(members)
+                .map(|bytes| self.of(bytes))
+                .map_err(|error| Error::internal("a body cannot be written").caused_by(error)),
         }
     }
 
@@ -135,6 +134,17 @@ impl BodyBinding {
         }
         Ok(out)
     }
+}
+
+/// A JSON object of these members, each as it was sent.
+fn object(members: &[(&MemberBinding, &RawValue)]) -> serde_json::Result<Vec<u8>> {
+    let size = members
+        .iter()
+        .map(|(member, raw)| member.name.len() + raw.get().len() + 4);
+    let mut out = Vec::with_capacity(size.sum::<usize>() + 2);
+    serde_json::Serializer::new(&mut out)
+        .collect_map(members.iter().map(|(member, raw)| (&member.name, raw)))?;
+    Ok(out)
 }
 
 /// How a form writes what nothing is stated of.

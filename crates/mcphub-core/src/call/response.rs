@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use memchr::memchr2;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -255,12 +256,13 @@ fn structured(body: &[u8], shape: OutputShape) -> Result<Box<RawValue>, String> 
     let raw: &RawValue = serde_json::from_str(text.trim_start_matches('\u{feff}'))
         .map_err(|_| "it is not valid JSON".to_owned())?;
     let text = raw.get();
-    if shape == OutputShape::Object && text.starts_with('{') && !text.contains(['\n', '\r']) {
+    let has_line_ends = memchr2(b'\n', b'\r', text.as_bytes()).is_some();
+    if shape == OutputShape::Object && text.starts_with('{') && !has_line_ends {
         // The usual case, which needs no second reading.
         return Ok(raw.to_owned());
     }
     // In JSON a line end is always insignificant white space; a string holds it escaped.
-    let one_line = if text.contains(['\n', '\r']) {
+    let one_line = if has_line_ends {
         std::borrow::Cow::Owned(text.replace(['\n', '\r'], " "))
     } else {
         std::borrow::Cow::Borrowed(text)

@@ -8,6 +8,8 @@
 //! - Parts of a multipart body that have a style are not percent-encoded.
 //! - A number that is not an integer literal is written as ECMAScript does (`1`, `0.1`, `1e+21`).
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::value::RawValue;
@@ -69,7 +71,7 @@ impl Escape {
     pub(super) fn text(self, text: &str) -> String {
         match self {
             Self::None => text.to_owned(),
-            Self::Percent => utf8_percent_encode(text, UNRESERVED).to_string(),
+            Self::Percent => Cow::from(utf8_percent_encode(text, UNRESERVED)).into_owned(),
             Self::Reserved => reserved(text),
         }
     }

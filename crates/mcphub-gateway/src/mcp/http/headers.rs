@@ -18,6 +18,9 @@ use crate::mcp::methods::{INITIALIZE, TOOLS_CALL, tool_name};
 use crate::mcp::revision::Revision;
 use crate::mcp::session::SessionId;
 
+/// What `Accept` is in most clients' words (2026-07-28, Streamable HTTP, Sending Messages).
+const BOTH: &str = "application/json, text/event-stream";
+
 /// What a client can read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Accepts {
@@ -34,6 +37,12 @@ impl Accepts {
         };
         let mut stated = false;
         for value in headers.get_all(header::ACCEPT) {
+            if value == BOTH {
+                return Self {
+                    json: true,
+                    events: true,
+                };
+            }
             for range in value.to_str().unwrap_or_default().split(',') {
                 let mut parts = range.split(';').map(str::trim);
                 let essence = parts.next().unwrap_or_default();

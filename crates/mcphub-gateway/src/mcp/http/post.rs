@@ -4,13 +4,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
-use axum::body::{Body, to_bytes};
+use axum::BoxError;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request as HttpRequest;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::poll;
-use http_body_util::LengthLimitError;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use rmcp::transport::common::http_header::HEADER_SESSION_ID;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
@@ -92,7 +93,7 @@ async fn read(gateway: &Inner, headers: &HeaderMap, body: Body) -> Result<Bytes,
     if stated.is_some_and(|length| length > limit as u64) {
         return Err(too_large().into());
     }
-    let mut whole = pin!(to_bytes(body, limit));
+    let mut whole = pin!(whole(Limited::new(body, limit)));
     let read = match poll!(whole.as_mut()) {
         Poll::Ready(read) => Ok(read),
         // Most bodies come with their headers. A timer is large, so it is boxed.
@@ -100,14 +101,23 @@ async fn read(gateway: &Inner, headers: &HeaderMap, body: Body) -> Result<Bytes,
     };
     match read {
         Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) if is_too_large(&error) => Err(too_large().into()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large().into()),
         Ok(Err(_)) => Err(RpcError::parse("Parse error: the body broke off").into()),
         Err(_) => Err(RpcError::refused(408, "The body did not come in time").into()),
     }
 }
 
-fn is_too_large(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|cause| cause.is::<LengthLimitError>())
+/// All of a body. One that comes in one piece, as most do, is not copied.
+async fn whole(mut body: Limited<Body>) -> Result<Bytes, BoxError> {
+    let Some(first) = body.frame().await else {
+        return Ok(Bytes::new());
+    };
+    let first = first?.into_data().unwrap_or_default();
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let rest = body.collect().await?.to_bytes();
+    Ok([first, rest].concat().into())
 }
 
 /// Answers one request.
