@@ -110,7 +110,7 @@ test_environment=${CARGO_TARGET_DIR:-target}/test-env
 mkdir -p "$test_environment/cache"
 XDG_CACHE_HOME=$(cd "$test_environment/cache" && pwd)
 export XDG_CACHE_HOME
-export MCPHUB_TEST_PYTHON=1 MCPHUB_TEST_CLIENTS=1
+export MCPHUB_TEST_PYTHON=1 MCPHUB_TEST_CLIENTS=1 MCPHUB_TEST_RUST=1
 
 # Without their addresses, tests that need them do not run; then this step has failed.
 servers=$(mktemp -d "${TMPDIR:-/tmp}/mcphub-servers.XXXXXX")

@@ -62,6 +62,11 @@ pub enum Runtime {
         /// The program below the project's folder.
         main: String,
     },
+    /// `cargo run --release`; once built, the program below `target/release`.
+    Cargo {
+        /// Its name.
+        program: String,
+    },
 }
 
 /// An environment variable of a project.

@@ -387,6 +387,8 @@ pub enum Language {
     Python,
     /// On the official TypeScript SDK, for Node.js
     Typescript,
+    /// On the official Rust SDK
+    Rust,
 }
 
 /// `mcphub mock`.

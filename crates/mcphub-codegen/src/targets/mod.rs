@@ -6,15 +6,19 @@
 //! the example call that its tests make of each tool.
 
 mod about;
+mod arguments;
 mod call_example;
 mod client_config;
 mod environment;
 pub(crate) mod example;
 mod names;
+mod pieces;
 pub mod python;
 mod registry;
+pub mod rust;
 mod schema_file;
 mod templates;
 pub mod typescript;
+mod version;
 
 use schema_file::SchemaFile;

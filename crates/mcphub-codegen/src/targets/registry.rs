@@ -15,7 +15,7 @@ const MAX_DESCRIPTION: usize = 100;
 /// What is published.
 #[derive(Debug)]
 pub(super) struct Package<'a> {
-    /// `npm` or `pypi`.
+    /// `npm`, `pypi` or `cargo`.
     pub(super) registry: &'a str,
     /// The name in that registry.
     pub(super) name: &'a str,

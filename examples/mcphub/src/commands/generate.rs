@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use mcphub_codegen::project::{self, OnEdit, WriteOptions, Written};
 use mcphub_codegen::targets::python::PythonTarget;
+use mcphub_codegen::targets::rust::RustTarget;
 use mcphub_codegen::targets::typescript::TypeScriptTarget;
 use mcphub_core::project::{RenderOptions, Target};
 use mcphub_core::server::{self, ServerName};
@@ -47,6 +48,7 @@ pub async fn run(args: Generate) -> Result<ExitCode> {
         let project = match target {
             Language::Python => PythonTarget::default().render(&tools, &options),
             Language::Typescript => TypeScriptTarget::default().render(&tools, &options),
+            Language::Rust => RustTarget::default().render(&tools, &options),
         }?;
         project::write(&project, &out, &write)
     });

@@ -1,0 +1,343 @@
+//! Requests go to the API, and its answers come back as tool results.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{
+    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT,
+};
+use reqwest::{Client, Method, Request, Response, StatusCode};
+use tokio::time::{Instant, sleep, timeout_at};
+use url::Url;
+
+use crate::about;
+use crate::request::{ArgumentError, HttpRequest};
+use crate::result::{Answer, Output, ToolResult};
+use crate::retry::{MAX_RETRIES, wait_for};
+use crate::settings::{SCHEMES, Settings};
+
+/// The longest wait for a connection.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest wait for a whole answer.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+/// The largest answer that is read, in bytes after decompression.
+pub const MAX_ANSWER: usize = 10 * 1024 * 1024;
+/// How many redirects are followed, always to the same origin: credentials never leave it.
+pub const MAX_REDIRECTS: usize = 5;
+
+/// The answer to one request, or why there is none.
+pub type Sending = Pin<Box<dyn Future<Output = reqwest::Result<Response>> + Send>>;
+
+/// What sends a request, or a stub of it. It follows no redirect.
+pub trait Transport: Send + Sync {
+    /// Sends one request.
+    fn send(&self, request: Request) -> Sending;
+}
+
+impl Transport for Client {
+    fn send(&self, request: Request) -> Sending {
+        Box::pin(self.execute(request))
+    }
+}
+
+/// The API at the base URL of the settings, with their credentials. Clones share connections.
+#[derive(Clone)]
+pub struct Api {
+    settings: Arc<Settings>,
+    transport: Arc<dyn Transport>,
+}
+
+impl fmt::Debug for Api {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Api");
+        shown
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Api {
+    /// The API over HTTP. Fails when this machine has no TLS certificates to trust.
+    pub fn new(settings: Settings) -> reqwest::Result<Self> {
+        // A host that has chosen a provider keeps it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            .build()?;
+        Ok(Self::with_transport(settings, Arc::new(client)))
+    }
+
+    /// The API over something else, such as a stub.
+    pub fn with_transport(settings: Settings, transport: Arc<dyn Transport>) -> Self {
+        Self {
+            settings: Arc::new(settings),
+            transport,
+        }
+    }
+
+    /// Sends a request; whatever goes wrong on the way is a tool error.
+    ///
+    /// Fails when an argument cannot be sent.
+    pub async fn call(
+        &self,
+        mut request: HttpRequest,
+        output: Output,
+    ) -> Result<ToolResult, ArgumentError> {
+        let body = request.finish()?;
+        let base = match request.server {
+            Some(server) => self.settings.base_url.join(server).ok(),
+            None => Some(self.settings.base_url.clone()),
+        };
+        let Some(base) = base.filter(Url::has_host) else {
+            let text = "The request cannot be made: its server and its path do not make a URL";
+            return Ok(ToolResult::error(text));
+        };
+        let shown = without_login(request.url(&base));
+        let credentials = &self.settings.credentials;
+        credentials.authorize(&mut request, SCHEMES);
+        log_in(&mut request, &base);
+        let exchange = Exchange {
+            transport: &*self.transport,
+            host: host(&base),
+            safe: matches!(
+                request.method,
+                "GET" | "HEAD" | "OPTIONS" | "TRACE" | "QUERY"
+            ),
+        };
+        let url = without_login(request.url(&base));
+        Ok(match exchange.send(&request, url, body).await {
+            Ok(answer) => ToolResult::from_answer(answer, output, shown.as_str()),
+            Err(text) => ToolResult::error(text),
+        })
+    }
+}
+
+/// One call. Its errors are texts for the model, without secrets.
+struct Exchange<'a> {
+    transport: &'a dyn Transport,
+    /// The part of the URL that may be shown.
+    host: String,
+    /// Whether the request asks for no change (RFC 9110, 9.2.1).
+    safe: bool,
+}
+
+impl Exchange<'_> {
+    async fn send(
+        &self,
+        request: &HttpRequest,
+        url: Url,
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer, String> {
+        let method = Method::from_bytes(request.method.as_bytes());
+        let method = method.map_err(|_| format!("{} is not an HTTP method", request.method))?;
+        let headers = headers(request)?;
+        let retries = if request.repeatable { MAX_RETRIES } else { 0 };
+        // One clock for all of it: connecting, redirects, the answer to its last byte, and waiting
+        // for another one.
+        let end = Instant::now() + TIMEOUT;
+        let answer = async {
+            for _ in 0..retries {
+                let answer =
+                    self.follow(method.clone(), url.clone(), headers.clone(), body.clone());
+                let answer = answer.await?;
+                match wait_for(&answer) {
+                    Some(wait) if Instant::now() + wait < end => sleep(wait).await,
+                    _ => return Ok(answer),
+                }
+            }
+            self.follow(method, url, headers, body).await
+        };
+        match timeout_at(end, answer).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!(
+                "The API at {} did not answer within {} s{}",
+                self.host,
+                TIMEOUT.as_secs(),
+                self.doubt()
+            )),
+        }
+    }
+
+    async fn follow(
+        &self,
+        mut method: Method,
+        mut url: Url,
+        mut headers: HeaderMap,
+        mut body: Option<Vec<u8>>,
+    ) -> Result<Answer, String> {
+        for _ in 0..=MAX_REDIRECTS {
+            let mut request = Request::new(method.clone(), url.clone());
+            *request.headers_mut() = headers.clone();
+            *request.body_mut() = body.clone().map(Into::into);
+            let sent = self.transport.send(request).await;
+            let response = sent.map_err(|error| self.unanswered(&error))?;
+            let status = response.status();
+            let location = response.headers().get(LOCATION);
+            let Some(location) = location.filter(|_| status.is_redirection()) else {
+                return self.read(response).await;
+            };
+            url = self.target(status, location, &url)?;
+            // RFC 9110, 15.4: 307 and 308 repeat the request; a POST that moved, and every 303,
+            // becomes a GET.
+            let see_other = status == StatusCode::SEE_OTHER && method != Method::HEAD;
+            if see_other || (status < StatusCode::SEE_OTHER && method == Method::POST) {
+                method = Method::GET;
+                body = None;
+                headers.remove(CONTENT_TYPE);
+            }
+        }
+        Err(format!(
+            "The API at {} redirected more than {MAX_REDIRECTS} times; the call was given up",
+            self.host
+        ))
+    }
+
+    /// Where a redirect leads. Another origin gets neither the request nor its credentials.
+    fn target(&self, status: StatusCode, location: &HeaderValue, url: &Url) -> Result<Url, String> {
+        let target = location.to_str().ok().and_then(|text| url.join(text).ok());
+        let target = target.ok_or_else(|| {
+            format!(
+                "The API at {} redirected to an address that cannot be read",
+                self.host
+            )
+        })?;
+        if target.origin() != url.origin() {
+            return Err(format!(
+                "The API at {} answered HTTP {} with a redirect to another origin, {}, which is not followed",
+                self.host,
+                status.as_u16(),
+                target.origin().ascii_serialization()
+            ));
+        }
+        Ok(without_login(target))
+    }
+
+    /// Reads an answer, counted as it arrives, after decompression.
+    async fn read(&self, mut response: Response) -> Result<Answer, String> {
+        let header = |name: HeaderName| {
+            let value = response.headers().get(name)?;
+            Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+        };
+        let mut answer = Answer {
+            status: response.status().as_u16(),
+            content_type: header(CONTENT_TYPE).unwrap_or_default(),
+            retry_after: header(RETRY_AFTER),
+            body: Vec::new(),
+        };
+        while let Some(chunk) = response.chunk().await.map_err(|error| {
+            let why = cause(&error);
+            format!("The answer of the API at {} broke off: {why}", self.host)
+        })? {
+            if answer.body.len() + chunk.len() > MAX_ANSWER {
+                let most = MAX_ANSWER >> 20;
+                let host = &self.host;
+                return Err(format!(
+                    "The API at {host} answered more than {most} MiB; ask for less"
+                ));
+            }
+            answer.body.extend_from_slice(&chunk);
+        }
+        Ok(answer)
+    }
+
+    fn unanswered(&self, error: &reqwest::Error) -> String {
+        let (host, why) = (&self.host, cause(error));
+        if error.is_connect() {
+            return format!("The API at {host} could not be reached: {why}");
+        }
+        let doubt = self.doubt();
+        format!("The API at {host} did not answer as HTTP asks: {why}{doubt}")
+    }
+
+    /// What to add when nobody knows whether the API did what it was asked.
+    fn doubt(&self) -> &'static str {
+        if self.safe {
+            ""
+        } else {
+            ". The request may have been carried out all the same"
+        }
+    }
+}
+
+fn headers(request: &HttpRequest) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    headers.insert(USER_AGENT, HeaderValue::from_static(about::USER_AGENT));
+    for (at, (name, value)) in request.headers.iter().enumerate() {
+        let known = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| format!("`{name}` cannot be the name of an HTTP header"))?;
+        // The value may be a secret: it is not repeated.
+        let mut value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| {
+            format!(
+                "The value for the HTTP header `{name}` has characters that a header cannot hold"
+            )
+        })?;
+        value.set_sensitive(true);
+        let mut before = request.headers.iter().take(at);
+        if before.any(|(other, _)| other == name) {
+            headers.append(known, value);
+        } else {
+            headers.insert(known, value);
+        }
+    }
+    Ok(headers)
+}
+
+/// User and password of a URL are basic authentication (RFC 3986, 3.2.1), unless the request says
+/// who calls.
+fn log_in(request: &mut HttpRequest, base: &Url) {
+    use base64::Engine as _;
+    let says = |(name, _): &(String, String)| name == "authorization";
+    if base.username().is_empty() || request.headers.iter().any(says) {
+        return;
+    }
+    let decoded = |text: &str| {
+        let bytes = percent_encoding::percent_decode_str(text);
+        bytes.decode_utf8_lossy().into_owned()
+    };
+    let password = decoded(base.password().unwrap_or_default());
+    let pair = format!("{}:{password}", decoded(base.username()));
+    let pair = base64::engine::general_purpose::STANDARD.encode(pair);
+    request.set_header("authorization", format!("Basic {pair}"));
+}
+
+fn without_login(mut url: Url) -> Url {
+    // A URL with a host can have both, and so can lose them.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url
+}
+
+/// Host and port of a URL, which is all that may be shown of it: a query can hold a key.
+fn host(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    match url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+/// What is at the bottom of an error, in a few words and without a URL.
+fn cause(error: &(dyn StdError + 'static)) -> String {
+    let mut bottom = error;
+    while let Some(source) = bottom.source() {
+        bottom = source;
+    }
+    if let Some(error) = bottom.downcast_ref::<io::Error>()
+        && error.raw_os_error().is_some()
+    {
+        return error.kind().to_string();
+    }
+    match bottom.downcast_ref::<reqwest::Error>() {
+        // Its text has the URL in it.
+        Some(error) if error.is_timeout() => "no connection in time".to_owned(),
+        Some(_) => "the request failed".to_owned(),
+        None => bottom.to_string(),
+    }
+}

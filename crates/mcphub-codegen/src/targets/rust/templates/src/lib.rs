@@ -1,0 +1,24 @@
+//! The tools of an HTTP API, as typed requests and as an MCP server.
+//!
+//! `tools` has a type for each tool; [`api::Api`] sends what they become. [`server::Server`] offers
+//! them to MCP clients, and [`serving`] does so over stdio and over streamable HTTP.
+
+pub mod about;
+pub mod api;
+pub mod choices;
+pub mod cli;
+pub mod credentials;
+mod multipart;
+mod problems;
+pub mod request;
+pub mod result;
+pub mod retry;
+mod serialization;
+pub mod server;
+pub mod serving;
+pub mod settings;
+pub mod style;
+pub mod tool;
+pub mod tools;
+mod validation;
+mod xml;
