@@ -8,12 +8,12 @@ use mcphub_core::tool::{
     Tool,
 };
 use serde::Serialize;
-use serde_json::Value;
 use url::Url;
 
 use super::annotation::annotation;
 use super::literal::{LINE, bracketed, docstring, python_literal, python_text, python_value};
 use super::names::Names;
+use crate::targets::arguments::arguments;
 
 /// A function as its template needs it: every text is Python already.
 #[derive(Debug, Serialize)]
@@ -144,32 +144,14 @@ impl Parameter {
 
 impl Parameters {
     fn of(tool: &Tool) -> Self {
-        let used = used_arguments(&tool.binding);
-        let properties: HashMap<&str, &Value> = tool.input.properties().collect();
-        let in_order = tool
-            .input
-            .properties()
-            .map(|(name, _)| name)
-            .filter(|name| used.contains(name));
-        let others = used
-            .iter()
-            .copied()
-            .filter(|name| !properties.contains_key(name));
         let mut names = Names::default();
-        let mut taken = Vec::new();
-        for argument in in_order.chain(others) {
-            if taken.contains(&argument) || tool.binding.presets.contains_key(argument) {
-                continue;
-            }
-            taken.push(argument);
-        }
-        let parameters = taken.into_iter().map(|argument| Parameter {
-            argument: argument.to_owned(),
-            name: names.identifier(argument, "arg"),
-            annotation: properties
-                .get(argument)
+        let parameters = arguments(tool).into_iter().map(|argument| Parameter {
+            argument: argument.name.to_owned(),
+            name: names.identifier(argument.name, "arg"),
+            annotation: argument
+                .schema
                 .map_or_else(|| "Any".to_owned(), |p| annotation(&tool.input, p)),
-            required: tool.input.requires(argument) || binding_requires(&tool.binding, argument),
+            required: argument.required,
         });
         let presets = tool.binding.presets.iter();
         Self {
@@ -190,33 +172,6 @@ impl Parameters {
             .find(|parameter| parameter.argument == argument)
             .map_or("UNSET", |parameter| &parameter.name)
     }
-}
-
-fn used_arguments(binding: &HttpBinding) -> Vec<&str> {
-    let outside = binding
-        .parameters
-        .iter()
-        .map(|parameter| parameter.argument.as_str());
-    let body: Vec<&str> = match binding.body.as_ref().map(|body| &body.source) {
-        Some(BodySource::Argument(argument)) => vec![argument],
-        Some(BodySource::Members(members)) => members
-            .iter()
-            .map(|member| member.argument.as_str())
-            .collect(),
-        _ => Vec::new(),
-    };
-    outside.chain(body).collect()
-}
-
-fn binding_requires(binding: &HttpBinding, argument: &str) -> bool {
-    let outside = binding
-        .parameters
-        .iter()
-        .any(|p| p.argument == argument && (p.required || p.location == Location::Path));
-    let whole = |body: &BodyBinding| {
-        body.required && body.source == BodySource::Argument(argument.to_owned())
-    };
-    outside || binding.body.as_ref().is_some_and(whole)
 }
 
 fn body(tool: &Tool, function: &str, parameters: &Parameters) -> Vec<String> {

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::targets::pieces::pieces;
+
 /// The longest line that generated code aims at, in characters.
 pub(super) const LINE: usize = 120;
 
@@ -92,23 +94,6 @@ pub(super) fn bracketed(head: &str, items: &[String], tail: &str, indent: usize)
     format!("{head}\n{lines}{}{tail}", " ".repeat(indent))
 }
 
-/// The text in pieces that end at a line end or at a space, or hard at the limit.
-fn pieces(text: &str, limit: usize) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    for line in text.split_inclusive('\n') {
-        let mut rest = line;
-        while let Some((hard, _)) = rest.char_indices().nth(limit) {
-            let end = rest[..hard].rfind(' ').map_or(hard, |space| space + 1);
-            pieces.push(&rest[..end]);
-            rest = &rest[end..];
-        }
-        if !rest.is_empty() {
-            pieces.push(rest);
-        }
-    }
-    pieces
-}
-
 fn escape(text: &str, quote: char, out: &mut String) {
     for c in text.chars() {
         match c {
@@ -126,21 +111,6 @@ fn escape(text: &str, quote: char, out: &mut String) {
             c => out.push_str(&format!("\\U{:08x}", u32::from(c))),
         }
     }
-}
-
-/// A TOML basic string (TOML 1.0, String) whose value is `text`.
-pub(super) fn toml_literal(text: &str) -> String {
-    let mut out = String::from('"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            ' '..='~' => out.push(c),
-            c if c.is_alphanumeric() => out.push(c),
-            c => out.push_str(&format!("\\U{:08X}", u32::from(c))),
-        }
-    }
-    out.push('"');
-    out
 }
 
 #[cfg(test)]

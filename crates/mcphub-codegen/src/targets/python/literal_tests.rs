@@ -54,14 +54,6 @@ fn long_text_is_one_literal_a_line() {
     );
 }
 
-#[test]
-fn toml_has_its_own_escapes() {
-    assert_eq!(
-        toml_literal("a\"b\\\n\u{7f}"),
-        r#""a\"b\\\U0000000A\U0000007F""#
-    );
-}
-
 /// Python reads back every text, from each form of it. One process for all of them.
 #[test]
 fn python_reads_every_literal_back() {

@@ -7,7 +7,7 @@ use mcphub_core::tool::ToolSet;
 use serde::Serialize;
 
 use super::function::Function;
-use super::literal::{bracketed, docstring, python_literal, python_text, toml_literal};
+use super::literal::{bracketed, docstring, python_literal, python_text};
 use super::names::Names;
 use crate::targets::SchemaFile;
 use crate::targets::about::{base_url, instructions, markdown_text, one_line, pretty, tool_count};
@@ -15,6 +15,7 @@ use crate::targets::call_example;
 use crate::targets::client_config;
 use crate::targets::environment::{Environment, Scheme, SchemeKind};
 use crate::targets::names::snake;
+use crate::targets::pieces::toml_literal;
 use crate::targets::registry::{Package, server_json};
 
 /// A whole project.

@@ -1,7 +1,5 @@
 //! A tool becomes a typed function.
 
-use std::collections::HashMap;
-
 use mcphub_core::spec::{Location, Serialization, Style};
 use mcphub_core::tool::{
     BodyBinding, BodyFormat, BodySource, HttpBinding, MemberBinding, OutputShape, ParameterBinding,
@@ -9,11 +7,11 @@ use mcphub_core::tool::{
 };
 use mcphub_core::{Error, Result};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::annotation::{annotation, member};
 use super::literal::{LINE, ts_call, ts_list, ts_literal, ts_text, ts_value};
 use super::names::{is_identifier, pascal};
+use crate::targets::arguments::{Argument, arguments};
 
 /// The indent of the statements of a function, in spaces.
 const INDENT: usize = 4;
@@ -43,16 +41,16 @@ impl Function {
     /// # Errors
     /// `InvalidInput` for a binding of a newer kind.
     pub(super) fn new(name: String, stem: String, tool: &Tool) -> Result<Self> {
-        let arguments = Arguments::of(tool);
+        let arguments = arguments(tool);
         let interface = format!("{}Arguments", pascal(&name));
-        let parameters = if arguments.0.is_empty() {
+        let parameters = if arguments.is_empty() {
             "api".to_owned()
         } else {
             format!("api, args: {interface}")
         };
         Ok(Self {
             options: options(tool, &stem, &arguments),
-            arguments: arguments.0.iter().map(Argument::line).collect(),
+            arguments: arguments.iter().map(|a| line(tool, a)).collect(),
             body: body(tool, &stem)?,
             name,
             stem,
@@ -72,81 +70,17 @@ impl Function {
     }
 }
 
-/// What a call is made of: one argument for each that the binding uses and a client gives.
-struct Arguments(Vec<Argument>);
-
-struct Argument {
-    name: String,
-    annotation: String,
-    required: bool,
-    /// Whether only the binding, not the schema, says that it is required.
-    unsaid: bool,
+/// A member of the type of a call's arguments.
+fn line(tool: &Tool, argument: &Argument<'_>) -> String {
+    let room = LINE.saturating_sub(argument.name.len() + 10);
+    let annotation = argument.schema.map_or_else(
+        || "unknown".to_owned(),
+        |schema| annotation(&tool.input, schema, room),
+    );
+    format!("{};", member(argument.name, argument.required, &annotation))
 }
 
-impl Argument {
-    fn line(&self) -> String {
-        format!("{};", member(&self.name, self.required, &self.annotation))
-    }
-}
-
-impl Arguments {
-    fn of(tool: &Tool) -> Self {
-        let used = used_arguments(&tool.binding);
-        let properties: HashMap<&str, &Value> = tool.input.properties().collect();
-        let in_order = tool
-            .input
-            .properties()
-            .map(|(name, _)| name)
-            .filter(|name| used.contains(name));
-        let others = used
-            .iter()
-            .copied()
-            .filter(|name| !properties.contains_key(name));
-        let mut names: Vec<&str> = Vec::new();
-        for name in in_order.chain(others) {
-            if !names.contains(&name) && !tool.binding.presets.contains_key(name) {
-                names.push(name);
-            }
-        }
-        let arguments = names.into_iter().map(|name| {
-            let said = tool.input.requires(name);
-            let required = said || binding_requires(&tool.binding, name);
-            Argument {
-                name: name.to_owned(),
-                annotation: properties.get(name).map_or_else(
-                    || "unknown".to_owned(),
-                    |p| annotation(&tool.input, p, LINE.saturating_sub(name.len() + 10)),
-                ),
-                required,
-                unsaid: required && !said,
-            }
-        });
-        Self(arguments.collect())
-    }
-}
-
-fn used_arguments(binding: &HttpBinding) -> Vec<&str> {
-    let outside = binding.parameters.iter().map(|p| p.argument.as_str());
-    let body: Vec<&str> = match binding.body.as_ref().map(|body| &body.source) {
-        Some(BodySource::Argument(argument)) => vec![argument],
-        Some(BodySource::Members(members)) => members.iter().map(|m| m.argument.as_str()).collect(),
-        _ => Vec::new(),
-    };
-    outside.chain(body).collect()
-}
-
-fn binding_requires(binding: &HttpBinding, argument: &str) -> bool {
-    let outside = binding
-        .parameters
-        .iter()
-        .any(|p| p.argument == argument && (p.required || p.location == Location::Path));
-    let whole = |body: &BodyBinding| {
-        body.required && body.source == BodySource::Argument(argument.to_owned())
-    };
-    outside || binding.body.as_ref().is_some_and(whole)
-}
-
-fn options(tool: &Tool, stem: &str, arguments: &Arguments) -> Vec<String> {
+fn options(tool: &Tool, stem: &str, arguments: &[Argument<'_>]) -> Vec<String> {
     let mut lines = vec![format!("name: {}", ts_literal(tool.name.as_str()))];
     lines.extend(
         tool.title
@@ -165,10 +99,9 @@ fn options(tool: &Tool, stem: &str, arguments: &Arguments) -> Vec<String> {
         lines.push(format!("{name}: {hint}"));
     }
     let unsaid: Vec<_> = arguments
-        .0
         .iter()
         .filter(|a| a.unsaid)
-        .map(|a| a.name.as_str())
+        .map(|a| a.name)
         .collect();
     if !unsaid.is_empty() {
         lines.push(format!("required: {}", list(&unsaid)));

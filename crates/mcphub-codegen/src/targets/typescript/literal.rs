@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::names::is_identifier;
+use crate::targets::pieces::pieces;
 
 /// The largest whole number that a JavaScript number holds exactly, with all below it.
 const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
@@ -173,23 +174,6 @@ pub(super) fn ts_list(
         .map(|item| format!("{inner}{item},\n"))
         .collect();
     format!("{head}[\n{lines}{}]{tail}", " ".repeat(indent))
-}
-
-/// The text in pieces that end at a line end or at a space, or hard at the limit.
-fn pieces(text: &str, limit: usize) -> Vec<&str> {
-    let mut pieces = Vec::new();
-    for line in text.split_inclusive('\n') {
-        let mut rest = line;
-        while let Some((hard, _)) = rest.char_indices().nth(limit) {
-            let end = rest[..hard].rfind(' ').map_or(hard, |space| space + 1);
-            pieces.push(&rest[..end]);
-            rest = &rest[end..];
-        }
-        if !rest.is_empty() {
-            pieces.push(rest);
-        }
-    }
-    pieces
 }
 
 #[cfg(test)]

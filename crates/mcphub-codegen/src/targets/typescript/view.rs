@@ -16,6 +16,7 @@ use crate::targets::client_config;
 use crate::targets::environment::{Environment, Scheme, SchemeKind};
 use crate::targets::names::kebab;
 use crate::targets::registry::{Package, server_json};
+use crate::targets::version::semantic;
 
 /// The longest name of a module in characters.
 const MAX_MODULE: usize = 60;
@@ -80,7 +81,7 @@ impl View {
         let base_url = base_url(tools, options);
         let environment = Environment::new(&options.name, tools, base_url.as_deref());
         let variable = |purpose: Purpose| ts_literal(environment.name(&purpose));
-        let version = package_version(&tools.api.version);
+        let version = semantic(&tools.api.version);
         let title = one_line(&tools.api.title, 200);
         let (order, modules) = modules(tools)?;
         Ok(Self {
@@ -134,25 +135,6 @@ fn package_name(name: &str) -> String {
         stem
     } else {
         format!("{stem}-mcp")
-    }
-}
-
-/// A version as npm has it (Semantic Versioning 2.0.0): that of the API where it is numbers.
-fn package_version(version: &str) -> String {
-    let parts: Option<Vec<u32>> = version
-        .trim()
-        .trim_start_matches('v')
-        .split('.')
-        .map(|part| {
-            let digits = !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-            digits.then(|| part.parse().ok()).flatten()
-        })
-        .collect();
-    match parts.as_deref() {
-        Some([major]) => format!("{major}.0.0"),
-        Some([major, minor]) => format!("{major}.{minor}.0"),
-        Some([major, minor, patch]) => format!("{major}.{minor}.{patch}"),
-        _ => "0.1.0".to_owned(),
     }
 }
 
@@ -275,20 +257,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_versions_are_those_of_npm() {
+    fn names_are_those_of_npm() {
         for (name, package) in [("shop", "shop-mcp"), ("My MCP", "my-mcp"), ("…", "api-mcp")] {
             assert_eq!(package_name(name), package);
-        }
-        for (version, expected) in [
-            ("1.2", "1.2.0"),
-            ("v3", "3.0.0"),
-            ("01.2.3", "1.2.3"),
-            ("2026-01-31", "0.1.0"),
-            ("1.2.3.4", "0.1.0"),
-            ("1..2", "0.1.0"),
-            ("99999999999", "0.1.0"),
-        ] {
-            assert_eq!(package_version(version), expected, "{version}");
         }
     }
 }
