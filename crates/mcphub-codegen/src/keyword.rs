@@ -93,3 +93,41 @@ pub(crate) fn has_type(schema: &Map<String, Value>, name: &str) -> bool {
         _ => false,
     }
 }
+
+/// The schema with each of the schemas right inside of it replaced.
+pub(crate) fn map_children(
+    schema: &Map<String, Value>,
+    replace: &mut impl FnMut(&Value) -> Value,
+) -> Map<String, Value> {
+    let members = schema.iter().map(|(key, value)| {
+        let value = match (Keyword::of(key), value) {
+            (Some(Keyword::Schema), value) => replace(value),
+            (Some(Keyword::List), Value::Array(items)) => items.iter().map(&mut *replace).collect(),
+            (Some(Keyword::Named | Keyword::Patterned), Value::Object(named)) => {
+                let named = named.iter();
+                Value::Object(
+                    named
+                        .map(|(name, item)| (name.clone(), replace(item)))
+                        .collect(),
+                )
+            }
+            (_, value) => value.clone(),
+        };
+        (key.clone(), value)
+    });
+    members.collect()
+}
+
+/// Visits each of the schemas right inside of a schema.
+pub(crate) fn each_child<'v>(schema: &'v Map<String, Value>, visit: &mut impl FnMut(&'v Value)) {
+    for (key, value) in schema {
+        match (Keyword::of(key), value) {
+            (Some(Keyword::Schema), value) => visit(value),
+            (Some(Keyword::List), Value::Array(items)) => items.iter().for_each(&mut *visit),
+            (Some(Keyword::Named | Keyword::Patterned), Value::Object(named)) => {
+                named.values().for_each(&mut *visit);
+            }
+            _ => {}
+        }
+    }
+}

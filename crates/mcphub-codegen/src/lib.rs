@@ -10,6 +10,7 @@ pub mod docs;
 pub mod doctor;
 mod hash;
 pub mod import;
+mod json_size;
 mod keyword;
 pub mod mock;
 pub mod openapi;

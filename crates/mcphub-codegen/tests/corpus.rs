@@ -16,7 +16,7 @@ use futures::executor::block_on;
 use mcphub_codegen::openapi::{ParserSettings, bundle};
 use mcphub_core::Error;
 use mcphub_core::spec::{Document, DocumentLoader, Method, Parsed, Severity};
-use mcphub_core::tool::{OutputShape, Plan};
+use mcphub_core::tool::{ListLimit, OutputShape, Plan};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -26,8 +26,8 @@ fn every_operation_becomes_a_tool_or_a_diagnostic() {
     let samples = samples();
     assert!(samples.len() >= 2, "there are documents to read");
     let mut table = String::from(
-        "| document | version | operations | tools | skipped | warnings | with output schema | KiB | offered |\n\
-         |---|---|--:|--:|--:|--:|--:|--:|--:|\n",
+        "| document | version | operations | tools | skipped | warnings | with output schema | KiB | offered | ratio |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     let mut details = String::new();
     for Sample {
@@ -66,6 +66,12 @@ fn every_operation_becomes_a_tool_or_a_diagnostic() {
         if let Some(expected) = operations(&document) {
             check_complete(&name, &expected, &parsed, &plan);
         }
+        let offered = offered(&plan);
+        let limit = parsed.spec.document_bytes.max(ListLimit::FLOOR);
+        assert!(
+            offered <= limit,
+            "{name}: {offered} bytes of tools, {limit} allowed"
+        );
         let count = |severity| {
             let all = parsed.diagnostics.iter().chain(&plan.diagnostics);
             all.filter(|diagnostic| diagnostic.severity == severity)
@@ -78,13 +84,14 @@ fn every_operation_becomes_a_tool_or_a_diagnostic() {
             .filter(|tool| tool.binding.output != OutputShape::None)
             .count();
         table.push_str(&format!(
-            "| {name} | {version} | {} | {} | {} | {} | {outputs} | {} | {} |\n",
+            "| {name} | {version} | {} | {} | {} | {} | {outputs} | {} | {} | {:.2} |\n",
             plan.tools.tools.len() + count(Severity::Error),
             plan.tools.tools.len(),
             count(Severity::Error),
             count(Severity::Warning),
-            document.bytes.len().div_ceil(1024),
-            offered(&plan).div_ceil(1024),
+            parsed.spec.document_bytes.div_ceil(1024),
+            offered.div_ceil(1024),
+            offered as f64 / parsed.spec.document_bytes as f64,
         ));
         let mut codes: BTreeMap<&str, usize> = BTreeMap::new();
         for diagnostic in parsed.diagnostics.iter().chain(&plan.diagnostics) {
@@ -99,15 +106,19 @@ fn every_operation_becomes_a_tool_or_a_diagnostic() {
 /// The bytes that `tools/list` has for these tools.
 fn offered(plan: &Plan) -> usize {
     let tools = plan.tools.tools.iter().map(|tool| {
-        let tool = json!({
+        let mut listed = json!({
             "name": tool.name,
-            "title": tool.title,
             "description": tool.description,
             "inputSchema": tool.input,
-            "outputSchema": tool.output,
             "annotations": tool.annotations,
         });
-        tool.to_string().len() + 1
+        if let Some(title) = &tool.title {
+            listed["title"] = json!(title);
+        }
+        if let Some(output) = &tool.output {
+            listed["outputSchema"] = json!(output);
+        }
+        listed.to_string().len() + 1
     });
     tools.sum()
 }

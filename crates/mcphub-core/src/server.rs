@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use url::Url;
 
 use crate::artifact::Artifact;
-use crate::tool::ToolSet;
+use crate::tool::{ToolChoices, ToolSet};
 use crate::{Error, ErrorKind, Result};
 
 /// The name of a server: 1 to 32 of `[a-z0-9-]`, first and last a letter or digit. It is a path
@@ -159,6 +159,8 @@ pub struct ServerRecord {
     pub serve: Serve,
     /// The base URL that was given, in place of the document's.
     pub base_url: Option<Url>,
+    /// What was chosen for its tools.
+    pub choices: ToolChoices,
     /// Its tools.
     pub tools: Arc<ToolSet>,
     /// What runs, for a server that is not native.

@@ -113,6 +113,8 @@ pub struct ApiSpec {
     pub dialect: Dialect,
     /// Base URLs in order of preference, variables replaced by their defaults, possibly relative.
     pub servers: Vec<String>,
+    /// The bytes of the document as JSON without white space.
+    pub document_bytes: usize,
     /// In document order.
     pub operations: Vec<Operation>,
     /// By name.

@@ -18,7 +18,7 @@ use crate::secret::Credentials;
 use crate::server::{Serve, ServerName, ServerRecord};
 use crate::spec::Document;
 use crate::tenant::{Scope, Tenant, TenantName};
-use crate::tool::ToolSet;
+use crate::tool::{ToolChoices, ToolSet};
 
 /// Everything that a host keeps of one tenant.
 pub trait Store: ServerStore + DocumentStore + CredentialStore + AuditStore {}
@@ -181,6 +181,8 @@ pub struct Registration {
     pub artifact: Option<Artifact>,
     /// What is sent to the API.
     pub credentials: Credentials,
+    /// What was chosen for its tools.
+    pub choices: ToolChoices,
 }
 
 /// What `save` did.
@@ -253,4 +255,7 @@ pub struct ServerSummary {
     pub revision: u64,
     /// What planned its tools.
     pub plan_version: u32,
+    /// What was chosen for its tools.
+    #[serde(default, skip_serializing_if = "ToolChoices::is_default")]
+    pub choices: ToolChoices,
 }

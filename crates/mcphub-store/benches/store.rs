@@ -15,7 +15,7 @@ use mcphub_core::secret::Credentials;
 use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::spec::Document;
 use mcphub_core::store::{Registration, ServerStore};
-use mcphub_core::tool::{PLAN_VERSION, ToolSet};
+use mcphub_core::tool::{PLAN_VERSION, ToolChoices, ToolSet};
 use mcphub_store::{SqlStore, sqlite};
 use serde_json::json;
 use sqlx::SqlitePool;
@@ -170,6 +170,7 @@ fn registration(number: u32) -> Registration {
             bearer: Some("a-token-of-some-length".into()),
             ..Credentials::default()
         },
+        choices: ToolChoices::default(),
     }
 }
 

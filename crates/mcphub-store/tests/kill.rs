@@ -10,7 +10,7 @@ use mcphub_core::secret::{Credentials, ExposeSecret};
 use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::spec::{Dialect, Document};
 use mcphub_core::store::{Page, Registration, Store};
-use mcphub_core::tool::{ApiInfo, ToolSet};
+use mcphub_core::tool::{ApiInfo, ToolChoices, ToolSet};
 use mcphub_store::StoreSettings;
 
 /// Set in a child: the database, and the prefix of the names that it saves under.
@@ -194,5 +194,6 @@ fn registration(server: &str) -> Registration {
             bearer: Some(server.into()),
             ..Credentials::default()
         },
+        choices: ToolChoices::default(),
     }
 }

@@ -19,6 +19,7 @@ use mcphub_core::platform::{Platform, PublishRequest};
 use mcphub_core::secret::Credentials;
 use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::spec::Document;
+use mcphub_core::tool::ToolChoices;
 use mcphub_store::{MasterKey, StoreSettings};
 use url::Url;
 
@@ -80,6 +81,7 @@ async fn register(store: &Path, api: SocketAddr) {
             serve: Serve::Native,
             base_url: Some(Url::parse(&format!("http://{api}")).unwrap()),
             credentials: Credentials::default(),
+            choices: ToolChoices::default(),
         };
         platform
             .publish(platform.prepare(request).unwrap())

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mcphub_codegen::servers::ServerChoice;
 use mcphub_core::Error;
 use mcphub_core::server::{Serve, ServerName};
+use mcphub_core::tool::{Criterion, ListLimit, Profile, ToolChoices};
 use url::Url;
 
 pub use store::*;
@@ -94,6 +95,7 @@ Examples:
   mcphub up https://api.example.com/openapi.json
   mcphub up billing.yaml --base-url http://127.0.0.1:9000 --bearer-env BILLING_TOKEN
   mcphub up a.yaml b.json --listen 127.0.0.1:9100
+  mcphub up a.yaml --include tag=books --include method=GET --exclude path=/books/admin*
   mcphub up a.yaml --stdio                  (for a desktop client to start)
 
 All servers answer at /mcp, their tools prefixed with the server's name; each one answers at
@@ -111,6 +113,9 @@ pub struct Up {
 
     #[command(flatten)]
     pub document: DocumentArgs,
+
+    #[command(flatten)]
+    pub tools: ToolArgs,
 
     #[command(flatten)]
     pub api: ApiArgs,
@@ -213,6 +218,67 @@ impl DocumentArgs {
     }
 }
 
+/// Which operations become tools, shared by several commands.
+#[derive(Debug, Args, Default)]
+#[command(next_help_heading = "Tools")]
+pub struct ToolArgs {
+    /// Offer only operations that match, KEY one of tag, method, path, id (operationId) and tool;
+    /// `*` is any text; repeatable: of one KEY any has to match, of several KEYs each
+    #[arg(long, value_name = "KEY=GLOB")]
+    pub include: Vec<Criterion>,
+
+    /// Offer no operation that matches; repeatable, and stronger than --include
+    #[arg(long, value_name = "KEY=GLOB")]
+    pub exclude: Vec<Criterion>,
+
+    /// Offer only operations that read (GET, HEAD and what the document calls `readOnlyHint`)
+    #[arg(long)]
+    pub read_only: bool,
+
+    /// The most bytes that the list of tools may have: a number, `document` (as many as the document
+    /// has as JSON, at least 49152) or `none`; a larger list loses what matters least
+    #[arg(long, value_name = "BYTES", default_value_t)]
+    pub list_limit: ListLimit,
+
+    /// What clients take of JSON Schema: `standard`; `inlined` has no references (Gemini); `plain` has
+    /// no combinators either (Cursor)
+    #[arg(long, value_name = "PROFILE", default_value_t)]
+    pub profile: Profile,
+}
+
+impl ToolArgs {
+    /// What the planner is told.
+    pub fn choices(&self) -> ToolChoices {
+        let mut choices = ToolChoices::default();
+        choices.selection.include = self.include.clone();
+        choices.selection.exclude = self.exclude.clone();
+        choices.selection.read_only = self.read_only;
+        choices.list_limit = self.list_limit;
+        choices.profile = self.profile;
+        choices
+    }
+
+    /// The same as arguments of a command line.
+    pub fn to_arguments(&self) -> Vec<String> {
+        let include = self.include.iter().map(|it| ("--include", it));
+        let exclude = self.exclude.iter().map(|it| ("--exclude", it));
+        let criteria = include.chain(exclude);
+        let criteria = criteria.flat_map(|(option, it)| [option.to_owned(), it.to_string()]);
+        let read_only = self.read_only.then(|| "--read-only".to_owned());
+        let limit = (self.list_limit != ListLimit::default())
+            .then(|| ["--list-limit".to_owned(), self.list_limit.to_string()]);
+        let limit = limit.into_iter().flatten();
+        let profile = (self.profile != Profile::default())
+            .then(|| ["--profile".to_owned(), self.profile.to_string()]);
+        let profile = profile.into_iter().flatten();
+        criteria
+            .chain(read_only)
+            .chain(limit)
+            .chain(profile)
+            .collect()
+    }
+}
+
 /// `--serve`.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub enum ServeMode {
@@ -252,6 +318,9 @@ pub struct Inspect {
     #[command(flatten)]
     pub document: DocumentArgs,
 
+    #[command(flatten)]
+    pub tools: ToolArgs,
+
     /// Say what to mend instead: what the tools cost in tokens, what models and clients stumble over
     #[arg(long)]
     pub doctor: bool,
@@ -286,6 +355,9 @@ pub struct Call {
     pub document: DocumentArgs,
 
     #[command(flatten)]
+    pub tools: ToolArgs,
+
+    #[command(flatten)]
     pub api: ApiArgs,
 
     /// Print the HTTP request, secrets redacted, and send nothing
@@ -314,6 +386,9 @@ pub struct Generate {
 
     #[command(flatten)]
     pub document: DocumentArgs,
+
+    #[command(flatten)]
+    pub tools: ToolArgs,
 
     /// The language of the project
     #[arg(long, value_enum, value_name = "TARGET")]
@@ -354,6 +429,9 @@ pub struct Docs {
 
     #[command(flatten)]
     pub document: DocumentArgs,
+
+    #[command(flatten)]
+    pub tools: ToolArgs,
 
     /// What to write
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]

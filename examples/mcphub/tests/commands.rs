@@ -203,6 +203,82 @@ fn inspect_explains_itself_to_people() {
 }
 
 #[test]
+fn a_selection_offers_what_matches() {
+    let document = spec("bookshop.yaml");
+    let names = |options: &[&str]| {
+        let args = [&["inspect", &document, "--format", "json"], options].concat();
+        let report = json_of(&mcphub(&args));
+        assert_eq!(report["operations"], 12);
+        let tools = report["tools"].as_array().unwrap().iter();
+        let names: Vec<_> = tools
+            .map(|tool| tool["name"].as_str().unwrap().to_owned())
+            .collect();
+        names.join(" ")
+    };
+    let options = [
+        "--include",
+        "tag=orders",
+        "--include",
+        "tag=reviews",
+        "--include",
+        "method=delete",
+    ];
+    assert_eq!(names(&options), "deleteReview cancelOrder");
+    let options = [
+        "--include",
+        "path=/books/{isbn}*",
+        "--exclude",
+        "id=*Review*",
+    ];
+    assert_eq!(names(&options), "getBook updateBook");
+    assert_eq!(
+        names(&["--read-only", "--exclude", "tag=books"]),
+        "listReviews trackOrder"
+    );
+    let calls = ["call", &document, "cancelOrder", "--read-only", "--dry-run"];
+    assert_refused(&mcphub(&calls), 4, &["no such tool"]);
+    let none = ["inspect", &document, "--include", "tag=boks"];
+    assert_refused(&mcphub(&none), 2, &["no operation", "tag=boks"]);
+    let unknown = ["inspect", &document, "--include", "tags=books"];
+    assert_refused(&mcphub(&unknown), 2, &["KEY=GLOB"]);
+}
+
+#[test]
+fn a_list_of_tools_is_as_large_as_it_may_be() {
+    let document = spec("bookshop.yaml");
+    let report = |limit: &str| {
+        let args = [
+            "inspect",
+            &document,
+            "--format",
+            "json",
+            "--list-limit",
+            limit,
+        ];
+        json_of(&mcphub(&args))
+    };
+    let outputs = |report: &Value| {
+        let tools = report["tools"].as_array().unwrap().iter();
+        tools
+            .filter(|tool| tool.get("outputSchema").is_some())
+            .count()
+    };
+    let (whole, small) = (report("none"), report("9000"));
+    assert!(outputs(&small) < outputs(&whole));
+    let codes = small["diagnostics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["code"]);
+    assert!(codes.clone().any(|code| code == "list-simplified"));
+    assert_refused(
+        &mcphub(&["inspect", &document, "--list-limit", "9k"]),
+        2,
+        &["number of bytes"],
+    );
+}
+
+#[test]
 fn overlays_change_the_document_before_it_is_read() {
     let folder = Folder::new();
     let first = folder.file(

@@ -69,6 +69,41 @@ fn what_was_registered_outlives_a_kill_with_its_secrets() {
 }
 
 #[test]
+fn what_was_selected_is_selected_after_a_restart() {
+    let (sandbox, shop) = (Sandbox::new(), Bookshop::open());
+    let spec = sandbox.write("bookshop.yaml", Bookshop::document());
+    let url = shop.url();
+    let gateway = Gateway::start(
+        &sandbox,
+        &[
+            "up",
+            &spec,
+            "--base-url",
+            &url,
+            "--include",
+            "tag=books",
+            "--read-only",
+        ],
+    );
+    let found = gateway.call("bookshop_getBook", &json!({ "isbn": ISBN }));
+    assert_ne!(found["isError"], true, "{found}");
+    assert!(gateway.stop().success());
+    let gateway = Gateway::start(&sandbox, &["serve"]);
+    let found = gateway.call("bookshop_getBook", &json!({ "isbn": ISBN }));
+    assert_ne!(found["isError"], true, "{found}");
+    assert_eq!(
+        gateway.call("bookshop_listReviews", &json!({ "isbn": ISBN })),
+        Value::Null
+    );
+    let listed: Value =
+        serde_json::from_str(&sandbox.run(&["list", "--format", "json"]).stdout).unwrap();
+    assert_eq!(
+        listed[0]["choices"],
+        json!({ "selection": { "include": ["tag=books"], "readOnly": true } })
+    );
+}
+
+#[test]
 fn a_removed_server_is_gone_from_a_running_gateway() {
     let (sandbox, shop) = (Sandbox::new(), Bookshop::open());
     let spec = sandbox.write("bookshop.yaml", Bookshop::document());

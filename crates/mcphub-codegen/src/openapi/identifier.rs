@@ -24,6 +24,9 @@ const MAX_SCOPES: usize = 32;
 /// The document's base URI where neither `$self` nor its source is a URL.
 const NAMELESS: &str = "document:///";
 
+/// What the URI of draft 4 has, where `$id` is called `id`.
+const DRAFT_4: &str = "json-schema.org/draft-04/schema";
+
 /// The identifiers of one document.
 #[derive(Debug)]
 pub(super) struct Identifiers<'d> {
@@ -60,7 +63,7 @@ pub(super) type Found<'d> = (&'d Node<'d>, String);
 impl<'d> Identifiers<'d> {
     /// The identifiers of a document; `None` when its text has none.
     pub(super) fn read(document: &'d Node<'d>, text: &[u8], source: &str) -> Option<Self> {
-        let marks = ["$id", "$anchor", "$dynamicAnchor", "$self"];
+        let marks = ["$id", "$anchor", "$dynamicAnchor", "$self", DRAFT_4];
         if !marks.iter().any(|mark| contains(text, mark)) {
             return None;
         }
@@ -295,7 +298,9 @@ impl<'d> Identifiers<'d> {
         mut resource: usize,
     ) -> usize {
         let text = |key: &str| members.get(key).and_then(Node::as_str);
-        let id = text("$id").unwrap_or_default();
+        let draft_4 = || text("$schema").is_some_and(|uri| uri.contains(DRAFT_4));
+        let plain = text("id").filter(|_| draft_4());
+        let id = text("$id").or(plain).unwrap_or_default();
         // Before 2019-09 an `$id` of a fragment alone was an anchor.
         let old = id.strip_prefix('#').filter(|name| !name.is_empty());
         let names = [

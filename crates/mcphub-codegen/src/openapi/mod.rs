@@ -62,7 +62,7 @@ pub struct OpenApiParser {
 pub struct ParserSettings {
     /// The largest document in bytes, also after YAML aliases are replaced. Default 64 MiB.
     pub max_document: usize,
-    /// The most operations in one document. Default 20,000.
+    /// The most operations in one document. Default 50,000.
     pub max_operations: usize,
 }
 
@@ -70,7 +70,7 @@ impl Default for ParserSettings {
     fn default() -> Self {
         Self {
             max_document: 64 << 20,
-            max_operations: 20_000,
+            max_operations: 50_000,
         }
     }
 }
@@ -111,8 +111,10 @@ impl SpecParser for OpenApiParser {
         if walk.reference_siblings() {
             walk.identifiers = Identifiers::read(&value, &document.bytes, &document.source);
             walk.schema_dialect(root, "jsonSchemaDialect", Place::ROOT);
+            walk.document_draft(root);
         }
         let mut spec = walk.info(root, &document.source);
+        spec.document_bytes = value.size();
         spec.servers = if walk.is_swagger() {
             walk.swagger_servers(root, &document.source)
         } else {

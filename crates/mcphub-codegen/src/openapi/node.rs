@@ -12,6 +12,8 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 
+use crate::json_size;
+
 /// The most members that are searched one by one.
 const FEW: usize = 16;
 
@@ -87,6 +89,30 @@ impl<'d> Node<'d> {
             };
         }
         Some(node)
+    }
+
+    /// The bytes of it as JSON without white space.
+    pub(super) fn size(&self) -> usize {
+        let text = |text: &Cow<'_, str>| match text {
+            // Text that is borrowed has no escapes.
+            Cow::Borrowed(text) => text.len() + 2,
+            Cow::Owned(text) => json_size::string(text),
+        };
+        match self {
+            Self::Null => 4,
+            Self::Bool(flag) => 5 - usize::from(*flag),
+            Self::Number(number) => json_size::number(number),
+            Self::String(content) => text(content),
+            Self::Array(items) => {
+                let items = items.iter().map(|item| item.size() + 1);
+                1 + items.sum::<usize>().max(1)
+            }
+            Self::Object(object) => {
+                let members = object.members.iter();
+                let members = members.map(|(name, node)| text(name) + node.size() + 2);
+                1 + members.sum::<usize>().max(1)
+            }
+        }
     }
 
     /// The same as a value of its own.
@@ -349,6 +375,8 @@ mod tests {
             assert_eq!(node, value);
             // Equality of values does not look at the order.
             assert_eq!(node.to_value().to_string(), value.to_string());
+            assert_eq!(node.size(), value.to_string().len());
+            assert_eq!(Node::from(value.clone()).size(), value.to_string().len());
             assert_eq!(
                 Node::from(value.clone()).to_value().to_string(),
                 value.to_string()

@@ -21,6 +21,14 @@ impl<'a> Place<'a> {
         Self::Key(self, key)
     }
 
+    /// Another member of the same object.
+    pub(super) fn beside(self, key: &'a str) -> Self {
+        match self {
+            Self::Key(parent, _) => Self::Key(parent, key),
+            other => other,
+        }
+    }
+
     pub(super) fn index(&'a self, index: usize) -> Self {
         Self::Index(self, index)
     }

@@ -6,7 +6,7 @@ use mcphub_core::spec::Response;
 const MAX: usize = 8;
 
 /// Whether a media type is JSON (RFC 6839, 3.1).
-pub(super) fn is_json(media_type: &str) -> bool {
+pub(crate) fn is_json(media_type: &str) -> bool {
     media_type == "application/json" || media_type == "text/json" || media_type.ends_with("+json")
 }
 

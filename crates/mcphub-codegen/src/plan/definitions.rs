@@ -1,14 +1,17 @@
 //! The definitions that tools share, in the forms that tools need, each made once.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 use mcphub_core::schema::Definition;
 use serde_json::{Map, Value};
 
+use super::ladder::Ladder;
+use super::omission::Omission;
+use super::outline::outline;
 use super::{lenient, measure};
-use crate::keyword::{Keyword, reference};
+use crate::keyword::reference;
 
 /// What a definition is made into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,14 +22,18 @@ pub(super) enum Form {
     Plain,
     /// Without descriptions and examples: input that is still too large.
     Bare,
+    /// Only what its values are: input that nests too deep to fit.
+    Outline,
     /// Accepts everything: input where nothing else helps.
     Open,
     /// Describes without refusing: output.
     Lenient,
+    /// The same without descriptions: output that is too large.
+    Silent,
 }
 
 /// How many forms there are.
-const FORMS: usize = 5;
+const FORMS: usize = 7;
 
 /// The definitions of one API.
 pub(super) struct Definitions<'a> {
@@ -36,6 +43,8 @@ pub(super) struct Definitions<'a> {
     /// The last walk that visited each definition.
     visited: Vec<u32>,
     walk: u32,
+    /// By what the schema refers to.
+    pub(super) ladders: HashMap<Vec<usize>, Arc<Ladder>>,
 }
 
 /// How far a definition reaches in one form.
@@ -63,6 +72,7 @@ impl<'a> Definitions<'a> {
             made: std::array::from_fn(|_| vec![None; count]),
             visited: vec![0; source.len()],
             walk: 0,
+            ladders: HashMap::new(),
         }
     }
 
@@ -101,10 +111,12 @@ impl<'a> Definitions<'a> {
         let slot = self.made[form as usize].get_mut(index)?;
         Some(slot.get_or_insert_with(|| match form {
             Form::Exact => source.clone(),
-            Form::Plain => Arc::new(without(source, &DESCRIBING)),
-            Form::Bare => Arc::new(without(source, &REDUNDANT)),
+            Form::Plain => Arc::new(Omission::TEXT.of(source)),
+            Form::Bare => Arc::new(Omission::REDUNDANT.of(source)),
+            Form::Outline => Arc::new(outline(source)),
             Form::Open => Arc::new(Value::Object(Map::new())),
             Form::Lenient => Arc::new(lenient::lenient(source)),
+            Form::Silent => Arc::new(Omission::TEXT.of(&lenient::lenient(source))),
         }))
     }
 
@@ -118,17 +130,21 @@ impl<'a> Definitions<'a> {
         if self.extents[form as usize].get(index)?.is_none() {
             let (_, source) = self.source.get_index(index)?;
             let made;
-            let (schema, dropped): (&Value, &[&str]) = match form {
-                Form::Exact => (source, &[]),
-                Form::Plain => (source, &DESCRIBING),
-                Form::Bare => (source, &REDUNDANT),
-                Form::Open | Form::Lenient => {
+            let (schema, omission): (&Value, Omission) = match form {
+                Form::Exact => (source, Omission::NOTHING),
+                Form::Plain => (source, Omission::TEXT),
+                Form::Bare => (source, Omission::REDUNDANT),
+                Form::Silent => {
+                    made = self.get(Form::Lenient, index)?.clone();
+                    (&made, Omission::TEXT)
+                }
+                Form::Outline | Form::Open | Form::Lenient => {
                     made = self.get(form, index)?.clone();
-                    (&made, &[])
+                    (&made, Omission::NOTHING)
                 }
             };
             let mut refers = Vec::new();
-            let size = measure::schema(schema, dropped, &mut |name| {
+            let size = measure::schema(schema, omission, &mut |name| {
                 refers.extend(self.source.get_index_of(name))
             });
             self.extents[form as usize][index] = Some(Extent {
@@ -174,22 +190,6 @@ impl<'a> Definitions<'a> {
         reached
     }
 
-    /// What `roots` and the definitions in `inside` refer to outside of `inside`.
-    pub(super) fn edge(&mut self, inside: &[usize], roots: &[usize]) -> Vec<usize> {
-        let within: HashSet<usize> = inside.iter().copied().collect();
-        let mut edge: BTreeSet<usize> = roots.iter().copied().collect();
-        for index in inside {
-            edge.extend(
-                self.extent(Form::Bare, *index)
-                    .into_iter()
-                    .flat_map(|extent| extent.refers.iter()),
-            );
-        }
-        edge.into_iter()
-            .filter(|index| !within.contains(index))
-            .collect()
-    }
-
     /// The bytes of one entry of `$defs`, with its comma.
     pub(super) fn entry_size(&mut self, form: Form, index: usize) -> usize {
         let name = self
@@ -212,41 +212,4 @@ impl<'a> Definitions<'a> {
         }
         out
     }
-}
-
-/// Keywords that only speak to people.
-const DESCRIBING: [&str; 3] = ["description", "title", "$comment"];
-
-/// Keywords that a schema can do without.
-pub(super) const REDUNDANT: [&str; 4] = ["description", "title", "$comment", "examples"];
-
-/// The schema without these keywords, at every level.
-pub(super) fn without(schema: &Value, dropped: &[&str]) -> Value {
-    match schema {
-        Value::Object(object) => Value::Object(members_without(object, dropped)),
-        other => other.clone(),
-    }
-}
-
-fn members_without(object: &Map<String, Value>, dropped: &[&str]) -> Map<String, Value> {
-    let kept = object
-        .iter()
-        .filter(|(key, _)| !dropped.contains(&key.as_str()));
-    let members = kept.map(|(key, value)| {
-        let value = match (Keyword::of(key), value) {
-            (Some(Keyword::Schema), value) => without(value, dropped),
-            (Some(Keyword::List), Value::Array(items)) => {
-                items.iter().map(|item| without(item, dropped)).collect()
-            }
-            (Some(Keyword::Named | Keyword::Patterned), Value::Object(named)) => Value::Object(
-                named
-                    .iter()
-                    .map(|(name, item)| (name.clone(), without(item, dropped)))
-                    .collect(),
-            ),
-            (_, value) => value.clone(),
-        };
-        (key.clone(), value)
-    });
-    members.collect()
 }

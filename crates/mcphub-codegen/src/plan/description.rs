@@ -26,7 +26,7 @@ pub(super) fn description(operation: &Operation, max: usize) -> String {
     shortened(&parts.join("\n\n"), max)
 }
 
-fn shortened(text: &str, max: usize) -> String {
+pub(super) fn shortened(text: &str, max: usize) -> String {
     if text.len() <= max || text.chars().nth(max).is_none() {
         return text.to_owned();
     }
@@ -36,4 +36,11 @@ fn shortened(text: &str, max: usize) -> String {
     } else {
         format!("{}…", kept.trim_end())
     }
+}
+
+/// The text up to the end of its first sentence or line.
+pub(super) fn first_sentence(text: &str) -> &str {
+    let line = text.trim().lines().next().unwrap_or_default();
+    line.split_once(". ")
+        .map_or(line, |(first, _)| line.get(..=first.len()).unwrap_or(line))
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use indexmap::IndexMap;
-use mcphub_core::schema::Schema;
 use mcphub_core::spec::{ArgumentHints, Operation, Parameter, Severity};
 use mcphub_core::tool::{BodyBinding, BodyFormat, BodySource, MemberBinding, ParameterBinding};
 use serde_json::{Map, Value, json};
@@ -11,14 +10,14 @@ use serde_json::{Map, Value, json};
 use super::accept::is_json;
 use super::argument::{self, Home};
 use super::body::Chosen;
-use super::definitions::{Form, REDUNDANT, without};
+use super::draft::Draft;
 use super::members::Members;
-use super::{Planning, Refusal, measure, part};
+use super::{Planning, Refusal, part};
 use crate::keyword::has_type;
 
 /// What a tool takes.
 pub(super) struct Input {
-    pub(super) schema: Schema,
+    pub(super) schema: Draft,
     pub(super) parameters: Vec<ParameterBinding>,
     pub(super) body: Option<BodyBinding>,
     /// What every call sends, by the name of the argument that there is not.
@@ -225,111 +224,6 @@ impl<'a> Planning<'a> {
                 .filter(|_| chosen.format == BodyFormat::Xml),
         }
     }
-
-    /// The schema with its definitions, made to fit.
-    fn bounded(&mut self, mut root: Map<String, Value>, operation: &Operation) -> Schema {
-        let max = self.options.max_input_schema;
-        let (mut size, mut roots) = self.measure(&root);
-        let mut lost: Option<&str> = None;
-        let losses = [
-            (Form::Exact, None),
-            (Form::Plain, Some("the descriptions of nested values")),
-            (
-                Form::Bare,
-                Some("descriptions and examples of nested values"),
-            ),
-        ];
-        let mut entries = None;
-        for (form, loss) in losses {
-            let reached = self
-                .definitions
-                .reach(form, &roots, max.saturating_sub(size));
-            if size <= max && !reached.over {
-                entries = Some(
-                    reached
-                        .found
-                        .into_iter()
-                        .map(|(index, _)| (index, form))
-                        .collect(),
-                );
-                lost = loss;
-                break;
-            }
-        }
-        let entries = entries.unwrap_or_else(|| {
-            lost = Some("the schemas of deeply nested values");
-            if let Some(entries) = self.shallow(&roots, size) {
-                return entries;
-            }
-            lost = Some("the schemas of large arguments");
-            shrink(&mut root, max);
-            (size, roots) = self.measure(&root);
-            self.shallow(&roots, size)
-                .unwrap_or_else(|| roots.iter().map(|root| (*root, Form::Open)).collect())
-        });
-        if let Some(lost) = lost {
-            let message =
-                format!("the input schema has more than {max} bytes; {lost} are left out of it");
-            self.remark(
-                Severity::Warning,
-                "input-schema-simplified",
-                operation,
-                message,
-            );
-        }
-        Schema::new(root, self.definitions.list(entries))
-    }
-
-    /// The definitions up to the distance that fits; those one step farther accept anything.
-    fn shallow(&mut self, roots: &[usize], size: usize) -> Option<Vec<(usize, Form)>> {
-        let room = self.options.max_input_schema.checked_sub(size)?;
-        let found = self.definitions.reach(Form::Bare, roots, room).found;
-        let deepest = found.last().map_or(0, |(_, distance)| *distance);
-        // Farther is never smaller, so the farthest that fits can be searched for.
-        let (mut best, mut near, mut far) = (None, 0, deepest + 1);
-        while near < far {
-            let middle = (near + far) / 2;
-            match self.up_to(middle, &found, roots, room) {
-                Some(entries) => {
-                    best = Some(entries);
-                    near = middle + 1;
-                }
-                None => far = middle,
-            }
-        }
-        best
-    }
-
-    /// Definitions nearer than `distance` and what they refer to, if these fit.
-    fn up_to(
-        &mut self,
-        distance: usize,
-        found: &[(usize, usize)],
-        roots: &[usize],
-        room: usize,
-    ) -> Option<Vec<(usize, Form)>> {
-        let inside = found.iter().take_while(|(_, other)| *other < distance);
-        let inside: Vec<usize> = inside.map(|(index, _)| *index).collect();
-        let edge = self.definitions.edge(&inside, roots);
-        let inside = inside.into_iter().map(|index| (index, Form::Bare));
-        let entries: Vec<_> = inside
-            .chain(edge.into_iter().map(|index| (index, Form::Open)))
-            .collect();
-        let mut bytes = 0;
-        for (index, form) in &entries {
-            bytes += self.definitions.entry_size(*form, *index);
-        }
-        (bytes <= room).then_some(entries)
-    }
-
-    fn measure(&self, root: &Map<String, Value>) -> (usize, Vec<usize>) {
-        let mut roots = Vec::new();
-        let size = measure::members(root, &[], &mut |name| {
-            roots.extend(self.definitions.index(name))
-        });
-        // `,"$defs":{}`
-        (size + if roots.is_empty() { 0 } else { 11 }, roots)
-    }
 }
 
 /// The object at the top.
@@ -422,27 +316,5 @@ fn object(schema: &Value) -> Value {
         Value::Bool(false) => json!({"not": {}}),
         Value::Object(_) => schema.clone(),
         _ => json!({}),
-    }
-}
-
-/// Takes descriptions and examples out of the arguments, then the schemas of the largest, until
-/// the rest has at most half of `max` bytes.
-fn shrink(root: &mut Map<String, Value>, max: usize) {
-    let Some(Value::Object(properties)) = root.get_mut("properties") else {
-        return;
-    };
-    let mut sizes = Vec::with_capacity(properties.len());
-    for (name, schema) in properties.iter_mut() {
-        *schema = without(schema, &REDUNDANT);
-        sizes.push((measure::data(schema), name.clone()));
-    }
-    let mut total: usize = sizes.iter().map(|(size, name)| size + name.len() + 4).sum();
-    sizes.sort_by(|a, b| b.cmp(a));
-    for (size, name) in sizes {
-        if total <= max / 2 {
-            break;
-        }
-        properties.insert(name, json!({}));
-        total = total.saturating_sub(size);
     }
 }

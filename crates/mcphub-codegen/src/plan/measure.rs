@@ -4,29 +4,32 @@
 
 use serde_json::{Map, Value};
 
+use super::omission::Omission;
+use crate::json_size::{framed, string, value as data};
 use crate::keyword::{DEFS, Keyword};
 
-/// The bytes of the schema as compact JSON, without the keywords in `dropped` at every level; the
-/// names of the definitions it refers to are visited.
+/// The bytes of the schema as compact JSON, without what is omitted; the names of the definitions
+/// it refers to are visited.
 pub(super) fn schema<'v>(
     schema: &'v Value,
-    dropped: &[&str],
+    omission: Omission,
     visit: &mut impl FnMut(&'v str),
 ) -> usize {
     match schema {
-        Value::Object(object) => members(object, dropped, visit),
+        Value::Object(object) => members(object, omission, visit),
         other => data(other),
     }
 }
 
 pub(super) fn members<'v>(
     object: &'v Map<String, Value>,
-    dropped: &[&str],
+    omission: Omission,
     visit: &mut impl FnMut(&'v str),
 ) -> usize {
     let (mut size, mut count) = (0, 0);
+    let inner = omission.inner();
     for (key, value) in object {
-        if dropped.contains(&key.as_str()) {
+        if omission.omits(key) {
             continue;
         }
         count += 1;
@@ -38,15 +41,15 @@ pub(super) fn members<'v>(
                 }
                 string(reference)
             }
-            (Some(Keyword::Schema), value) => schema(value, dropped, visit),
+            (Some(Keyword::Schema), value) => schema(value, inner, visit),
             (Some(Keyword::List), Value::Array(items)) => {
-                let items_size = items.iter().map(|item| schema(item, dropped, visit));
+                let items_size = items.iter().map(|item| schema(item, inner, visit));
                 framed(items.len()) + items_size.sum::<usize>()
             }
             (Some(Keyword::Named | Keyword::Patterned), Value::Object(named)) => {
                 let members = named
                     .iter()
-                    .map(|(name, item)| string(name) + 1 + schema(item, dropped, visit));
+                    .map(|(name, item)| string(name) + 1 + schema(item, inner, visit));
                 framed(named.len()) + members.sum::<usize>()
             }
             (_, value) => data(value),
@@ -55,65 +58,9 @@ pub(super) fn members<'v>(
     framed(count) + size
 }
 
-/// The brackets and commas around `count` items.
-fn framed(count: usize) -> usize {
-    2 + count.saturating_sub(1)
-}
-
-/// The bytes of any value as compact JSON.
-pub(super) fn data(value: &Value) -> usize {
-    match value {
-        Value::Null => 4,
-        Value::Bool(flag) => {
-            if *flag {
-                4
-            } else {
-                5
-            }
-        }
-        Value::Number(number) => match number.as_u64() {
-            Some(integer) => integer.checked_ilog10().unwrap_or_default() as usize + 1,
-            None => number.to_string().len(),
-        },
-        Value::String(text) => string(text),
-        Value::Array(items) => framed(items.len()) + items.iter().map(data).sum::<usize>(),
-        Value::Object(members) => {
-            framed(members.len())
-                + members
-                    .iter()
-                    .map(|(key, value)| string(key) + 1 + data(value))
-                    .sum::<usize>()
-        }
-    }
-}
-
-/// The bytes of a JSON string, quotes and escapes included.
-fn string(text: &str) -> usize {
-    // Few pieces of text have anything to escape, and all bytes of a piece are compared at once.
-    const PIECE: usize = 32;
-    let escapes = text.as_bytes().chunks(PIECE).map(|piece| {
-        let plain = |plain, byte: &u8| plain & (*byte >= 0x20) & (*byte != b'"') & (*byte != b'\\');
-        if piece.iter().fold(true, plain) {
-            0
-        } else {
-            piece.iter().map(escape).sum::<usize>()
-        }
-    });
-    text.len() + 2 + escapes.sum::<usize>()
-}
-
-/// The bytes that an escape adds to this one.
-fn escape(byte: &u8) -> usize {
-    match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
-        0..0x20 => 5,
-        _ => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::plan::definitions::{REDUNDANT, without};
+    use crate::plan::omission::Omission;
     use serde_json::{Value, json};
 
     fn schema() -> Value {
@@ -121,7 +68,7 @@ mod tests {
             "type": ["object", "null"],
             "description": "a \"b\"\n\u{1}\u{7f}ü",
             "title": "An escape behind the first bytes that are looked at, here: \\",
-            "properties": {"$ref": {"$ref": "#/$defs/A"}, "b": {"items": {"$ref": "#/$defs/B"}, "maximum": 1.5e300}},
+            "properties": {"$ref": {"$ref": "#/$defs/A"}, "b": {"description": "within", "items": {"$ref": "#/$defs/B"}, "maximum": 1.5e300}},
             "allOf": [{"$ref": "#/$defs/C"}, true, {}],
             "examples": [{"$ref": "#/$defs/Data"}, -12, null],
             "enum": [0, 9, 10, 99, 100, 18_446_744_073_709_551_615_u64],
@@ -132,7 +79,7 @@ mod tests {
     fn sizes_are_exact_and_references_in_data_are_none() {
         let schema = schema();
         let mut names = Vec::new();
-        let size = super::schema(&schema, &[], &mut |name| names.push(name));
+        let size = super::schema(&schema, Omission::NOTHING, &mut |name| names.push(name));
         assert_eq!(size, schema.to_string().len());
         assert_eq!(names, ["A", "B", "C"]);
     }
@@ -140,8 +87,13 @@ mod tests {
     #[test]
     fn what_is_dropped_does_not_count() {
         let schema = json!({"properties": {"description": schema()}, "title": "t"});
-        let size = super::schema(&schema, &REDUNDANT, &mut |_| {});
-        assert_eq!(size, without(&schema, &REDUNDANT).to_string().len());
-        assert!(size < super::schema(&schema, &[], &mut |_| {}));
+        let whole = super::schema(&schema, Omission::NOTHING, &mut |_| {});
+        let mut before = 0;
+        for omission in [Omission::REDUNDANT, Omission::REDUNDANT.below(1)] {
+            let size = super::schema(&schema, omission, &mut |_| {});
+            assert_eq!(size, omission.of(&schema).to_string().len());
+            assert!(before < size && size < whole, "less and less is omitted");
+            before = size;
+        }
     }
 }

@@ -7,15 +7,23 @@
 mod accept;
 mod argument;
 mod body;
+mod budget;
 mod definitions;
 mod description;
+mod draft;
+mod inline;
 mod input;
+mod ladder;
 mod lenient;
 mod measure;
 mod members;
 mod name;
+mod omission;
+mod outline;
 mod output;
 mod part;
+mod plain;
+mod selection;
 
 use std::collections::HashMap;
 
@@ -27,7 +35,12 @@ use mcphub_core::tool::{
 };
 use mcphub_core::{Error, Result};
 
+pub(crate) use accept::is_json;
+use budget::Planned;
+pub(crate) use budget::listed_size;
 use definitions::Definitions;
+use output::Output;
+use selection::Selector;
 
 /// The planner for every API.
 ///
@@ -39,14 +52,24 @@ use definitions::Definitions;
 ///   base64; a file of a form may come with its name and media type. Where names
 ///   meet, the path's stays and the others get `_query`, `_header`, `_cookie`, `_body`.
 /// - **Input schemas** are closed. One over [`PlanOptions::max_input_schema`] loses, until it fits:
-///   descriptions below `$defs`; examples below `$defs`; the definitions farthest from the
-///   arguments, which then accept any value; descriptions and examples of the arguments; the
+///   descriptions below `$defs`; examples below `$defs`; of the definitions farthest from the
+///   arguments all but types and listed values; descriptions and examples of the arguments; the
 ///   schemas of the largest arguments.
 /// - **Output schemas** describe and never refuse: nothing is required, `null` is always possible.
 ///   One over [`PlanOptions::max_output_schema`] is left out.
+/// - **Schemas have the form** of [`ToolChoices::profile`](mcphub_core::tool::ToolChoices::profile).
+/// - **All of them** together have at most [`ToolChoices::list_limit`] bytes in `tools/list`, by
+///   default no more than the document. Where they would have more, they lose what
+///   [`PlanOptions::simplify`] says, in its order, those first that gain most by it. No argument is
+///   lost, nor its type, its listed values, or that it is required.
+///
+/// - A **selection** is of operations, by [`Criterion`](mcphub_core::tool::Criterion); names do not
+///   depend on it.
+///
+/// [`ToolChoices::list_limit`]: mcphub_core::tool::ToolChoices::list_limit
 ///
 /// # Errors
-/// `InvalidInput` when an option is out of its range.
+/// `InvalidInput` when an option is out of its range, or nothing is selected of what there is.
 #[derive(Debug, Clone, Copy, Default)]
 #[non_exhaustive]
 pub struct ToolPlanner;
@@ -72,11 +95,16 @@ impl Planner for ToolPlanner {
             options,
             definitions: Definitions::new(&spec.definitions),
             answers: HashMap::new(),
+            outputs: Vec::new(),
             diagnostics: Vec::new(),
         };
         let names = name::names(&spec.operations, options.max_name_length);
-        let mut tools = Vec::with_capacity(spec.operations.len());
+        let mut selector = Selector::new(&options.choices.selection);
+        let mut planned = Vec::with_capacity(spec.operations.len());
         for (operation, name) in spec.operations.iter().zip(names) {
+            if !selector.selects(operation, name.as_ref()) {
+                continue;
+            }
             let tool = match name {
                 Some(name) => planning.tool(operation, name),
                 None => Err(Refusal {
@@ -85,13 +113,18 @@ impl Planner for ToolPlanner {
                 }),
             };
             match tool {
-                Ok(tool) => tools.push(tool),
+                Ok(tool) => planned.push(tool),
                 Err(refusal) => {
                     let message = format!("skipped: {}", refusal.message);
                     planning.remark(Severity::Error, refusal.code, operation, message);
                 }
             }
         }
+        planning.diagnostics.extend(selector.finish()?);
+        let limit = budget::limit(options.choices.list_limit, spec.document_bytes);
+        planning.reshape(&mut planned);
+        planning.fit(&mut planned, limit);
+        let tools = planning.finish(planned);
         Ok(Plan {
             tools: ToolSet {
                 api: ApiInfo::from(spec),
@@ -114,8 +147,10 @@ struct Refusal {
 struct Planning<'a> {
     options: &'a PlanOptions,
     definitions: Definitions<'a>,
-    /// Output schemas of operations that answer with one definition, by that definition.
-    answers: HashMap<usize, Option<(Schema, OutputShape)>>,
+    /// What operations answer.
+    outputs: Vec<Output>,
+    /// Among these, what operations answer with one definition, by that definition.
+    answers: HashMap<usize, Option<usize>>,
     diagnostics: Vec<Diagnostic>,
 }
 
@@ -124,13 +159,10 @@ impl<'a> Planning<'a> {
         &mut self,
         operation: &'a Operation,
         name: ToolName,
-    ) -> std::result::Result<Tool, Refusal> {
+    ) -> std::result::Result<Planned, Refusal> {
         let input = self.input(operation)?;
         let output = self.output(operation);
-        let (output, shape) = output.map_or((None, OutputShape::None), |(schema, shape)| {
-            (Some(schema), shape)
-        });
-        Ok(Tool {
+        let tool = Tool {
             name,
             title: operation
                 .hints
@@ -139,8 +171,9 @@ impl<'a> Planning<'a> {
                 .or(operation.summary.as_deref())
                 .map(|title| title.trim().to_owned()),
             description: description::description(operation, self.options.max_description),
-            input: input.schema,
-            output,
+            // The schemas come last: they depend on each other's size.
+            input: Schema::default(),
+            output: None,
             annotations: ToolAnnotations::from(operation.method).with(&operation.hints),
             tags: operation.tags.clone(),
             binding: HttpBinding {
@@ -152,8 +185,13 @@ impl<'a> Planning<'a> {
                 presets: input.presets,
                 security: operation.security.clone(),
                 accept: accept::accept(&operation.responses),
-                output: shape,
+                output: OutputShape::None,
             },
+        };
+        Ok(Planned {
+            tool,
+            input: input.schema,
+            output,
         })
     }
 

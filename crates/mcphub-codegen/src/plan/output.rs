@@ -1,15 +1,16 @@
 //! The output schema of a tool.
 
 use indexmap::IndexMap;
-use mcphub_core::schema::Schema;
 use mcphub_core::spec::{Operation, Response, Severity};
 use mcphub_core::tool::OutputShape;
 use serde_json::{Map, Value, json};
 
+use super::Planning;
 use super::accept::is_json;
 use super::definitions::Form;
+use super::draft::Draft;
 use super::lenient::lenient;
-use super::{Planning, measure};
+use super::omission::Omission;
 use crate::keyword::{has_type, reference};
 
 /// How deep alternatives and parts of an answer are folded.
@@ -18,9 +19,21 @@ const MAX_DEPTH: usize = 8;
 /// The most answers, and forms of one member, that are told apart.
 const MAX_ALTERNATIVES: usize = 8;
 
+/// What operations answer.
+#[derive(Debug)]
+pub(super) struct Output {
+    pub(super) draft: Draft,
+    pub(super) shape: OutputShape,
+    /// How many operations answer so.
+    pub(super) uses: usize,
+    /// Whether it is stated.
+    pub(super) kept: bool,
+}
+
 impl<'a> Planning<'a> {
-    /// The schema of a successful JSON answer; `None` when the document describes none.
-    pub(super) fn output(&mut self, operation: &'a Operation) -> Option<(Schema, OutputShape)> {
+    /// The place of the schema of a successful JSON answer among [`Planning::outputs`]; `None` when
+    /// the document describes none.
+    pub(super) fn output(&mut self, operation: &'a Operation) -> Option<usize> {
         let answers = answers(&operation.responses);
         if answers.is_empty() {
             return None;
@@ -28,24 +41,33 @@ impl<'a> Planning<'a> {
         let max = self.options.max_output_schema;
         let made = match shared(&answers).and_then(|name| self.definitions.index(name)) {
             Some(index) => match self.answers.get(&index) {
-                Some(made) => made.clone(),
+                Some(made) => *made,
                 None => {
-                    let made = self.answer(&answers, max);
-                    self.answers.insert(index, made.clone());
+                    let made = self.answer(&answers, max).map(|output| self.add(output));
+                    self.answers.insert(index, made);
                     made
                 }
             },
-            None => self.answer(&answers, max),
+            None => self.answer(&answers, max).map(|output| self.add(output)),
         };
-        if made.is_none() {
-            let message = format!("the output schema has more than {max} bytes and is left out");
-            self.remark(Severity::Info, "output-schema-left-out", operation, message);
+        match made {
+            Some(place) => self.outputs[place].uses += 1,
+            None => {
+                let message =
+                    format!("the output schema has more than {max} bytes and is left out");
+                self.remark(Severity::Info, "output-schema-left-out", operation, message);
+            }
         }
         made
     }
 
+    fn add(&mut self, output: Output) -> usize {
+        self.outputs.push(output);
+        self.outputs.len() - 1
+    }
+
     /// The schema of these answers; `None` when it is too large.
-    fn answer(&mut self, answers: &[&Value], max: usize) -> Option<(Schema, OutputShape)> {
+    fn answer(&mut self, answers: &[&Value], max: usize) -> Option<Output> {
         let forms: Vec<Value> = answers.iter().map(|answer| lenient(answer)).collect();
         let (root, shape) = if forms.iter().all(|form| self.is_object(form, MAX_DEPTH)) {
             (self.object(forms, max)?, OutputShape::Object)
@@ -63,21 +85,26 @@ impl<'a> Planning<'a> {
             ]);
             (root, OutputShape::Wrapped)
         };
-        let mut roots = Vec::new();
-        let size = measure::members(&root, &[], &mut |name| {
-            roots.extend(self.definitions.index(name))
-        });
-        let room = max.checked_sub(size + 11)?;
-        let reached = self.definitions.reach(Form::Lenient, &roots, room);
+        let (size, roots) = self.definitions.measure(&root, Omission::NOTHING);
+        let reached = self
+            .definitions
+            .reach(Form::Lenient, &roots, max.checked_sub(size)?);
         if reached.over {
             return None;
         }
-        let entries = reached
-            .found
-            .into_iter()
-            .map(|(index, _)| (index, Form::Lenient))
-            .collect();
-        Some((Schema::new(root, self.definitions.list(entries)), shape))
+        let entries = reached.found.into_iter();
+        let draft = Draft {
+            root,
+            roots,
+            entries: entries.map(|(index, _)| (index, Form::Lenient)).collect(),
+            size: size + reached.size,
+        };
+        Some(Output {
+            draft,
+            shape,
+            uses: 0,
+            kept: true,
+        })
     }
 
     /// Whether every value of the schema is an object (or null).

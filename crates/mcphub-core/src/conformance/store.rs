@@ -25,7 +25,7 @@ use crate::secret::Credentials;
 use crate::server::{Serve, ServerName};
 use crate::spec::Document;
 use crate::store::{Page, Registration, Saved, ServerSummary, Store};
-use crate::tool::{PLAN_VERSION, ToolSet};
+use crate::tool::{PLAN_VERSION, ToolChoices, ToolSet};
 
 pub use audit::*;
 pub use credentials::*;
@@ -156,6 +156,7 @@ fn registration(server: &str) -> Registration {
         tools: tools(server),
         artifact: None,
         credentials: Credentials::default(),
+        choices: ToolChoices::default(),
     }
 }
 
@@ -183,8 +184,15 @@ fn full(server: &str) -> Registration {
             schemes: [("key".to_owned(), "k1".into())].into(),
             ..Credentials::default()
         },
+        choices: choices(),
         ..registration(server)
     }
+}
+
+fn choices() -> ToolChoices {
+    let mut choices = ToolChoices::default();
+    choices.selection.include = vec!["tag=pets".parse().expect("a criterion")];
+    choices
 }
 
 async fn save(store: &dyn Store, registration: &Registration) -> Saved {
@@ -218,6 +226,7 @@ async fn assert_stored(store: &dyn Store, wanted: &Registration) {
     assert_eq!(record.document_digest, wanted.document.digest());
     assert_eq!(record.serve, wanted.serve);
     assert_eq!(record.base_url, wanted.base_url);
+    assert_eq!(record.choices, wanted.choices);
     assert_eq!(record.tools, wanted.tools);
     assert_eq!(record.artifact, wanted.artifact);
     let document = store.document(name).await.expect("the document is read");
@@ -240,6 +249,7 @@ async fn assert_stored(store: &dyn Store, wanted: &Registration) {
         tools: 1,
         revision: record.revision,
         plan_version: PLAN_VERSION,
+        choices: wanted.choices.clone(),
     };
     assert_eq!(listed, Some(&wanted));
 }

@@ -104,7 +104,7 @@ impl Platform {
         self
     }
 
-    /// Replaces the options of planning.
+    /// Replaces the options of planning. The choices among them are those of each request.
     #[must_use]
     pub fn with_plan_options(mut self, options: PlanOptions) -> Self {
         self.plan_options = options;

@@ -12,7 +12,7 @@ use crate::secret::Credentials;
 use crate::server::{self, Serve, ServerName};
 use crate::spec::{Diagnostic, Document};
 use crate::store::{Registration, ServerSummary};
-use crate::tool::{Plan, ToolSet};
+use crate::tool::{Plan, ToolChoices, ToolSet};
 use crate::{Error, ErrorKind, Result};
 
 /// An API that is to be served.
@@ -29,6 +29,8 @@ pub struct PublishRequest {
     pub base_url: Option<Url>,
     /// What is sent to the API.
     pub credentials: Credentials,
+    /// Which tools it has and how they look.
+    pub choices: ToolChoices,
 }
 
 /// An API that was parsed and planned.
@@ -69,14 +71,17 @@ impl Platform {
     /// asynchronous host runs it where blocking is allowed.
     ///
     /// # Errors
-    /// `InvalidDocument`, `TooLarge` or `Unsupported` when the document cannot be read;
-    /// `InvalidInput` when nothing says where the API is, or no operation can be offered.
+    /// `InvalidDocument`, `TooLarge` or `Unsupported` when the document cannot be read or offers
+    /// no operation;
+    /// `InvalidInput` when nothing says where the API is, or the choices select no operation.
     pub fn prepare(&self, request: PublishRequest) -> Result<Prepared> {
         let parsed = self.parser.parse(&request.document)?;
+        let mut options = self.plan_options.clone();
+        options.choices = request.choices.clone();
         let Plan {
             mut tools,
             diagnostics: planned,
-        } = self.planner.plan(&parsed, &self.plan_options)?;
+        } = self.planner.plan(&parsed, &options)?;
         server::base_url(request.base_url.as_ref(), &tools, &request.document.source)?;
         if request.base_url.is_some() {
             tools.ignore_operation_servers();
@@ -145,6 +150,7 @@ impl Platform {
             serve: record.serve,
             base_url: record.base_url,
             credentials: self.store.credentials(name).await?,
+            choices: record.choices.clone(),
         };
         Ok((request, record.revision))
     }
@@ -172,6 +178,7 @@ impl Platform {
             tools: tools.clone(),
             artifact,
             credentials: request.credentials,
+            choices: request.choices,
         };
         let saved = match over {
             None => self.store.save(&registration).await?,
@@ -247,6 +254,7 @@ impl Platform {
             serve: summary.serve,
             base_url: summary.base_url.clone(),
             credentials: self.store.credentials(&summary.name).await?,
+            choices: summary.choices.clone(),
         };
         let planned = self.prepare(request)?;
         match self.publish_over(planned, summary.revision).await {

@@ -21,7 +21,7 @@ use crate::store::{
     ServerStore,
 };
 use crate::tool::{
-    ApiInfo, HttpBinding, OutputShape, Plan, Tool, ToolAnnotations, ToolName, ToolSet,
+    ApiInfo, HttpBinding, OutputShape, Plan, Tool, ToolAnnotations, ToolChoices, ToolName, ToolSet,
 };
 
 /// Reads a document whose text is the title; `broken` offers nothing.
@@ -148,6 +148,7 @@ impl ServerStore for Rows {
                 source: registration.document.source,
                 serve: registration.serve,
                 base_url: registration.base_url,
+                choices: registration.choices,
                 tools: registration.tools,
                 artifact: registration.artifact,
                 revision,
@@ -175,6 +176,7 @@ impl ServerStore for Rows {
             tools: row.registration.tools.tools.len() as u32,
             revision: row.revision,
             plan_version: row.plan_version,
+            choices: row.registration.choices.clone(),
         });
         Ok(Listing {
             servers: servers.collect(),
@@ -377,6 +379,7 @@ fn request(source: &str, title: &str, serve: Serve) -> PublishRequest {
         serve,
         base_url: None,
         credentials: Credentials::default(),
+        choices: ToolChoices::default(),
     }
 }
 
@@ -538,7 +541,10 @@ fn a_server_planned_by_another_version_is_planned_again_from_its_document() {
     let World {
         platform, store, ..
     } = world();
-    let name = publish(&platform, "a.yaml", "Shop", Serve::Native);
+    let mut request = request("a.yaml", "Shop", Serve::Native);
+    request.choices.selection.read_only = true;
+    let prepared = platform.prepare(request).unwrap();
+    let name = block_on(platform.publish(prepared)).unwrap().name;
     store
         .rows
         .lock()
@@ -547,5 +553,10 @@ fn a_server_planned_by_another_version_is_planned_again_from_its_document() {
         .unwrap()
         .plan_version = PLAN_VERSION + 1;
     assert_eq!(upstream(&platform, &name), "native http://api.test/");
-    assert_eq!(store.rows.lock().unwrap()[&name].plan_version, PLAN_VERSION);
+    let rows = store.rows.lock().unwrap();
+    assert_eq!(rows[&name].plan_version, PLAN_VERSION);
+    assert!(
+        rows[&name].registration.choices.selection.read_only,
+        "what was chosen is kept"
+    );
 }

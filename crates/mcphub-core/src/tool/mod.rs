@@ -1,6 +1,9 @@
 //! Plan: an [`ApiSpec`] becomes a [`ToolSet`].
 
 mod binding;
+mod choice;
+mod profile;
+mod size;
 mod stored;
 
 use std::fmt::{self, Debug};
@@ -13,6 +16,9 @@ pub use binding::{
     BodyBinding, BodyFormat, BodySource, HttpBinding, MemberBinding, OutputShape, ParameterBinding,
     PartBinding,
 };
+pub use choice::{Criterion, Facet, Selection, ToolChoices};
+pub use profile::Profile;
+pub use size::{ListLimit, Simplification};
 
 use crate::schema::Schema;
 use crate::spec::{ApiSpec, Dialect, Method, Parsed, SecurityScheme, ToolHints};
@@ -25,9 +31,9 @@ pub const PLAN_VERSION: u32 = 3;
 /// Turns APIs into tools. A pure function.
 ///
 /// # Behavior
-/// - Every operation becomes exactly one tool or exactly one error diagnostic.
+/// - Every operation that is selected becomes exactly one tool or exactly one error diagnostic.
 /// - Names are legal, unique and at most [`PlanOptions::max_name_length`] long; they do not change
-///   when unrelated operations are added.
+///   when unrelated operations are added or not selected.
 /// - Input schemas are JSON Schema 2020-12, self-contained, with an object at the top.
 /// - The same input gives the same output.
 pub trait Planner: Send + Sync + Debug + 'static {
@@ -47,6 +53,11 @@ pub struct PlanOptions {
     pub max_output_schema: usize,
     /// The longest description in characters. Default 2,048.
     pub max_description: usize,
+    /// What is left out, step by step, of tools that are too large together. Default
+    /// [`Simplification::ORDER`].
+    pub simplify: Vec<Simplification>,
+    /// What somebody chooses for this API.
+    pub choices: ToolChoices,
 }
 
 impl Default for PlanOptions {
@@ -56,6 +67,8 @@ impl Default for PlanOptions {
             max_input_schema: 65_536,
             max_output_schema: 32_768,
             max_description: 2_048,
+            simplify: Simplification::ORDER.to_vec(),
+            choices: ToolChoices::default(),
         }
     }
 }

@@ -11,7 +11,7 @@ use mcphub_core::secret::{Credentials, ExposeSecret};
 use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::spec::{Dialect, Document};
 use mcphub_core::store::{Registration, Store};
-use mcphub_core::tool::{ApiInfo, ToolSet};
+use mcphub_core::tool::{ApiInfo, ToolChoices, ToolSet};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 
 use super::PostgresSettings;
@@ -150,6 +150,7 @@ fn registration(server: &str, secret: &str) -> Registration {
             bearer: Some(secret.into()),
             ..Credentials::default()
         },
+        choices: ToolChoices::default(),
     }
 }
 

@@ -17,13 +17,14 @@ use super::{Session, SqlStore, blocking, document, now};
 
 const UPSERT: &str = "
     INSERT INTO server (tenant_id, name, title, source, serve, base_url, artifact, tools,
-                        plan_version, revision, fingerprint, created_at, updated_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
+                        plan_version, revision, fingerprint, choices, created_at, updated_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
     ON CONFLICT (tenant_id, name) DO UPDATE SET
         title = excluded.title, source = excluded.source, serve = excluded.serve,
         base_url = excluded.base_url, artifact = excluded.artifact, tools = excluded.tools,
         plan_version = excluded.plan_version, revision = excluded.revision,
-        fingerprint = excluded.fingerprint, updated_at = excluded.updated_at
+        fingerprint = excluded.fingerprint, choices = excluded.choices,
+        updated_at = excluded.updated_at
     RETURNING id";
 
 /// A registration as the tables hold it.
@@ -38,6 +39,8 @@ struct Rows {
     tools: String,
     digest: String,
     bytes: Bytes,
+    /// JSON.
+    choices: String,
     fingerprint: String,
 }
 
@@ -57,6 +60,7 @@ impl Rows {
             tools: serde_json::to_string(&registration.tools).map_err(unwritable)?,
             digest: registration.document.digest(),
             bytes: registration.document.bytes.clone(),
+            choices: serde_json::to_string(&registration.choices).map_err(unwritable)?,
             fingerprint: String::new(),
         };
         rows.fingerprint = rows.fingerprint();
@@ -68,7 +72,10 @@ impl Rows {
         let mut hash = Sha256::new();
         let optional = [&self.base_url, &self.artifact].map(Option::as_deref);
         let parts = [&self.source, self.serve, &self.digest, &self.tools].map(Some);
-        for part in parts.into_iter().chain(optional) {
+        // Servers from before there were choices keep the fingerprint that they have.
+        let choices = Some(self.choices.as_str()).filter(|choices| *choices != "{}");
+        let choices = choices.map(Some);
+        for part in parts.into_iter().chain(optional).chain(choices) {
             // Each part with its length, and an absent one unlike an empty one.
             let length = part.map_or(u64::MAX, |part| part.len() as u64);
             hash.update(length.to_be_bytes());
@@ -190,6 +197,7 @@ impl SqlStore {
             .bind(PLAN_VERSION)
             .bind(revision)
             .bind(&rows.fingerprint)
+            .bind(&rows.choices)
             .bind(now());
         let id: i64 = session.fetch_one(upsert).await?.get("id")?;
         let plan = "INSERT INTO tool_set (server_id, json) VALUES ($1, $2)

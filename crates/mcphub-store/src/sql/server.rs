@@ -18,7 +18,7 @@ use super::{Session, SqlStore, blocking, document, now};
 /// The plan only where it can be read.
 const BY_NAME: &str = "
     SELECT server.source, version.digest, server.serve, server.base_url, server.artifact,
-           server.revision, server.plan_version,
+           server.revision, server.plan_version, server.choices,
            CASE WHEN server.plan_version = $3 THEN tool_set.json END AS tools
     FROM server
     JOIN tool_set ON tool_set.server_id = server.id
@@ -33,7 +33,8 @@ const BY_SOURCE: &str = "
 
 /// A condition that was not given is met by every server.
 const AFTER: &str = "
-    SELECT name, title, source, serve, base_url, tools, revision, plan_version
+    SELECT name, title, source, serve, base_url, tools, revision, plan_version,
+           choices
     FROM server
     WHERE tenant_id = $1 AND name > $2
       AND (removed_at IS NOT NULL) = ($3 = 1)
@@ -117,6 +118,7 @@ impl SqlStore {
             document_digest: row.get("digest")?,
             serve: stored(row.get::<String>("serve")?.parse())?,
             base_url: stored(base_url.as_deref().map(Url::parse).transpose())?,
+            choices: stored(serde_json::from_str(&row.get::<String>("choices")?))?,
             tools: Arc::new(tools),
             artifact: stored(artifact.transpose())?,
             revision: number(row.get("revision")?)?,
@@ -270,6 +272,7 @@ fn summary(row: &Row) -> Result<ServerSummary, Failure> {
         tools: number(row.get("tools")?)?,
         revision: number(row.get("revision")?)?,
         plan_version: number(row.get("plan_version")?)?,
+        choices: stored(serde_json::from_str(&row.get::<String>("choices")?))?,
     })
 }
 

@@ -12,7 +12,7 @@ use mcphub_core::secret::{Credentials, ExposeSecret};
 use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::spec::{Dialect, Document};
 use mcphub_core::store::{Registration, Store};
-use mcphub_core::tool::{ApiInfo, ToolSet};
+use mcphub_core::tool::{ApiInfo, ToolChoices, ToolSet};
 use tempfile::TempDir;
 
 use super::Pools;
@@ -92,6 +92,7 @@ fn registration(server: &str) -> Registration {
         tools: Arc::new(tools),
         artifact: None,
         credentials: Credentials::default(),
+        choices: ToolChoices::default(),
     }
 }
 

@@ -21,7 +21,9 @@ pub async fn run(args: Call) -> Result<ExitCode> {
     let document = document::load(&args.spec, &args.document);
     let document = progress::during("fetching the document", document).await?;
     let source = document.source.clone();
-    let mut tools = inspect::inspect(document).await?.tools;
+    let mut tools = inspect::inspect(document, args.tools.choices())
+        .await?
+        .tools;
     if args.api.base_url.is_some() {
         tools.ignore_operation_servers();
     }

@@ -9,6 +9,7 @@ use mcphub_core::platform::{PublishRequest, Published};
 use mcphub_core::secret::Credentials;
 use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::spec::Document;
+use mcphub_core::tool::ToolChoices;
 use mcphub_core::{Error, ErrorKind, Result};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -118,6 +119,7 @@ fn request(base_url: Url) -> Result<PublishRequest> {
             schemes: [("shopKey".to_owned(), demo_api::API_KEY.into())].into(),
             ..Credentials::default()
         },
+        choices: ToolChoices::default(),
     })
 }
 

@@ -12,7 +12,8 @@ use crate::{document, host, output, progress};
 pub async fn run(args: Docs) -> Result<ExitCode> {
     let document = document::load(&args.spec, &args.document);
     let document = progress::during("fetching the document", document).await?;
-    let tools = inspect::inspect(document).await?.tools;
+    let inspected = inspect::inspect(document, args.tools.choices()).await?;
+    let tools = inspected.tools;
     let format = match args.format {
         DocsFormat::Html => Format::Html,
         DocsFormat::Markdown => Format::Markdown,

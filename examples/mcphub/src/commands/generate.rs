@@ -20,7 +20,7 @@ pub async fn run(args: Generate) -> Result<ExitCode> {
     let document = document::load(&args.spec, &args.document);
     let document = progress::during("fetching the document", document).await?;
     let source = document.source.clone();
-    let inspected = inspect::inspect(document).await?;
+    let inspected = inspect::inspect(document, args.tools.choices()).await?;
     let tools = inspected.tools;
     let name = args
         .name

@@ -8,7 +8,7 @@ use mcphub_codegen::plan::ToolPlanner;
 use mcphub_core::Result;
 use mcphub_core::schema::Schema;
 use mcphub_core::spec::{Diagnostic, Document, Severity, SpecParser};
-use mcphub_core::tool::{PlanOptions, Planner, Tool, ToolAnnotations, ToolSet};
+use mcphub_core::tool::{PlanOptions, Planner, Tool, ToolAnnotations, ToolChoices, ToolSet};
 use serde::Serialize;
 
 use crate::cli::{Format, Inspect};
@@ -28,19 +28,19 @@ pub struct Inspected {
 ///
 /// # Errors
 /// Those of the parser and the planner.
-pub async fn inspect(document: Document) -> Result<Inspected> {
+pub async fn inspect(document: Document, choices: ToolChoices) -> Result<Inspected> {
     let work = host::blocking(move || {
         let parsed = OpenApiParser::default().parse(&document)?;
-        let plan = ToolPlanner::default().plan(&parsed, &PlanOptions::default())?;
+        let plan = ToolPlanner::default().plan(&parsed, &options(choices))?;
         let mut diagnostics = parsed.diagnostics;
-        diagnostics.extend(plan.diagnostics);
-        // Every operation is a tool or an error.
+        // What the parser skips is not among the operations.
         let skipped = diagnostics
             .iter()
             .filter(|d| d.severity == Severity::Error)
             .count();
+        diagnostics.extend(plan.diagnostics);
         Ok(Inspected {
-            operations: plan.tools.tools.len() + skipped,
+            operations: parsed.spec.operations.len() + skipped,
             tools: plan.tools,
             diagnostics,
         })
@@ -48,13 +48,20 @@ pub async fn inspect(document: Document) -> Result<Inspected> {
     progress::during("reading the document", work).await
 }
 
+/// The default options with these choices.
+fn options(choices: ToolChoices) -> PlanOptions {
+    let mut options = PlanOptions::default();
+    options.choices = choices;
+    options
+}
+
 pub async fn run(args: Inspect) -> Result<ExitCode> {
     let document = document::load(&args.spec, &args.document);
     let document = progress::during("fetching the document", document).await?;
     if args.doctor {
-        return examine(document, args.format).await;
+        return examine(document, args.tools.choices(), args.format).await;
     }
-    let inspected = inspect(document).await?;
+    let inspected = inspect(document, args.tools.choices()).await?;
     match args.format {
         Format::Json => output::json(&Report::from(&inspected))?,
         Format::Text => output::line(&text(&inspected))?,
@@ -62,10 +69,10 @@ pub async fn run(args: Inspect) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn examine(document: Document, format: Format) -> Result<ExitCode> {
+async fn examine(document: Document, choices: ToolChoices, format: Format) -> Result<ExitCode> {
     let work = host::blocking(move || {
         let parsed = OpenApiParser::default().parse(&document)?;
-        let plan = ToolPlanner::default().plan(&parsed, &PlanOptions::default())?;
+        let plan = ToolPlanner::default().plan(&parsed, &options(choices))?;
         Ok(doctor::examine(&parsed, &plan))
     });
     let report = progress::during("examining the document", work).await?;

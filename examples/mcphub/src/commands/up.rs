@@ -74,6 +74,7 @@ async fn requests(args: &Up) -> Result<Vec<PublishRequest>> {
             serve: args.serve.into(),
             base_url: args.api.base_url.clone(),
             credentials: credentials.clone(),
+            choices: args.tools.choices(),
         });
     }
     Ok(requests)
@@ -208,6 +209,7 @@ fn options(args: &Up) -> Vec<String> {
         .map(|url| ("--base-url", url.to_string()));
     let all = overlays.chain(server).chain(variables).chain(base_url);
     all.flat_map(|(option, value)| [option.to_owned(), value])
+        .chain(args.tools.to_arguments())
         .collect()
 }
 

@@ -11,6 +11,7 @@ use super::super::node::{Node, Object};
 use super::super::place::Place;
 use super::super::{Skip, Walk};
 use super::cycle;
+use super::draft::Drafted;
 use crate::hash::{cut, hash8};
 use crate::keyword::DEFS;
 
@@ -41,6 +42,8 @@ pub(in super::super) struct Schemas<'d> {
     /// Where dynamic references lead at this point of the walk; 0 outside of all schemas that
     /// have a URI of their own.
     pub(super) scope: usize,
+    /// Where this point of the walk is in schemas of another draft than 2020-12.
+    pub(super) drafted: Option<Drafted>,
     /// Whether a reference to nothing is an error of what is being read.
     pub(super) strict: bool,
     pub(super) broken: Option<Skip>,
@@ -52,6 +55,7 @@ struct Entry<'d> {
     pointer: Arc<str>,
     source: &'d Node<'d>,
     scope: usize,
+    drafted: Option<Drafted>,
 }
 
 impl<'d> Schemas<'d> {
@@ -73,6 +77,7 @@ impl<'d> Schemas<'d> {
             regexes: HashMap::new(),
             dialects: HashSet::new(),
             scope: 0,
+            drafted: None,
             strict: false,
             broken: None,
         }
@@ -241,11 +246,13 @@ impl<'d> Walk<'d> {
         let identifiers = self.identifiers.as_ref();
         let describe = || identifiers.map_or_else(String::new, |all| all.describe(scope));
         let name = self.schemas.name(&pointer, describe).into();
+        let drafted = self.draft_at(&pointer);
         self.schemas.add(Entry {
             name,
             pointer,
             source,
             scope,
+            drafted,
         })
     }
 
@@ -280,6 +287,7 @@ impl<'d> Walk<'d> {
         while let Some(entry) = self.schemas.entries.get(schemas.len()) {
             let (pointer, source) = (entry.pointer.clone(), entry.source);
             self.schemas.scope = entry.scope;
+            self.schemas.drafted = entry.drafted.clone();
             schemas.push(self.schema(source, Place::Pointer(&pointer)));
         }
         let names: Vec<_> = self

@@ -10,6 +10,7 @@ use super::super::Walk;
 use super::super::node::{Node, Object};
 use super::super::place::Place;
 use super::super::remark::shown;
+use super::draft::Draft;
 
 impl<'d> Walk<'d> {
     /// Enters a schema that has a URI of its own; the scope outside, to be restored.
@@ -54,7 +55,7 @@ impl<'d> Walk<'d> {
         }
     }
 
-    /// Says once which other dialect than that of OpenAPI a schema or the document is written in
+    /// Says once which dialect that is none of JSON Schema's a schema or the document is written in
     /// (3.1.1, Schema Object, `jsonSchemaDialect`). It is read as 2020-12 all the same.
     pub(in super::super) fn schema_dialect(
         &mut self,
@@ -65,8 +66,8 @@ impl<'d> Walk<'d> {
         let Some(Node::String(dialect)) = object.get(key) else {
             return;
         };
-        let known = dialect.starts_with("https://spec.openapis.org/oas/3.")
-            || dialect.trim_end_matches('#') == "https://json-schema.org/draft/2020-12/schema";
+        let known =
+            dialect.starts_with("https://spec.openapis.org/oas/3.") || Draft::of(dialect).is_some();
         if known || !self.reference_siblings() || !self.schemas.dialects.insert(dialect) {
             return;
         }

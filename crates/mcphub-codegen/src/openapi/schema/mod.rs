@@ -7,6 +7,7 @@
 mod cycle;
 mod definition;
 mod discriminator;
+mod draft;
 mod dynamic;
 mod nullable;
 mod repair;
@@ -19,6 +20,7 @@ use super::remark::kind;
 use super::{Skip, Walk};
 use crate::keyword::{Keyword, has_type};
 pub(super) use definition::Schemas;
+use draft::Draft;
 
 impl<'d> Walk<'d> {
     /// The schema of a parameter or of a media type. One that several operations share stays
@@ -78,11 +80,13 @@ impl<'d> Walk<'d> {
 
     fn schema_object(&mut self, source: &'d Object<'d>, at: Place<'_>) -> Value {
         let outer = self.enter(source, at);
+        let outer_draft = self.enter_draft(source, at);
         let mut out = Map::with_capacity(source.len());
         let mut nullable = false;
         // 3.0.4, Reference Object: what stands beside `$ref` is ignored. What only describes is
         // kept, as its authors meant it.
-        let ignored = !self.reference_siblings() && source.get("$ref").is_some_and(Node::is_string);
+        let ignored = (!self.reference_siblings() || self.draft() == Draft::Old)
+            && source.get("$ref").is_some_and(Node::is_string);
         for (key, value) in source {
             match key {
                 "nullable" | "x-nullable" => {
@@ -91,6 +95,11 @@ impl<'d> Walk<'d> {
                 "example" => example(source, value, &mut out),
                 "$schema" => self.schema_dialect(source, key, at),
                 "$dynamicRef" => {}
+                "dependencies" if self.reference_siblings() && !ignored => {
+                    if let Node::Object(members) = value {
+                        self.dependencies(members, at.key(key), &mut out);
+                    }
+                }
                 _ if ignored && !describes(key) => {}
                 _ => self.keyword(key, value, source, at.key(key), &mut out),
             }
@@ -102,6 +111,7 @@ impl<'d> Walk<'d> {
             nullable::allow_null(&mut out);
         }
         self.schemas.scope = outer;
+        self.schemas.drafted = outer_draft;
         Value::Object(out)
     }
 
@@ -127,7 +137,7 @@ impl<'d> Walk<'d> {
             },
             Keyword::Schema => match (key, value) {
                 // Tuples before 2020-12.
-                ("items", Node::Array(items)) => return self.tuple(items, at, out),
+                ("items", Node::Array(items)) => return self.tuple(items, source, at, out),
                 (_, Node::Object(_) | Node::Bool(_)) => Ok(self.schema(value, at)),
                 _ => Err("expected a schema"),
             },
@@ -255,23 +265,6 @@ impl<'d> Walk<'d> {
             }
         }
         Value::Object(out)
-    }
-
-    fn tuple(&mut self, items: &'d [Node<'d>], at: Place<'_>, out: &mut Map<String, Value>) {
-        self.remarks.warn("invalid-keyword", at, || {
-            "`items` is one schema; an array of them is a tuple".to_owned()
-        });
-        match items {
-            [] => {}
-            [one] => {
-                let schema = self.schema(one, at.index(0));
-                out.insert("items".to_owned(), schema);
-            }
-            many => {
-                let schemas = self.schemas_of(many, at);
-                out.insert("prefixItems".to_owned(), Value::Array(schemas));
-            }
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod documents;
+mod drafts;
 mod extension;
 mod identifiers;
 mod openapi31;

@@ -1,9 +1,12 @@
 //! One reduced API for each rule of the planner.
 
 mod arguments;
+mod budget;
 mod hints;
 mod names;
 mod outputs;
+mod profiles;
+mod selections;
 mod sizes;
 
 use mcphub_core::call::Arguments;

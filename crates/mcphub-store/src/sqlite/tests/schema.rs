@@ -25,9 +25,10 @@ fn data_of(version: i64) -> String {
         }
         _ => {
             r#"UPDATE tenant SET version = 7;
-            INSERT INTO server VALUES (1, 1, 'petstore', 'Petstore', '/petstore.yaml', 'native',
-                'https://api.example.com/v1', NULL, 0, PLAN, 7, 'f', 1763683200000, 1763683200000,
-                NULL);
+            INSERT INTO server (id, tenant_id, name, title, source, serve, base_url, tools,
+                                plan_version, revision, fingerprint, created_at, updated_at)
+            VALUES (1, 1, 'petstore', 'Petstore', '/petstore.yaml', 'native',
+                    'https://api.example.com/v1', 0, PLAN, 7, 'f', 1763683200000, 1763683200000);
             INSERT INTO document VALUES (1, 'd', 1763683200000, CAST('openapi: 3.0.4' AS BLOB));
             INSERT INTO document VALUES (1, 'c', 1763683100000, CAST('openapi: 3.0.3' AS BLOB));
             INSERT INTO document_version VALUES (1, 6, 1, 'c', '/petstore.yaml', 1763683100000, 0);
@@ -68,7 +69,7 @@ async fn database_of_schema(version: i64, folder: &TempDir, key: &MasterKey) {
 
 #[tokio::test]
 async fn every_older_schema_is_brought_up_to_date_with_its_data() {
-    let released = [1, 2];
+    let released = [1, 2, 3];
     let known = MIGRATIONS.iter().map(|migration| migration.version);
     assert!(known.eq(released), "a new schema has to be listed here");
     for version in released {
@@ -82,6 +83,7 @@ async fn every_older_schema_is_brought_up_to_date_with_its_data() {
             (record.revision, record.tools.api.title.as_str()),
             (7, "Petstore")
         );
+        assert!(record.choices.is_default());
         assert_eq!(
             record.base_url.unwrap().as_str(),
             "https://api.example.com/v1"

@@ -1,12 +1,18 @@
 //! What an API could do better for models and their clients.
 
-use std::collections::HashMap;
+mod client;
+mod suspicion;
+
+use std::collections::{HashMap, HashSet};
 
 use mcphub_core::schema::Schema;
-use mcphub_core::spec::{Diagnostic, Parsed, Severity};
+use mcphub_core::spec::{Diagnostic, Method, Parsed, Severity};
 use mcphub_core::tool::{Plan, Tool};
 use serde::Serialize;
 use serde_json::Value;
+
+use crate::plan::{is_json, listed_size};
+use suspicion::Suspicion;
 
 /// The longest name that every client takes, in characters.
 const MAX_NAME: usize = 64;
@@ -74,6 +80,10 @@ pub fn examine(parsed: &Parsed, plan: &Plan) -> Report {
         .collect();
     let tokens = costs.iter().map(|cost| cost.tokens).sum();
     costs.sort_by(|a, b| b.tokens.cmp(&a.tokens).then_with(|| a.tool.cmp(&b.tool)));
+    let undescribed = undescribed(parsed);
+    let mut suspicion = Suspicion::default();
+    let suspicious = tools.iter().filter(|tool| suspicion.of(tool));
+    let suspicious = suspicious.map(|tool| tool.name.to_string()).collect();
     let mut findings = Vec::new();
     let mut add = |code, message, concerned: Vec<String>| {
         if !concerned.is_empty() {
@@ -91,7 +101,7 @@ pub fn examine(parsed: &Parsed, plan: &Plan) -> Report {
     add(
         "suspicious-text",
         "their text tries to give a model orders, or hides characters; read it before a model does",
-        those(&|tool| is_suspicious(tool)),
+        suspicious,
     );
     add(
         "no-description",
@@ -123,8 +133,11 @@ pub fn examine(parsed: &Parsed, plan: &Plan) -> Report {
     add(
         "no-output-schema",
         "their success is not described as JSON, so that a model does not know what to expect",
-        those(&|tool| tool.output.is_none() && !is_silent(parsed, tool)),
+        those(&|tool| undescribed.contains(&(&tool.binding.method, tool.binding.path.as_str()))),
     );
+    for (code, message, concerns) in client::CHECKS {
+        add(code, message, those(&|tool| concerns(tool)));
+    }
     add(
         "long-name",
         "some clients refuse names of more than 64 characters; give a shorter `operationId`",
@@ -151,7 +164,7 @@ pub fn examine(parsed: &Parsed, plan: &Plan) -> Report {
     if tools.len() > MANY_TOOLS {
         findings.push(Finding {
             code: "many-tools",
-            message: "a model chooses worse among more than 100 tools; hide those that it does not need (`x-mcp`, an overlay)",
+            message: "a model chooses worse among more than 100 tools; offer only those that it needs (--include, --read-only, `x-mcp`)",
             tools: Vec::new(),
         });
     }
@@ -171,13 +184,7 @@ pub fn examine(parsed: &Parsed, plan: &Plan) -> Report {
 
 /// About how many tokens the definition of a tool takes in `tools/list`.
 fn tokens(tool: &Tool) -> usize {
-    let size = |schema: &Schema| serde_json::to_string(schema).map_or(0, |text| text.len());
-    let bytes = tool.name.as_str().len()
-        + tool.title.as_ref().map_or(0, String::len)
-        + tool.description.len()
-        + size(&tool.input)
-        + tool.output.as_ref().map_or(0, size);
-    bytes.div_ceil(BYTES_PER_TOKEN)
+    listed_size(tool).div_ceil(BYTES_PER_TOKEN)
 }
 
 /// What the planner says of an operation that says nothing itself.
@@ -185,20 +192,26 @@ fn fallback(tool: &Tool) -> String {
     format!("{} {}", tool.binding.method.as_str(), tool.binding.path)
 }
 
-/// Whether the success of an operation is said to have no body.
-fn is_silent(parsed: &Parsed, tool: &Tool) -> bool {
-    let mut operations = parsed.spec.operations.iter();
-    let operation = operations.find(|operation| {
-        operation.method == tool.binding.method && operation.path == tool.binding.path
-    });
-    operation.is_some_and(|operation| {
+/// The operations whose success may have a body that is not described as JSON.
+fn undescribed(parsed: &Parsed) -> HashSet<(&Method, &str)> {
+    let undescribed = parsed.spec.operations.iter().filter(|operation| {
         let mut successes = operation
             .responses
             .iter()
             .filter(|r| r.is_success())
             .peekable();
-        successes.peek().is_some() && successes.all(|response| response.content.is_empty())
-    })
+        let stated = successes.peek().is_some();
+        let mut contents = successes.flat_map(|response| &response.content).peekable();
+        // Success without content is said to have no body.
+        let silent = stated && contents.peek().is_none();
+        let described =
+            |schema: &Value| schema.as_object().is_some_and(|schema| !schema.is_empty());
+        !silent
+            && !contents.any(|(name, schema)| (is_json(name) || name == "*/*") && described(schema))
+    });
+    undescribed
+        .map(|operation| (&operation.method, operation.path.as_str()))
+        .collect()
 }
 
 fn repeated(tools: &[Tool]) -> Vec<String> {
@@ -252,15 +265,13 @@ fn is_recursive(schema: &Schema) -> bool {
         })
         .collect();
     // A definition that is never finished while all that it needs is finished first is in a circle.
-    let mut finished: Vec<&str> = Vec::new();
+    let mut finished: HashSet<&str> = HashSet::new();
     loop {
         let before = finished.len();
         for (name, needs) in &edges {
-            let done = needs
-                .iter()
-                .all(|need| finished.contains(need) || !edges.contains_key(need));
-            if done && !finished.contains(name) {
-                finished.push(name);
+            let done = |need: &&str| finished.contains(need) || !edges.contains_key(need);
+            if needs.iter().all(done) {
+                finished.insert(name);
             }
         }
         if finished.len() == before {
@@ -269,38 +280,10 @@ fn is_recursive(schema: &Schema) -> bool {
     }
 }
 
-/// Whether a text speaks to a model instead of about the tool, or has characters that nobody sees.
-fn is_suspicious(tool: &Tool) -> bool {
-    const ORDERS: [&str; 8] = [
-        "ignore previous",
-        "ignore all previous",
-        "ignore the above",
-        "disregard previous",
-        "system prompt",
-        "<system>",
-        "do not tell the user",
-        "without telling the user",
-    ];
-    let mut texts = vec![tool.description.as_str()];
-    texts.extend(tool.title.as_deref());
-    let arguments = tool.input.properties();
-    texts.extend(arguments.filter_map(|(_, schema)| schema.get("description")?.as_str()));
-    texts.into_iter().any(|text| {
-        let lower = text.to_lowercase();
-        ORDERS.iter().any(|order| lower.contains(order)) || text.chars().any(is_hidden)
-    })
-}
-
-/// Zero-width and direction characters, and the tags of Unicode.
-fn is_hidden(character: char) -> bool {
-    matches!(character,
-        '\u{200b}' | '\u{2060}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{e0000}'..='\u{e007f}')
-}
-
 #[cfg(test)]
 mod tests {
     use mcphub_core::spec::{Document, SpecParser};
-    use mcphub_core::tool::{PlanOptions, Planner};
+    use mcphub_core::tool::{ListLimit, PlanOptions, Planner};
     use serde_json::json;
 
     use super::*;
@@ -315,9 +298,9 @@ mod tests {
             bytes: document.to_string().into(),
         };
         let parsed = OpenApiParser::default().parse(&document).unwrap();
-        let plan = ToolPlanner::new()
-            .plan(&parsed, &PlanOptions::default())
-            .unwrap();
+        let mut options = PlanOptions::default();
+        options.choices.list_limit = ListLimit::None;
+        let plan = ToolPlanner::new().plan(&parsed, &options).unwrap();
         examine(&parsed, &plan)
     }
 
