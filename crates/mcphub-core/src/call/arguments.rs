@@ -27,6 +27,9 @@ pub struct Arguments<'a> {
 /// By name, in order. The keys are a stranger's, so the hasher has a random seed.
 type Members<'a> = IndexMap<Cow<'a, str>, Cow<'a, RawValue>, ahash::RandomState>;
 
+/// One seed for the process: making one for each call takes longer than hashing its names.
+static SEED: LazyLock<ahash::RandomState> = LazyLock::new(ahash::RandomState::new);
+
 static EMPTY: LazyLock<Box<RawValue>> = LazyLock::new(|| {
     // An empty object is JSON.
     RawValue::from_string("{}".to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
@@ -247,7 +250,7 @@ impl<'de> Deserialize<'de> for DistinctMembers<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Members::default();
+                let mut members = Members::with_hasher(SEED.clone());
                 while let Some((Name(name), value)) = map.next_entry::<_, &RawValue>()? {
                     if members.contains_key(&name) {
                         return Err(repeated(&name));

@@ -5,6 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use mcphub_core::{Error, Result};
+use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
 use url::Url;
 
@@ -35,7 +36,11 @@ pub(super) fn builder(
         }
     });
     Ok(reqwest::Client::builder()
-        .user_agent(concat!("mcphub/", env!("CARGO_PKG_VERSION")))
+        // Static values are passed on without counting who has them.
+        .user_agent(HeaderValue::from_static(concat!(
+            "mcphub/",
+            env!("CARGO_PKG_VERSION")
+        )))
         .connect_timeout(connect_timeout)
         .redirect(policy)
         .referer(false))

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use mcphub_core::call::{HttpAnswer, HttpRequest};
 use reqwest::header::{
-    AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
+    LOCATION, RETRY_AFTER,
 };
 use reqwest::{Client, Method, Request, Response};
 use tokio::time::{Instant, timeout_at};
@@ -226,7 +227,7 @@ fn outgoing(http: &Client, request: HttpRequest) -> Result<Request, String> {
         let known = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| format!("`{name}` cannot be the name of an HTTP header"))?;
         // The value may be a secret: it is not repeated.
-        let mut value = HeaderValue::try_from(value).map_err(|_| {
+        let mut value = header_value(value).map_err(|_| {
             format!(
                 "The value for the HTTP header `{name}` has characters that a header cannot hold"
             )
@@ -243,6 +244,15 @@ fn outgoing(http: &Client, request: HttpRequest) -> Result<Request, String> {
         *out.body_mut() = Some(body.bytes.into());
     }
     Ok(out)
+}
+
+/// The commonest value is static, which is passed on without counting who has it.
+fn header_value(text: String) -> Result<HeaderValue, InvalidHeaderValue> {
+    const JSON: &str = "application/json";
+    if text == JSON {
+        return Ok(HeaderValue::from_static(JSON));
+    }
+    HeaderValue::try_from(text)
 }
 
 fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
