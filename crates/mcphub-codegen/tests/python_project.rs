@@ -1,28 +1,20 @@
-//! Generated Python projects pass their own tests, in an environment of their own.
+//! Generated Python projects are typed, free of lint, formatted, and pass their own tests, in one
+//! environment for all of them.
 //!
 //! This needs `python3` 3.10 or later and a package index, so it runs when `MCPHUB_TEST_PYTHON=1`
 //! is set. `scripts/test.sh`, which is the whole test run, always sets it; without it the tests
 //! say that they did not run.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use mcphub_codegen::openapi::OpenApiParser;
-use mcphub_codegen::plan::ToolPlanner;
+use common::projects::{Case, cases};
 use mcphub_codegen::project::{WriteOptions, write};
 use mcphub_codegen::targets::python::PythonTarget;
-use mcphub_core::project::{Project, RenderOptions, Target};
-use mcphub_core::spec::{Document, SpecParser};
-use mcphub_core::tool::{PlanOptions, Planner, ToolSet};
+use mcphub_core::project::{RenderOptions, Target};
 use tempfile::TempDir;
-
-/// Checks beyond a project's own tests: it is typed, and formatted as its settings say.
-const CHECKS: [&[&str]; 4] = [
-    &["-m", "pytest", "-q", "-p", "no:cacheprovider"],
-    &["-m", "mypy"],
-    &["-m", "ruff", "check", "--no-cache"],
-    &["-m", "ruff", "format", "--check", "--no-cache"],
-];
 
 #[test]
 #[expect(clippy::print_stderr, reason = "a test that does not run says so")]
@@ -35,65 +27,58 @@ fn generated_projects_pass_their_tests() {
     }
     let root = TempDir::new().unwrap();
     let python = environment(root.path());
-    let shop: ToolSet = serde_json::from_str(include_str!("fixtures/shop.tools.json")).unwrap();
-    for (name, tools) in [
-        ("bookshop", plan("bookshop")),
-        ("parameters", plan("parameters")),
-        ("bodies", plan("bodies")),
-        ("collections", plan("collections")),
-        ("shop", shop),
-    ] {
-        let folder = root.path().join(name);
-        let project = render(&tools, name);
-        write(&project, &folder, &WriteOptions::default()).unwrap();
-        install(&python, &[folder.to_str().unwrap(), "--no-deps"]);
-        for check in CHECKS {
-            run(Command::new(&python).args(check).current_dir(&folder));
-        }
-        assert!(
-            !skipped(&python, &folder),
-            "{name}: every tool has example arguments"
-        );
-        let module = format!("{name}_mcp");
-        let version = run(Command::new(&python)
-            .args(["-m", &module, "--version"])
-            .current_dir(root.path()));
-        assert!(!version.trim().is_empty());
+    let cases = cases();
+    for case in &cases {
+        generate(case, &root.path().join("projects").join(&case.name));
     }
+    let projects = root.path().join("projects");
+    for check in [&["check"][..], &["format", "--check"]] {
+        let mut ruff = Command::new(&python);
+        ruff.args(["-m", "ruff"])
+            .args(check)
+            .args(["--no-cache", "."]);
+        run(ruff.current_dir(&projects));
+    }
+    // All the packages at once; the tests are the same everywhere but for names.
+    let bookshop = projects.join("bookshop");
+    run(Command::new(&python)
+        .args(["-m", "mypy", "--strict"])
+        .current_dir(&bookshop));
+    let mut mypy = Command::new(&python);
+    mypy.args(["-m", "mypy", "--strict", "--config-file"])
+        .arg(bookshop.join("pyproject.toml"))
+        .args(cases.iter().map(|case| format!("{}/src", case.name)));
+    run(mypy.current_dir(&projects));
+    for (number, case) in cases.iter().enumerate() {
+        let tests: &[&str] = match number {
+            0 => &["tests"],
+            _ => &["tests/test_tools.py", "tests/test_server.py"],
+        };
+        let report = run(Command::new(&python)
+            .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
+            .args(tests)
+            .current_dir(projects.join(&case.name)));
+        assert!(
+            !case.bundled || !report.contains("skipped"),
+            "{}: every tool has example arguments\n{report}",
+            case.name
+        );
+    }
+    // Installed, one starts from anywhere.
+    install(&python, &[bookshop.to_str().unwrap(), "--no-deps"]);
+    let version = run(Command::new(&python)
+        .args(["-m", "bookshop_mcp", "--version"])
+        .current_dir(root.path()));
+    assert!(!version.trim().is_empty());
 }
 
-/// Whether a test was left out.
-fn skipped(python: &Path, folder: &Path) -> bool {
-    let report = run(Command::new(python)
-        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
-        .current_dir(folder));
-    report.contains("skipped")
-}
-
-fn plan(name: &str) -> ToolSet {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../examples/specs/{name}.yaml"));
-    let document = Document {
-        source: path.display().to_string(),
-        bytes: std::fs::read(&path).unwrap().into(),
+fn generate(case: &Case, folder: &Path) {
+    let options = RenderOptions {
+        name: case.name.clone(),
+        base_url: None,
     };
-    let parsed = OpenApiParser::default().parse(&document).unwrap();
-    ToolPlanner::new()
-        .plan(&parsed, &PlanOptions::default())
-        .unwrap()
-        .tools
-}
-
-fn render(tools: &ToolSet, name: &str) -> Project {
-    PythonTarget::new()
-        .render(
-            tools,
-            &RenderOptions {
-                name: name.to_owned(),
-                base_url: None,
-            },
-        )
-        .unwrap()
+    let project = PythonTarget::new().render(&case.tools, &options).unwrap();
+    write(&project, folder, &WriteOptions::default()).unwrap();
 }
 
 /// An environment with all that the projects and the checks need.

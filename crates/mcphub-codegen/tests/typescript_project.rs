@@ -6,94 +6,71 @@
 
 mod common;
 
+use std::path::Path;
 use std::process::Command;
 
 use common::node::{self, node};
-use mcphub_codegen::openapi::OpenApiParser;
-use mcphub_codegen::plan::ToolPlanner;
+use common::projects::{Case, cases};
 use mcphub_codegen::project::{WriteOptions, write};
 use mcphub_codegen::targets::typescript::TypeScriptTarget;
 use mcphub_core::project::{RenderOptions, Target};
-use mcphub_core::spec::{Document, SpecParser};
-use mcphub_core::tool::{PlanOptions, Planner, ToolSet};
 
-/// Programs of the installation and their arguments, run in a project.
-type Checks = &'static [(&'static str, &'static [&'static str])];
-
-const EVERYTHING: Checks = &[
-    ("typescript/bin/tsc", &[]),
-    ("eslint/bin/eslint.js", &["--max-warnings=0", "."]),
-    ("prettier/bin/prettier.cjs", &["--check", "."]),
-    ("typescript/bin/tsc", &["--project", "tsconfig.build.json"]),
-];
-
-/// The same of those files that differ from project to project.
-const WHAT_DIFFERS: Checks = &[
-    ("typescript/bin/tsc", &[]),
-    (
-        "eslint/bin/eslint.js",
-        &[
-            "--max-warnings=0",
-            "src/tools",
-            "src/settings.ts",
-            "src/about.ts",
-        ],
-    ),
-    ("prettier/bin/prettier.cjs", &["--check", "."]),
-    ("typescript/bin/tsc", &["--project", "tsconfig.build.json"]),
-];
+/// What differs from project to project; the rest is checked in the first one.
+const DIFFERS: [&str; 3] = ["src/tools", "src/settings.ts", "src/about.ts"];
 
 #[test]
 fn generated_projects_pass_their_tests() {
     if !node::wanted() {
         return;
     }
-    let projects = node::projects();
-    let shop: ToolSet = serde_json::from_str(include_str!("fixtures/shop.tools.json")).unwrap();
-    for (name, tools, checks, tests) in [
-        ("bookshop", plan("bookshop"), EVERYTHING, "tests/*.test.ts"),
-        (
-            "parameters",
-            plan("parameters"),
-            WHAT_DIFFERS,
-            "tests/tools.test.ts",
-        ),
-        (
-            "bodies",
-            plan("bodies"),
-            WHAT_DIFFERS,
-            "tests/tools.test.ts",
-        ),
-        (
-            "collections",
-            plan("collections"),
-            WHAT_DIFFERS,
-            "tests/tools.test.ts",
-        ),
-        ("shop", shop, WHAT_DIFFERS, "tests/tools.test.ts"),
-    ] {
-        // Modules are looked up from where a program lies, upwards.
-        let folder = tempfile::Builder::new()
-            .prefix(name)
-            .tempdir_in(&projects)
-            .unwrap();
-        let options = RenderOptions {
-            name: name.to_owned(),
-            base_url: None,
-        };
-        let project = TypeScriptTarget::new().render(&tools, &options).unwrap();
-        write(&project, folder.path(), &WriteOptions::default()).unwrap();
-        for (program, arguments) in checks {
-            let program = projects.join("node_modules").join(program);
-            run(node(folder.path()).arg(program).args(*arguments));
+    let environment = node::projects();
+    // Modules are looked up from where a program lies, upwards.
+    let folder = tempfile::tempdir_in(&environment).unwrap();
+    let program = |path: &str, at: &Path| {
+        let mut command = node(at);
+        command.arg(environment.join("node_modules").join(path));
+        command
+    };
+    let cases = cases();
+    let mut linted = Vec::new();
+    for (number, case) in cases.iter().enumerate() {
+        generate(case, &folder.path().join(&case.name));
+        match number {
+            0 => linted.push(case.name.clone()),
+            _ => linted.extend(DIFFERS.map(|path| format!("{}/{path}", case.name))),
         }
-        let report = run(node(folder.path()).args(["--test", "--test-reporter=tap", tests]));
+    }
+    // What a project leaves out, for all of them at once.
+    let ignored = folder.path().join("bookshop/.prettierignore");
+    let ignored = std::fs::read_to_string(ignored).unwrap();
+    let ignored: String = ignored.lines().map(|line| format!("**/{line}\n")).collect();
+    std::fs::write(folder.path().join(".prettierignore"), ignored).unwrap();
+    run(program("prettier/bin/prettier.cjs", folder.path()).args(["--check", "."]));
+    run(program("eslint/bin/eslint.js", folder.path())
+        .arg("--max-warnings=0")
+        .args(&linted));
+
+    for (number, case) in cases.iter().enumerate() {
+        let project = folder.path().join(&case.name);
+        run(&mut program("typescript/bin/tsc", &project));
+        // The types were just checked.
+        run(program("typescript/bin/tsc", &project).args([
+            "--noCheck",
+            "--project",
+            "tsconfig.build.json",
+        ]));
+        let tests = match number {
+            0 => "tests/*.test.ts",
+            _ => "tests/tools.test.ts",
+        };
+        let report = run(node(&project).args(["--test", "--test-reporter=tap", tests]));
         assert!(
-            report.contains("\n# skipped 0\n"),
-            "{name}: every tool has example arguments\n{report}"
+            !case.bundled || report.contains("\n# skipped 0\n"),
+            "{}: every tool has example arguments\n{report}",
+            case.name
         );
         // Nothing makes code of text at run time, schemas included.
-        let version = run(node(folder.path()).args([
+        let version = run(node(&project).args([
             "--disallow-code-generation-from-strings",
             "dist/main.js",
             "--version",
@@ -102,18 +79,14 @@ fn generated_projects_pass_their_tests() {
     }
 }
 
-fn plan(name: &str) -> ToolSet {
-    let path = format!(
-        "{}/../../examples/specs/{name}.yaml",
-        env!("CARGO_MANIFEST_DIR")
-    );
-    let document = Document {
-        source: path.clone(),
-        bytes: std::fs::read(&path).unwrap().into(),
+fn generate(case: &Case, folder: &Path) {
+    let options = RenderOptions {
+        name: case.name.clone(),
+        base_url: None,
     };
-    let parsed = OpenApiParser::default().parse(&document).unwrap();
-    let plan = ToolPlanner::new().plan(&parsed, &PlanOptions::default());
-    plan.unwrap().tools
+    let target = TypeScriptTarget::new();
+    let project = target.render(&case.tools, &options).unwrap();
+    write(&project, folder, &WriteOptions::default()).unwrap();
 }
 
 /// What a command printed.

@@ -53,6 +53,8 @@ pub enum Command {
     Call(Call),
     /// Write a standalone MCP server project for a document
     Generate(Generate),
+    /// Write an .mcpb bundle that desktop clients install: of a generated project, or of a document
+    Bundle(Bundle),
     /// Write documentation of the tools of a document
     Docs(Docs),
     /// Answer for the API of a document: a deterministic mock that checks its requests
@@ -416,6 +418,46 @@ pub struct Generate {
     pub mark_conflicts: bool,
 }
 
+/// `mcphub bundle`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcphub bundle shop-server                 (a folder that `mcphub generate` wrote)
+  mcphub bundle shop.yaml --secret-env apiKey=SHOP_KEY --out shop.mcpb
+
+A Python project is packed as it is: the client brings uv. A TypeScript project is packed as it was
+built: run `npm ci && npm run build` in it first. A document is packed with this program, for this
+platform, and served with `up --stdio`. The client asks its user for the secrets.")]
+pub struct Bundle {
+    /// The folder of a generated project, or a document: a path or an http(s) URL
+    #[arg(value_name = "PROJECT|SPEC")]
+    pub source: String,
+
+    /// The file to write, in place of one that is there [default: NAME.mcpb]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+
+    /// Of a document: name of the server; by default made from the document's title
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<ServerName>,
+
+    #[command(flatten)]
+    pub document: DocumentArgs,
+
+    /// Of a document: where the API is, instead of what the document says
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<Url>,
+
+    /// Of a document: the client asks for a bearer token, and the server gets it in this variable
+    #[arg(long, value_name = "VAR")]
+    pub bearer_env: Option<String>,
+
+    /// Of a document: the client asks for the secret of a security scheme, and the server gets it in
+    /// this variable; repeatable
+    #[arg(long = "secret-env", value_name = "SCHEME=VAR")]
+    pub secrets: Vec<String>,
+}
+
 /// `mcphub docs`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -475,10 +517,16 @@ pub enum Language {
 Examples:
   mcphub mock shop.yaml
   curl http://127.0.0.1:4010/v1/books -H 'Prefer: code=404'
+  mcphub mock shop.yaml --record calls.har      (passes requests on to the API and writes them down)
+  mcphub mock shop.yaml --replay calls.har      (answers as the API did)
 
 A request is held against the document: its path, parameters, body, and whether it shows a
 credential. A right one is answered with the document's example, or with one made from the schema,
-always the same. `Prefer: code=N` asks for another answer of the document.")]
+always the same. `Prefer: code=N` asks for another answer of the document.
+
+A recording is an HTTP archive (HAR 1.2), as browsers write it, too. Credentials are taken out of it,
+and what an API key, token or password was anywhere else. A request is answered with what was recorded
+for the same method, path, query and body, whatever its credentials; a repeated one in order.")]
 pub struct Mock {
     /// An OpenAPI document: a path or an http(s) URL
     #[arg(value_name = "SPEC")]
@@ -486,6 +534,18 @@ pub struct Mock {
 
     #[command(flatten)]
     pub document: DocumentArgs,
+
+    /// Pass requests on to the API, and write them and the answers to a new file
+    #[arg(long, value_name = "FILE", conflicts_with = "replay")]
+    pub record: Option<PathBuf>,
+
+    /// Answer with what was recorded
+    #[arg(long, value_name = "FILE")]
+    pub replay: Option<PathBuf>,
+
+    /// Where the API is that is recorded, instead of what the document says
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<Url>,
 
     /// Address to listen on
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4010", value_parser = address)]

@@ -634,12 +634,58 @@ fn what_was_edited_in_a_generated_project_is_kept() {
     )
     .unwrap();
     let refused = generate(&["--name", "bookshop"]);
-    assert_refused(&refused, 5, &["README.md (line 3)", "--force"]);
+    assert_refused(&refused, 5, &["README.md (line 5)", "--force"]);
     let marked = generate(&["--name", "bookshop", "--mark-conflicts"]);
     assert_refused(&marked, 5, &["<<<<<<< yours", "README.md"]);
     assert!(fs::read_to_string(&readme).unwrap().contains("\n=======\n"));
     assert!(generate(&["--force"]).status.success());
     assert!(!fs::read_to_string(&readme).unwrap().contains("Mine"));
+}
+
+#[test]
+fn a_bundle_is_made_of_a_project_and_of_a_document() {
+    let folder = Folder::new();
+    let (shop, out) = (
+        folder.path("shop").display().to_string(),
+        folder.path("x.mcpb"),
+    );
+    let document = spec("bookshop.yaml");
+    let out = out.display().to_string();
+    mcphub(&["generate", &document, "--target", "python", "--out", &shop]);
+
+    let project = mcphub(&["bundle", &shop, "--out", &out]);
+    assert!(project.status.success(), "{}", stderr(&project));
+    assert!(stdout(&project).starts_with("bookshop-mcp: "));
+    let bytes = fs::read(&out).unwrap();
+    assert!(bytes.starts_with(b"PK"));
+    mcphub(&["bundle", &shop, "--out", &out]);
+    assert_eq!(fs::read(&out).unwrap(), bytes, "the same bytes each time");
+
+    let native = mcphub(&[
+        "bundle",
+        &document,
+        "--out",
+        &out,
+        "--secret-env",
+        "shopKey=KEY",
+    ]);
+    assert!(native.status.success(), "{}", stderr(&native));
+    assert!(stdout(&native).starts_with("bookshop: 3 files"));
+    assert_refused(
+        &mcphub(&["bundle", &document, "--secret-env", "nobody=KEY"]),
+        2,
+        &["no such security scheme", "nobody"],
+    );
+    let typescript = folder.path("ts").display().to_string();
+    mcphub(&[
+        "generate",
+        &document,
+        "--target",
+        "typescript",
+        "--out",
+        &typescript,
+    ]);
+    assert_refused(&mcphub(&["bundle", &typescript]), 4, &["npm run build"]);
 }
 
 #[test]

@@ -83,3 +83,55 @@ fn failures_come_when_they_are_asked_for() {
         .collect();
     assert_eq!(statuses, [200, 503, 200, 503]);
 }
+
+#[test]
+fn calls_of_the_api_are_recorded_without_secrets_and_played_again() {
+    let sandbox = Sandbox::new();
+    let spec = spec("bookshop.yaml");
+    // The API itself: a mock that asks for a key.
+    let (api, url) = mock(&sandbox, &spec, &[]);
+    let file = sandbox.path().join("calls.har").display().to_string();
+    let call = |url: &str, key: &str| {
+        let mut command = sandbox.mcphub();
+        command
+            .env("SHOP_KEY", key)
+            .args(["call", &spec, "deleteReview", "--base-url", url]);
+        command.args([
+            "--args",
+            r#"{"review_id": 7}"#,
+            "--secret-env",
+            "shopKey=SHOP_KEY",
+        ]);
+        let output = command.args(["--format", "json"]).output().unwrap();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+        )
+    };
+    let (recorder, recording) = mock(&sandbox, &spec, &["--record", &file, "--base-url", &url]);
+    let recorded = call(&recording, "s3cret-key");
+    assert_eq!(recorded.0, Some(0), "{recorded:?}");
+    drop((recorder, api));
+
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert!(!written.contains("s3cret-key"), "{written}");
+    let archive: Value = serde_json::from_str(&written).unwrap();
+    assert_eq!(
+        archive["log"]["entries"].as_array().map(Vec::len),
+        Some(1),
+        "{archive:#}"
+    );
+
+    let (_player, playing) = mock(&sandbox, &spec, &["--replay", &file]);
+    assert_eq!(call(&playing, "another-key"), recorded);
+    let again = sandbox
+        .mcphub()
+        .args(["mock", &spec, "--record", &file, "--base-url", &url])
+        .output()
+        .unwrap();
+    assert_eq!(
+        again.status.code(),
+        Some(5),
+        "a recording is never overwritten: {again:?}"
+    );
+}

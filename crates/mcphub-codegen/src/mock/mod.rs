@@ -4,10 +4,15 @@
 //! whether it shows a credential. What is wrong is told as a problem (RFC 9457), all of it at
 //! once. What is right is answered with the document's own example, or with one made from the
 //! schema. A pure function: the host has the socket.
+//!
+//! In place of the document, what the API itself once answered can be played: `recording` reads and
+//! writes it, and `scrub` takes the secrets out.
 
 mod check;
 mod document;
+pub mod recording;
 mod route;
+pub mod scrub;
 
 use mcphub_core::Result;
 use mcphub_core::spec::{Document, Method, Parsed, Response};

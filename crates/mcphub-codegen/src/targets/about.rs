@@ -1,6 +1,5 @@
 //! What a project says of its API, before it is made a literal of a language.
 
-use mcphub_core::project::RenderOptions;
 use mcphub_core::tool::ToolSet;
 use mcphub_core::{Error, Result};
 use serde::Serialize;
@@ -10,18 +9,18 @@ use url::Url;
 const MAX_INSTRUCTIONS: usize = 2_000;
 
 /// The first absolute URL of those that the project may use by default.
-pub(super) fn base_url(tools: &ToolSet, options: &RenderOptions) -> Option<String> {
-    let own = tools
+pub(crate) fn base_url(tools: &ToolSet, own: Option<&Url>) -> Option<String> {
+    let servers = tools
         .servers
         .iter()
         .filter_map(|server| Url::parse(server).ok());
-    let mut urls = options.base_url.iter().cloned().chain(own);
+    let mut urls = own.cloned().into_iter().chain(servers);
     urls.find(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
         .map(String::from)
 }
 
 /// The text on one line, cut at a number of characters.
-pub(super) fn one_line(text: &str, limit: usize) -> String {
+pub(crate) fn one_line(text: &str, limit: usize) -> String {
     text.split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")
@@ -31,7 +30,7 @@ pub(super) fn one_line(text: &str, limit: usize) -> String {
 }
 
 /// What the server tells a model about itself.
-pub(super) fn instructions(tools: &ToolSet) -> String {
+pub(crate) fn instructions(tools: &ToolSet) -> String {
     let mut text = format!("Tools of the HTTP API {}.", one_line(&tools.api.title, 200));
     if let Some(description) = &tools.api.description {
         text.push_str("\n\n");
@@ -41,7 +40,7 @@ pub(super) fn instructions(tools: &ToolSet) -> String {
 }
 
 /// `one tool`, `12 tools`.
-pub(super) fn tool_count(tools: &ToolSet) -> String {
+pub(crate) fn tool_count(tools: &ToolSet) -> String {
     match tools.tools.len() {
         1 => "one tool".to_owned(),
         count => format!("{count} tools"),
@@ -49,7 +48,7 @@ pub(super) fn tool_count(tools: &ToolSet) -> String {
 }
 
 /// Text for Markdown, on one line, in which nothing is markup.
-pub(super) fn markdown_text(text: &str) -> String {
+pub(crate) fn markdown_text(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text
         .split_whitespace()
@@ -73,7 +72,7 @@ pub(super) fn markdown_text(text: &str) -> String {
 }
 
 /// A file of JSON as people read it.
-pub(super) fn pretty(value: &impl Serialize) -> Result<String> {
+pub(crate) fn pretty(value: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Error::internal("JSON cannot be written").caused_by(error))?;
     Ok(text + "\n")

@@ -5,7 +5,7 @@
 //! beside the folders: the environment variables, the names, what a project says of its API, and
 //! the example call that its tests make of each tool.
 
-mod about;
+pub(crate) mod about;
 mod arguments;
 mod call_example;
 mod client_config;
@@ -19,6 +19,6 @@ pub mod rust;
 mod schema_file;
 mod templates;
 pub mod typescript;
-mod version;
+pub(crate) mod version;
 
 use schema_file::SchemaFile;

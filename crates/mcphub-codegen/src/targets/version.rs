@@ -1,7 +1,7 @@
 //! The version of a package, made of that of the API.
 
 /// A version of Semantic Versioning 2.0.0: that of the API where it is up to three numbers.
-pub(super) fn semantic(version: &str) -> String {
+pub(crate) fn semantic(version: &str) -> String {
     let parts: Option<Vec<u32>> = version
         .trim()
         .trim_start_matches('v')

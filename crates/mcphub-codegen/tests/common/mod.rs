@@ -5,6 +5,7 @@
 pub mod cargo;
 pub mod hostile;
 pub mod node;
+pub mod projects;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod audit;
+mod bundle;
 mod call;
 mod demo;
 mod docs;
@@ -30,6 +31,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Inspect(args) => inspect::run(args).await,
         Command::Call(args) => call::run(args).await,
         Command::Generate(args) => generate::run(args).await,
+        Command::Bundle(args) => bundle::run(args).await,
         Command::Docs(args) => docs::run(args).await,
         Command::Mock(args) => mock::run(args).await,
         Command::Serve(args) => serve::run(args).await,

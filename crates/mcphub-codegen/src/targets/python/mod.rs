@@ -6,6 +6,7 @@
 mod annotation;
 mod function;
 mod literal;
+mod lock;
 mod names;
 mod view;
 
@@ -57,6 +58,7 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "project/Dockerfile.j2",
     "project/README.md.j2",
     "project/pyproject.toml.j2",
+    "project/uv_project.toml.j2",
     "runtime/init.py.j2",
     "runtime/server.py.j2",
     "runtime/settings.py.j2",
@@ -123,6 +125,10 @@ impl Target for PythonTarget {
         for name in ["Dockerfile", "README.md", "pyproject.toml"] {
             project.add(name, fill(&format!("project/{name}.j2"), &view)?)?;
         }
+        project.add("requirements.lock", lock::REQUIREMENTS)?;
+        let own = fill("project/uv_project.toml.j2", &view)?;
+        project.add("uv.lock", lock::uv(&own))?;
+        project.add("manifest.json", view.manifest.clone())?;
         project.add("server.json", view.server_json.clone())?;
         project.add(".gitignore", include_str!("templates/project/gitignore"))?;
         project.add(

@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::function::Function;
 use super::literal::{bracketed, docstring, python_literal, python_text};
 use super::names::Names;
+use crate::bundle::manifest::{Kind, Manifest, Server, Setting};
 use crate::targets::SchemaFile;
 use crate::targets::about::{base_url, instructions, markdown_text, one_line, pretty, tool_count};
 use crate::targets::call_example;
@@ -17,6 +18,7 @@ use crate::targets::environment::{Environment, Scheme, SchemeKind};
 use crate::targets::names::snake;
 use crate::targets::pieces::toml_literal;
 use crate::targets::registry::{Package, server_json};
+use crate::targets::version::semantic;
 
 /// A whole project.
 #[derive(Debug, Serialize)]
@@ -58,6 +60,8 @@ pub(super) struct View {
     pub(super) examples: String,
     #[serde(skip)]
     pub(super) server_json: String,
+    #[serde(skip)]
+    pub(super) manifest: String,
 }
 
 /// A module of tools.
@@ -80,7 +84,7 @@ impl View {
             format!("{stem}_mcp")
         };
         let distribution = package.replace('_', "-");
-        let base_url = base_url(tools, options);
+        let base_url = base_url(tools, options.base_url.as_ref());
         let environment = Environment::new(&options.name, tools, base_url.as_deref());
         let variable = |purpose: Purpose| environment.name(&purpose).to_owned();
         let (base_url_name, headers_name) =
@@ -116,6 +120,21 @@ impl View {
                 },
                 &environment,
             )?,
+            manifest: Manifest {
+                name: &distribution,
+                version: &semantic(&tools.api.version),
+                tools,
+                server: Server {
+                    kind: Kind::Uv,
+                    entry_point: &format!("src/{package}/__main__.py"),
+                    command: "uv",
+                    arguments: ["run", "--directory", "${__dirname}", &distribution]
+                        .map(str::to_owned)
+                        .into(),
+                },
+                settings: Setting::of(&environment.variables, tools, base_url.as_deref()),
+            }
+            .to_json()?,
             name: python_literal(&options.name),
             title: python_text(&one_line(&tools.api.title, 200), 0, "TITLE = ".len()),
             instructions: python_text(&instructions(tools), 0, "INSTRUCTIONS = ".len()),

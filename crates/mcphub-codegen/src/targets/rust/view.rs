@@ -87,7 +87,7 @@ pub(super) struct Module {
 impl View {
     pub(super) fn new(tools: &ToolSet, options: &RenderOptions) -> Result<Self> {
         let package = package_name(&options.name);
-        let base_url = base_url(tools, options);
+        let base_url = base_url(tools, options.base_url.as_ref());
         let environment = Environment::new(&options.name, tools, base_url.as_deref());
         let variable = |constant: &str, purpose: Purpose| {
             let head = format!("pub const {constant}: &str");

@@ -88,6 +88,7 @@ const PROJECT: &[(&str, &str)] = &[
 
 const TEMPLATES: &[(&str, &str)] = templates![
     "project/README.md.j2",
+    "project/package-lock.json.j2",
     "project/package.json.j2",
     "src/about.ts.j2",
     "src/settings.ts.j2",
@@ -147,6 +148,7 @@ impl Target for TypeScriptTarget {
         }
         for (path, template) in [
             ("README.md", "project/README.md.j2"),
+            ("package-lock.json", "project/package-lock.json.j2"),
             ("package.json", "project/package.json.j2"),
             ("src/about.ts", "src/about.ts.j2"),
             ("src/settings.ts", "src/settings.ts.j2"),
@@ -161,6 +163,7 @@ impl Target for TypeScriptTarget {
         for (stem, schemas) in &view.schemas {
             project.add(format!("schemas/{stem}.json"), schemas.clone())?;
         }
+        project.add("manifest.json", view.manifest.clone())?;
         project.add("server.json", view.server_json.clone())?;
         project.add("tests/examples.json", view.examples.clone())?;
         Ok(project)

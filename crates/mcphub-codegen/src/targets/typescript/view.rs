@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::function::Function;
 use super::literal::{ts_list, ts_literal, ts_text};
 use super::names::Names;
+use crate::bundle::manifest::{Kind, Manifest, Server, Setting};
 use crate::targets::SchemaFile;
 use crate::targets::about::{base_url, instructions, markdown_text, one_line, pretty, tool_count};
 use crate::targets::call_example;
@@ -58,6 +59,8 @@ pub(super) struct View {
     pub(super) examples: String,
     #[serde(skip)]
     pub(super) server_json: String,
+    #[serde(skip)]
+    pub(super) manifest: String,
 }
 
 /// A module of tools.
@@ -78,7 +81,7 @@ pub(super) struct Module {
 impl View {
     pub(super) fn new(tools: &ToolSet, options: &RenderOptions) -> Result<Self> {
         let package = package_name(&options.name);
-        let base_url = base_url(tools, options);
+        let base_url = base_url(tools, options.base_url.as_ref());
         let environment = Environment::new(&options.name, tools, base_url.as_deref());
         let variable = |purpose: Purpose| ts_literal(environment.name(&purpose));
         let version = semantic(&tools.api.version);
@@ -108,6 +111,19 @@ impl View {
                 },
                 &environment,
             )?,
+            manifest: Manifest {
+                name: &package,
+                version: &version,
+                tools,
+                server: Server {
+                    kind: Kind::Node,
+                    entry_point: "dist/main.js",
+                    command: "node",
+                    arguments: vec!["${__dirname}/dist/main.js".to_owned()],
+                },
+                settings: Setting::of(&environment.variables, tools, base_url.as_deref()),
+            }
+            .to_json()?,
             name: ts_literal(&options.name),
             title: ts_literal(&title),
             instructions: ts_text("export const INSTRUCTIONS =", &instructions(tools), 0),
