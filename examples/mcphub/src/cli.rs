@@ -408,6 +408,11 @@ pub struct Generate {
     #[arg(long, value_name = "URL")]
     pub base_url: Option<Url>,
 
+    /// A folder of templates in place of the target's own, by their names (minijinja), such as
+    /// `project/README.md.j2`; a wrong name tells the right ones
+    #[arg(long, value_name = "DIR")]
+    pub templates: Option<PathBuf>,
+
     /// Overwrite files that were edited since they were generated, and bring back removed ones
     #[arg(long, conflicts_with = "mark_conflicts")]
     pub force: bool,

@@ -15,6 +15,7 @@ mod output;
 mod progress;
 mod running;
 mod serving;
+mod templates;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,7 @@
 //! Templates that put the parts of a view together, and that a host may replace.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use mcphub_core::{Error, Result};
 use minijinja::syntax::SyntaxConfig;
@@ -9,7 +10,7 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
 /// The templates of a target by name.
 pub(super) struct Templates {
-    known: &'static [(&'static str, &'static str)],
+    known: BTreeSet<&'static str>,
     environment: Environment<'static>,
 }
 
@@ -34,7 +35,37 @@ impl Templates {
             let added = environment.add_template(name, source);
             debug_assert!(added.is_ok(), "{name}: {added:?}");
         }
-        Self { known, environment }
+        Self {
+            known: known.iter().map(|(name, _)| *name).collect(),
+            environment,
+        }
+    }
+
+    /// Knows files that are the same in every project, too, so that a host may replace them.
+    pub(super) fn with_files(mut self, names: impl IntoIterator<Item = &'static str>) -> Self {
+        self.known.extend(names);
+        self
+    }
+
+    /// The names that can be replaced, sorted.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.known.iter().copied()
+    }
+
+    /// A file that is the same in every project, unless a host replaced it by a template.
+    ///
+    /// # Errors
+    /// As [`Templates::fill`].
+    pub(super) fn file(
+        &self,
+        name: &str,
+        contents: &'static str,
+        view: &impl serde::Serialize,
+    ) -> Result<Cow<'static, str>> {
+        match self.environment.get_template(name) {
+            Ok(_) => self.fill(name, view).map(Cow::Owned),
+            Err(_) => Ok(Cow::Borrowed(contents)),
+        }
     }
 
     /// Replaces a template by name.
@@ -43,10 +74,13 @@ impl Templates {
     /// `NotFound` for a name that is no template's, `InvalidInput` with the line for one that
     /// cannot be read.
     pub(super) fn replace(&mut self, name: String, source: String) -> Result<()> {
-        if !self.known.iter().any(|(known, _)| *known == name) {
-            return Err(
-                Error::not_found("there is no template of that name").with("template", name)
-            );
+        if !self.known.contains(name.as_str()) {
+            let known: Vec<_> = self.names().collect();
+            return Err(Error::not_found(format!(
+                "there is no template of that name; there are {}",
+                known.join(", ")
+            ))
+            .with("template", name));
         }
         self.environment
             .add_template_owned(

@@ -13,7 +13,7 @@ use mcphub_core::{ErrorKind, Result};
 
 use super::inspect;
 use crate::cli::{Generate, Language};
-use crate::{document, exit, host, output, progress};
+use crate::{document, exit, host, output, progress, templates};
 
 pub async fn run(args: Generate) -> Result<ExitCode> {
     args.document.agree_with(args.base_url.as_ref())?;
@@ -44,12 +44,12 @@ pub async fn run(args: Generate) -> Result<ExitCode> {
         _ => OnEdit::Merge,
     };
     let (count, target) = (tools.tools.len(), args.target);
+    let templates = args.templates.clone();
     let written = host::blocking(move || {
-        let project = match target {
-            Language::Python => PythonTarget::default().render(&tools, &options),
-            Language::Typescript => TypeScriptTarget::default().render(&tools, &options),
-            Language::Rust => RustTarget::default().render(&tools, &options),
-        }?;
+        let templates = templates
+            .as_deref()
+            .map_or(Ok(Vec::new()), templates::read)?;
+        let project = target_of(target, templates)?.render(&tools, &options)?;
         project::write(&project, &out, &write)
     });
     let written = progress::during("writing the project", written).await?;
@@ -79,6 +79,31 @@ pub async fn run(args: Generate) -> Result<ExitCode> {
     }
     output::line(&format!("Next: read {folder}/README.md"))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The target of a language, with templates in place of its own.
+fn target_of(language: Language, templates: Vec<(String, String)>) -> Result<Box<dyn Target>> {
+    let mut templates = templates.into_iter();
+    Ok(match language {
+        Language::Python => {
+            let target = PythonTarget::new();
+            Box::new(templates.try_fold(target, |target, (name, text)| {
+                target.with_template(name, text)
+            })?)
+        }
+        Language::Rust => {
+            let target = RustTarget::new();
+            Box::new(templates.try_fold(target, |target, (name, text)| {
+                target.with_template(name, text)
+            })?)
+        }
+        Language::Typescript => {
+            let target = TypeScriptTarget::new();
+            Box::new(templates.try_fold(target, |target, (name, text)| {
+                target.with_template(name, text)
+            })?)
+        }
+    })
 }
 
 fn summary(written: &Written) -> String {

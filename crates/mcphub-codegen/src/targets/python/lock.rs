@@ -1,9 +1,6 @@
 //! The dependencies of a project, pinned: the same in every project, which `scripts/update-locks.py`
 //! renews.
 
-/// What a project needs at run time, with hashes, as pip reads it.
-pub(super) const REQUIREMENTS: &str = include_str!("templates/project/requirements.lock");
-
 /// All but the project itself, in alphabetical order.
 const UV: &str = include_str!("templates/project/uv.lock");
 const PACKAGE: &str = "\n[[package]]\n";

@@ -1,7 +1,7 @@
 //! Python: a project on the official MCP SDK, with one typed function for each tool.
 //!
 //! Most files are the same in every project and are copied from `templates/`; those that end in
-//! `.j2` are minijinja templates over the views of this module, and a host may replace any of them.
+//! `.j2` are minijinja templates over the views of this module. A host may replace any of them.
 
 mod annotation;
 mod function;
@@ -25,10 +25,13 @@ pub struct PythonTarget {
     templates: Templates,
 }
 
-/// A file that is the same in every project.
+/// A file of the package that is the same in every project.
 macro_rules! runtime {
     ($($file:literal),+ $(,)?) => {
-        &[$(($file, include_str!(concat!("templates/runtime/", $file)))),+]
+        &[$((
+            concat!("runtime/", $file),
+            include_str!(concat!("templates/runtime/", $file)),
+        )),+]
     };
 }
 
@@ -54,6 +57,14 @@ const RUNTIME: &[(&str, &str)] = runtime![
     "xml.py",
 ];
 
+/// The same, elsewhere in the project or under another name.
+const ELSEWHERE: &[(&str, &str)] = templates![
+    "project/dockerignore",
+    "project/gitignore",
+    "project/requirements.lock",
+    "runtime/main.py",
+];
+
 const TEMPLATES: &[(&str, &str)] = templates![
     "project/Dockerfile.j2",
     "project/README.md.j2",
@@ -74,13 +85,20 @@ const TEMPLATES: &[(&str, &str)] = templates![
 impl PythonTarget {
     /// The target with its own templates.
     pub fn new() -> Self {
+        let files = RUNTIME.iter().chain(ELSEWHERE).map(|(name, _)| *name);
         Self {
-            templates: Templates::new(TEMPLATES),
+            templates: Templates::new(TEMPLATES).with_files(files),
         }
     }
 
-    /// Replaces a template, named by its path below `templates/`, such as `project/README.md.j2`.
-    /// It gets the same view as the one that it replaces.
+    /// The names of the templates, and of the files that are the same in every project, sorted.
+    pub fn templates(&self) -> impl Iterator<Item = &'static str> {
+        self.templates.names()
+    }
+
+    /// Replaces a template or a file, named by its path below `templates/`, such as
+    /// `project/README.md.j2` or `runtime/api.py`, by a minijinja template. It gets the same view as
+    /// the one that it replaces; a file gets that of the whole project.
     ///
     /// # Errors
     /// `NotFound` for a name that is no template's, `InvalidInput` with the line for one that
@@ -125,24 +143,23 @@ impl Target for PythonTarget {
         for name in ["Dockerfile", "README.md", "pyproject.toml"] {
             project.add(name, fill(&format!("project/{name}.j2"), &view)?)?;
         }
-        project.add("requirements.lock", lock::REQUIREMENTS)?;
         let own = fill("project/uv_project.toml.j2", &view)?;
         project.add("uv.lock", lock::uv(&own))?;
         project.add("manifest.json", view.manifest.clone())?;
         project.add("server.json", view.server_json.clone())?;
-        project.add(".gitignore", include_str!("templates/project/gitignore"))?;
-        project.add(
-            ".dockerignore",
-            include_str!("templates/project/dockerignore"),
-        )?;
-
-        for (name, contents) in RUNTIME {
-            project.add(source(name), *contents)?;
+        for (name, contents) in RUNTIME.iter().chain(ELSEWHERE) {
+            let path = match *name {
+                "project/dockerignore" => ".dockerignore".to_owned(),
+                "project/gitignore" => ".gitignore".to_owned(),
+                "project/requirements.lock" => "requirements.lock".to_owned(),
+                "runtime/main.py" => source("__main__.py"),
+                name => source(name.trim_start_matches("runtime/")),
+            };
+            project.add(
+                path,
+                self.templates.file(name, contents, &view)?.into_owned(),
+            )?;
         }
-        project.add(
-            source("__main__.py"),
-            include_str!("templates/runtime/main.py"),
-        )?;
         project.add(source("py.typed"), "")?;
         project.add(source("__init__.py"), fill("runtime/init.py.j2", &view)?)?;
         for name in ["server.py", "settings.py"] {

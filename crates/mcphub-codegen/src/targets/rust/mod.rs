@@ -94,13 +94,20 @@ const TEMPLATES: &[(&str, &str)] = templates![
 impl RustTarget {
     /// The target with its own templates.
     pub fn new() -> Self {
+        let files = SAME.iter().map(|(name, _)| *name);
         Self {
-            templates: Templates::new(TEMPLATES),
+            templates: Templates::new(TEMPLATES).with_files(files),
         }
     }
 
-    /// Replaces a template, named by its path below `templates/`, such as `project/README.md.j2`.
-    /// It gets the same view as the one that it replaces.
+    /// The names of the templates, and of the files that are the same in every project, sorted.
+    pub fn templates(&self) -> impl Iterator<Item = &'static str> {
+        self.templates.names()
+    }
+
+    /// Replaces a template or a file, named by its path below `templates/`, such as
+    /// `project/README.md.j2` or `src/api.rs`, by a minijinja template. It gets the same view as the
+    /// one that it replaces; a file gets that of the whole project.
     ///
     /// # Errors
     /// `NotFound` for a name that is no template's, `InvalidInput` with the line for one that
@@ -138,8 +145,14 @@ impl Target for RustTarget {
             program: view.package.clone(),
         };
         let mut project = Project::new(options.name.clone(), runtime, view.variables.clone());
-        for (path, contents) in PROJECT.iter().chain(SAME) {
+        for (path, contents) in PROJECT {
             project.add(*path, *contents)?;
+        }
+        for (name, contents) in SAME {
+            project.add(
+                *name,
+                self.templates.file(name, contents, &view)?.into_owned(),
+            )?;
         }
         for (template, path) in FILES {
             project.add(*path, self.templates.fill(template, &view)?)?;

@@ -1,7 +1,7 @@
 //! TypeScript: a project on the official MCP SDK, with one typed function for each tool.
 //!
 //! Most files are the same in every project and are copied from `templates/`; those that end in
-//! `.j2` are minijinja templates over the views of this module, and a host may replace any of them.
+//! `.j2` are minijinja templates over the views of this module. A host may replace any of them.
 
 mod annotation;
 mod function;
@@ -60,30 +60,15 @@ const SAME: &[(&str, &str)] = templates![
     "tests/validation.test.ts",
 ];
 
-/// The same, at the top of the project.
-const PROJECT: &[(&str, &str)] = &[
-    (
-        ".dockerignore",
-        include_str!("templates/project/dockerignore"),
-    ),
-    (
-        ".prettierignore",
-        include_str!("templates/project/prettierignore"),
-    ),
-    (".gitignore", include_str!("templates/project/gitignore")),
-    ("Dockerfile", include_str!("templates/project/Dockerfile")),
-    (
-        "eslint.config.js",
-        include_str!("templates/project/eslint.config.js"),
-    ),
-    (
-        "tsconfig.build.json",
-        include_str!("templates/project/tsconfig.build.json"),
-    ),
-    (
-        "tsconfig.json",
-        include_str!("templates/project/tsconfig.json"),
-    ),
+/// The same, at the top of the project; some with a dot before their names.
+const PROJECT: &[(&str, &str)] = templates![
+    "project/Dockerfile",
+    "project/dockerignore",
+    "project/eslint.config.js",
+    "project/gitignore",
+    "project/prettierignore",
+    "project/tsconfig.build.json",
+    "project/tsconfig.json",
 ];
 
 const TEMPLATES: &[(&str, &str)] = templates![
@@ -99,13 +84,20 @@ const TEMPLATES: &[(&str, &str)] = templates![
 impl TypeScriptTarget {
     /// The target with its own templates.
     pub fn new() -> Self {
+        let files = SAME.iter().chain(PROJECT).map(|(name, _)| *name);
         Self {
-            templates: Templates::new(TEMPLATES),
+            templates: Templates::new(TEMPLATES).with_files(files),
         }
     }
 
-    /// Replaces a template, named by its path below `templates/`, such as `project/README.md.j2`.
-    /// It gets the same view as the one that it replaces.
+    /// The names of the templates, and of the files that are the same in every project, sorted.
+    pub fn templates(&self) -> impl Iterator<Item = &'static str> {
+        self.templates.names()
+    }
+
+    /// Replaces a template or a file, named by its path below `templates/`, such as
+    /// `project/README.md.j2` or `src/api.ts`, by a minijinja template. It gets the same view as the
+    /// one that it replaces; a file gets that of the whole project.
     ///
     /// # Errors
     /// `NotFound` for a name that is no template's, `InvalidInput` with the line for one that
@@ -143,8 +135,15 @@ impl Target for TypeScriptTarget {
             main: "dist/main.js".to_owned(),
         };
         let mut project = Project::new(options.name.clone(), runtime, view.variables.clone());
-        for (path, contents) in PROJECT.iter().chain(SAME) {
-            project.add(*path, *contents)?;
+        for (name, contents) in PROJECT.iter().chain(SAME) {
+            let path = match name.strip_prefix("project/") {
+                Some(ignored) if ignored.ends_with("ignore") => format!(".{ignored}"),
+                other => other.unwrap_or(name).to_owned(),
+            };
+            project.add(
+                path,
+                self.templates.file(name, contents, &view)?.into_owned(),
+            )?;
         }
         for (path, template) in [
             ("README.md", "project/README.md.j2"),
