@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use mcphub_codegen::bundle::{self, Native, Secret};
 use mcphub_core::server::{self, ServerName};
+use mcphub_core::tool::ToolChoices;
 use mcphub_core::{Error, ErrorKind, Result};
 
 use super::inspect;
@@ -53,7 +54,9 @@ async fn native(args: &Bundle) -> Result<bundle::Bundle> {
     let loaded = document::load(&args.source, &args.document);
     let loaded = progress::during("fetching the document", loaded).await?;
     let (bytes, source) = (loaded.bytes.clone(), loaded.source.clone());
-    let tools = inspect::inspect(loaded).await?.tools;
+    let tools = inspect::inspect(loaded, ToolChoices::default())
+        .await?
+        .tools;
     let name = args
         .name
         .clone()
