@@ -30,6 +30,8 @@ impl Action {
     pub const SERVER_RESTORE: Self = Self::new("server.restore");
     /// A removed server was deleted with all that belonged to it.
     pub const SERVER_PURGE: Self = Self::new("server.purge");
+    /// All credentials got a new key.
+    pub const KEY_ROTATE: Self = Self::new("key.rotate");
     /// The tenant was made.
     pub const TENANT_CREATE: Self = Self::new("tenant.create");
 

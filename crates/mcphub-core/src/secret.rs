@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use async_trait::async_trait;
 pub use secrecy::{ExposeSecret, SecretString};
 
 use crate::{Error, Result};
@@ -105,6 +106,41 @@ impl fmt::Debug for Credentials {
             .collect();
         f.debug_tuple("Credentials").field(&names).finish()
     }
+}
+
+/// A key that secrets are encrypted with: 256 bits, zeroised when it is dropped.
+pub type DataKey = secrecy::SecretBox<[u8; 32]>;
+
+/// Encrypts ("wraps") the keys that a store encrypts secrets with, so that the store alone opens
+/// nothing. Keys from the environment or a file come with `mcphub-store`; a key management service
+/// is another implementation.
+///
+/// # Behavior
+/// - What `wrap` gave, `unwrap` opens with the same id, also after the provider was made anew with
+///   the same keys, and nothing else does: what was changed, or is for another id, is an error.
+/// - `wrap` gives something else each time.
+/// - A key that was wrapped by a key that the provider does not have is `InvalidInput`, and the
+///   message has that key's id.
+/// - `Debug` shows no key.
+#[async_trait]
+pub trait KeyProvider: Send + Sync + fmt::Debug + 'static {
+    /// The id of the key that wraps now. It tells keys apart and nothing about them.
+    fn key_id(&self) -> String;
+
+    /// Wraps a data key of that id.
+    async fn wrap(&self, id: &str, key: &DataKey) -> Result<Wrapped>;
+
+    /// Unwraps the data key of that id.
+    async fn unwrap(&self, id: &str, wrapped: &Wrapped) -> Result<DataKey>;
+}
+
+/// A data key as a store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrapped {
+    /// The id of the key that wrapped it.
+    pub by: String,
+    /// The encrypted key.
+    pub bytes: Vec<u8>,
 }
 
 #[cfg(test)]

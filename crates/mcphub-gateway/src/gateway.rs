@@ -1,7 +1,7 @@
 //! The gateway: keeps the snapshot current, and serves it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -51,6 +51,8 @@ pub(crate) struct Inner {
     events: Option<Arc<dyn EventBus>>,
     connector: Arc<dyn Connect>,
     reads: AtomicU64,
+    /// The catalogue could not be read the last time.
+    blind: AtomicBool,
     pub(crate) settings: GatewaySettings,
     pub(crate) roster: Roster,
     pub(crate) sessions: Arc<Sessions>,
@@ -108,6 +110,7 @@ impl GatewayBuilder {
             events: self.events,
             connector,
             reads: AtomicU64::new(0),
+            blind: AtomicBool::new(false),
             roster: Roster::new(self.settings.page_size),
             sessions: Arc::new(Sessions::new(self.settings.max_ended_sessions)),
             streams: Arc::new(Semaphore::new(
@@ -158,9 +161,7 @@ impl Gateway {
             None => stream::pending().boxed(),
         };
         loop {
-            if let Err(error) = self.inner.update().await {
-                tracing::warn!(error = %error.report(), "the catalogue cannot be read; what was read last is served");
-            }
+            self.inner.note(self.inner.update().await);
             tokio::select! {
                 // Whatever the event says: the version tells whether there is something to read.
                 _ = events.next() => drain(&mut events),
@@ -210,6 +211,23 @@ fn drain<T>(events: &mut BoxStream<'static, T>) {
 }
 
 impl Inner {
+    /// Whether the catalogue could be read the last time.
+    pub(crate) fn sees_catalog(&self) -> bool {
+        !self.blind.load(Ordering::Relaxed)
+    }
+
+    /// Says so once when the catalogue cannot be read any more, and once when it can be again.
+    fn note(&self, outcome: Result<()>) {
+        let was_blind = self.blind.swap(outcome.is_err(), Ordering::Relaxed);
+        match outcome {
+            Err(error) if !was_blind => {
+                tracing::warn!(error = %error.report(), "the catalogue cannot be read; what was read last is served");
+            }
+            Ok(()) if was_blind => tracing::warn!("the catalogue can be read again"),
+            _ => {}
+        }
+    }
+
     /// Reads the catalogue unless it is the one that is served.
     async fn update(self: &Arc<Self>) -> Result<()> {
         let served = self.roster.version();

@@ -11,8 +11,10 @@ use crate::roster::{ServerHealth, ServerState};
 /// an API is down would mend nothing.
 #[derive(Serialize)]
 struct Health<'a> {
-    /// `ok`, or `degraded` when a server cannot be reached.
+    /// `ok`, or `degraded` when a server cannot be reached or the catalogue cannot be read.
     status: &'static str,
+    /// `current`, or `unreadable`: then what was read last is served, and no change is noticed.
+    catalog: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<&'a str>,
     version: Version,
@@ -30,13 +32,23 @@ pub(crate) fn answer(gateway: &Inner) -> Response {
     let degraded = servers
         .iter()
         .any(|server| matches!(server.state, ServerState::Unreachable | ServerState::Down));
+    let sees_catalog = gateway.sees_catalog();
     let version = Version {
         registry: version.registry,
         deployments: version.deployments,
     };
     let instance = gateway.settings.instance.as_deref();
     Json(Health {
-        status: if degraded { "degraded" } else { "ok" },
+        status: if degraded || !sees_catalog {
+            "degraded"
+        } else {
+            "ok"
+        },
+        catalog: if sees_catalog {
+            "current"
+        } else {
+            "unreadable"
+        },
         instance,
         version,
         servers,

@@ -69,6 +69,17 @@ impl MasterKey {
     /// `PermissionDenied` when the file may be read by others (Unix: any of `go`), or not by us;
     /// `InvalidInput` when what is in it is no key.
     pub fn load(path: &Path) -> Result<Option<Self>> {
+        let Some(text) = Self::read_file(path)? else {
+            return Ok(None);
+        };
+        Self::from_text(&text).map(Some).map_err(|_| {
+            Error::invalid("the key file holds no master key; restore it from a backup")
+                .with("path", path.display())
+        })
+    }
+
+    /// The text of a key file that is fit to be one; `None` without one.
+    pub(crate) fn read_file(path: &Path) -> Result<Option<Zeroizing<String>>> {
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -81,10 +92,29 @@ impl MasterKey {
             Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
             Err(error) => return Err(unusable(path, "read", error)),
         }
-        Self::from_text(&text).map(Some).map_err(|_| {
-            Error::invalid("the key file holds no master key; restore it from a backup")
-                .with("path", path.display())
-        })
+        Ok(Some(text))
+    }
+
+    /// Puts a file with these keys, one in a line, in place of the one that is there. Whoever reads
+    /// meanwhile sees the one or the other.
+    pub(crate) fn write_all(keys: &[Self], path: &Path) -> Result<()> {
+        let write = || {
+            let folder = folder(path);
+            let mut file = temporary(&folder)?;
+            for key in keys {
+                file.write_all(key.to_text().as_bytes())?;
+                file.write_all(b"\n")?;
+            }
+            file.as_file().sync_all()?;
+            file.persist(path).map_err(|error| error.error)?;
+            sync(&folder)
+        };
+        write().map_err(|error| unusable(path, "written", error))
+    }
+
+    /// 64 hexadecimal digits.
+    pub(crate) fn to_text(&self) -> Zeroizing<String> {
+        hex(self.bytes().as_slice())
     }
 
     /// The key in a file; a random one is written there first when there is none. Of several
@@ -103,7 +133,7 @@ impl MasterKey {
             Ok(()) => Ok(key),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Self::load(path)?
                 .ok_or_else(|| unusable(path, "read", io::ErrorKind::NotFound.into())),
-            Err(error) => Err(unusable(path, "write", error)),
+            Err(error) => Err(unusable(path, "written", error)),
         }
     }
 
@@ -128,20 +158,12 @@ impl MasterKey {
     /// Writes a file that nobody sees half-written, and that replaces no other.
     fn write(&self, path: &Path) -> io::Result<()> {
         let folder = folder(path);
-        // Made with mode 0600, like every temporary file.
-        let mut file = tempfile::Builder::new()
-            .prefix(".mcphub-key-")
-            .tempfile_in(&folder)?;
-        file.write_all(hex(self.bytes().as_slice()).as_bytes())?;
+        let mut file = temporary(&folder)?;
+        file.write_all(self.to_text().as_bytes())?;
         file.write_all(b"\n")?;
         file.as_file().sync_all()?;
         file.persist_noclobber(path).map_err(|error| error.error)?;
-        // The name is durable only when the folder is; elsewhere a folder cannot be opened.
-        if cfg!(unix) {
-            File::open(folder)?.sync_all()
-        } else {
-            Ok(())
-        }
+        sync(&folder)
     }
 }
 
@@ -156,6 +178,22 @@ pub(crate) fn folder(path: &Path) -> PathBuf {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
         _ => PathBuf::from("."),
+    }
+}
+
+/// Made with mode 0600, like every temporary file.
+fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(".mcphub-key-")
+        .tempfile_in(folder)
+}
+
+/// The name is durable only when the folder is; elsewhere than on Unix a folder cannot be opened.
+fn sync(folder: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        File::open(folder)?.sync_all()
+    } else {
+        Ok(())
     }
 }
 

@@ -77,6 +77,9 @@ pub enum Command {
     /// Several organisations in one store
     #[command(subcommand)]
     Tenant(Tenant),
+    /// The database: what is in it, its schema, its keys
+    #[command(subcommand)]
+    Db(Db),
 }
 
 /// `mcphub demo`.

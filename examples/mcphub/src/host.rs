@@ -14,7 +14,7 @@ use mcphub_deploy::process::{ProcessDeployer, ProcessSettings, PythonBuilder, Py
 use mcphub_gateway::upstream::UpstreamSettings;
 use mcphub_gateway::{Gateway, GatewaySettings};
 use mcphub_store::memory::MemoryEventBus;
-use mcphub_store::{MasterKey, SqlStore, StoreSettings};
+use mcphub_store::{MasterKeys, SqlStore, StoreSettings};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
@@ -102,21 +102,25 @@ impl Host {
     }
 }
 
-fn settings(config: &Config) -> Result<StoreSettings> {
+/// Where the store is, what encrypts it, and for whom it is opened.
+///
+/// # Errors
+/// `InvalidInput` for a master key that is none, and those of reading the key file.
+pub fn settings(config: &Config) -> Result<StoreSettings> {
     let settings = StoreSettings::new(&config.store).with_scope(Scope {
         tenant: config.tenant.clone(),
         actor: config.actor.clone(),
     });
-    let key = match (std::env::var("MCPHUB_MASTER_KEY"), &config.key_file) {
+    let keys = match (std::env::var("MCPHUB_MASTER_KEY"), &config.key_file) {
         (Ok(text), _) => {
-            let key = MasterKey::from_text(&text);
-            key.map_err(|error| error.with("variable", "MCPHUB_MASTER_KEY"))?
+            let keys = MasterKeys::from_text(&text);
+            keys.map_err(|error| error.with("variable", "MCPHUB_MASTER_KEY"))?
         }
-        (Err(_), Some(file)) => MasterKey::load_or_create(file)?,
+        (Err(_), Some(file)) => MasterKeys::load_or_create(file)?,
         // The store makes its own: beside the file, or a random one in memory.
         (Err(_), None) => return Ok(settings),
     };
-    Ok(settings.with_master_key(key))
+    Ok(settings.with_master_keys(keys))
 }
 
 /// The same for every process over the same tenant of the same store, and no path.

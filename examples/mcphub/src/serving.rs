@@ -110,9 +110,12 @@ async fn upkeep(host: &Host, gateway: &Gateway) {
 /// failed: the package index may be reachable by now.
 async fn keep_deployed(platform: &Arc<Platform>) {
     let mut seen = None;
+    let mut readable = true;
     let mut retry = Instant::now() + RETRY;
     loop {
-        match platform.version().await {
+        let version = platform.version().await;
+        let was_readable = std::mem::replace(&mut readable, version.is_ok());
+        match version {
             Ok(version) if seen != Some(version.registry) => {
                 if reconciled(platform.reconcile().await) {
                     seen = Some(version.registry);
@@ -123,7 +126,10 @@ async fn keep_deployed(platform: &Arc<Platform>) {
                 retry = Instant::now() + RETRY;
             }
             Ok(_) => {}
-            Err(error) => tracing::warn!(error = %error.report(), "the store cannot be read"),
+            Err(error) if was_readable => {
+                tracing::warn!(error = %error.report(), "the store cannot be read");
+            }
+            Err(_) => {}
         }
         tokio::time::sleep(POLL).await;
     }

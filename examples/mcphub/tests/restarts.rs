@@ -130,9 +130,16 @@ fn a_gateway_over_a_store_that_was_deleted_does_not_count_as_updated() {
     let spec = sandbox.write("bookshop.yaml", Bookshop::document());
     let url = shop.url();
     let gateway = Gateway::start(&sandbox, &["up", &spec, "--base-url", &url]);
+    assert_eq!(gateway.health()["catalog"], "current");
     for end in ["", "-wal", "-shm"] {
         fs::remove_file(sandbox.path().join(format!("mcphub.db{end}"))).unwrap();
     }
+    let deadline = Instant::now() + PATIENCE;
+    while gateway.health()["catalog"] != "unreadable" {
+        assert!(Instant::now() < deadline, "{}", gateway.health());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(gateway.health()["status"], "degraded");
     let update = [
         "up",
         &spec,

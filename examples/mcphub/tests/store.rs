@@ -190,3 +190,41 @@ fn tenants_share_a_store_and_see_nothing_of_each_other() {
     let log = sandbox.run(&["audit", "verify", "--tenant", "acme"]);
     assert!(done(log).contains("tenant acme is whole and ends at 1:"));
 }
+
+#[test]
+fn the_database_is_shown_and_checked_and_its_keys_change() {
+    let sandbox = Sandbox::new();
+    for command in ["status", "migrate", "check", "rotate-key"] {
+        let missing = sandbox.run(&["db", command]);
+        assert_eq!(missing.code, Some(4), "{missing:?}");
+    }
+    register(
+        &sandbox,
+        Bookshop::document(),
+        &["--header", "X-Key: s3cret"],
+    );
+    let status = json_of(sandbox.run(&["db", "status", "--format", "json"]));
+    assert_eq!(status["tenants"][0]["servers"], 1);
+    assert_eq!(status["keys"][0]["credentials"], 1);
+    assert!(done(sandbox.run(&["db", "status"])).contains("tenant default: 1 servers"));
+    assert!(done(sandbox.run(&["db", "migrate"])).contains("already"));
+    assert_eq!(done(sandbox.run(&["db", "check"])), "all is well\n");
+
+    let key_file = sandbox.path().join("mcphub.key");
+    let old = std::fs::read_to_string(&key_file).unwrap();
+    let rotated = json_of(sandbox.run(&["db", "rotate-key", "--format", "json"]));
+    assert_eq!(rotated["encrypted"], 1);
+    assert_eq!(std::fs::read_to_string(&key_file).unwrap(), old);
+    let renewed = sandbox.run(&["db", "rotate-key", "--new-master-key", "--format", "json"]);
+    let renewed = json_of(renewed);
+    assert_ne!(renewed["masterKeyId"], rotated["masterKeyId"]);
+    let new = std::fs::read_to_string(&key_file).unwrap();
+    assert!(new != old && new.lines().count() == 1);
+    assert_eq!(done(sandbox.run(&["db", "check"])), "all is well\n");
+
+    // The old key opens nothing any more.
+    std::fs::write(&key_file, &old).unwrap();
+    let refused = sandbox.run(&["db", "check"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("another master key"), "{refused:?}");
+}

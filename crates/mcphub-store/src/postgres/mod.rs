@@ -26,7 +26,8 @@ mod tests;
 use mcphub_core::{Error, Result};
 
 use crate::master_key::MasterKey;
-use crate::sql::{Engine, Failure, SqlStore};
+use crate::master_keys::MasterKeys;
+use crate::sql::{Engine, Failure, Keys, SqlStore};
 
 pub(crate) use failure::explain;
 pub(crate) use server::{Server, in_time};
@@ -46,17 +47,46 @@ pub use settings::PostgresSettings;
 /// - `Unsupported` when the schema is newer than this version knows;
 /// - `Unavailable` when the server cannot be reached.
 pub async fn open(settings: &PostgresSettings, key: Option<MasterKey>) -> Result<SqlStore> {
+    open_with(settings, key.map(|key| MasterKeys::from(key).into())).await
+}
+
+/// Like [`open`], with whatever wraps keys.
+pub(crate) async fn open_with(settings: &PostgresSettings, keys: Option<Keys>) -> Result<SqlStore> {
     let location = settings.location();
-    open_server(settings, key)
+    open_server(settings, keys)
         .await
         .map_err(|Failure(error)| error.during("store::open").with("store", location))
 }
 
-async fn open_server(
-    settings: &PostgresSettings,
-    key: Option<MasterKey>,
-) -> Result<SqlStore, Failure> {
-    let key = key.ok_or_else(|| {
+/// The version of the schema on a server, which is left as it is; `None` where there is none.
+///
+/// # Errors
+/// As [`open`].
+pub async fn schema(settings: &PostgresSettings) -> Result<Option<i64>> {
+    let version = async {
+        let mut connection = server::connect(settings).await?;
+        let version = migration::version(&mut connection, settings).await?;
+        server::close(connection).await;
+        Ok(version)
+    };
+    version.await.map_err(|Failure(error): Failure| {
+        error
+            .during("store::schema")
+            .with("store", settings.location())
+    })
+}
+
+/// The version that this build makes.
+#[cfg(test)]
+pub(crate) fn newest_schema() -> i64 {
+    let versions = migration::MIGRATIONS
+        .iter()
+        .map(|migration| migration.version);
+    versions.max().unwrap_or_default()
+}
+
+async fn open_server(settings: &PostgresSettings, keys: Option<Keys>) -> Result<SqlStore, Failure> {
+    let keys = keys.ok_or_else(|| {
         Error::invalid(
             "a store on a server needs the master key that all its nodes share: set \
              MCPHUB_MASTER_KEY, such as to what `openssl rand -hex 32` prints, or name a key_file",
@@ -66,5 +96,5 @@ async fn open_server(
     migration::run(&mut connection, settings).await?;
     server::close(connection).await;
     let engine = Engine::Postgres(Server::new(settings)?);
-    SqlStore::over(engine, settings.location(), async |_| Ok(key)).await
+    SqlStore::over(engine, settings.location(), async |_| Ok(keys)).await
 }

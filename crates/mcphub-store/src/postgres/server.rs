@@ -9,14 +9,15 @@ use sqlx::{Connection, PgPool};
 use super::PostgresSettings;
 use crate::sql::Failure;
 
-/// The longest that anything is waited for, when the server, which has shorter bounds of its own,
-/// says nothing at all: its machine or the network is gone.
-const SILENCE: Duration = Duration::from_secs(60);
+/// How much longer than a statement may take the server is waited for: it has said so itself by
+/// then, unless it hangs, or its machine or the network is gone.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// A server with connections to it, made when they are needed.
 #[derive(Debug)]
 pub(crate) struct Server {
     pool: PgPool,
+    patience: Duration,
 }
 
 impl Server {
@@ -27,7 +28,15 @@ impl Server {
             // Those of a server that was started again are told apart before they are used.
             .test_before_acquire(true)
             .connect_lazy_with(settings.connect_options());
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            patience: patience(settings),
+        })
+    }
+
+    /// How long an answer is waited for.
+    pub(crate) fn patience(&self) -> Duration {
+        self.patience
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -51,9 +60,17 @@ pub(super) async fn close(connection: PgConnection) {
     let _ = tokio::time::timeout(Duration::from_secs(1), connection.close()).await;
 }
 
+/// How long an answer is waited for.
+pub(super) fn patience(settings: &PostgresSettings) -> Duration {
+    settings.statement_timeout + SILENCE
+}
+
 /// Waits for the server, and not for ever.
-pub(crate) async fn in_time<T>(work: impl Future<Output = sqlx::Result<T>>) -> Result<T, Failure> {
-    match tokio::time::timeout(SILENCE, work).await {
+pub(crate) async fn in_time<T>(
+    patience: Duration,
+    work: impl Future<Output = sqlx::Result<T>>,
+) -> Result<T, Failure> {
+    match tokio::time::timeout(patience, work).await {
         Ok(outcome) => Ok(outcome?),
         Err(_) => Err(silent()),
     }

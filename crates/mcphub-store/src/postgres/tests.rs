@@ -1,6 +1,7 @@
 //! Against a real server: the one that `MCPHUB_TEST_POSTGRES` names, in a schema for each test.
 //! Without the variable the tests say so and pass; `scripts/test.sh` sets it.
 
+mod rotation;
 mod schema;
 mod sharing;
 

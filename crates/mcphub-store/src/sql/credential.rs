@@ -4,12 +4,13 @@ use async_trait::async_trait;
 use mcphub_core::secret::{Credentials, SecretString};
 use mcphub_core::server::ServerName;
 use mcphub_core::store::CredentialStore;
+use mcphub_core::tenant::TenantName;
 use mcphub_core::{Error, Result};
 
 use super::failure::Failure;
-use super::statement::Statement;
+use super::statement::{Row, Statement};
 use super::{Session, SqlStore};
-use crate::vault::{Sealed, Vault, another_key};
+use crate::vault::{Place, Sealed, Vault};
 
 const OF_SERVER: &str = "
     SELECT credential.key, credential.key_id, credential.nonce, credential.ciphertext
@@ -48,25 +49,46 @@ impl SqlStore {
         let mut entries: Vec<(String, SecretString)> = Vec::with_capacity(rows.len());
         for row in rows {
             let key: String = row.get("key")?;
-            let nonce = row.get::<Vec<u8>>("nonce")?.try_into();
-            let sealed = Sealed {
-                key_id: row.get("key_id")?,
-                nonce: nonce.map_err(|_| Error::internal("a stored nonce has a wrong length"))?,
-                ciphertext: row.get("ciphertext")?,
+            let sealed = sealed(&row)?;
+            let vault = self.keyring().vault(session, &sealed.key_id).await?;
+            let place = Place {
+                tenant: &self.scope.tenant,
+                server,
+                key: &key,
             };
-            let value = self.vault().open(server, &key, &sealed)?;
+            let value = vault.open(&place, &sealed)?;
             entries.push((key, value));
         }
         Ok(Credentials::from_entries(entries)?)
     }
 }
 
+/// The encrypted value in a row.
+pub(super) fn sealed(row: &Row) -> Result<Sealed, Failure> {
+    let nonce = row.get::<Vec<u8>>("nonce")?.try_into();
+    Ok(Sealed {
+        key_id: row.get("key_id")?,
+        nonce: nonce.map_err(|_| Error::internal("a stored nonce has a wrong length"))?,
+        ciphertext: row.get("ciphertext")?,
+    })
+}
+
 /// Encrypts all credentials of a server.
-pub(super) fn seal(vault: &Vault, server: &ServerName, of: &Credentials) -> Result<Vec<Entry>> {
+pub(super) fn seal(
+    vault: &Vault,
+    tenant: &TenantName,
+    server: &ServerName,
+    of: &Credentials,
+) -> Result<Vec<Entry>> {
     let entries = of.to_entries().into_iter();
     entries
         .map(|(key, value)| {
-            let sealed = vault.seal(server, &key, &value)?;
+            let place = Place {
+                tenant,
+                server,
+                key: &key,
+            };
+            let sealed = vault.seal(&place, &value)?;
             Ok((key, sealed))
         })
         .collect()
@@ -93,27 +115,4 @@ pub(super) async fn replace(
         session.execute(entry).await?;
     }
     Ok(())
-}
-
-/// The id of the master key that something here is encrypted with.
-pub(super) async fn key_id_in_use(session: &mut Session) -> Result<Option<String>, Failure> {
-    let query = Statement::new("SELECT key_id FROM credential LIMIT 1");
-    let row = session.fetch_optional(query).await?;
-    Ok(row.map(|row| row.get("key_id")).transpose()?)
-}
-
-/// One store has one key: with two, part of it would be unreadable to everybody.
-pub(super) async fn refuse_another_key(
-    session: &mut Session,
-    vault: &Vault,
-) -> Result<(), Failure> {
-    let query = "SELECT key_id FROM credential WHERE key_id <> $1 LIMIT 1";
-    let query = Statement::new(query).bind(vault.key_id());
-    match session.fetch_optional(query).await? {
-        None => Ok(()),
-        Some(row) => {
-            let other: String = row.get("key_id")?;
-            Err(another_key(&other, vault.key_id()).into())
-        }
-    }
 }

@@ -1,5 +1,8 @@
 //! The engines, and a session with one of them.
 
+#[cfg(feature = "postgres")]
+use std::time::Duration;
+
 use sqlx::Database;
 #[cfg(feature = "postgres")]
 use sqlx::Postgres;
@@ -31,9 +34,10 @@ impl Engine {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(pools) => Session::Sqlite(Link::Plain(pools.readers().acquire().await?)),
             #[cfg(feature = "postgres")]
-            Self::Postgres(server) => {
-                Session::Postgres(Link::Plain(server.pool().acquire().await?))
-            }
+            Self::Postgres(server) => Session::Postgres(
+                Link::Plain(server.pool().acquire().await?),
+                server.patience(),
+            ),
         })
     }
 
@@ -45,19 +49,32 @@ impl Engine {
             Self::Sqlite(pools) => {
                 // It has one writer for all.
                 let _ = tenant_id;
+                pools.refuse_another_file().await?;
                 let transaction = pools.writer().begin_with("BEGIN IMMEDIATE").await?;
                 Ok(Session::Sqlite(Link::Transaction(transaction)))
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(server) => {
-                let transaction = postgres::in_time(server.pool().begin()).await?;
-                let mut session = Session::Postgres(Link::Transaction(transaction));
+                let patience = server.patience();
+                let transaction = postgres::in_time(patience, server.pool().begin()).await?;
+                let mut session = Session::Postgres(Link::Transaction(transaction), patience);
                 // The first statement takes the lock, so that every later one sees what the
                 // holder before it has committed, and two writers never wait for each other.
                 let lock = Statement::new("SELECT version FROM tenant WHERE id = $1 FOR UPDATE");
                 session.fetch_one(lock.bind(tenant_id)).await?;
                 Ok(session)
             }
+        }
+    }
+
+    /// That the database is still there, where reading alone would not tell: the connections to a
+    /// file that was deleted go on as if nothing were.
+    pub(crate) async fn refuse_if_gone(&self) -> Result<(), Failure> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(pools) => pools.refuse_another_file().await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => Ok(()),
         }
     }
 
@@ -75,8 +92,9 @@ impl Engine {
 pub(crate) enum Session {
     #[cfg(feature = "sqlite")]
     Sqlite(Link<Sqlite>),
+    /// With how long an answer is waited for.
     #[cfg(feature = "postgres")]
-    Postgres(Link<Postgres>),
+    Postgres(Link<Postgres>, Duration),
 }
 
 pub(crate) enum Link<DB: Database> {
@@ -103,9 +121,9 @@ impl Session {
                 done.rows_affected()
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres(link) => {
+            Self::Postgres(link, patience) => {
                 let work = statement.for_postgres().execute(link.connection());
-                postgres::in_time(work).await?.rows_affected()
+                postgres::in_time(*patience, work).await?.rows_affected()
             }
         })
     }
@@ -119,9 +137,9 @@ impl Session {
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres(link) => {
+            Self::Postgres(link, patience) => {
                 let work = statement.for_postgres().fetch_all(link.connection());
-                let rows = postgres::in_time(work).await?;
+                let rows = postgres::in_time(*patience, work).await?;
                 rows.into_iter().map(Row::Postgres).collect()
             }
         })
@@ -139,9 +157,9 @@ impl Session {
                 row.await?.map(Row::Sqlite)
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres(link) => {
+            Self::Postgres(link, patience) => {
                 let row = statement.for_postgres().fetch_optional(link.connection());
-                postgres::in_time(row).await?.map(Row::Postgres)
+                postgres::in_time(*patience, row).await?.map(Row::Postgres)
             }
         })
     }
@@ -158,14 +176,14 @@ impl Session {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(Link::Transaction(transaction)) => transaction.commit().await?,
             #[cfg(feature = "postgres")]
-            Self::Postgres(Link::Transaction(transaction)) => {
-                postgres::in_time(transaction.commit()).await?;
+            Self::Postgres(Link::Transaction(transaction), patience) => {
+                postgres::in_time(patience, transaction.commit()).await?;
             }
             // What was not in a transaction is committed already.
             #[cfg(feature = "sqlite")]
             Self::Sqlite(Link::Plain(_)) => {}
             #[cfg(feature = "postgres")]
-            Self::Postgres(Link::Plain(_)) => {}
+            Self::Postgres(Link::Plain(_), _) => {}
         }
         Ok(())
     }

@@ -38,3 +38,9 @@ pub(crate) async fn apply(
     }
     Ok(())
 }
+
+/// The newest version of a schema that was applied. Without the table of versions there is none.
+pub(crate) async fn applied(connection: &mut impl Migrate) -> Result<Option<i64>, Failure> {
+    let applied = connection.list_applied_migrations(TABLE).await?;
+    Ok(applied.last().map(|newest| newest.version))
+}

@@ -6,7 +6,9 @@
 //! | `statement` | a statement with its values, and the rows it gives |
 //! | `migration` | a schema, brought up to date |
 //! | `tenant` | tenants, and handles for them |
+//! | `keyring`, `rotation` | the keys that credentials are encrypted with, and their change |
 //! | `registration`, `server`, `document`, `credential` | servers and what belongs to them |
+//! | `status` | what is in a database, and whether it is as it should be |
 //! | `audit` | what was changed, by whom |
 //! | `failure` | what an engine says, in words that help |
 //!
@@ -20,10 +22,13 @@ mod credential;
 mod document;
 mod engine;
 mod failure;
+mod keyring;
 mod migration;
 mod registration;
+mod rotation;
 mod server;
 mod statement;
+mod status;
 mod tenant;
 
 use std::fmt;
@@ -32,12 +37,15 @@ use std::sync::Arc;
 use mcphub_core::tenant::Scope;
 use mcphub_core::{Error, Result};
 
-use crate::master_key::MasterKey;
-use crate::vault::Vault;
+use crate::master_keys::MasterKeys;
 
 pub(crate) use engine::{Engine, Session};
 pub(crate) use failure::{Explained, Failure};
-pub(crate) use migration::apply as migrate;
+use keyring::Keyring;
+pub(crate) use keyring::Keys;
+pub(crate) use migration::{applied, apply as migrate};
+pub use rotation::Rotation;
+pub use status::{KeyStatus, Problem, Status, TenantStatus};
 
 /// A handle on the store in a SQL database, for one tenant and actor.
 /// [`sqlite`](crate::sqlite) and [`postgres`](crate::postgres) open one, for the tenant `default`;
@@ -51,7 +59,7 @@ pub struct SqlStore {
 
 struct Shared {
     engine: Engine,
-    vault: Vault,
+    keyring: Keyring,
     location: String,
 }
 
@@ -59,22 +67,22 @@ impl SqlStore {
     /// The largest document that is stored, in bytes.
     pub const MAX_DOCUMENT: usize = 64 << 20;
 
-    /// A store over an engine whose schema is current. `key` gives the master key; it is told the
-    /// id of the one that credentials are encrypted with, if there are any.
+    /// A store over an engine whose schema is current. `keys` gives what wraps keys; it is told the
+    /// id of the master key that something is encrypted with, if anything is.
     pub(crate) async fn over(
         engine: Engine,
         location: String,
-        key: impl AsyncFnOnce(Option<String>) -> Result<MasterKey>,
+        keys: impl AsyncFnOnce(Option<String>) -> Result<Keys>,
     ) -> Result<Self, Failure> {
         let mut session = engine.read().await?;
-        let used = credential::key_id_in_use(&mut session).await?;
-        let vault = Vault::new(&key(used).await?);
-        credential::refuse_another_key(&mut session, &vault).await?;
+        let used = keyring::master_key_in_use(&mut session).await?;
+        let keyring = Keyring::new(keys(used).await?);
+        keyring.check(&mut session).await?;
         drop(session);
         let store = Self {
             shared: Arc::new(Shared {
                 engine,
-                vault,
+                keyring,
                 location,
             }),
             tenant_id: 0,
@@ -89,12 +97,17 @@ impl SqlStore {
         self.engine().close().await;
     }
 
+    /// The master keys, unless another system wraps keys.
+    pub fn master_keys(&self) -> Option<&Arc<MasterKeys>> {
+        self.keyring().keys().master.as_ref()
+    }
+
     pub(crate) fn engine(&self) -> &Engine {
         &self.shared.engine
     }
 
-    fn vault(&self) -> &Vault {
-        &self.shared.vault
+    fn keyring(&self) -> &Keyring {
+        &self.shared.keyring
     }
 
     /// Says of an error where it happened.
@@ -109,7 +122,7 @@ impl fmt::Debug for SqlStore {
         f.debug_struct("SqlStore")
             .field("location", &self.shared.location)
             .field("scope", &self.scope)
-            .field("vault", &self.shared.vault)
+            .field("keyring", &self.shared.keyring)
             .finish_non_exhaustive()
     }
 }

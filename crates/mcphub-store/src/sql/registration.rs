@@ -104,12 +104,10 @@ impl SqlStore {
             );
         }
         // All that takes time is done before the lock is taken.
-        let sealed = credential::seal(self.vault(), &registration.name, &registration.credentials)?;
         let shared = registration.clone();
         let rows = blocking(move || Rows::new(&shared)).await?;
 
         let mut session = self.engine().write(self.tenant_id).await?;
-        credential::refuse_another_key(&mut session, self.vault()).await?;
         if let Some(expected) = expected {
             self.refuse_another_revision(&mut session, &rows.name, expected)
                 .await?;
@@ -120,6 +118,7 @@ impl SqlStore {
                 changed: false,
             });
         }
+        let sealed = self.seal(&mut session, registration).await?;
         // A removed server of that name gives way.
         self.forget_removed(&mut session, &rows.name).await?;
         let revision = self.insert(&mut session, &rows, &sealed).await?;
@@ -153,6 +152,25 @@ impl SqlStore {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Encrypts the credentials, with the key that is current in this transaction.
+    async fn seal(
+        &self,
+        session: &mut Session,
+        registration: &Registration,
+    ) -> Result<Vec<Entry>, Failure> {
+        if registration.credentials.is_empty() {
+            return Ok(Vec::new());
+        }
+        let vault = self.keyring().current(session).await?;
+        let (name, credentials) = (&registration.name, &registration.credentials);
+        Ok(credential::seal(
+            &vault,
+            &self.scope.tenant,
+            name,
+            credentials,
+        )?)
     }
 
     async fn refuse_another_revision(

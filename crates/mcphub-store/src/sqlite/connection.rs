@@ -7,7 +7,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
 
 use super::BUSY_TIMEOUT;
-use crate::sql::Failure;
+use super::file::OpenFile;
+use crate::sql::{Failure, blocking};
 
 /// Connections that read. SQLite scales with cores, and a read takes microseconds.
 const READERS: u32 = 4;
@@ -24,6 +25,7 @@ const LOG_LIMIT: u32 = 16 << 20;
 pub(crate) struct Pools {
     writer: SqlitePool,
     readers: SqlitePool,
+    file: Option<OpenFile>,
 }
 
 impl Pools {
@@ -38,7 +40,13 @@ impl Pools {
             .pragma("journal_size_limit", log_limit);
         let writer = connect_patiently(writing).await?;
         let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
-        Ok(Self { writer, readers })
+        let path = path.to_owned();
+        let file = Some(blocking(move || OpenFile::new(path)).await?);
+        Ok(Self {
+            writer,
+            readers,
+            file,
+        })
     }
 
     pub(crate) async fn in_memory() -> Result<Self, Failure> {
@@ -47,7 +55,17 @@ impl Pools {
         Ok(Self {
             readers: writer.clone(),
             writer,
+            file: None,
         })
+    }
+
+    /// What is written into a file that was deleted, or that another took the place of, is gone
+    /// with the last process that has it open.
+    pub(crate) async fn refuse_another_file(&self) -> Result<(), Failure> {
+        let Some(file) = self.file.clone() else {
+            return Ok(());
+        };
+        Ok(blocking(move || file.refuse_another()).await?)
     }
 
     pub(crate) fn writer(&self) -> &SqlitePool {

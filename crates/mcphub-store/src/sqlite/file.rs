@@ -3,7 +3,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use mcphub_core::{Error, ErrorKind, Result};
 
@@ -11,6 +11,42 @@ use crate::master_key::folder;
 
 /// The first bytes of every database (SQLite file format, section 1.2).
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
+
+/// A database file that is open, told apart from any other that comes to its place.
+#[derive(Debug, Clone)]
+pub(super) struct OpenFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl OpenFile {
+    pub(super) fn new(path: PathBuf) -> Result<Self> {
+        let identity = identity(&path).map_err(|error| unusable("database file", &error))?;
+        Ok(Self { path, identity })
+    }
+
+    /// That it is still in its place.
+    pub(super) fn refuse_another(&self) -> Result<()> {
+        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
+            return Ok(());
+        }
+        let message = "the database file was deleted or replaced while it was open; restart mcphub";
+        Err(Error::new(ErrorKind::Unavailable, message).set_retryable(false))
+    }
+}
+
+/// Where the file is on which disk. Elsewhere than on Unix an open file cannot be replaced.
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    let file = fs::metadata(path)?;
+    #[cfg(unix)]
+    let identity = {
+        use std::os::unix::fs::MetadataExt;
+        (file.dev(), file.ino())
+    };
+    #[cfg(not(unix))]
+    let identity = (0, u64::from(file.is_file()));
+    Ok(identity)
+}
 
 /// Makes the file and the folder it is in where they are missing, and checks that it can be
 /// written and is a database or empty. Files that SQLite makes beside it take over its mode.

@@ -1,10 +1,13 @@
 //! The schema, brought up to date. The files are in `migrations/sqlite/`.
 
-use mcphub_core::Error;
-use sqlx::SqlitePool;
-use sqlx::migrate::Migrator;
+use std::path::Path;
 
-use crate::sql::{Failure, migrate};
+use mcphub_core::Error;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection, SqlitePool};
+
+use crate::sql::{Failure, applied, migrate};
 
 /// "mcph": what the first migration sets.
 const APPLICATION_ID: i64 = 0x6d63_7068;
@@ -29,4 +32,22 @@ pub(super) async fn run(pool: &SqlitePool) -> Result<(), Failure> {
     migrate(&mut *transaction, &MIGRATIONS).await?;
     transaction.commit().await?;
     Ok(())
+}
+
+/// The version that a file has, which is left as it is.
+pub(super) async fn version(path: &Path) -> Result<Option<i64>, Failure> {
+    let options = SqliteConnectOptions::new()
+        .filename(Path::new(".").join(path))
+        .read_only(true);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let known: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'")
+            .fetch_one(&mut connection)
+            .await?;
+    let version = match known {
+        0 => None,
+        _ => applied(&mut connection).await?,
+    };
+    connection.close().await?;
+    Ok(version)
 }

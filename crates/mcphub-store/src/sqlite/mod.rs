@@ -30,7 +30,8 @@ use std::time::Duration;
 use mcphub_core::{Error, Result};
 
 use crate::master_key::{MasterKey, folder};
-use crate::sql::{Engine, Failure, SqlStore, blocking};
+use crate::master_keys::MasterKeys;
+use crate::sql::{Engine, Failure, Keys, SqlStore, blocking};
 
 pub(crate) use connection::Pools;
 pub(crate) use failure::explain;
@@ -52,9 +53,13 @@ pub const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// - `Unavailable` when another process keeps the file locked or the disk is full;
 /// - `Internal` when the file is damaged.
 pub async fn open(path: impl AsRef<Path>, key: Option<MasterKey>) -> Result<SqlStore> {
-    let path = path.as_ref();
+    open_with(path.as_ref(), key.map(|key| MasterKeys::from(key).into())).await
+}
+
+/// Like [`open`], with whatever wraps keys.
+pub(crate) async fn open_with(path: &Path, keys: Option<Keys>) -> Result<SqlStore> {
     let location = path.display().to_string();
-    open_file(path, key, location.clone())
+    open_file(path, keys, location.clone())
         .await
         .map_err(|Failure(error)| error.during("store::open").with("path", location))
 }
@@ -64,40 +69,70 @@ pub async fn open(path: impl AsRef<Path>, key: Option<MasterKey>) -> Result<SqlS
 /// # Errors
 /// `Internal` when the operating system gives no memory or no randomness.
 pub async fn in_memory(key: Option<MasterKey>) -> Result<SqlStore> {
+    in_memory_with(key.map(|key| MasterKeys::from(key).into())).await
+}
+
+/// Like [`in_memory`], with whatever wraps keys.
+pub(crate) async fn in_memory_with(keys: Option<Keys>) -> Result<SqlStore> {
     let opened = async {
         let pools = Pools::in_memory().await?;
         migration::run(pools.writer()).await?;
-        let key = async |_| key.map_or_else(MasterKey::generate, Ok);
-        SqlStore::over(Engine::Sqlite(pools), "memory".to_owned(), key).await
+        let random = || MasterKey::generate().map(|key| MasterKeys::from(key).into());
+        let keys = async |_| keys.map_or_else(random, Ok);
+        SqlStore::over(Engine::Sqlite(pools), "memory".to_owned(), keys).await
     };
     opened
         .await
         .map_err(|Failure(error): Failure| error.during("store::open"))
 }
 
-async fn open_file(
-    path: &Path,
-    key: Option<MasterKey>,
-    location: String,
-) -> Result<SqlStore, Failure> {
+/// The version of the schema in a file, which is left as it is; `None` where there is none.
+///
+/// # Errors
+/// As [`open`].
+pub async fn schema(path: &Path) -> Result<Option<i64>> {
+    let version = async {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let owned = path.to_owned();
+        blocking(move || file::prepare(&owned)).await?;
+        migration::version(path).await
+    };
+    version.await.map_err(|Failure(error): Failure| {
+        error.during("store::schema").with("path", path.display())
+    })
+}
+
+/// The version that this build makes.
+#[cfg(test)]
+pub(crate) fn newest_schema() -> i64 {
+    let versions = migration::MIGRATIONS
+        .iter()
+        .map(|migration| migration.version);
+    versions.max().unwrap_or_default()
+}
+
+async fn open_file(path: &Path, keys: Option<Keys>, location: String) -> Result<SqlStore, Failure> {
     let owned = path.to_owned();
     blocking(move || file::prepare(&owned)).await?;
     let pools = Pools::open(path).await?;
     migration::run(pools.writer()).await?;
     let key_file = folder(path).join(MasterKey::FILE);
-    let key = async |used: Option<String>| {
-        let find = move || match (key, used) {
-            (Some(key), _) => Ok(key),
-            (None, None) => MasterKey::load_or_create(&key_file),
-            (None, Some(id)) => MasterKey::load(&key_file)?.ok_or_else(|| {
-                Error::invalid(format!(
+    let keys = async |used: Option<String>| {
+        let find = move || match (keys, used) {
+            (Some(keys), _) => Ok(keys),
+            (None, None) => MasterKeys::load_or_create(&key_file).map(Into::into),
+            (None, Some(id)) => match MasterKeys::load(&key_file)? {
+                Some(keys) => Ok(keys.into()),
+                None => Err(Error::invalid(format!(
                     "the key file is missing and the credentials are encrypted with its key \
                      (id {id}); restore it, or give the key"
                 ))
-                .with("key file", key_file.display())
-            }),
+                .with("key file", key_file.display())),
+            },
         };
         blocking(find).await
     };
-    SqlStore::over(Engine::Sqlite(pools), location, key).await
+    SqlStore::over(Engine::Sqlite(pools), location, keys).await
 }

@@ -1,7 +1,9 @@
 //! What the conformance suite cannot see: the file, the schema and the ciphertexts.
 
 mod at_rest;
+mod check;
 mod damage;
+mod rotation;
 mod schema;
 mod sharing;
 

@@ -233,3 +233,72 @@ fn anchor(text: &str) -> Result<AuditHead, String> {
         "an anchor is NUMBER:HASH, as `mcphub audit verify` prints the end of a log".to_owned()
     })
 }
+
+/// `mcphub db`.
+#[derive(Debug, Subcommand)]
+pub enum Db {
+    /// Show what is in the database, and change nothing
+    Status(DbStatus),
+    /// Bring the schema up to date, which every other command does too
+    Migrate(DbMigrate),
+    /// Read everything, and say what is damaged or was tampered with
+    Check(DbCheck),
+    /// Encrypt all credentials with a new key, while gateways go on
+    RotateKey(DbRotateKey),
+}
+
+/// `mcphub db status`.
+#[derive(Debug, Args)]
+pub struct DbStatus {
+    #[command(flatten)]
+    pub store: StoreArgs,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// `mcphub db migrate`.
+#[derive(Debug, Args)]
+pub struct DbMigrate {
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `mcphub db check`.
+#[derive(Debug, Args)]
+pub struct DbCheck {
+    #[command(flatten)]
+    pub store: StoreArgs,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// `mcphub db rotate-key`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Credentials are encrypted with a key that the database keeps, itself encrypted with the master key.
+This makes a new one of the former and encrypts everything anew. What was broken off is finished the
+next time.
+
+To change the master key as well:
+  in a key file     mcphub db rotate-key --new-master-key
+                    (running gateways on this machine notice; back the new file up)
+  in the environment  start the nodes with MCPHUB_MASTER_KEY=NEW,OLD, then run this with the same,
+                    then start the nodes with NEW alone
+
+A backup of the database from before needs the master key from before.")]
+pub struct DbRotateKey {
+    /// Make a new master key too, in the key file
+    #[arg(long)]
+    pub new_master_key: bool,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}

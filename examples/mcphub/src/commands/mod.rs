@@ -3,6 +3,7 @@
 mod audit;
 mod bundle;
 mod call;
+mod db;
 mod demo;
 mod docs;
 mod generate;
@@ -42,5 +43,6 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Rollback(args) => history::rollback(args).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Tenant(command) => tenant::run(command).await,
+        Command::Db(command) => db::run(command).await,
     }
 }

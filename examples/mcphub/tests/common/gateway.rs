@@ -89,6 +89,24 @@ impl Gateway {
         answer["result"].clone()
     }
 
+    /// What `GET /healthz` answers.
+    pub fn health(&self) -> Value {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let client = reqwest::Client::builder().no_proxy().timeout(CALL).build();
+            let request = client
+                .expect("a client")
+                .get(format!("http://{}/healthz", self.address));
+            let answer = request.send().await.expect("the gateway answers");
+            let body = answer.bytes().await.expect("a whole answer");
+            serde_json::from_slice(&body).expect("an answer in JSON")
+        })
+    }
+
     /// The process.
     pub fn running(&self) -> &Running {
         &self.running

@@ -2,11 +2,12 @@
 
 use mcphub_core::ErrorKind;
 use mcphub_core::store::{CredentialStore, DocumentStore, ServerStore};
+use mcphub_core::tenant::TenantName;
 use mcphub_core::tool::PLAN_VERSION;
 
 use super::*;
 use crate::postgres::migration::MIGRATIONS;
-use crate::vault::Vault;
+use crate::vault::{self, Vault};
 
 /// What a version of the schema holds of one server. A new migration adds its number here and to
 /// [`every_older_schema_is_brought_up_to_date_with_its_data`].
@@ -56,8 +57,15 @@ async fn schema_of(version: i64, place: &Place) {
     let pool = PgPool::connect_with(options).await.unwrap();
     MIGRATIONS.run_to(version, &pool).await.unwrap();
     place.tamper(data_of(version)).await;
-    let sealed = Vault::new(&place.key)
-        .seal(&name("petstore"), "bearer", &"s3cret".into())
+    let (tenant, server) = (TenantName::default(), name("petstore"));
+    let of = vault::Place {
+        tenant: &tenant,
+        server: &server,
+        key: "bearer",
+    };
+    // Also later schemas may have what was encrypted before there were keys of their own.
+    let sealed = Vault::of_master_key(&place.key)
+        .seal(&of, &"s3cret".into())
         .unwrap();
     sqlx::query("INSERT INTO credential VALUES (1, 0, 'bearer', $1, $2, $3)")
         .bind(sealed.key_id)
@@ -71,7 +79,7 @@ async fn schema_of(version: i64, place: &Place) {
 
 #[tokio::test]
 async fn every_older_schema_is_brought_up_to_date_with_its_data() {
-    let released = [1, 2, 3];
+    let released = [1, 2, 3, 4];
     let known = MIGRATIONS.iter().map(|migration| migration.version);
     assert!(known.eq(released), "a new schema has to be listed here");
     for version in released {
@@ -83,6 +91,12 @@ async fn every_older_schema_is_brought_up_to_date_with_its_data() {
             (record.revision, record.tools.api.title.as_str()),
             (7, "Petstore")
         );
+        assert_eq!(
+            bearer(&store.credentials(&record.name).await.unwrap()),
+            "s3cret"
+        );
+        let rotation = store.rotate_key().await.unwrap();
+        assert_eq!((rotation.encrypted, rotation.unreadable.len()), (1, 0));
         assert_eq!(
             bearer(&store.credentials(&record.name).await.unwrap()),
             "s3cret"

@@ -189,3 +189,27 @@ async fn a_full_disk_is_said_and_loses_nothing() {
         .unwrap();
     assert!(store.save(&large).await.unwrap().changed);
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_was_deleted_or_replaced_is_noticed() {
+    for replaced in [false, true] {
+        let (store, folder) = file_store().await;
+        store.save(&registration("api")).await.unwrap();
+        let path = folder.path().join("mcphub.db");
+        fs::rename(&path, folder.path().join("away.db")).unwrap();
+        if replaced {
+            fs::copy(folder.path().join("away.db"), &path).unwrap();
+        }
+        let version = store.registry_version().await.unwrap_err();
+        let save = store.save(&registration("late")).await.unwrap_err();
+        for error in [version, save] {
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert!(!error.is_retryable());
+            assert!(error.to_string().contains("restart"), "{error}");
+        }
+        assert!(store.get(&name("late")).await.unwrap().is_none());
+        fs::rename(folder.path().join("away.db"), &path).unwrap();
+        assert_eq!(store.registry_version().await.unwrap(), 1);
+    }
+}

@@ -2,6 +2,7 @@
 
 use mcphub_core::ErrorKind;
 use mcphub_core::store::{CredentialStore, DocumentStore, Page, ServerStore};
+use mcphub_core::tenant::TenantName;
 use mcphub_core::tool::PLAN_VERSION;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, SqlitePool};
@@ -9,6 +10,7 @@ use sqlx::{AssertSqlSafe, SqlitePool};
 use super::*;
 use crate::MasterKey;
 use crate::sqlite::migration::MIGRATIONS;
+use crate::vault::{Place, Vault};
 
 /// What a version of the schema holds of one server. A new migration adds its number here and to
 /// [`every_older_schema_is_brought_up_to_date_with_its_data`].
@@ -50,8 +52,15 @@ async fn database_of_schema(version: i64, folder: &TempDir, key: &MasterKey) {
         .create_if_missing(true);
     let pool = SqlitePool::connect_with(options).await.unwrap();
     MIGRATIONS.run_to(version, &pool).await.unwrap();
-    let sealed = crate::vault::Vault::new(key)
-        .seal(&name("petstore"), "bearer", &"s3cret".into())
+    let (tenant, server) = (TenantName::default(), name("petstore"));
+    let place = Place {
+        tenant: &tenant,
+        server: &server,
+        key: "bearer",
+    };
+    // Also later schemas may have what was encrypted before there were keys of their own.
+    let sealed = Vault::of_master_key(key)
+        .seal(&place, &"s3cret".into())
         .unwrap();
     sqlx::raw_sql(AssertSqlSafe(data_of(version)))
         .execute(&pool)
@@ -69,7 +78,7 @@ async fn database_of_schema(version: i64, folder: &TempDir, key: &MasterKey) {
 
 #[tokio::test]
 async fn every_older_schema_is_brought_up_to_date_with_its_data() {
-    let released = [1, 2, 3];
+    let released = [1, 2, 3, 4];
     let known = MIGRATIONS.iter().map(|migration| migration.version);
     assert!(known.eq(released), "a new schema has to be listed here");
     for version in released {
@@ -88,6 +97,12 @@ async fn every_older_schema_is_brought_up_to_date_with_its_data() {
             record.base_url.unwrap().as_str(),
             "https://api.example.com/v1"
         );
+        assert_eq!(
+            bearer(&store.credentials(&record.name).await.unwrap()),
+            "s3cret"
+        );
+        let rotation = store.rotate_key().await.unwrap();
+        assert_eq!((rotation.encrypted, rotation.unreadable.len()), (1, 0));
         assert_eq!(
             bearer(&store.credentials(&record.name).await.unwrap()),
             "s3cret"

@@ -1,0 +1,92 @@
+//! What `check` finds, and what `status` counts.
+
+use mcphub_core::store::{ServerStore, Tenants};
+use mcphub_core::tenant::TenantName;
+
+use super::*;
+
+async fn filled() -> (Arc<SqlStore>, TempDir) {
+    let (store, folder) = file_store().await;
+    for server in ["one", "other"] {
+        store.save(&with_bearer(server, server)).await.unwrap();
+    }
+    (store, folder)
+}
+
+async fn tamper(store: &SqlStore, statements: &'static str) {
+    sqlx::raw_sql(statements)
+        .execute(pools(store).writer())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_sound_store_has_no_problems_and_is_counted() {
+    let (store, _folder) = filled().await;
+    store.remove(&name("other")).await.unwrap();
+    let acme = TenantName::new("acme").unwrap();
+    store.create_tenant(&acme).await.unwrap();
+    assert_eq!(store.check().await.unwrap(), []);
+
+    let status = store.status().await.unwrap();
+    assert!(status.engine.starts_with("SQLite 3."), "{status:?}");
+    assert_eq!(status.schema, crate::SCHEMA);
+    assert!(status.size > 4_096);
+    let tenants: Vec<_> = status
+        .tenants
+        .iter()
+        .map(|it| {
+            (
+                it.name.as_str(),
+                it.servers,
+                it.removed,
+                it.documents,
+                it.audit_entries,
+            )
+        })
+        .collect();
+    assert_eq!(tenants, [("acme", 0, 0, 0, 0), ("default", 1, 1, 2, 4)]);
+    let [key] = status.keys.as_slice() else {
+        panic!("{status:?}");
+    };
+    assert!(key.current && key.credentials == 2);
+}
+
+#[tokio::test]
+async fn what_is_damaged_or_tampered_with_is_found_where_it_is() {
+    for (statements, place) in [
+        (
+            "UPDATE tool_set SET json = '{}' WHERE server_id = 1",
+            "default/one",
+        ),
+        (
+            "UPDATE document SET bytes = x'00' WHERE digest =
+                 (SELECT digest FROM document_version WHERE server_id = 1)",
+            "default/one",
+        ),
+        (
+            "UPDATE credential SET ciphertext = zeroblob(20) WHERE server_id = 1",
+            "default/one",
+        ),
+        (
+            "DROP TRIGGER audit_is_not_altered; UPDATE audit SET actor = 'cli:eve' WHERE sequence = 1",
+            "default audit log",
+        ),
+        (
+            "DROP TRIGGER audit_is_not_shortened; DELETE FROM audit WHERE sequence = 2",
+            "default audit log",
+        ),
+        (
+            "PRAGMA foreign_keys = OFF; DELETE FROM server WHERE id = 1; PRAGMA foreign_keys = ON",
+            "database",
+        ),
+    ] {
+        let (store, _folder) = filled().await;
+        tamper(&store, statements).await;
+        let problems = store.check().await.unwrap();
+        assert!(!problems.is_empty(), "{statements}");
+        for problem in problems {
+            assert_eq!(problem.place, place, "{statements}: {problem:?}");
+        }
+    }
+}
