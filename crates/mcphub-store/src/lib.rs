@@ -30,4 +30,4 @@ pub use master_keys::MasterKeys;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use open::{SCHEMA, StoreSettings, connect, open, schema};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use sql::{KeyStatus, Problem, Rotation, SqlStore, Status, TenantStatus};
+pub use sql::{Exported, Imported, KeyStatus, Problem, Rotation, SqlStore, Status, TenantStatus};

@@ -228,3 +228,39 @@ fn the_database_is_shown_and_checked_and_its_keys_change() {
     assert_eq!(refused.code, Some(2), "{refused:?}");
     assert!(refused.stderr.contains("another master key"), "{refused:?}");
 }
+
+#[test]
+fn an_archive_takes_everything_to_another_store() {
+    let (sandbox, other) = (Sandbox::new(), Sandbox::new());
+    register(
+        &sandbox,
+        Bookshop::document(),
+        &["--header", "X-Key: s3cret"],
+    );
+    let archive = sandbox.path().join("hub.jsonl").display().to_string();
+    let with_key = |sandbox: &Sandbox, command: &str| {
+        let mut command_line = sandbox.mcphub();
+        command_line.args(["db", command, &archive, "--secrets-key-env", "MOVE"]);
+        command_line.env("MOVE", "ab".repeat(32));
+        command_line
+    };
+    assert_done(&mut with_key(&sandbox, "export"));
+    assert!(
+        !std::fs::read_to_string(&archive)
+            .unwrap()
+            .contains("s3cret")
+    );
+    let again = with_key(&sandbox, "export").output().unwrap();
+    assert_eq!(again.status.code(), Some(5), "{again:?}");
+
+    let keyless = other.run(&["db", "import", &archive]);
+    assert_eq!(keyless.code, Some(2), "{keyless:?}");
+    assert_done(&mut with_key(&other, "import"));
+    for command in [&["list"][..], &["audit", "list"], &["history", "bookshop"]] {
+        assert_eq!(done(other.run(command)), done(sandbox.run(command)));
+    }
+    assert_eq!(done(other.run(&["db", "check"])), "all is well\n");
+    let twice = with_key(&other, "import").output().unwrap();
+    assert_eq!(twice.status.code(), Some(5), "{twice:?}");
+    assert_eq!(other.run(&["db", "import", "nowhere"]).code, Some(4));
+}

@@ -1,6 +1,8 @@
 //! Against a real server: the one that `MCPHUB_TEST_POSTGRES` names, in a schema for each test.
 //! Without the variable the tests say so and pass; `scripts/test.sh` sets it.
 
+#[cfg(feature = "sqlite")]
+mod archive;
 mod rotation;
 mod schema;
 mod sharing;

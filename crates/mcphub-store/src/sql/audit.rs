@@ -142,7 +142,7 @@ async fn head(session: &mut Session, tenant_id: i64) -> Result<AuditHead, Failur
     })
 }
 
-fn entry(row: &Row) -> Result<AuditEntry, Failure> {
+pub(super) fn entry(row: &Row) -> Result<AuditEntry, Failure> {
     Ok(AuditEntry {
         sequence: number(row.get("sequence")?)?,
         at: row.get("at")?,

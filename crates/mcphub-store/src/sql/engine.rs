@@ -67,6 +67,26 @@ impl Engine {
         }
     }
 
+    /// A transaction that only reads: all of it sees the database as it was at the first statement.
+    pub(crate) async fn snapshot(&self) -> Result<Session, Failure> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(pools) => {
+                let transaction = pools.readers().begin().await?;
+                Ok(Session::Sqlite(Link::Transaction(transaction)))
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(server) => {
+                let patience = server.patience();
+                let transaction = postgres::in_time(patience, server.pool().begin()).await?;
+                let mut session = Session::Postgres(Link::Transaction(transaction), patience);
+                let mode = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                session.execute(Statement::new(mode)).await?;
+                Ok(session)
+            }
+        }
+    }
+
     /// That the database is still there, where reading alone would not tell: the connections to a
     /// file that was deleted go on as if nothing were.
     pub(crate) async fn refuse_if_gone(&self) -> Result<(), Failure> {

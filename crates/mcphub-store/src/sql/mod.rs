@@ -9,6 +9,7 @@
 //! | `keyring`, `rotation` | the keys that credentials are encrypted with, and their change |
 //! | `registration`, `server`, `document`, `credential` | servers and what belongs to them |
 //! | `status` | what is in a database, and whether it is as it should be |
+//! | `archive` | all of it in one file, for another store |
 //! | `audit` | what was changed, by whom |
 //! | `failure` | what an engine says, in words that help |
 //!
@@ -17,6 +18,7 @@
 //! for the first value, `ON CONFLICT`, `RETURNING`, row values. Times are Unix milliseconds of the
 //! process that writes; no order depends on them.
 
+mod archive;
 mod audit;
 mod credential;
 mod document;
@@ -39,6 +41,7 @@ use mcphub_core::{Error, Result};
 
 use crate::master_keys::MasterKeys;
 
+pub use archive::{Exported, Imported};
 pub(crate) use engine::{Engine, Session};
 pub(crate) use failure::{Explained, Failure};
 use keyring::Keyring;

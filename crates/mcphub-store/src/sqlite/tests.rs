@@ -1,5 +1,6 @@
 //! What the conformance suite cannot see: the file, the schema and the ciphertexts.
 
+mod archive;
 mod at_rest;
 mod check;
 mod damage;

@@ -243,6 +243,10 @@ pub enum Db {
     Migrate(DbMigrate),
     /// Read everything, and say what is damaged or was tampered with
     Check(DbCheck),
+    /// Write all of it into one file, to be imported elsewhere
+    Export(DbExport),
+    /// Take over what was exported, into a store that is empty
+    Import(DbImport),
     /// Encrypt all credentials with a new key, while gateways go on
     RotateKey(DbRotateKey),
 }
@@ -301,4 +305,44 @@ pub struct DbRotateKey {
     /// How to print it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
+}
+
+/// `mcphub db export`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcphub db export hub.jsonl
+  mcphub db import hub.jsonl --store postgres://hub:PASSWORD@db.example.com/hub
+
+With credentials, under a key that is in neither store:
+  export MOVE=$(openssl rand -hex 32)
+  mcphub db export hub.jsonl --secrets-key-env MOVE
+  mcphub db import hub.jsonl --secrets-key-env MOVE --store postgres://hub:PASSWORD@db.example.com/hub")]
+pub struct DbExport {
+    /// The file to write; it must not be there yet
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Environment variable with the key that credentials are encrypted with (64 hex digits);
+    /// without it they are left out
+    #[arg(long, value_name = "VAR")]
+    pub secrets_key_env: Option<String>,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `mcphub db import`.
+#[derive(Debug, Args)]
+pub struct DbImport {
+    /// The file that `mcphub db export` wrote
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Environment variable with the key that the credentials are encrypted with
+    #[arg(long, value_name = "VAR")]
+    pub secrets_key_env: Option<String>,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
 }

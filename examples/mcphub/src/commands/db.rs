@@ -1,5 +1,7 @@
 //! `mcphub db`: the database itself.
 
+mod archive;
+
 use std::process::ExitCode;
 
 use mcphub_core::{Error, Result};
@@ -15,6 +17,8 @@ pub async fn run(command: Db) -> Result<ExitCode> {
         Db::Status(args) => status(args).await,
         Db::Migrate(args) => migrate(args).await,
         Db::Check(args) => check(args).await,
+        Db::Export(args) => archive::export(args).await,
+        Db::Import(args) => archive::import(args).await,
         Db::RotateKey(args) => rotate_key(args).await,
     }
 }
