@@ -99,17 +99,24 @@ pub(crate) fn map_children(
     schema: &Map<String, Value>,
     replace: &mut impl FnMut(&Value) -> Value,
 ) -> Map<String, Value> {
-    let members = schema.iter().map(|(key, value)| {
+    map_children_of(schema, |_| true, replace)
+}
+
+/// The same with some of its keywords only.
+pub(crate) fn map_children_of(
+    schema: &Map<String, Value>,
+    keeps: impl Fn(&str) -> bool,
+    replace: &mut impl FnMut(&Value) -> Value,
+) -> Map<String, Value> {
+    let kept = schema.iter().filter(|(key, _)| keeps(key));
+    let members = kept.map(|(key, value)| {
         let value = match (Keyword::of(key), value) {
             (Some(Keyword::Schema), value) => replace(value),
             (Some(Keyword::List), Value::Array(items)) => items.iter().map(&mut *replace).collect(),
             (Some(Keyword::Named | Keyword::Patterned), Value::Object(named)) => {
                 let named = named.iter();
-                Value::Object(
-                    named
-                        .map(|(name, item)| (name.clone(), replace(item)))
-                        .collect(),
-                )
+                let named = named.map(|(name, item)| (name.clone(), replace(item)));
+                Value::Object(named.collect())
             }
             (_, value) => value.clone(),
         };

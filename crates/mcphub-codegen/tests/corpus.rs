@@ -11,12 +11,13 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use common::{Sample, check, parse, plan, samples};
+use common::{Sample, check, parse, plan, samples, walk};
 use futures::executor::block_on;
 use mcphub_codegen::openapi::{ParserSettings, bundle};
+use mcphub_codegen::plan::ToolPlanner;
 use mcphub_core::Error;
 use mcphub_core::spec::{Document, DocumentLoader, Method, Parsed, Severity};
-use mcphub_core::tool::{ListLimit, OutputShape, Plan};
+use mcphub_core::tool::{ListLimit, OutputShape, Plan, PlanOptions, Planner, Profile};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -72,6 +73,9 @@ fn every_operation_becomes_a_tool_or_a_diagnostic() {
             offered <= limit,
             "{name}: {offered} bytes of tools, {limit} allowed"
         );
+        for profile in [Profile::Inlined, Profile::Plain] {
+            check_profile(&name, &parsed, profile);
+        }
         let count = |severity| {
             let all = parsed.diagnostics.iter().chain(&plan.diagnostics);
             all.filter(|diagnostic| diagnostic.severity == severity)
@@ -121,6 +125,36 @@ fn offered(plan: &Plan) -> usize {
         listed.to_string().len() + 1
     });
     tools.sum()
+}
+
+/// In a profile the tools are the same, their schemas valid and of its form, and the list fits.
+fn check_profile(name: &str, parsed: &Parsed, profile: Profile) {
+    let mut options = PlanOptions::default();
+    options.choices.profile = profile;
+    let plan = ToolPlanner::new().plan(parsed, &options).unwrap();
+    check(parsed, &plan);
+    let limit = parsed.spec.document_bytes.max(ListLimit::FLOOR);
+    let offered = offered(&plan);
+    assert!(
+        offered <= limit,
+        "{name}, {profile}: {offered} bytes of tools, {limit} allowed"
+    );
+    for tool in &plan.tools.tools {
+        let schemas = [Some(&tool.input), tool.output.as_ref()];
+        for schema in schemas.into_iter().flatten() {
+            walk(&schema.to_value(), &mut |schema| {
+                let has = |key: &str| schema.get(key).is_some();
+                let combines = has("allOf") || has("anyOf") || has("oneOf") || has("not");
+                let typed = schema.get("type").is_none_or(Value::is_string);
+                let plain = profile != Profile::Plain || (!combines && typed);
+                assert!(
+                    !has("$ref") && !has("$defs") && plain,
+                    "{name}, {profile}, {}: {schema}",
+                    tool.name
+                );
+            });
+        }
+    }
 }
 
 /// The files around a document.

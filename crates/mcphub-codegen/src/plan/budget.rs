@@ -173,7 +173,8 @@ impl Planning<'_> {
     fn nested_output(&mut self, planned: &[Planned], over: &mut usize, changed: &mut [bool]) {
         let mut candidates = Vec::new();
         let mut touched = vec![false; self.outputs.len()];
-        for (place, output) in self.outputs.iter().enumerate() {
+        let listed = self.outputs.iter().enumerate();
+        for (place, output) in listed.filter(|(_, output)| output.kept) {
             let root = self.definitions.flat(&output.draft.root);
             let (size, _) = self.definitions.measure(&root, Omission::NOTHING);
             candidates.push(Candidate {
@@ -211,8 +212,10 @@ impl Planning<'_> {
 
     fn smaller(&self, place: usize, size: usize) -> Candidate<usize> {
         let output = &self.outputs[place];
+        // What is not listed has nothing to lose.
+        let uses = if output.kept { output.uses } else { 0 };
         Candidate {
-            gain: output.draft.size.saturating_sub(size) * output.uses,
+            gain: output.draft.size.saturating_sub(size) * uses,
             place,
             becomes: size,
         }

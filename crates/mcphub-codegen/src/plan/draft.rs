@@ -110,7 +110,11 @@ impl Planning<'_> {
 
     /// The definitions up to the distance that fits beside `size` bytes; those one step farther are
     /// outlines.
-    fn shallow(&mut self, roots: &[usize], size: usize) -> Option<(Vec<(usize, Form)>, usize)> {
+    pub(super) fn shallow(
+        &mut self,
+        roots: &[usize],
+        size: usize,
+    ) -> Option<(Vec<(usize, Form)>, usize)> {
         let max = self.options.max_input_schema;
         let room = max.checked_sub(size)?;
         let ladder = self.definitions.ladder(roots, max);

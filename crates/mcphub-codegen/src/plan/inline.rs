@@ -17,6 +17,9 @@ use crate::keyword::{map_children, reference};
 /// How many references deep a schema is followed.
 const MAX_DEPTH: usize = 8;
 
+/// How many schemas deep a schema is written out, each two levels of JSON: readers take 128.
+const MAX_LEVELS: usize = 48;
+
 impl Planning<'_> {
     /// Gives all schemas the form that the profile asks for.
     pub(super) fn reshape(&mut self, planned: &mut [Planned]) {
@@ -63,6 +66,7 @@ impl Planning<'_> {
                 definitions: &mut self.definitions,
                 forms: &forms,
                 within: Vec::new(),
+                level: 0,
                 room: max,
                 cut: false,
                 over: false,
@@ -96,6 +100,8 @@ struct Inliner<'i, 'a> {
     forms: &'i HashMap<usize, Form>,
     /// The definitions that are being followed.
     within: Vec<usize>,
+    /// How many schemas stand around this one.
+    level: usize,
     /// Bytes that may still be added.
     room: usize,
     /// Whether something was left out.
@@ -106,15 +112,21 @@ struct Inliner<'i, 'a> {
 
 impl Inliner<'_, '_> {
     fn schema(&mut self, schema: &Value, depth: usize) -> Value {
-        match schema {
-            Value::Object(object) => {
-                match reference(object).and_then(|name| self.definitions.index(name)) {
-                    Some(index) => self.target(index, object, depth),
-                    None => Value::Object(self.members(object, depth)),
-                }
-            }
-            other => other.clone(),
+        let Value::Object(object) = schema else {
+            return schema.clone();
+        };
+        if self.level == MAX_LEVELS {
+            self.cut = true;
+            return outline(self.definitions.resolve(schema));
         }
+        self.level += 1;
+        let index = reference(object).and_then(|name| self.definitions.index(name));
+        let followed = match index {
+            Some(index) => self.target(index, object, depth),
+            None => Value::Object(self.members(object, depth)),
+        };
+        self.level -= 1;
+        followed
     }
 
     fn members(&mut self, object: &Map<String, Value>, depth: usize) -> Map<String, Value> {

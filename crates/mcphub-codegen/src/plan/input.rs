@@ -64,7 +64,7 @@ impl<'a> Planning<'a> {
         let mut parameters = Vec::with_capacity(operation.parameters.len());
         for (parameter, name) in operation.parameters.iter().zip(names.by_ref()) {
             match &parameter.hints.value {
-                Some(value) => root.preset(&name, value),
+                Some(value) => root.preset(&name, value, parameter_schema(parameter)),
                 None => root.add(&name, parameter_schema(parameter), parameter.required),
             }
             parameters.push(ParameterBinding {
@@ -82,6 +82,8 @@ impl<'a> Planning<'a> {
             _ => None,
         };
         let presets = std::mem::take(&mut root.presets);
+        let preset_schemas = std::mem::take(&mut root.preset_schemas);
+        self.check_presets(&presets, preset_schemas, operation);
         let schema = self.bounded(root.finish(), operation);
         Ok(Input {
             schema,
@@ -186,7 +188,7 @@ impl<'a> Planning<'a> {
                     let hints = hinted(chosen, member);
                     let required = required && members.required.contains(member);
                     match &hints.value {
-                        Some(value) => root.preset(&name, value),
+                        Some(value) => root.preset(&name, value, object(&schema)),
                         None => {
                             let schema = described(&schema, hints.description.as_deref());
                             root.add(&name, schema, required);
@@ -231,6 +233,7 @@ struct Root {
     properties: Map<String, Value>,
     required: Vec<Value>,
     presets: IndexMap<String, Value>,
+    preset_schemas: Map<String, Value>,
 }
 
 impl Root {
@@ -239,11 +242,13 @@ impl Root {
             properties: Map::with_capacity(arguments),
             required: Vec::new(),
             presets: IndexMap::new(),
+            preset_schemas: Map::new(),
         }
     }
 
-    fn preset(&mut self, name: &str, value: &Value) {
+    fn preset(&mut self, name: &str, value: &Value, schema: Value) {
         self.presets.insert(name.to_owned(), value.clone());
+        self.preset_schemas.insert(name.to_owned(), schema);
     }
 
     fn add(&mut self, name: &str, schema: Value, required: bool) {

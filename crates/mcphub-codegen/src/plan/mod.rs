@@ -23,6 +23,7 @@ mod outline;
 mod output;
 mod part;
 mod plain;
+mod preset;
 mod selection;
 
 use std::collections::HashMap;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::keyword::map_children;
+use crate::keyword::map_children_of;
 
 /// Which keywords are left out, and how deep that begins.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +57,6 @@ impl Omission {
 
     pub(super) fn of_members(self, object: &Map<String, Value>) -> Map<String, Value> {
         let inner = self.inner();
-        let mut out = map_children(object, &mut |child| inner.of(child));
-        out.retain(|key, _| !self.omits(key));
-        out
+        map_children_of(object, |key| !self.omits(key), &mut |child| inner.of(child))
     }
 }

@@ -92,9 +92,7 @@ fn plain(schema: &Value) -> Value {
         let said = format!("{said} (format: {format})");
         out.insert("description".to_owned(), said.trim_start().into());
     }
-    if has_type(&out, "array") && !out.contains_key("items") {
-        out.insert("items".to_owned(), json!({}));
-    }
+    complete(&mut out);
     Value::Object(out)
 }
 
@@ -104,6 +102,13 @@ fn parts<'s>(schema: &'s Map<String, Value>, key: &str) -> impl Iterator<Item = 
         .and_then(Value::as_array)
         .into_iter()
         .flatten()
+}
+
+/// Clients refuse arrays that do not say what they hold.
+fn complete(schema: &mut Map<String, Value>) {
+    if has_type(schema, "array") && !schema.contains_key("items") {
+        schema.insert("items".to_owned(), json!({}));
+    }
 }
 
 /// The type, if there is one beside `null`.
@@ -218,5 +223,6 @@ fn common(alternatives: &[Value]) -> Map<String, Value> {
     }) {
         out.insert("items".to_owned(), items.clone());
     }
+    complete(&mut out);
     out
 }

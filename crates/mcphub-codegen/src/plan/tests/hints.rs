@@ -75,3 +75,33 @@ fn presets_are_kept_with_a_plan() {
         tool.binding
     );
 }
+
+#[test]
+fn a_preset_that_does_not_fit_its_schema_is_said_and_sent() {
+    let operation = |limit: Value, kind: Value| {
+        json!({
+            "parameters": [{"name": "limit", "in": "query", "schema": {"type": "integer", "maximum": 100}, "x-mcp": {"value": limit}}],
+            "requestBody": body("application/json", json!({"type": "object", "properties": {
+                "kind": {"$ref": "#/components/schemas/Kind", "x-mcp": {"value": kind}}, "text": {"type": "string"}}})),
+        })
+    };
+    let schemas = json!({"Kind": {"type": "string", "enum": ["note", "task"]}});
+    let planned = |limit, kind| {
+        let paths = json!({"/a": {"post": operation(limit, kind)}});
+        plan(paths, schemas.clone())
+    };
+    assert_eq!(planned(json!(20), json!("note")).diagnostics, []);
+    let plan = planned(json!(200), json!("memo"));
+    let said: Vec<_> = plan
+        .diagnostics
+        .iter()
+        .map(|d| (d.code.as_str(), d.severity))
+        .collect();
+    assert_eq!(said, [("preset-mismatch", Severity::Warning); 2]);
+    assert!(
+        plan.diagnostics[0].message.contains("`limit`"),
+        "{}",
+        plan.diagnostics[0].message
+    );
+    assert_eq!(plan.tools.tools[0].binding.presets["limit"], json!(200));
+}

@@ -140,6 +140,12 @@ fn a_plain_schema_has_one_type_and_no_combinator() {
             json!({"type": "object", "required": ["a", "b"], "properties": {"a": {"type": "string"}, "b": {"type": "integer"}}}),
         ),
         (
+            json!({"anyOf": [
+                {"type": "object", "properties": {"list": {"type": "array", "items": {"type": "string"}}}},
+                {"type": "object", "properties": {"list": {"type": "array", "items": {"type": "integer"}}}}]}),
+            json!({"type": "object", "properties": {"list": {"type": "array", "items": {}}}}),
+        ),
+        (
             json!({"type": "array", "prefixItems": [{"type": "string"}]}),
             json!({"type": "array", "items": {}}),
         ),
@@ -156,4 +162,30 @@ fn a_plain_schema_has_one_type_and_no_combinator() {
     }
     let (tool, _) = planned(json!({}), json!({"type": "object"}), Profile::Plain);
     assert!(tool.output.is_none() && tool.binding.output == OutputShape::None);
+}
+
+#[test]
+fn what_nests_deep_ends_where_readers_of_json_do() {
+    // Each of eight models nests fifteen deep before it leads to the next.
+    let schemas: serde_json::Map<_, _> = (0..8)
+        .map(|n| {
+            let mut schema = json!({"$ref": format!("#/components/schemas/M{}", n + 1)});
+            if n == 7 {
+                schema = json!({"type": "string"});
+            }
+            for _ in 0..15 {
+                schema = json!({"type": "object", "properties": {"in": schema}});
+            }
+            (format!("M{n}"), schema)
+        })
+        .collect();
+    for profile in [Profile::Inlined, Profile::Plain] {
+        let model = json!({"$ref": "#/components/schemas/M0"});
+        let whole = json!({"type": "object", "properties": {"it": model}});
+        let (_, plan) = planned(Value::Object(schemas.clone()), whole, profile);
+        let text = serde_json::to_string(&plan.tools).unwrap();
+        let back: mcphub_core::tool::ToolSet = serde_json::from_str(&text).expect("it can be kept");
+        assert!(back == plan.tools);
+        assert_eq!(plan.diagnostics[0].code, "profile-simplified");
+    }
 }
