@@ -3,6 +3,7 @@
 //! The full run also holds the manifest against the official program.
 
 use mcphub_codegen::targets::python::PythonTarget;
+use mcphub_codegen::targets::rust::RustTarget;
 use mcphub_codegen::targets::typescript::TypeScriptTarget;
 use mcphub_core::project::{Project, RenderOptions, Target};
 use mcphub_core::tool::ToolSet;
@@ -25,7 +26,7 @@ fn server_rules() -> Value {
                 "additionalProperties": false,
                 "required": ["registryType", "identifier", "version", "transport"],
                 "properties": {
-                    "registryType": {"enum": ["npm", "pypi"]},
+                    "registryType": {"enum": ["npm", "pypi", "cargo"]},
                     "identifier": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]*$"},
                     "version": {"type": "string", "minLength": 1, "not": {"const": "latest"}},
                     "transport": {"const": {"type": "stdio"}},
@@ -66,7 +67,7 @@ fn manifest_rules() -> Value {
                 "additionalProperties": false,
                 "required": ["type", "entry_point", "mcp_config"],
                 "properties": {
-                    "type": {"enum": ["node", "uv"]},
+                    "type": {"enum": ["node", "uv", "binary"]},
                     "entry_point": text,
                     "mcp_config": {
                         "type": "object",
@@ -108,12 +109,16 @@ fn shop() -> ToolSet {
     serde_json::from_str(include_str!("fixtures/shop.tools.json")).unwrap()
 }
 
-fn render(tools: &ToolSet, name: &str, base_url: Option<&str>) -> [Project; 2] {
+fn render(tools: &ToolSet, name: &str, base_url: Option<&str>) -> [Project; 3] {
     let options = RenderOptions {
         name: name.to_owned(),
         base_url: base_url.map(|url| url.parse().unwrap()),
     };
-    let targets: [&dyn Target; 2] = [&PythonTarget::new(), &TypeScriptTarget::new()];
+    let targets: [&dyn Target; 3] = [
+        &PythonTarget::new(),
+        &TypeScriptTarget::new(),
+        &RustTarget::new(),
+    ];
     targets.map(|target| target.render(tools, &options).unwrap())
 }
 
@@ -155,7 +160,7 @@ fn any_api_makes_files_that_others_accept() {
 
 #[test]
 fn the_registry_can_see_whose_package_it_is() {
-    let [python, typescript] = render(&shop(), "shop", None);
+    let [python, typescript, _] = render(&shop(), "shop", None);
     let name = |project| {
         read(project, "server.json")["name"]
             .as_str()

@@ -434,7 +434,7 @@ Examples:
   mcphub bundle shop.yaml --secret-env apiKey=SHOP_KEY --out shop.mcpb
 
 A Python project is packed as it is: the client brings uv. A TypeScript project is packed as it was
-built: run `npm ci && npm run build` in it first. A document is packed with this program, for this
+built: run `npm ci && npm run build` in it first; a Rust project likewise, for this platform. A document is packed with this program, for this
 platform, and served with `up --stdio`. The client asks its user for the secrets.")]
 pub struct Bundle {
     /// The folder of a generated project, or a document: a path or an http(s) URL

@@ -7,10 +7,12 @@ use std::path::Path;
 
 use mcphub_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::Bundle;
 use super::manifest::MANIFEST;
 use crate::archive::{self, Entry};
+use crate::targets::about::pretty;
 
 /// How many files a bundle may have, and how many bytes before they are compressed.
 const MAX_FILES: usize = 50_000;
@@ -52,7 +54,7 @@ struct Locked {
 ///
 /// What goes in follows from `manifest.json`: of a Python project the sources, which the client
 /// installs with uv; of a TypeScript project the built program and what it needs at run time, by
-/// `package-lock.json`; of any other the program itself. A file named `LICENSE` and the icon of the
+/// `package-lock.json`; of a Rust project the program, for this platform. A file named `LICENSE` and the icon of the
 /// manifest go along. Symbolic links are left out. At most 50,000 files with 512 MiB.
 ///
 /// # Errors
@@ -73,7 +75,7 @@ fn pack(directory: &Path) -> Result<Bundle> {
     if !legal(entry) || !directory.join(entry).is_file() {
         let what = match described.server.kind.as_str() {
             "node" => "run `npm ci && npm run build` in it first",
-            "binary" => "build it first",
+            "binary" => "run `cargo build --release` in it first",
             _ => "its manifest names a file that is not there",
         };
         return Err(
@@ -101,7 +103,10 @@ fn pack(directory: &Path) -> Result<Bundle> {
             files.folder("schemas", &|_| true)?;
             files.modules()?;
         }
-        "binary" => files.file(entry)?,
+        "binary" => {
+            files.file(entry)?;
+            files.on_this_platform()?;
+        }
         other => {
             return Err(Error::invalid("this kind of server cannot be bundled").with("type", other));
         }
@@ -198,6 +203,24 @@ impl<'a> Files<'a> {
                 self.file(&below)?;
             }
         }
+        Ok(())
+    }
+
+    /// Says in the manifest where the program runs, which nobody knew before it was built.
+    fn on_this_platform(&mut self) -> Result<()> {
+        let unreadable =
+            |error| Error::invalid(format!("{MANIFEST} cannot be read")).caused_by(error);
+        let Some(manifest) = self.found.get_mut(MANIFEST) else {
+            return Ok(());
+        };
+        let mut value: Value = serde_json::from_slice(manifest).map_err(unreadable)?;
+        let compatibility = value
+            .as_object_mut()
+            .map(|manifest| manifest.entry("compatibility").or_insert_with(|| json!({})));
+        if let Some(Value::Object(compatibility)) = compatibility {
+            compatibility.insert("platforms".to_owned(), json!([super::platform()]));
+        }
+        *manifest = pretty(&value)?.into_bytes();
         Ok(())
     }
 

@@ -41,8 +41,8 @@ pub(crate) enum Kind<'a> {
     Uv,
     /// Node.js, which the client brings.
     Node,
-    /// Itself, on one platform: `darwin` or `linux`.
-    Binary(&'a str),
+    /// Itself, on one platform: `darwin`, `linux` or `win32`; `None` until it is built.
+    Binary(Option<&'a str>),
 }
 
 /// What the client asks its user for.
@@ -123,7 +123,10 @@ impl Manifest<'_> {
                 "node",
                 json!({"platforms": ["darwin", "win32", "linux"], "runtimes": {"node": ">=22.18.0"}}),
             ),
-            Kind::Binary(platform) => ("binary", json!({"platforms": [platform]})),
+            Kind::Binary(platform) => {
+                let platforms: Vec<_> = platform.into_iter().collect();
+                ("binary", json!({ "platforms": platforms }))
+            }
         };
         let variables: Map<String, Value> = self
             .settings

@@ -11,6 +11,15 @@ mod native;
 pub use folder::project;
 pub use native::{Native, Secret, native};
 
+/// What manifests call the platform that this program runs on: `darwin`, `linux`, `win32`.
+pub fn platform() -> &'static str {
+    match std::env::consts::OS {
+        "macos" => "darwin",
+        "windows" => "win32",
+        other => other,
+    }
+}
+
 /// A bundle, ready to be written to a file whose name ends in `.mcpb`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

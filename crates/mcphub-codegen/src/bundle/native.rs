@@ -20,7 +20,7 @@ pub struct Native<'a> {
     pub name: &'a str,
     /// The program: `mcphub` for [`Native::platform`].
     pub program: &'a [u8],
-    /// `darwin` or `linux`.
+    /// As [`platform()`](super::platform) has it.
     pub platform: &'a str,
     /// The document as it is served, all in one.
     pub document: &'a [u8],
@@ -98,7 +98,7 @@ pub fn native(tools: &ToolSet, native: &Native<'_>) -> Result<Bundle> {
         version: &semantic(&tools.api.version),
         tools,
         server: Server {
-            kind: Kind::Binary(native.platform),
+            kind: Kind::Binary(Some(native.platform)),
             entry_point: PROGRAM,
             command: &format!("${{__dirname}}/{PROGRAM}"),
             arguments,

@@ -12,13 +12,6 @@ use super::inspect;
 use crate::cli::Bundle;
 use crate::{document, host, output, progress};
 
-/// What manifests call the platform that this program runs on.
-const PLATFORM: &str = if cfg!(target_os = "macos") {
-    "darwin"
-} else {
-    "linux"
-};
-
 pub async fn run(args: Bundle) -> Result<ExitCode> {
     let made = if Path::new(&args.source).is_dir() {
         let folder = PathBuf::from(&args.source);
@@ -77,7 +70,7 @@ async fn native(args: &Bundle) -> Result<bundle::Bundle> {
         let native = Native {
             name: name.as_str(),
             program: &program,
-            platform: PLATFORM,
+            platform: bundle::platform(),
             document: &bytes,
             base_url: base_url.as_ref().map(url::Url::as_str),
             secrets,

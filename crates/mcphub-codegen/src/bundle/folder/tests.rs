@@ -92,6 +92,26 @@ fn a_typescript_project_is_what_it_needs_at_run_time() {
 }
 
 #[test]
+fn a_rust_project_is_its_program_and_says_where_it_runs() {
+    let manifest = r#"{"name": "x", "server": {"type": "binary", "entry_point": "target/release/x-mcp"}, "compatibility": {"platforms": []}}"#;
+    let folder = folder(&[
+        ("manifest.json", manifest),
+        ("target/release/x-mcp", "ELF"),
+        ("target/release/x-mcp.d", ""),
+        ("src/main.rs", ""),
+    ]);
+    let bundle = project(folder.path()).unwrap();
+
+    assert_eq!(names(&bundle), ["manifest.json", "target/release/x-mcp"]);
+    let manifest = archive::file(&bundle.bytes, "manifest.json", 4096).unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+    assert_eq!(
+        manifest["compatibility"]["platforms"],
+        json!([crate::bundle::platform()])
+    );
+}
+
+#[test]
 fn what_has_to_be_done_first_is_said() {
     for (files, words) in [
         (vec![], "there is no manifest.json"),

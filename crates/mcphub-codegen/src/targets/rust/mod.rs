@@ -165,6 +165,7 @@ impl Target for RustTarget {
             project.add(format!("schemas/{stem}.json"), schemas.clone())?;
         }
         project.add("Cargo.lock", view.lockfile.clone())?;
+        project.add("manifest.json", view.manifest.clone())?;
         project.add("server.json", view.server_json.clone())?;
         project.add("tests/examples.json", view.examples.clone())?;
         Ok(project)

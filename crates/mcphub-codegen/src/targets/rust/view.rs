@@ -11,6 +11,7 @@ use super::literal::{rust_constant, rust_literal};
 use super::lock::lockfile;
 use super::names::{Names, TypeNames};
 use super::tool::ToolType;
+use crate::bundle::manifest::{Kind, Manifest, Server, Setting};
 use crate::targets::SchemaFile;
 use crate::targets::about::{base_url, instructions, markdown_text, one_line, pretty, tool_count};
 use crate::targets::call_example;
@@ -69,6 +70,8 @@ pub(super) struct View {
     pub(super) server_json: String,
     #[serde(skip)]
     pub(super) lockfile: String,
+    #[serde(skip)]
+    pub(super) manifest: String,
 }
 
 /// A module of tools.
@@ -128,6 +131,19 @@ impl View {
                 },
                 &environment,
             )?,
+            manifest: Manifest {
+                name: &package,
+                version: &version,
+                tools,
+                server: Server {
+                    kind: Kind::Binary(None),
+                    entry_point: &format!("target/release/{package}"),
+                    command: &format!("${{__dirname}}/target/release/{package}"),
+                    arguments: Vec::new(),
+                },
+                settings: Setting::of(&environment.variables, tools, base_url.as_deref()),
+            }
+            .to_json()?,
             name: rust_constant("pub const NAME: &str", &options.name),
             title: rust_constant("pub const TITLE: &str", &title),
             instructions: rust_constant("pub const INSTRUCTIONS: &str", &instructions(tools)),
