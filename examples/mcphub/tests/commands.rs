@@ -244,6 +244,49 @@ fn a_selection_offers_what_matches() {
 }
 
 #[test]
+fn a_profile_is_for_clients_that_take_less() {
+    let document = spec("bookshop.yaml");
+    let tools = |profile: &str| {
+        let args = [
+            "inspect",
+            &document,
+            "--format",
+            "json",
+            "--profile",
+            profile,
+        ];
+        let report = json_of(&mcphub(&args));
+        let tools = report["tools"].to_string();
+        let refused = mcphub(&[
+            "inspect",
+            &document,
+            "--doctor",
+            "--format",
+            "json",
+            "--profile",
+            profile,
+        ]);
+        let findings = json_of(&refused)["findings"].to_string();
+        (tools, findings)
+    };
+    let (standard, findings) = tools("standard");
+    assert!(standard.contains("$ref") && findings.contains("refused-by-gemini"));
+    for profile in ["inlined", "plain"] {
+        let (tools, findings) = tools(profile);
+        assert!(
+            !tools.contains("$ref") && !tools.contains("$defs"),
+            "{tools}"
+        );
+        assert!(!findings.contains("refused-by-gemini"), "{findings}");
+    }
+    assert_refused(
+        &mcphub(&["inspect", &document, "--profile", "flat"]),
+        2,
+        &["inlined"],
+    );
+}
+
+#[test]
 fn a_list_of_tools_is_as_large_as_it_may_be() {
     let document = spec("bookshop.yaml");
     let report = |limit: &str| {
