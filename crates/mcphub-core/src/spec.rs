@@ -2,6 +2,7 @@
 
 mod hint;
 mod method;
+mod page;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -14,8 +15,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use url::Url;
 
-pub use hint::{ArgumentHints, ToolHints};
+pub use hint::{ArgumentHints, FieldsHint, PagesHint, ToolHints};
 pub use method::{Method, MethodName};
+pub use page::NextPage;
 
 use crate::Result;
 
@@ -369,6 +371,8 @@ pub struct Response {
     pub description: Option<String>,
     /// Media types with the JSON Schema of the value, in document order.
     pub content: Vec<(String, Value)>,
+    /// Whether it has the header `Link` (RFC 8288).
+    pub has_link: bool,
 }
 
 impl Response {

@@ -141,7 +141,12 @@ impl<'d> Walk<'d> {
             } else {
                 self.answer(object, here, target.shared())
             };
+            let headers = self.object(object, "headers", here);
+            let has_link = headers.is_some_and(|headers| {
+                headers.keys().any(|name| name.eq_ignore_ascii_case("link"))
+            });
             out.push(Response {
+                has_link,
                 status: status.to_ascii_uppercase(),
                 description: text.map(str::to_owned),
                 content,

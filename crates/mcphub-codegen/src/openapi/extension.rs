@@ -14,16 +14,18 @@ use super::remark::shown;
 use super::schema::is_small;
 use super::{Skip, Walk};
 
-const KEY: &str = "x-mcp";
+pub(super) const KEY: &str = "x-mcp";
 
 /// What `x-mcp` may say of an operation and of an argument.
-const OF_TOOL: [&str; 6] = [
+const OF_TOOL: [&str; 8] = [
     "hidden",
     "name",
     "title",
     "description",
     "tags",
     "annotations",
+    "fields",
+    "pages",
 ];
 const OF_ARGUMENT: [&str; 4] = ["hidden", "name", "description", "value"];
 
@@ -79,9 +81,15 @@ impl<'d> Walk<'d> {
         &mut self,
         operation: &'d Object<'d>,
         at: Place<'_>,
+        item: &Members<'_, 'd>,
     ) -> Result<ToolHints, Skip> {
+        let (fields, pages) = self.answer_hints(operation, at, item)?;
         let Some(Node::Object(said)) = operation.get(KEY) else {
-            return Ok(ToolHints::default());
+            return Ok(ToolHints {
+                fields,
+                pages,
+                ..ToolHints::default()
+            });
         };
         let at = at.key(KEY);
         self.known(said, &OF_TOOL, at);
@@ -98,6 +106,8 @@ impl<'d> Walk<'d> {
             destructive,
             idempotent,
             open_world,
+            fields,
+            pages,
         };
         if self.shared {
             let texts = [&hints.name, &hints.title, &hints.description];
@@ -226,7 +236,7 @@ impl<'d> Walk<'d> {
         Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     }
 
-    fn known(&mut self, said: &'d Object<'d>, known: &[&str], at: Place<'_>) {
+    pub(super) fn known(&mut self, said: &'d Object<'d>, known: &[&str], at: Place<'_>) {
         for key in said.keys().filter(|key| !known.contains(key)) {
             self.remarks.warn("unknown-hint", at.key(key), || {
                 format!("{} means nothing here; {} do", shown(key), known.join(", "))

@@ -6,6 +6,7 @@
 //! version into JSON Schema 2020-12.
 //! Nothing in here knows about tools.
 
+mod answer_hint;
 mod bundle;
 mod content;
 mod dialect;

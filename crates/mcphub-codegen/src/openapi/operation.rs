@@ -68,7 +68,7 @@ impl<'d> Walk<'d> {
             let bytes = |text: &Option<String>| text.as_ref().map_or(0, String::len);
             self.charge(bytes(&summary) + bytes(&description))?;
         }
-        let hints = self.tool_hints(object, at)?;
+        let hints = self.tool_hints(object, at, &around.item)?;
         let (tagged, tagged_at) = self.tags_of(object, at, at.key("x-mcp"));
         let tags = self.tags(tagged, tagged_at);
         let parameters = self.parameters(object, at, around)?;

@@ -17,6 +17,8 @@ pub(super) enum Home {
     Header,
     Cookie,
     Body,
+    /// It is for the answer and not for the API.
+    Answer,
 }
 
 impl From<Location> for Home {
@@ -38,6 +40,7 @@ impl Home {
             Self::Header => "_header",
             Self::Cookie => "_cookie",
             Self::Body => "_body",
+            Self::Answer => "_answer",
         }
     }
 }

@@ -4,7 +4,9 @@ use std::borrow::Cow;
 
 use indexmap::IndexMap;
 use mcphub_core::spec::{ArgumentHints, Operation, Parameter, Severity};
-use mcphub_core::tool::{BodyBinding, BodyFormat, BodySource, MemberBinding, ParameterBinding};
+use mcphub_core::tool::{
+    AnswerBinding, BodyBinding, BodyFormat, BodySource, MemberBinding, ParameterBinding,
+};
 use serde_json::{Map, Value, json};
 
 use super::accept::is_json;
@@ -22,6 +24,8 @@ pub(super) struct Input {
     pub(super) body: Option<BodyBinding>,
     /// What every call sends, by the name of the argument that there is not.
     pub(super) presets: IndexMap<String, Value>,
+    /// What becomes of answers.
+    pub(super) answer: AnswerBinding,
 }
 
 /// The body as arguments.
@@ -59,6 +63,8 @@ impl<'a> Planning<'a> {
             (Some(_), _) => wanted.push((Home::Body, "body")),
             (None, _) => {}
         }
+        let answers = self.answers_wanted(operation);
+        wanted.extend(answers.names());
         let mut names = argument::names(&wanted).into_iter();
         let mut root = Root::with_room_for(wanted.len());
         let mut parameters = Vec::with_capacity(operation.parameters.len());
@@ -77,10 +83,11 @@ impl<'a> Planning<'a> {
         }
         let body = match (chosen, shape) {
             (Some(chosen), Some(shape)) => {
-                Some(self.body_binding(&chosen, shape, names, &mut root))
+                Some(self.body_binding(&chosen, shape, names.by_ref(), &mut root))
             }
             _ => None,
         };
+        let answer = answers.binding(names, |name, schema| root.add(name, schema, false));
         let presets = std::mem::take(&mut root.presets);
         let preset_schemas = std::mem::take(&mut root.preset_schemas);
         self.check_presets(&presets, preset_schemas, operation);
@@ -90,6 +97,7 @@ impl<'a> Planning<'a> {
             parameters,
             body,
             presets,
+            answer,
         })
     }
 

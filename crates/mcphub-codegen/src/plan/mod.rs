@@ -5,6 +5,7 @@
 //! Nothing in here knows the dialect of the document.
 
 mod accept;
+mod answer;
 mod argument;
 mod body;
 mod budget;
@@ -21,6 +22,7 @@ mod name;
 mod omission;
 mod outline;
 mod output;
+mod pages;
 mod part;
 mod plain;
 mod preset;
@@ -52,6 +54,8 @@ use selection::Selector;
 ///   or form body that is a plain object; any other body is the one argument `body`. Bytes are in
 ///   base64; a file of a form may come with its name and media type. Where names
 ///   meet, the path's stays and the others get `_query`, `_header`, `_cookie`, `_body`.
+/// - **Answers**: where an operation shows how its pages follow one another, an argument says how
+///   many to read at once; where `x-mcp` asks for it, another one names the fields that stay.
 /// - **Input schemas** are closed. One over [`PlanOptions::max_input_schema`] loses, until it fits:
 ///   descriptions below `$defs`; examples below `$defs`; of the definitions farthest from the
 ///   arguments all but types and listed values; descriptions and examples of the arguments; the
@@ -187,6 +191,7 @@ impl<'a> Planning<'a> {
                 security: operation.security.clone(),
                 accept: accept::accept(&operation.responses),
                 output: OutputShape::None,
+                answer: input.answer,
             },
         };
         Ok(Planned {

@@ -51,7 +51,8 @@ fn used(binding: &HttpBinding) -> Vec<&str> {
         Some(BodySource::Members(members)) => members.iter().map(|m| m.argument.as_str()).collect(),
         _ => Vec::new(),
     };
-    outside.chain(body).collect()
+    let answer = binding.answer.arguments();
+    outside.chain(body).chain(answer).collect()
 }
 
 fn is_required(binding: &HttpBinding, argument: &str) -> bool {

@@ -163,6 +163,7 @@ fn check_input(tool: &Tool) {
         }
         Some(_) | None => {}
     }
+    bound.extend(tool.binding.answer.arguments());
     assert_eq!(
         bound.len(),
         properties.len(),

@@ -6,13 +6,20 @@
 mod arguments;
 mod body;
 mod credential;
+mod fields;
+mod link;
 mod multipart;
+mod page;
 mod request;
 mod response;
 mod style;
+mod wanted;
 mod xml;
 
 pub use arguments::Arguments;
 pub use credential::needed;
+pub use fields::{Fields, MAX_FIELDS, Picked};
+pub use page::{Next, Pages, Stop};
 pub use request::{Body, HttpRequest};
 pub use response::{Content, EmbeddedResource, HttpAnswer, ToolResult};
+pub use wanted::Wanted;

@@ -39,6 +39,7 @@ fn binding(path: &str, parameters: Vec<ParameterBinding>) -> HttpBinding {
         accept: "application/json".to_owned(),
         presets: Default::default(),
         output: OutputShape::None,
+        answer: Default::default(),
     }
 }
 

@@ -27,6 +27,8 @@ pub struct HttpAnswer {
     pub content_type: Option<String>,
     /// The value of `Retry-After`, if any.
     pub retry_after: Option<String>,
+    /// The values of `Link`, joined by commas, if any.
+    pub link: Option<String>,
     /// The decoded body.
     pub body: Bytes,
 }
@@ -180,6 +182,13 @@ impl ToolResult {
                 );
             }
         }
+        self
+    }
+
+    /// The result with one more line for the model.
+    #[must_use]
+    pub fn noted(mut self, note: Option<String>) -> Self {
+        self.content.extend(note.map(|text| Content::Text { text }));
         self
     }
 
@@ -370,6 +379,7 @@ mod tests {
             status,
             content_type: Some(content_type.into()),
             retry_after: None,
+            link: None,
             body: Bytes::copy_from_slice(body.as_bytes()),
         }
     }

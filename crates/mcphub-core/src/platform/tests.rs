@@ -90,6 +90,7 @@ fn tool() -> Tool {
             accept: "*/*".into(),
             presets: Default::default(),
             output: OutputShape::None,
+            answer: Default::default(),
         },
     }
 }

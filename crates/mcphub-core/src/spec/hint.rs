@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use super::NextPage;
+
 /// What an operation's `x-mcp` says of its tool, in place of what the operation itself says.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ToolHints {
@@ -19,6 +21,40 @@ pub struct ToolHints {
     pub idempotent: Option<bool>,
     /// `openWorldHint`: the call reaches a world outside the model's.
     pub open_world: Option<bool>,
+    /// Which fields of a JSON answer stay.
+    pub fields: Option<FieldsHint>,
+    /// How one call reads several pages.
+    pub pages: Option<PagesHint>,
+}
+
+/// Which fields of a JSON answer stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FieldsHint {
+    /// All.
+    All,
+    /// Those that an argument asks for.
+    Argument,
+    /// These ([`Fields`](crate::call::Fields)).
+    Only(Vec<String>),
+}
+
+/// How one call reads several pages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PagesHint {
+    /// It does not.
+    One,
+    /// As the operation itself shows.
+    Found,
+    /// In this way.
+    By {
+        /// Where the list is in a page: names of members from the top; as the schema shows where
+        /// absent.
+        items: Option<Vec<String>>,
+        /// What leads to the next page.
+        next: NextPage,
+    },
 }
 
 /// What the `x-mcp` of a parameter, or of a member of a body, says of its argument.

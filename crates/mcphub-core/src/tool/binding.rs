@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::AnswerBinding;
 use crate::spec::{Location, Method, Serialization, XmlShape};
 
 /// How arguments become an HTTP request.
@@ -35,6 +36,9 @@ pub struct HttpBinding {
     /// How a JSON answer becomes `structuredContent`.
     #[serde(default, skip_serializing_if = "OutputShape::is_none")]
     pub output: OutputShape,
+    /// What becomes of an answer before it is a result.
+    #[serde(default, skip_serializing_if = "AnswerBinding::is_plain")]
+    pub answer: AnswerBinding,
 }
 
 /// One argument that goes outside the body.

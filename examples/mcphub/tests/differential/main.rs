@@ -7,6 +7,9 @@
 
 #![allow(clippy::print_stderr, reason = "it says when it does not run")]
 
+mod answers;
+#[path = "../../../../crates/mcphub-core/tests/answers/mod.rs"]
+mod answers_table;
 mod arguments;
 mod generated;
 mod recorder;

@@ -1,5 +1,6 @@
 //! An API that remembers what it was asked, and answers what it was told to.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -10,6 +11,8 @@ use axum::response::Response;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use url::Url;
+
+use crate::answers_table::PageAnswer;
 
 /// One request as it arrived.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,6 +109,8 @@ pub struct Recorder {
 struct State {
     seen: Vec<Recorded>,
     answer: Answer,
+    /// By path and query after the base URL, without the secret; each is asked once.
+    pages: BTreeMap<String, PageAnswer>,
 }
 
 impl Recorder {
@@ -115,6 +120,7 @@ impl Recorder {
         let state = Arc::new(Mutex::new(State {
             seen: Vec::new(),
             answer: ANSWERS[0],
+            pages: BTreeMap::new(),
         }));
         let app = Router::new().fallback(record).with_state(state.clone());
         tokio::spawn(async move { axum::serve(listener, app).await });
@@ -124,6 +130,11 @@ impl Recorder {
     /// What everything is answered from now on.
     pub fn answer(&self, answer: Answer) {
         self.state.lock().unwrap().answer = answer;
+    }
+
+    /// What is answered from now on, by path and query.
+    pub fn answer_pages(&self, pages: impl IntoIterator<Item = (String, PageAnswer)>) {
+        self.state.lock().unwrap().pages = pages.into_iter().collect();
     }
 
     /// What arrived since the last time.
@@ -145,12 +156,16 @@ async fn record(Shared(state): Shared<Arc<Mutex<State>>>, request: Request) -> R
         .collect();
     headers.sort();
     let mut state = state.lock().unwrap();
+    let page = page_of(&target);
     state.seen.push(Recorded {
         method: parts.method.to_string(),
         target,
         headers,
         body,
     });
+    if let Some(page) = state.pages.remove(&page) {
+        return page_response(&page);
+    }
     let (status, media_type, body) = state.answer;
     let response = Response::builder().status(status);
     let response = if media_type.is_empty() {
@@ -159,6 +174,22 @@ async fn record(Shared(state): Shared<Arc<Mutex<State>>>, request: Request) -> R
         response.header("content-type", media_type)
     };
     response.body(Body::from(body)).unwrap()
+}
+
+fn page_of(target: &str) -> String {
+    let target = target.strip_prefix("/base").unwrap_or(target);
+    target.replace("&key=s3cret", "").replace("?key=s3cret", "")
+}
+
+fn page_response(page: &PageAnswer) -> Response {
+    let response = Response::builder()
+        .status(page.status)
+        .header("content-type", "application/json");
+    let response = match &page.link {
+        Some(link) => response.header("link", link),
+        None => response,
+    };
+    response.body(Body::from(page.body.to_string())).unwrap()
 }
 
 fn body_of(headers: &HeaderMap, bytes: Bytes) -> RecordedBody {

@@ -1,7 +1,7 @@
 //! The extension `x-mcp`.
 
 use super::*;
-use mcphub_core::spec::{ArgumentHints, ToolHints};
+use mcphub_core::spec::{ArgumentHints, FieldsHint, PagesHint, ToolHints};
 
 #[test]
 fn the_nearest_says_what_is_hidden() {
@@ -113,4 +113,71 @@ fn what_means_nothing_is_told() {
         .map(|(code, at)| (Severity::Warning, *code, at.as_str()))
         .collect();
     assert_eq!(remarks(&parsed), expected);
+}
+
+#[test]
+fn answers_are_as_the_nearest_says() {
+    let mut document = document(
+        json!({
+            "/a": {"get": {}, "put": {"x-mcp": {"fields": "id"}}},
+            "/b": {"x-mcp": {"fields": ["a", "b.c"], "pages": false}, "get": {"x-mcp": {"fields": false}}},
+        }),
+        json!({}),
+    );
+    document["x-mcp"] = json!({"fields": true});
+    let parsed = parse(&document);
+    let hints = parsed
+        .spec
+        .operations
+        .iter()
+        .map(|operation| &operation.hints);
+    let found: Vec<_> = hints
+        .map(|hints| (hints.fields.clone(), hints.pages.clone()))
+        .collect();
+    let only = FieldsHint::Only(vec!["id".to_owned()]);
+    assert_eq!(
+        found,
+        [
+            (Some(FieldsHint::Argument), None),
+            (Some(only), None),
+            (Some(FieldsHint::All), Some(PagesHint::One)),
+        ]
+    );
+}
+
+#[test]
+fn wrong_words_about_answers_are_told_and_mean_nothing() {
+    for (said, code, at) in [
+        (json!({"fields": "a..b"}), "invalid-field", "/fields"),
+        (json!({"fields": [1]}), "wrong-type", "/fields"),
+        (json!({"pages": 3}), "wrong-type", "/pages"),
+        (json!({"pages": {"by": "magic"}}), "invalid-pages", "/pages"),
+        (
+            json!({"pages": {"by": "cursor", "at": "a"}}),
+            "invalid-pages",
+            "/pages",
+        ),
+        (
+            json!({"pages": {"by": "link", "items": 1}}),
+            "invalid-pages",
+            "/pages",
+        ),
+        (
+            json!({"pages": {"by": "link", "itmes": "a"}}),
+            "unknown-hint",
+            "/pages/itmes",
+        ),
+    ] {
+        let parsed = operation(json!({"x-mcp": said}));
+        let hints = &parsed.spec.operations[0].hints;
+        assert_eq!(hints.fields, None);
+        assert_eq!(hints.pages.is_some(), code == "unknown-hint");
+        let at = format!("/paths/~1pets~1{{id}}/get/x-mcp{at}");
+        let expected = (Severity::Warning, code, at.as_str());
+        assert!(
+            remarks(&parsed).contains(&expected),
+            "{:?}",
+            remarks(&parsed)
+        );
+    }
 }

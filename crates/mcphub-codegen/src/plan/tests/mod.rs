@@ -5,6 +5,7 @@ mod budget;
 mod hints;
 mod names;
 mod outputs;
+mod pages;
 mod profiles;
 mod selections;
 mod sizes;

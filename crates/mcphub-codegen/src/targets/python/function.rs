@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use mcphub_core::spec::{Location, Serialization, Style};
+use mcphub_core::spec::{Location, NextPage, Serialization, Style};
 use mcphub_core::tool::{
-    BodyBinding, BodyFormat, BodySource, HttpBinding, MemberBinding, OutputShape, ParameterBinding,
-    Tool,
+    BodyBinding, BodyFormat, BodySource, FieldsBinding, HttpBinding, MemberBinding, OutputShape,
+    ParameterBinding, Tool,
 };
 use serde::Serialize;
 use url::Url;
@@ -51,6 +51,11 @@ impl Function {
             parameters: lines,
             docstring: docstring(&headline(tool)),
         }
+    }
+
+    /// Whether the last statement has this text.
+    pub(super) fn says(&self, text: &str) -> bool {
+        self.body.last().is_some_and(|line| line.contains(text))
     }
 
     /// Whether the code has this word.
@@ -213,12 +218,74 @@ fn body(tool: &Tool, function: &str, parameters: &Parameters) -> Vec<String> {
     if let Some(body) = &binding.body {
         lines.extend(body_calls(body, function, parameters));
     }
-    lines.push(match binding.output {
-        OutputShape::Object => "return await api.call(request, output=\"object\")".to_owned(),
-        OutputShape::Wrapped => "return await api.call(request, output=\"wrapped\")".to_owned(),
-        _ => "return await api.call(request)".to_owned(),
-    });
+    lines.push(answer_call(binding, parameters));
     lines
+}
+
+fn answer_call(binding: &HttpBinding, parameters: &Parameters) -> String {
+    let mut arguments = vec!["request".to_owned()];
+    match binding.output {
+        OutputShape::Object => arguments.push("output=\"object\"".to_owned()),
+        OutputShape::Wrapped => arguments.push("output=\"wrapped\"".to_owned()),
+        _ => {}
+    }
+    if let Some(pages) = &binding.answer.pages {
+        arguments.push(format!("pages={}", parameters.name(&pages.argument)));
+        if !pages.items.is_empty() {
+            arguments.push(format!("items={}", list(&pages.items)));
+        }
+        arguments.push(format!("next_page={}", next_page(&pages.next)));
+    }
+    match &binding.answer.fields {
+        Some(FieldsBinding::Only(fields)) => {
+            let fields: Vec<_> = fields.iter().map(|field| python_literal(field)).collect();
+            arguments.push(bracketed("fields=Fields(", &fields, ")", 8));
+        }
+        Some(FieldsBinding::Argument(argument)) => {
+            let named = own_argument("fields", argument);
+            let given = [parameters.name(argument).to_owned()]
+                .into_iter()
+                .chain(named);
+            let given: Vec<_> = given.collect();
+            arguments.push(format!("fields=Fields.asked({})", given.join(", ")));
+        }
+        _ => {}
+    }
+    bracketed("return await api.call(", &arguments, ")", 4)
+}
+
+fn next_page(next: &NextPage) -> String {
+    let first = |first: u64, usual: u64| {
+        if first == usual {
+            String::new()
+        } else {
+            format!(", first={first}")
+        }
+    };
+    match next {
+        NextPage::Url { at } => format!("Url({})", list(at)),
+        NextPage::Cursor { at, parameter } => {
+            format!("Cursor({}, {})", list(at), python_literal(parameter))
+        }
+        NextPage::Page {
+            parameter,
+            first: number,
+        } => {
+            format!("Page({}{})", python_literal(parameter), first(*number, 1))
+        }
+        NextPage::Offset {
+            parameter,
+            first: number,
+        } => {
+            format!("Offset({}{})", python_literal(parameter), first(*number, 0))
+        }
+        _ => "Link()".to_owned(),
+    }
+}
+
+fn list(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|name| python_literal(name)).collect();
+    format!("[{}]", names.join(", "))
 }
 
 fn parameter_call(parameter: &ParameterBinding, value: &str) -> String {
@@ -512,6 +579,7 @@ mod tests {
             accept: "*/*".into(),
             presets: Default::default(),
             output: OutputShape::None,
+            answer: Default::default(),
         };
         assert_eq!(
             escaped_path(&binding),

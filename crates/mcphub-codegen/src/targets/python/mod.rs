@@ -45,7 +45,9 @@ macro_rules! templates {
 const RUNTIME: &[(&str, &str)] = runtime![
     "api.py",
     "credentials.py",
+    "fields.py",
     "multipart.py",
+    "pages.py",
     "problems.py",
     "request.py",
     "result.py",
@@ -76,6 +78,7 @@ const TEMPLATES: &[(&str, &str)] = templates![
     "runtime/tools_init.py.j2",
     "runtime/tools_module.py.j2",
     "tests/conftest.py.j2",
+    "tests/test_answers.py.j2",
     "tests/test_api.py.j2",
     "tests/test_request.py.j2",
     "tests/test_server.py.j2",
@@ -187,6 +190,7 @@ impl Target for PythonTarget {
 
         for name in [
             "conftest.py",
+            "test_answers.py",
             "test_api.py",
             "test_request.py",
             "test_server.py",

@@ -71,6 +71,8 @@ pub(super) struct Module {
     docstring: String,
     typing: String,
     request: &'static str,
+    fields: bool,
+    pages: String,
     xml: bool,
     functions: Vec<Function>,
 }
@@ -211,6 +213,11 @@ impl Module {
         } else {
             "Request"
         };
+        let says = |text: &str| functions.iter().any(|function| function.says(text));
+        let pages: Vec<_> = ["Cursor", "Link", "Offset", "Page", "Url"]
+            .into_iter()
+            .filter(|name| says(&format!("next_page={name}(")))
+            .collect();
         let docs = match tag {
             Some(tag) => format!("Tools with the tag {}.", one_line(tag, 60)),
             None => "Tools without a tag.".to_owned(),
@@ -219,6 +226,8 @@ impl Module {
             docstring: docstring(&docs),
             typing: typing.join(", "),
             request: unset,
+            fields: says("fields=Fields"),
+            pages: pages.join(", "),
             xml: functions.iter().any(|function| function.has_xml),
             name,
             functions,

@@ -140,6 +140,8 @@ impl Target for RustTarget {
     }
 
     fn render(&self, tools: &ToolSet, options: &RenderOptions) -> Result<Project> {
+        // Its runtime passes answers on as they come.
+        let tools = &tools.with_plain_answers();
         let view = View::new(tools, options)?;
         let runtime = Runtime::Cargo {
             program: view.package.clone(),

@@ -1,9 +1,9 @@
 //! A tool becomes a typed function.
 
-use mcphub_core::spec::{Location, Serialization, Style};
+use mcphub_core::spec::{Location, NextPage, Serialization, Style};
 use mcphub_core::tool::{
-    BodyBinding, BodyFormat, BodySource, HttpBinding, MemberBinding, OutputShape, ParameterBinding,
-    Tool,
+    BodyBinding, BodyFormat, BodySource, FieldsBinding, HttpBinding, MemberBinding, OutputShape,
+    ParameterBinding, Tool,
 };
 use mcphub_core::{Error, Result};
 use serde::Serialize;
@@ -151,12 +151,69 @@ fn body(tool: &Tool, stem: &str) -> Result<Vec<String>> {
     if let Some(body) = &binding.body {
         lines.extend(body_calls(binding, body, stem)?);
     }
-    lines.push(match binding.output {
-        OutputShape::Object => "return api.call(request, \"object\");".to_owned(),
-        OutputShape::Wrapped => "return api.call(request, \"wrapped\");".to_owned(),
-        _ => "return api.call(request);".to_owned(),
-    });
+    lines.push(answer_call(binding));
     Ok(lines)
+}
+
+fn answer_call(binding: &HttpBinding) -> String {
+    let mut options = Vec::new();
+    if let Some(pages) = &binding.answer.pages {
+        options.push(format!("pages: {}", value(binding, &pages.argument)));
+        if !pages.items.is_empty() {
+            options.push(format!("items: {}", list(&pages.items)));
+        }
+        options.push(format!("next: {}", next_page(&pages.next)));
+    }
+    match &binding.answer.fields {
+        Some(FieldsBinding::Only(fields)) => {
+            let fields: Vec<_> = fields.iter().map(|field| ts_literal(field)).collect();
+            options.push(ts_list(
+                "fields: new Fields(",
+                &fields,
+                ")",
+                INDENT + 2,
+                false,
+            ));
+        }
+        Some(FieldsBinding::Argument(argument)) => {
+            let own = (argument != "fields").then(|| format!(", {}", ts_literal(argument)));
+            let given = value(binding, argument);
+            options.push(format!(
+                "fields: Fields.asked({given}{})",
+                own.unwrap_or_default()
+            ));
+        }
+        _ => {}
+    }
+    let output = match binding.output {
+        OutputShape::Object => Some("object"),
+        OutputShape::Wrapped => Some("wrapped"),
+        _ if !options.is_empty() => Some("none"),
+        _ => None,
+    };
+    let output = output.map(|output| format!("\"{output}\""));
+    let arguments: Vec<_> = ["request".to_owned()].into_iter().chain(output).collect();
+    ts_call("return api.call", &arguments, &options, INDENT)
+}
+
+fn next_page(next: &NextPage) -> String {
+    match next {
+        NextPage::Url { at } => format!("{{ by: \"url\", at: {} }}", list(at)),
+        NextPage::Cursor { at, parameter } => format!(
+            "{{ by: \"cursor\", at: {}, parameter: {} }}",
+            list(at),
+            ts_literal(parameter)
+        ),
+        NextPage::Page { parameter, first } => format!(
+            "{{ by: \"page\", parameter: {}, first: {first} }}",
+            ts_literal(parameter)
+        ),
+        NextPage::Offset { parameter, first } => format!(
+            "{{ by: \"offset\", parameter: {}, first: {first} }}",
+            ts_literal(parameter)
+        ),
+        _ => "{ by: \"link\" }".to_owned(),
+    }
 }
 
 /// `args.isbn`, `args["X-Id"]`, or what every call sends.

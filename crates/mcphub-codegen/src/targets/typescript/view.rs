@@ -73,6 +73,8 @@ pub(super) struct Module {
     headline: String,
     /// What it takes of `exact.ts`.
     exact: &'static str,
+    /// Whether it leaves fields of answers.
+    fields: bool,
     /// Whether it makes XML.
     xml: bool,
     functions: Vec<Function>,
@@ -179,6 +181,7 @@ fn modules(tools: &ToolSet) -> Result<(Vec<Place>, Vec<Module>)> {
                 },
                 name,
                 exact: "",
+                fields: false,
                 xml: false,
                 functions: Vec::new(),
             }
@@ -208,6 +211,10 @@ fn modules(tools: &ToolSet) -> Result<(Vec<Place>, Vec<Module>)> {
             .functions
             .iter()
             .any(|function| function.says("shape("));
+        module.fields = module
+            .functions
+            .iter()
+            .any(|function| function.says("fields: Fields.") || function.says("new Fields("));
         module.exact = match (exact, numeric) {
             (true, true) => "import { exact, type Numeric } from",
             (true, false) => "import { exact } from",

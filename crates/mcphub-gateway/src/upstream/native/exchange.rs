@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use mcphub_core::call::{HttpAnswer, HttpRequest};
 use reqwest::header::{
     AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
-    LOCATION, RETRY_AFTER,
+    LINK, LOCATION, RETRY_AFTER,
 };
 use reqwest::{Client, Method, Request, Response};
 use tokio::time::{Instant, timeout_at};
@@ -18,12 +18,37 @@ use super::budget::{FREE, Room};
 use super::settings::NativeClient;
 use crate::upstream::http::{cause, host};
 
+/// What one request may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowance {
+    /// When all of it has to be over.
+    end: Instant,
+    /// Whether the caller has room for the answer already, and must not wait for more.
+    has_room: bool,
+}
+
+impl Allowance {
+    pub(super) fn until(end: Instant) -> Self {
+        let has_room = false;
+        Self { end, has_room }
+    }
+
+    pub(super) fn with_room(end: Instant) -> Self {
+        let has_room = true;
+        Self { end, has_room }
+    }
+
+    pub(super) fn end(self) -> Instant {
+        self.end
+    }
+}
+
 /// Sends a request and reads its answer whole. The error is a text for the model, without secrets.
-/// With the answer comes the room that it takes. All of it is over at `end`.
+/// With the answer comes the room that it takes.
 pub(super) async fn send(
     client: &NativeClient,
     request: HttpRequest,
-    end: Instant,
+    Allowance { end, has_room }: Allowance,
 ) -> Result<(HttpAnswer, Room), String> {
     if client.settings.refuse_private_addresses && is_private_literal(&request.url) {
         let host = host(&request.url);
@@ -36,6 +61,7 @@ pub(super) async fn send(
         url: request.url.clone(),
         client,
         end,
+        has_room,
         safe: request.method.is_safe(),
     };
     // One clock for all of it: connecting, redirects, and the answer to its last byte.
@@ -50,12 +76,18 @@ pub(super) async fn send(
     })
 }
 
+/// Room for large answers; `None` where there is none in time.
+pub(super) async fn room(client: &NativeClient, bytes: usize, end: Instant) -> Option<Room> {
+    timeout_at(end, client.budget.room(bytes)).await.ok()
+}
+
 struct Exchange<'a> {
     /// What is asked.
     url: Url,
     client: &'a NativeClient,
     /// When the call has to be over.
     end: Instant,
+    has_room: bool,
     /// Whether the request asks for no change (RFC 9110, 9.2.1).
     safe: bool,
 }
@@ -78,11 +110,13 @@ impl Exchange<'_> {
         let (status, headers) = (answer.status().as_u16(), answer.headers());
         let content_type = header(headers, &CONTENT_TYPE);
         let retry_after = header(headers, &RETRY_AFTER);
+        let link = links(headers);
         let (body, room) = self.body(answer).await?;
         let answer = HttpAnswer {
             status,
             content_type,
             retry_after,
+            link,
             body,
         };
         Ok((answer, room))
@@ -148,7 +182,7 @@ impl Exchange<'_> {
             if read > limit {
                 return Err(too_large());
             }
-            if room.is_none() && stated.unwrap_or(read) > FREE {
+            if room.is_none() && !self.has_room && stated.unwrap_or(read) > FREE {
                 room = self.room(stated.unwrap_or(limit)).await?;
             }
             if first.is_empty() && all.is_empty() {
@@ -165,15 +199,14 @@ impl Exchange<'_> {
 
     /// Waits until there is room for a large answer.
     async fn room(&self, bytes: usize) -> Result<Room, String> {
-        timeout_at(self.end, self.client.budget.room(bytes))
-            .await
-            .map_err(|_| {
-                format!(
-                    "The gateway holds too many large answers at once to take another one from the API at {}{}. Ask for less, or again later",
-                    self.host(),
-                    self.doubt()
-                )
-            })
+        let room = room(self.client, bytes, self.end).await;
+        room.ok_or_else(|| {
+            format!(
+                "The gateway holds too many large answers at once to take another one from the API at {}{}. Ask for less, or again later",
+                self.host(),
+                self.doubt()
+            )
+        })
     }
 
     fn unanswered(&self, error: &reqwest::Error) -> String {
@@ -261,11 +294,25 @@ fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
         .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
 }
 
+/// The values of `Link` as one (RFC 9110, 5.3).
+fn links(headers: &HeaderMap) -> Option<String> {
+    let mut all = None::<String>;
+    for value in headers.get_all(LINK) {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        match &mut all {
+            Some(all) => all.extend([", ", &value]),
+            None => all = Some(value.into_owned()),
+        }
+    }
+    all
+}
+
 fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
 
-fn size(bytes: usize) -> String {
+/// A bound as it is told.
+pub(super) fn size(bytes: usize) -> String {
     const MIB: usize = 1024 * 1024;
     if bytes >= MIB && bytes.is_multiple_of(MIB) {
         format!("{} MiB", bytes / MIB)

@@ -11,6 +11,7 @@ mod exchange;
 mod problem;
 mod retry;
 mod settings;
+mod shape;
 mod token;
 mod tree;
 
@@ -32,6 +33,7 @@ use url::Url;
 
 pub(super) use self::budget::Room;
 use self::check::Check;
+use self::exchange::Allowance;
 use self::token::{Client, Tokens};
 use self::tree::Tree;
 use super::{CallResult, Upstream, UpstreamTool, planned_tools};
@@ -140,23 +142,20 @@ impl NativeApi {
         entry: &Entry,
         arguments: &Arguments<'_>,
     ) -> (ToolResult, Room) {
+        if !tool.binding.answer.is_plain() {
+            let shaped = Box::pin(self.shaped(tool, entry, arguments)).await;
+            return shaped.unwrap_or_else(|error| (failure(&error), Room::NONE));
+        }
         let request = match self.request(tool, entry, arguments) {
             Ok(request) => request,
             Err(error) => return (failure(&error), Room::NONE),
         };
         let url = request.url.clone();
-        let end = Instant::now() + self.client.settings.timeout;
-        let mut sent = self.send(tool, request, end).await;
-        if let Ok((
-            HttpAnswer {
-                status: 429 | 503, ..
-            },
-            _,
-        )) = sent
+        let allowance = Allowance::until(Instant::now() + self.client.settings.timeout);
+        match self
+            .answered(tool, entry, arguments, request, allowance)
+            .await
         {
-            sent = Box::pin(self.patiently(tool, entry, arguments, sent, end)).await;
-        }
-        match sent {
             Ok((answer, room)) => {
                 let shown = shown_url(&url);
                 let result = ToolResult::from_answer(&answer, tool.binding.output, &shown);
@@ -169,49 +168,28 @@ impl NativeApi {
         }
     }
 
-    /// Sends the request again for as long as the API says when to come back.
-    async fn patiently(
-        &self,
-        tool: &Tool,
-        entry: &Entry,
-        arguments: &Arguments<'_>,
-        mut sent: Sent,
-        end: Instant,
-    ) -> Sent {
-        let settings = &self.client.settings;
-        for _ in 0..settings.max_retries {
-            let Ok((answer, _)) = &sent else { break };
-            let Some(wait) = retry::wait(tool, answer, settings, end) else {
-                break;
-            };
-            // What the refusal takes is given back before the wait.
-            drop(sent);
-            tokio::time::sleep(wait).await;
-            sent = match self.request(tool, entry, arguments) {
-                Ok(request) => self.send(tool, request, end).await,
-                Err(error) => Err(error.report()),
-            };
-        }
-        sent
-    }
-
     /// Sends a request with its credentials.
-    async fn send(&self, tool: &Tool, mut request: HttpRequest, end: Instant) -> Sent {
+    async fn send(&self, tool: &Tool, mut request: HttpRequest, allowance: Allowance) -> Sent {
         if self.credentials.clients.is_empty() {
             self.authorize(tool, &mut request, &self.credentials);
-            return exchange::send(&self.client, request, end).await;
+            return exchange::send(&self.client, request, allowance).await;
         }
         // Boxed, so that calls which need none of it carry none of it.
-        Box::pin(self.send_with_tokens(tool, request, end)).await
+        Box::pin(self.send_with_tokens(tool, request, allowance)).await
     }
 
     /// Sends a request with access tokens. One whose token was refused, though it had been good
     /// before, goes again with a new one: the API did nothing (RFC 9110, 15.5.2).
-    async fn send_with_tokens(&self, tool: &Tool, mut request: HttpRequest, end: Instant) -> Sent {
+    async fn send_with_tokens(
+        &self,
+        tool: &Tool,
+        mut request: HttpRequest,
+        allowance: Allowance,
+    ) -> Sent {
         let first = self.granted(tool).await?;
         let mut again = request.clone();
         self.authorize(tool, &mut request, &first.credentials);
-        let sent = exchange::send(&self.client, request, end).await?;
+        let sent = exchange::send(&self.client, request, allowance).await?;
         if sent.0.status != 401 || first.cached.is_empty() {
             return Ok(sent);
         }
@@ -222,7 +200,7 @@ impl NativeApi {
         }
         let second = self.granted(tool).await?;
         self.authorize(tool, &mut again, &second.credentials);
-        exchange::send(&self.client, again, end).await
+        exchange::send(&self.client, again, allowance).await
     }
 
     /// The credentials with the tokens that the operation needs.

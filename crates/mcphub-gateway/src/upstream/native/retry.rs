@@ -2,15 +2,62 @@
 
 use std::time::{Duration, SystemTime};
 
-use mcphub_core::call::HttpAnswer;
+use mcphub_core::call::{Arguments, HttpAnswer, HttpRequest};
 use mcphub_core::tool::Tool;
 use tokio::time::Instant;
 
+use super::budget::Room;
+use super::exchange::Allowance;
 use super::settings::NativeSettings;
+use super::{Entry, NativeApi, Sent};
+
+impl NativeApi {
+    /// Sends a request, again where the API says when to come back.
+    pub(super) async fn answered(
+        &self,
+        tool: &Tool,
+        entry: &Entry,
+        arguments: &Arguments<'_>,
+        request: HttpRequest,
+        allowance: Allowance,
+    ) -> Sent {
+        let sent = self.send(tool, request, allowance).await;
+        let refused = |(answer, _): &(HttpAnswer, Room)| matches!(answer.status, 429 | 503);
+        if sent.as_ref().is_ok_and(refused) {
+            return Box::pin(self.patiently(tool, entry, arguments, sent, allowance)).await;
+        }
+        sent
+    }
+
+    async fn patiently(
+        &self,
+        tool: &Tool,
+        entry: &Entry,
+        arguments: &Arguments<'_>,
+        mut sent: Sent,
+        allowance: Allowance,
+    ) -> Sent {
+        let settings = &self.client.settings;
+        for _ in 0..settings.max_retries {
+            let Ok((answer, _)) = &sent else { break };
+            let Some(wait) = wait(tool, answer, settings, allowance.end()) else {
+                break;
+            };
+            // What the refusal takes is given back before the wait.
+            drop(sent);
+            tokio::time::sleep(wait).await;
+            sent = match self.request(tool, entry, arguments) {
+                Ok(request) => self.send(tool, request, allowance).await,
+                Err(error) => Err(error.report()),
+            };
+        }
+        sent
+    }
+}
 
 /// How long to wait before the same request goes again. `None` where it does not: it is not safe to
 /// repeat, the answer does not ask for it, or the wait is longer than there is time for.
-pub(super) fn wait(
+fn wait(
     tool: &Tool,
     answer: &HttpAnswer,
     settings: &NativeSettings,

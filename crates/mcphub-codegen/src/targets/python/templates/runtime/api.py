@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
 
@@ -12,9 +14,12 @@ import anyio
 import httpx2
 
 from . import __version__
-from .request import Request
-from .result import Answer, Output, ToolResult
+from .fields import Fields
+from .pages import MAX_PAGES, NextPage, Pages
+from .request import UNSET, ArgumentError, Request, Unset
+from .result import Answer, Output, ToolResult, error_text, read_json
 from .retry import MAX_RETRIES, wait_for
+from .serialization import is_json, json_text
 from .settings import SCHEMES, Settings
 
 CONNECT_TIMEOUT = 5.0
@@ -54,37 +59,67 @@ class Api:
     ) -> None:
         await self._client.__aexit__(kind, error, trace)
 
-    async def call(self, request: Request, output: Output = "none") -> ToolResult:
+    async def call(
+        self,
+        request: Request,
+        output: Output = "none",
+        *,
+        pages: int | Unset = UNSET,
+        items: Sequence[str] = (),
+        next_page: NextPage | None = None,
+        fields: Fields | None = None,
+    ) -> ToolResult:
         """Sends a request; whatever goes wrong is a tool error.
+
+        Of a list whose next page is known, several `pages` are read and joined, all within the time
+        and the size of one answer. Of a JSON answer, only the `fields` stay.
 
         Raises `ArgumentError` when an argument cannot be sent.
         """
+        if not isinstance(pages, Unset) and not 1 <= pages <= MAX_PAGES:
+            raise ArgumentError("pages", f"must be 1 to {MAX_PAGES}")
         request.finish()
         base = httpx2.URL(self._settings.base_url)
+        end = anyio.current_time() + TIMEOUT
         try:
             if request.server is not None:
                 base = base.join(request.server)
-            uri = str(_url(base, request.target).copy_with(username=None, password=None))
+            url = _url(base, request.target)
+            uri = str(url.copy_with(username=None, password=None))
             self._settings.credentials.authorize(request, SCHEMES)
             with anyio.fail_after(TIMEOUT):
                 answer = await self._patiently(request, _url(base, request.target))
-        except _Refused as error:
-            return ToolResult.error(str(error))
-        except httpx2.ConnectTimeout:
-            return ToolResult.error(
-                f"The API at {_host(base)} could not be reached: no connection within {CONNECT_TIMEOUT:g} s"
-            )
-        except (TimeoutError, httpx2.TimeoutException):
-            return ToolResult.error(f"The API at {_host(base)} did not answer within {TIMEOUT:g} s{_doubt(request)}")
-        except httpx2.ConnectError as error:
-            return ToolResult.error(f"The API at {_host(base)} could not be reached: {_cause(error)}")
-        except httpx2.InvalidURL as error:
-            return ToolResult.error(f"The request cannot be made: {error}")
-        except httpx2.HTTPError as error:
-            return ToolResult.error(
-                f"The API at {_host(base)} did not answer as HTTP asks: {_cause(error)}{_doubt(request)}"
-            )
-        return ToolResult.from_answer(answer, output, uri)
+        except _FAILURES as error:
+            return ToolResult.error(_failure(error, base, request))
+        notes = []
+        if next_page is not None and not isinstance(pages, Unset) and pages > 1:
+            read = Pages(items, next_page, _secrets(), request.arguments)
+            if read.add(url, answer):
+                notes.append(await self._follow(read, request, pages, end))
+                answer = replace(answer, body=read.merged())
+        if fields is not None:
+            answer, note = _picked(answer, fields)
+            notes += note
+        return ToolResult.from_answer(answer, output, uri).noted(*notes)
+
+    async def _follow(self, pages: Pages, request: Request, wanted: int, end: float) -> str:
+        """Reads the pages after the first one; returns a line about them."""
+        while len(pages) < wanted and pages.next is not None:
+            url = pages.next
+            query = "&".join(part for part in (url.query.decode("ascii"), request.secrets) if part)
+            path = url.raw_path.split(b"?")[0]
+            target = url.copy_with(raw_path=path + (f"?{query}".encode() if query else b""))
+            try:
+                with anyio.fail_after(end - anyio.current_time()):
+                    answer = await self._send(request, target)
+            except _FAILURES as error:
+                return pages.note(f"the next one failed: {_failure(error, url, request)}; ")
+            if pages.size + len(answer.body) > MAX_ANSWER:
+                return pages.note(f"more would be over {MAX_ANSWER >> 20} MiB; ")
+            if not pages.add(url, answer):
+                why = "its answer has no list" if 200 <= answer.status < 300 else error_text(answer).splitlines()[0]
+                return pages.note(f"the next one failed: {why}; ")
+        return pages.note()
 
     async def _patiently(self, request: Request, url: httpx2.URL) -> Answer:
         """Sends a request again for as long as the API says when to come back."""
@@ -119,6 +154,44 @@ class Api:
 
 class _Refused(Exception):
     """The API answered with something that is not read or followed; the message says what."""
+
+
+_FAILURES = (_Refused, TimeoutError, httpx2.InvalidURL, httpx2.HTTPError)
+
+
+def _failure(error: Exception, base: httpx2.URL, request: Request) -> str:
+    """Why there is no answer."""
+    host = _host(base)
+    if isinstance(error, _Refused):
+        return str(error)
+    if isinstance(error, httpx2.ConnectTimeout):
+        return f"The API at {host} could not be reached: no connection within {CONNECT_TIMEOUT:g} s"
+    if isinstance(error, TimeoutError | httpx2.TimeoutException):
+        return f"The API at {host} did not answer within {TIMEOUT:g} s{_doubt(request)}"
+    if isinstance(error, httpx2.ConnectError):
+        return f"The API at {host} could not be reached: {_cause(error)}"
+    if isinstance(error, httpx2.InvalidURL):
+        return f"The request cannot be made: {error}"
+    return f"The API at {host} did not answer as HTTP asks: {_cause(error)}{_doubt(request)}"
+
+
+def _picked(answer: Answer, fields: Fields) -> tuple[Answer, list[str]]:
+    """The answer with only these fields, and a line about those that it does not have."""
+    essence = answer.content_type.split(";")[0].strip().lower()
+    if not 200 <= answer.status < 300 or not is_json(essence):
+        return answer, []
+    try:
+        picked = fields.of(read_json(answer.body))
+    except ValueError:
+        return answer, []
+    note = [f"[the answer has no {', '.join(picked.absent)}]"] if picked.absent else []
+    return replace(answer, body=json_text(picked.value).encode()), note
+
+
+def _secrets() -> list[str]:
+    """The names of query parameters that hold credentials."""
+    schemes = SCHEMES.values()
+    return [scheme.name for scheme in schemes if scheme.kind == "apiKey" and scheme.location == "query"]
 
 
 def _headers(request: Request) -> list[tuple[bytes, bytes]]:
@@ -189,5 +262,6 @@ async def _read(response: httpx2.Response, url: httpx2.URL) -> Answer:
         status=response.status_code,
         content_type=response.headers.get("content-type", ""),
         retry_after=response.headers.get("retry-after"),
+        link=response.headers.get("link"),
         body=bytes(body),
     )

@@ -69,6 +69,9 @@ class Request:
         self._path = path
         self._path_arguments: dict[str, str] = {}
         self._query: Pairs = []
+        self._secrets: Pairs = []
+        self.arguments: dict[str, str] = {}
+        """The arguments of the tool by the name of their query parameter."""
         self._query_string = ""
         self._cookies: Pairs = []
         self._form: Form | None = None
@@ -104,6 +107,7 @@ class Request:
         argument: str | None = None,
     ) -> None:
         """A query parameter."""
+        self.arguments[name] = argument or name
         self._query += _pairs(argument or name, name, value, style, explode, allow_reserved, content)
 
     def query_string(self, name: str, value: object, *, content: str, argument: str | None = None) -> None:
@@ -251,7 +255,7 @@ class Request:
     @property
     def target(self) -> str:
         """Path and query, escaped."""
-        parts = (serialization.join(self._query, "&"), self._query_string)
+        parts = (serialization.join(self._query, "&"), self._query_string, self.secrets)
         # Of the reserved characters, a URL's query escapes the apostrophe (WHATWG URL,
         # special-query percent-encode set).
         query = "&".join(part for part in parts if part).replace("'", "%27")
@@ -260,6 +264,11 @@ class Request:
         # Some APIs have a fixed query in the path.
         return f"{self._path}{'&' if '?' in self._path else '?'}{query}"
 
+    @property
+    def secrets(self) -> str:
+        """What the query has of credentials, escaped."""
+        return serialization.join(self._secrets, "&").replace("'", "%27")
+
     def set_header(self, name: str, value: str) -> None:
         """Sets a header, in place of others with that name."""
         name = name.lower()
@@ -267,8 +276,8 @@ class Request:
         self.headers.append((name, value))
 
     def add_query(self, name: str, value: str) -> None:
-        """Adds one pair to the query."""
-        self._query.append((serialization.percent(name), serialization.percent(value)))
+        """Adds one pair with a secret to the query."""
+        self._secrets.append((serialization.percent(name), serialization.percent(value)))
 
     def add_cookie(self, name: str, value: str) -> None:
         """Adds one cookie to those of the request."""

@@ -45,6 +45,7 @@ class Answer:
     content_type: str
     retry_after: str | None
     body: bytes
+    link: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,16 +85,20 @@ class ToolResult:
           `{"result": null}`. An answer of another shape is returned whole and flagged.
         """
         if not 200 <= answer.status < 300:
-            return cls.error(_error_text(answer))
+            return cls.error(error_text(answer))
         essence = answer.content_type.split(";")[0].strip().lower()
         result = cls([_content(answer, essence, uri)], status=answer.status, size=len(answer.body))
         if output == "none":
             return result
         try:
-            value = _read_json(answer.body) if is_json(essence) and answer.body else None
+            value = read_json(answer.body) if is_json(essence) and answer.body else None
             return replace(result, structured=_structured(value, output))
         except ValueError as error:
             return result.mismatched(str(error))
+
+    def noted(self, *notes: str) -> ToolResult:
+        """The result with more lines for the model."""
+        return replace(self, content=[*self.content, *(TextContent(type="text", text=note) for note in notes)])
 
     def mismatched(self, why: str) -> ToolResult:
         """The result of an answer that is not as promised: whole, after a text that says why, and flagged."""
@@ -147,7 +152,8 @@ def _structured(value: Any, output: Output) -> dict[str, Any]:
     raise ValueError("its document promises a JSON object")
 
 
-def _read_json(body: bytes) -> Any:
+def read_json(body: bytes) -> Any:
+    """Reads JSON; a `ValueError` completes "The API answered 200, but ..."."""
     try:
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -174,7 +180,8 @@ def _depth(value: Any) -> int:
     return depth
 
 
-def _error_text(answer: Answer) -> str:
+def error_text(answer: Answer) -> str:
+    """What is told of an answer that is no success."""
     text = _status_line(answer.status)
     if answer.retry_after is not None:
         text += f" (Retry-After: {answer.retry_after})"

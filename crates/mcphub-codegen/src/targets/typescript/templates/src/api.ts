@@ -5,11 +5,14 @@ import { getSystemErrorMessage } from "node:util";
 
 import { USER_AGENT } from "./about.ts";
 import { authorize } from "./credentials.ts";
-import type { HttpRequest } from "./request.ts";
-import { ToolResult, type Answer, type Output } from "./result.ts";
+import { approximate, type Numeric } from "./exact.ts";
+import type { Fields } from "./fields.ts";
+import { MAX_PAGES, Pages, type NextPage } from "./pages.ts";
+import { ArgumentError, type HttpRequest } from "./request.ts";
+import { ToolResult, errorText, readJson, type Answer, type Output } from "./result.ts";
 import { MAX_RETRIES, waitFor } from "./retry.ts";
 import { send, type Send } from "./send.ts";
-import { hasControl } from "./serialization.ts";
+import { hasControl, isJson, jsonText } from "./serialization.ts";
 import { SCHEMES, type Settings } from "./settings.ts";
 
 /** The longest wait for a whole answer, in seconds. */
@@ -18,6 +21,18 @@ export const TIMEOUT = 30;
 export const MAX_ANSWER = 10 * 1024 * 1024;
 /** How many redirects are followed, always to the same origin: credentials never leave it. */
 export const MAX_REDIRECTS = 5;
+
+/** What a call wants of its answer. */
+export interface AnswerOptions {
+  /** How many pages to read and to join, all within the time and the size of one answer. Default: 1. */
+  pages?: Numeric | undefined;
+  /** Where the list is in a page. Default: the page is the list. */
+  items?: readonly string[];
+  /** What leads to the next page. */
+  next?: NextPage;
+  /** Which fields of a JSON answer stay. Default: all. */
+  fields?: Fields | undefined;
+}
 
 /** The API at the base URL of the settings, with their credentials. */
 export class Api {
@@ -34,7 +49,10 @@ export class Api {
    *
    * Throws an `ArgumentError` when an argument cannot be sent.
    */
-  async call(request: HttpRequest, output: Output = "none"): Promise<ToolResult> {
+  async call(request: HttpRequest, output: Output = "none", options: AnswerOptions = {}): Promise<ToolResult> {
+    const { items = [], next, fields } = options;
+    const pages = Number(approximate(options.pages ?? 1));
+    if (pages < 1 || pages > MAX_PAGES) throw new ArgumentError("pages", `must be 1 to ${MAX_PAGES}`);
     request.finish();
     const base = URL.parse(request.server ?? "", this.#settings.baseUrl);
     const shown = base && urlOf(base, request.target);
@@ -43,17 +61,52 @@ export class Api {
       authorize(request, this.#settings.credentials, SCHEMES);
       logIn(request, base);
       const url = urlOf(base, request.target) ?? shown;
-      return ToolResult.fromAnswer(await this.#patiently(request, url), output, shown.href);
+      const end = performance.now() + TIMEOUT * 1000;
+      const signal = AbortSignal.timeout(TIMEOUT * 1000);
+      let answer = await this.#patiently(request, url, signal, end);
+      const notes: string[] = [];
+      if (next && pages > 1) {
+        const read = new Pages({ items, next, secrets: secretNames(), arguments: request.arguments });
+        if (read.add(shown, answer)) {
+          notes.push(await this.#follow(read, request, pages, signal));
+          answer = { ...answer, body: read.merged() };
+        }
+      }
+      if (fields) answer = picked(answer, fields, notes);
+      return ToolResult.fromAnswer(answer, output, shown.href).noted(notes);
     } catch (error) {
       if (error instanceof Refused) return ToolResult.error(error.message);
       return ToolResult.error(failure(error, base, request.method));
     }
   }
 
+  /** Reads the pages after the first one; returns a line about them. */
+  async #follow(pages: Pages, request: HttpRequest, wanted: number, signal: AbortSignal): Promise<string> {
+    while (pages.count < wanted && pages.next) {
+      const { next } = pages;
+      const url = new URL(next);
+      url.search = [next.search.slice(1), request.secrets].filter((part) => part !== "").join("&");
+      let answer: Answer;
+      try {
+        answer = await this.#send(request, url, signal);
+      } catch (error) {
+        const why = error instanceof Refused ? error.message : failure(error, url, request.method);
+        return pages.note(`the next one failed: ${why}; `);
+      }
+      if (pages.size + answer.body.length > MAX_ANSWER) {
+        return pages.note(`more would be over ${MAX_ANSWER >> 20} MiB; `);
+      }
+      if (!pages.add(next, answer)) {
+        const isSuccess = answer.status >= 200 && answer.status < 300;
+        const why = isSuccess ? "its answer has no list" : errorText(answer).split("\n", 1)[0];
+        return pages.note(`the next one failed: ${why}; `);
+      }
+    }
+    return pages.note();
+  }
+
   /** Sends a request again for as long as the API says when to come back. */
-  async #patiently(request: HttpRequest, url: URL): Promise<Answer> {
-    const end = performance.now() + TIMEOUT * 1000;
-    const signal = AbortSignal.timeout(TIMEOUT * 1000);
+  async #patiently(request: HttpRequest, url: URL, signal: AbortSignal, end: number): Promise<Answer> {
     for (let tries = 0; request.repeatable && tries < MAX_RETRIES; tries += 1) {
       const answer = await this.#send(request, url, signal);
       const wait = waitFor(answer);
@@ -87,6 +140,27 @@ export class Api {
 
 /** The API answered with something that is not read or followed; the message says what. */
 class Refused extends Error {}
+
+/** The answer with only these fields. A line about those that it does not have goes to the notes. */
+function picked(answer: Answer, fields: Fields, notes: string[]): Answer {
+  const essence = (answer.contentType.split(";", 1)[0] ?? "").trim().toLowerCase();
+  if (answer.status < 200 || answer.status > 299 || !isJson(essence)) return answer;
+  let value: unknown;
+  try {
+    value = readJson(answer.body);
+  } catch {
+    return answer;
+  }
+  const left = fields.of(value);
+  if (left.absent.length > 0) notes.push(`[the answer has no ${left.absent.join(", ")}]`);
+  return { ...answer, body: Buffer.from(jsonText(left.value)) };
+}
+
+/** The names of query parameters that hold credentials. */
+function secretNames(): string[] {
+  const schemes = [...SCHEMES.values()];
+  return schemes.flatMap((scheme) => (scheme.kind === "apiKey" && scheme.in === "query" ? [scheme.name] : []));
+}
 
 /** User and password of a URL are basic authentication (RFC 3986, 3.2.1), unless the request says who calls. */
 function logIn(request: HttpRequest, base: URL): void {
@@ -148,6 +222,7 @@ async function read(response: Response, url: URL): Promise<Answer> {
     status: response.status,
     contentType: response.headers.get("content-type") ?? "",
     retryAfter: response.headers.get("retry-after") ?? undefined,
+    link: response.headers.get("link") ?? undefined,
     body: Buffer.concat(chunks),
   };
 }

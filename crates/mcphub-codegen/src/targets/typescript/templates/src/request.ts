@@ -85,6 +85,8 @@ export class HttpRequest {
   readonly #template: string;
   readonly #pathArguments: [placeholder: string, argument: string][] = [];
   readonly #query: Pair[] = [];
+  /** The arguments of the tool by the name of their query parameter. */
+  readonly arguments = new Map<string, string>();
   readonly #cookies: Pair[] = [];
   readonly #secrets: Pair[] = [];
   #queryString = "";
@@ -114,6 +116,7 @@ export class HttpRequest {
 
   /** A query parameter. */
   query(name: string, value: unknown, options: PairOptions = {}): void {
+    this.arguments.set(name, options.argument ?? name);
     this.#query.push(...pairTexts(name, value, options));
   }
 
@@ -267,11 +270,16 @@ export class HttpRequest {
   get target(): string {
     // Some documents write a fragment to tell operations apart; it is not sent.
     const path = this.#path.split("#", 1)[0] ?? "";
-    const parts = [serialization.join(this.#query, "&"), this.#queryString, serialization.join(this.#secrets, "&")];
+    const parts = [serialization.join(this.#query, "&"), this.#queryString, this.secrets];
     const query = parts.filter((part) => part !== "").join("&");
     if (query === "") return path;
     // And some have a fixed query in the path.
     return `${path}${path.includes("?") ? "&" : "?"}${query}`;
+  }
+
+  /** What the query has of credentials, escaped. */
+  get secrets(): string {
+    return serialization.join(this.#secrets, "&");
   }
 
   /** Sets a header, in place of others with that name. */

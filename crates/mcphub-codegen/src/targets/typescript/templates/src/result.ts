@@ -14,6 +14,7 @@ export interface Answer {
   status: number;
   contentType: string;
   retryAfter: string | undefined;
+  link?: string | undefined;
   body: Uint8Array;
 }
 
@@ -86,6 +87,12 @@ export class ToolResult {
     }
   }
 
+  /** The result with more lines for the model. */
+  noted(notes: readonly string[]): ToolResult {
+    const more = notes.map((text) => ({ type: "text" as const, text }));
+    return new ToolResult([...this.content, ...more], this.structured, this.isError, this.answer);
+  }
+
   /** The result of an answer that is not as promised: whole, after a text that says why, and flagged. */
   mismatched(why: string): ToolResult {
     const text = `The API answered ${this.answer.status}, but ${why}. Its answer:`;
@@ -144,7 +151,8 @@ function structuredOf(value: unknown, output: Output): Record<string, unknown> {
   return value as Record<string, unknown>;
 }
 
-function readJson(body: Uint8Array): unknown {
+/** Reads JSON with exact numbers. Throws for what is none; the message completes "The API answered 200, but ...". */
+export function readJson(body: Uint8Array): unknown {
   const text = decoded(body, false);
   if (text === undefined) throw new Mismatch("it is not UTF-8");
   let value: unknown;
@@ -177,7 +185,8 @@ function isShallow(value: unknown): boolean {
   return false;
 }
 
-function errorText(answer: Answer): string {
+/** What is told of an answer that is no success. */
+export function errorText(answer: Answer): string {
   let text = statusLine(answer.status);
   if (answer.retryAfter !== undefined) text += ` (Retry-After: ${answer.retryAfter})`;
   if (answer.body.length === 0) return text;

@@ -1,0 +1,333 @@
+//! How the pages of a list follow one another, as an operation shows it.
+//!
+//! Only what is asked with GET and without a body is read so: a page is then a URL. The names that
+//! are looked for are those of APIs of the field; `x-mcp` says what they do not.
+
+use indexmap::IndexMap;
+use mcphub_core::spec::{Location, Method, NextPage, Operation, PagesHint, Parameter, Response};
+use serde_json::Value;
+
+use super::Planning;
+use super::accept::is_json;
+use crate::keyword::has_type;
+
+/// Where the list is in a page, and what leads to the next one.
+pub(super) type Found = (Vec<String>, NextPage);
+
+/// How deep a page is looked through.
+const MAX_DEPTH: usize = 4;
+
+/// Query parameters that take the cursor of a page, the surest first. Compared without case and
+/// punctuation, as all of these names are.
+const CURSOR_PARAMETERS: [&str; 14] = [
+    "cursor",
+    "pagecursor",
+    "nextcursor",
+    "pagetoken",
+    "nextpagetoken",
+    "nexttoken",
+    "continuationtoken",
+    "paginationtoken",
+    "continue",
+    "startingafter",
+    "after",
+    "marker",
+    "pagekey",
+    "scrollid",
+];
+
+/// Members that hold the cursor of the next page.
+const CURSORS: [&str; 14] = [
+    "nextcursor",
+    "nextpagecursor",
+    "nextpagetoken",
+    "nexttoken",
+    "continuationtoken",
+    "nextcontinuationtoken",
+    "paginationtoken",
+    "continue",
+    "endcursor",
+    "nextmarker",
+    "nextpagekey",
+    "scrollid",
+    "lastid",
+    "next",
+];
+
+/// Members of an object that stands for the next page or for cursors.
+const INNER_CURSORS: [&str; 5] = ["cursor", "token", "after", "next", "offset"];
+
+/// Members that hold the URL of the next page.
+const URLS: [&str; 9] = [
+    "next",
+    "nexturl",
+    "nexturi",
+    "nextlink",
+    "nexthref",
+    "nextpageurl",
+    "nextpageuri",
+    "nextpagelink",
+    "odatanextlink",
+];
+
+/// Objects in a page that are about pages.
+const AROUND: [&str; 14] = [
+    "meta",
+    "metadata",
+    "pagination",
+    "paging",
+    "pageinfo",
+    "page",
+    "pages",
+    "links",
+    "responsemetadata",
+    "cursors",
+    "cursor",
+    "next",
+    "nextpage",
+    "pager",
+];
+
+/// Members that hold the items, the surest first, where there are several lists.
+const ITEMS: [&str; 10] = [
+    "items",
+    "data",
+    "results",
+    "value",
+    "values",
+    "entries",
+    "records",
+    "list",
+    "rows",
+    "resources",
+];
+
+/// Objects that may hold the list.
+const HOLDERS: [&str; 5] = ["data", "result", "response", "embedded", "results"];
+
+const PAGE_PARAMETERS: [&str; 5] = ["page", "pagenumber", "pageno", "pagenum", "pageindex"];
+const OFFSET_PARAMETERS: [&str; 4] = ["offset", "skip", "startindex", "startat"];
+
+impl Planning<'_> {
+    /// How one call reads several pages; `None` where nothing shows it.
+    pub(super) fn pages(&self, operation: &Operation) -> Option<Found> {
+        let hint = operation.hints.pages.as_ref();
+        if hint == Some(&PagesHint::One)
+            || operation.method != Method::Get
+            || operation.body.is_some()
+        {
+            return None;
+        }
+        let answer = answer(&operation.responses);
+        if let Some(PagesHint::By { items, next }) = hint {
+            let found = || answer.and_then(|(_, schema)| self.items(schema, 2));
+            let items = items.clone().or_else(found)?;
+            return Some((items, next.clone()));
+        }
+        let (response, schema) = answer?;
+        let query: Vec<&Parameter> = operation
+            .parameters
+            .iter()
+            .map(AsRef::as_ref)
+            .filter(|parameter| parameter.location == Location::Query)
+            .collect();
+        let may_page = response.has_link
+            || !query.is_empty()
+            || self
+                .members(schema)
+                .keys()
+                .any(|name| plain(name).contains("next"));
+        if !may_page {
+            return None;
+        }
+        let items = self.items(schema, 2)?;
+        let next = self
+            .cursor(&query, schema)
+            .or_else(|| self.url(schema))
+            .or_else(|| response.has_link.then_some(NextPage::Link))
+            .or_else(|| self.number(&query))?;
+        Some((items, next))
+    }
+
+    fn cursor(&self, query: &[&Parameter], schema: &Value) -> Option<NextPage> {
+        let named = |name: &str| query.iter().find(|p| plain(&p.name) == name);
+        let parameter = CURSOR_PARAMETERS.iter().find_map(|name| named(name));
+        // An `offset` that is no number is a cursor too.
+        let offset = || {
+            let mut query = query.iter();
+            query.find(|p| plain(&p.name) == "offset" && self.is(&p.schema, "string"))
+        };
+        let parameter = parameter.or_else(offset)?;
+        let at = self.member(schema, MAX_DEPTH, false, &|name, inner, schema| {
+            let is_cursor = CURSORS.contains(&name) || (inner && INNER_CURSORS.contains(&name));
+            let is_value = self.is(schema, "string") || self.is(schema, "integer");
+            is_cursor && is_value && !is_url(name, self.definitions.resolve(schema))
+        })?;
+        Some(NextPage::Cursor {
+            at,
+            parameter: parameter.name.clone(),
+        })
+    }
+
+    fn url(&self, schema: &Value) -> Option<NextPage> {
+        let at = self.member(schema, MAX_DEPTH, false, &|name, inner, schema| {
+            let named =
+                URLS.contains(&name) || (inner && ["href", "url", "uri", "link"].contains(&name));
+            named && self.is(schema, "string") && is_url(name, self.definitions.resolve(schema))
+        })?;
+        Some(NextPage::Url { at })
+    }
+
+    fn number(&self, query: &[&Parameter]) -> Option<NextPage> {
+        let named = |names: &[&str]| {
+            let mut query = query.iter();
+            query
+                .find(|p| names.contains(&plain(&p.name).as_str()) && self.is(&p.schema, "integer"))
+        };
+        let said = |parameter: &Parameter, key| {
+            let schema = self.definitions.resolve(&parameter.schema);
+            schema.get(key).and_then(Value::as_u64)
+        };
+        if let Some(parameter) = named(&PAGE_PARAMETERS) {
+            return Some(NextPage::Page {
+                parameter: parameter.name.clone(),
+                first: said(parameter, "default")
+                    .or(said(parameter, "minimum"))
+                    .unwrap_or(1),
+            });
+        }
+        let parameter = named(&OFFSET_PARAMETERS)?;
+        // RFC 7644, 3.4.2.4: SCIM counts from one.
+        let counted = u64::from(plain(&parameter.name) == "startindex");
+        Some(NextPage::Offset {
+            parameter: parameter.name.clone(),
+            first: said(parameter, "default").unwrap_or(counted),
+        })
+    }
+
+    /// Where the list of a page is.
+    fn items(&self, schema: &Value, depth: usize) -> Option<Vec<String>> {
+        if self.is(schema, "array") {
+            return Some(Vec::new());
+        }
+        let depth = depth.checked_sub(1)?;
+        let members = self.members(schema);
+        let lists: Vec<&str> = members
+            .iter()
+            .filter(|(_, schema)| self.is(schema, "array"))
+            .map(|(name, _)| *name)
+            .collect();
+        let known = ITEMS
+            .iter()
+            .find_map(|known| lists.iter().find(|name| plain(name) == **known));
+        if let Some(name) = known.or(lists.first().filter(|_| lists.len() == 1)) {
+            return Some(vec![(*name).to_owned()]);
+        }
+        let held = |known: &&str| {
+            let (name, schema) = members.iter().find(|(name, _)| plain(name) == **known)?;
+            let mut path = self.items(schema, depth).filter(|path| !path.is_empty())?;
+            path.insert(0, (*name).to_owned());
+            Some(path)
+        };
+        HOLDERS.iter().find_map(held)
+    }
+
+    /// The way to the member that is wanted: at the top, or below what is about pages.
+    fn member(
+        &self,
+        schema: &Value,
+        depth: usize,
+        inner: bool,
+        wanted: &dyn Fn(&str, bool, &Value) -> bool,
+    ) -> Option<Vec<String>> {
+        let depth = depth.checked_sub(1)?;
+        let members = self.members(schema);
+        let own = members
+            .iter()
+            .find(|(name, schema)| wanted(&plain(name), inner, schema));
+        if let Some((name, _)) = own {
+            return Some(vec![(*name).to_owned()]);
+        }
+        let around = members.iter().filter_map(|(name, schema)| {
+            let known = plain(name);
+            let inner = matches!(known.as_str(), "next" | "nextpage" | "cursors" | "cursor");
+            let known = AROUND.contains(&known.as_str());
+            let mut way = known.then(|| self.member(schema, depth, inner, wanted))??;
+            way.insert(0, (*name).to_owned());
+            Some(way)
+        });
+        around.into_iter().next()
+    }
+
+    /// The members of an object, those of its parts too.
+    fn members<'v>(&'v self, schema: &'v Value) -> IndexMap<&'v str, &'v Value> {
+        let mut members = IndexMap::new();
+        self.collect(schema, MAX_DEPTH, &mut members);
+        members
+    }
+
+    fn collect<'v>(
+        &'v self,
+        schema: &'v Value,
+        depth: usize,
+        members: &mut IndexMap<&'v str, &'v Value>,
+    ) {
+        let Some(depth) = depth.checked_sub(1) else {
+            return;
+        };
+        let schema = self.definitions.resolve(schema);
+        let own = schema.get("properties").and_then(Value::as_object);
+        for (name, schema) in own.into_iter().flatten() {
+            members.entry(name).or_insert(schema);
+        }
+        let parts = schema.get("allOf").and_then(Value::as_array);
+        for part in parts.into_iter().flatten() {
+            self.collect(part, depth, members);
+        }
+    }
+
+    fn is(&self, schema: &Value, kind: &str) -> bool {
+        let schema = self.definitions.resolve(schema).as_object();
+        schema.is_some_and(|schema| {
+            let parts = schema.get("anyOf").or_else(|| schema.get("oneOf"));
+            has_type(schema, kind)
+                || (kind == "array" && !schema.contains_key("type") && schema.contains_key("items"))
+                || parts.and_then(Value::as_array).is_some_and(|parts| {
+                    let of_kind =
+                        |part: &Value| part.as_object().is_some_and(|part| has_type(part, kind));
+                    parts.len() <= 2 && parts.iter().any(of_kind)
+                })
+        })
+    }
+}
+
+/// The likeliest successful JSON answer.
+fn answer(responses: &[Response]) -> Option<(&Response, &Value)> {
+    let success = responses.iter().filter(|response| response.is_success());
+    let mut json = success.filter_map(|response| {
+        let mut content = response.content.iter();
+        let (_, schema) =
+            content.find(|(media_type, _)| is_json(media_type) || media_type == "*/*")?;
+        Some((response, schema))
+    });
+    json.next()
+}
+
+/// Whether a member is a URL: by its format, its name, or what is said of it.
+fn is_url(name: &str, schema: &Value) -> bool {
+    let text = |key| schema.get(key).and_then(Value::as_str).unwrap_or_default();
+    let said = text("description").to_ascii_lowercase();
+    matches!(text("format"), "uri" | "uri-reference" | "url" | "iri")
+        || ["url", "uri", "link", "href"]
+            .iter()
+            .any(|word| name.contains(word))
+        || ["url", "uri", "link"]
+            .iter()
+            .any(|word| said.contains(word))
+}
+
+/// A name without case and punctuation.
+fn plain(name: &str) -> String {
+    let characters = name.chars().filter(char::is_ascii_alphanumeric);
+    characters.map(|c| c.to_ascii_lowercase()).collect()
+}

@@ -1,0 +1,320 @@
+//! Pages of a list: what leads to the next one, and all of them as one.
+
+use std::ops::Range;
+
+use serde::de::{Deserializer as _, IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use url::Url;
+use url::form_urlencoded::parse as pairs;
+
+use super::HttpAnswer;
+use super::link::next_link;
+use super::style::{Escape, compact};
+use crate::spec::{Location, NextPage};
+use crate::tool::{HttpBinding, MAX_PAGES, PagesBinding};
+
+/// Pages read so far.
+#[derive(Debug)]
+pub struct Pages<'b> {
+    binding: &'b PagesBinding,
+    /// The names of query parameters that hold credentials.
+    secrets: Vec<&'b str>,
+    /// What the pages were asked at, without credentials.
+    seen: Vec<Url>,
+    /// The items of all pages but the last one, with commas between them.
+    items: String,
+    /// The body of the last page, and where its items are.
+    last: (String, Range<usize>),
+    /// How many items the last page has.
+    count: usize,
+    next: Next,
+}
+
+/// What comes after the pages that were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// There may be a page here.
+    At(Url),
+    /// There are no more.
+    End,
+    /// It is not where credentials may go, or was read already.
+    Astray(&'static str),
+}
+
+/// Why no more pages were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Stop {
+    /// As many as were asked for, or there are no more.
+    Enough,
+    /// The next one would be too much. The bound, such as `10 MiB`.
+    TooLarge(String),
+    /// The next one could not be read. Why.
+    Failed(String),
+}
+
+impl<'b> Pages<'b> {
+    /// Begins with the first page. `None` where the answer has no list at the place that is bound.
+    ///
+    /// `url` is what was asked, without credentials; `secrets` are the query parameters that hold
+    /// some, which the API may repeat in its links.
+    pub fn begin(
+        binding: &'b PagesBinding,
+        secrets: Vec<&'b str>,
+        url: Url,
+        answer: &HttpAnswer,
+    ) -> Option<Self> {
+        let mut pages = Self {
+            binding,
+            secrets,
+            seen: Vec::new(),
+            items: String::new(),
+            last: (String::new(), 0..0),
+            count: 0,
+            next: Next::End,
+        };
+        pages.add(url, answer).then_some(pages)
+    }
+
+    /// How many were read.
+    pub fn count(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// What comes next.
+    pub fn next(&self) -> &Next {
+        &self.next
+    }
+
+    /// How many bytes the pages take.
+    pub fn len(&self) -> usize {
+        self.items.len() + self.last.0.len()
+    }
+
+    /// Whether no page has anything.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Adds a page. Whether it is one; what is none changes nothing.
+    pub fn add(&mut self, url: Url, answer: &HttpAnswer) -> bool {
+        let is_success = (200..300).contains(&answer.status);
+        let body = std::str::from_utf8(&answer.body).unwrap_or_default();
+        let body = body.trim_start_matches('\u{feff}');
+        let Some(list) = at(body, &self.binding.items).filter(|_| is_success) else {
+            return false;
+        };
+        let Some(count) = length(list) else {
+            return false;
+        };
+        let next = self.after(&url, answer, body, count);
+        let (last, range) = &self.last;
+        let before = last.get(range.clone()).unwrap_or_default();
+        join(&mut self.items, before);
+        let items = range_in(body, list);
+        self.last = (body.to_owned(), items.start + 1..items.end - 1);
+        self.seen.push(url);
+        self.count = count;
+        self.next = match next {
+            Next::At(url) if self.seen.contains(&url) => Next::Astray("it was read already"),
+            next => next,
+        };
+        true
+    }
+
+    /// The pages as one: the last of them with the items of all, as they were written.
+    pub fn merged(&self) -> String {
+        let (last, range) = &self.last;
+        let mut items = self.items.clone();
+        join(&mut items, last.get(range.clone()).unwrap_or_default());
+        let before = last.get(..range.start).unwrap_or_default();
+        let after = last.get(range.end..).unwrap_or_default();
+        [before, &items, after].concat()
+    }
+
+    /// How many pages these are, and how to go on: one line for the model.
+    pub fn note(&self, binding: &HttpBinding, stop: &Stop) -> String {
+        let count = self.seen.len();
+        let read = format!("{count} page{} read", if count == 1 { "" } else { "s" });
+        let why = match stop {
+            Stop::Enough => String::new(),
+            Stop::TooLarge(bound) => format!("more would be over {bound}; "),
+            Stop::Failed(why) => {
+                let line = why.lines().next().unwrap_or_default();
+                format!("the next one failed: {line}; ")
+            }
+        };
+        let url = match &self.next {
+            Next::End => return format!("[{read}; there are no more]"),
+            Next::Astray(why) => return format!("[{read}; the next one is not read: {why}]"),
+            Next::At(url) => url,
+        };
+        let more = match self.binding.next {
+            NextPage::Page { .. } | NextPage::Offset { .. } => "there may be more",
+            _ => "there are more",
+        };
+        let how = match self.arguments(binding, url) {
+            Some(arguments) => format!("call again with {arguments}"),
+            None => format!("up to {MAX_PAGES} can be read at once"),
+        };
+        format!("[{read}; {why}{more}: {how}]")
+    }
+
+    /// The arguments that lead to a page: those in which its query differs from the first one's.
+    fn arguments(&self, binding: &HttpBinding, url: &Url) -> Option<String> {
+        let first = self.seen.first()?;
+        if first.path() != url.path() {
+            return None;
+        }
+        let old: Vec<_> = pairs(first.query().unwrap_or_default().as_bytes()).collect();
+        let new = pairs(url.query().unwrap_or_default().as_bytes());
+        let mut arguments = Vec::new();
+        for pair in new.filter(|pair| !old.contains(pair)) {
+            let (name, value) = pair;
+            let known = binding.parameters.iter().find(|parameter| {
+                parameter.location == Location::Query
+                    && parameter.name == name
+                    && !binding.presets.contains_key(&parameter.argument)
+            });
+            let shown: String = value.chars().take(512).collect();
+            arguments.push(format!("{}={shown}", known?.argument));
+        }
+        (!arguments.is_empty()).then(|| arguments.join(" and "))
+    }
+
+    fn after(&self, url: &Url, answer: &HttpAnswer, body: &str, count: usize) -> Next {
+        let with = |parameter: &str, value: &str| Next::At(with_query(url, parameter, value));
+        match &self.binding.next {
+            NextPage::Link => {
+                let target = answer.link.as_deref().and_then(next_link);
+                target.map_or(Next::End, |target| self.linked(url, target))
+            }
+            NextPage::Url { at: place } => {
+                let target = at(body, place).and_then(text);
+                target.map_or(Next::End, |target| self.linked(url, &target))
+            }
+            NextPage::Cursor {
+                at: place,
+                parameter,
+            } => {
+                let cursor = at(body, place).and_then(text);
+                cursor.map_or(Next::End, |cursor| with(parameter, &cursor))
+            }
+            NextPage::Page { .. } | NextPage::Offset { .. } if count == 0 => Next::End,
+            NextPage::Page { parameter, first } => {
+                let now = number(url, parameter).unwrap_or(*first);
+                with(parameter, &now.saturating_add(1).to_string())
+            }
+            NextPage::Offset { parameter, first } => {
+                let now = number(url, parameter).unwrap_or(*first);
+                with(parameter, &now.saturating_add(count as u64).to_string())
+            }
+        }
+    }
+
+    /// The page that a link leads to. Another origin gets neither the request nor its credentials.
+    fn linked(&self, url: &Url, target: &str) -> Next {
+        match url.join(target) {
+            Ok(mut target) if target.origin() == url.origin() => {
+                target.set_fragment(None);
+                // The user of the base URL, whatever the link says.
+                let _ = target.set_username(url.username());
+                let _ = target.set_password(url.password());
+                let query = target
+                    .query()
+                    .map(|query| without(query, &self.secrets).join("&"));
+                target.set_query(query.as_deref());
+                Next::At(target)
+            }
+            Ok(_) => Next::Astray("it is at another origin"),
+            Err(_) => Next::Astray("its address is no URL"),
+        }
+    }
+}
+
+/// A URL with another value of one parameter; the others stay as they are.
+fn with_query(url: &Url, parameter: &str, value: &str) -> Url {
+    let own = format!(
+        "{}={}",
+        Escape::Percent.text(parameter),
+        Escape::Percent.text(value)
+    );
+    let mut query = without(url.query().unwrap_or_default(), &[parameter]);
+    query.push(&own);
+    let query = query.join("&");
+    let mut url = url.clone();
+    url.set_query(Some(&query));
+    url
+}
+
+/// The pairs of a query but for those of these names.
+fn without<'q>(query: &'q str, names: &[&str]) -> Vec<&'q str> {
+    let others = query.split('&').filter(|pair| {
+        !pair.is_empty() && pairs(pair.as_bytes()).all(|(name, _)| !names.contains(&name.as_ref()))
+    });
+    others.collect()
+}
+
+fn number(url: &Url, parameter: &str) -> Option<u64> {
+    let mut query = pairs(url.query().unwrap_or_default().as_bytes());
+    query.find(|(name, _)| name == parameter)?.1.parse().ok()
+}
+
+/// The value at a place; of members that are there twice the last counts.
+fn at<'j>(json: &'j str, path: &[String]) -> Option<&'j RawValue> {
+    let mut value: &RawValue = serde_json::from_str(json).ok()?;
+    for name in path {
+        let members = super::style::members(value).ok()?;
+        value = members.get(name.as_str())?;
+    }
+    Some(value)
+}
+
+/// The text of a string or number that says something.
+fn text(raw: &RawValue) -> Option<String> {
+    let json = raw.get();
+    let text = match json.as_bytes().first()? {
+        b'"' => serde_json::from_str(json).ok()?,
+        b'-' | b'0'..=b'9' => compact(raw),
+        _ => return None,
+    };
+    Some(text).filter(|text: &String| !text.is_empty() && text != "0")
+}
+
+/// How many items a list has; `None` for what is none.
+fn length(raw: &RawValue) -> Option<usize> {
+    struct Count;
+    impl<'de> Visitor<'de> for Count {
+        type Value = usize;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<usize, A::Error> {
+            let mut count = 0;
+            while items.next_element::<IgnoredAny>()?.is_some() {
+                count += 1;
+            }
+            Ok(count)
+        }
+    }
+    serde_json::Deserializer::from_str(raw.get())
+        .deserialize_seq(Count)
+        .ok()
+}
+
+/// Where a part that was read from a text is in it.
+fn range_in(text: &str, part: &RawValue) -> Range<usize> {
+    let start = part.get().as_ptr().addr() - text.as_ptr().addr();
+    start..start + part.get().len()
+}
+
+/// Adds items to others.
+fn join(items: &mut String, more: &str) {
+    let more = more.trim();
+    if !items.is_empty() && !more.is_empty() {
+        items.push(',');
+    }
+    items.push_str(more);
+}

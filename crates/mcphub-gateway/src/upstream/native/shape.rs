@@ -1,0 +1,147 @@
+//! Answers that a call wants otherwise than as they come: several pages as one, chosen fields.
+
+use mcphub_core::Result;
+use mcphub_core::call::{
+    Arguments, Content, HttpAnswer, HttpRequest, Next, Pages, Stop, ToolResult, Wanted,
+};
+use mcphub_core::spec::{Location, SecurityScheme};
+use mcphub_core::tool::{OutputShape, Tool};
+use tokio::time::Instant;
+
+use super::budget::Room;
+use super::exchange::{self, Allowance, size};
+use super::{Entry, NativeApi, named, shown_url};
+
+impl NativeApi {
+    /// A call whose answer is not simply passed on.
+    ///
+    /// # Errors
+    /// `InvalidInput` for arguments that do not fit.
+    pub(super) async fn shaped(
+        &self,
+        tool: &Tool,
+        entry: &Entry,
+        arguments: &Arguments<'_>,
+    ) -> Result<(ToolResult, Room)> {
+        let wanted = tool.binding.answer.wanted(arguments);
+        let wanted = wanted.map_err(|error| named(tool, error))?;
+        let request = self.request(tool, entry, arguments)?;
+        let url = request.url.clone();
+        let sent = match wanted.pages {
+            1 => self.first(tool, entry, arguments, request).await,
+            _ => self.paged(tool, entry, arguments, request, &wanted).await,
+        };
+        let (mut answer, room, pages) = match sent {
+            Ok(sent) => sent,
+            Err(text) => return Ok((ToolResult::error(text), Room::NONE)),
+        };
+        let fields = wanted.pick(&mut answer);
+        let result = ToolResult::from_answer(&answer, tool.binding.output, &shown_url(&url));
+        let result = self.checked(tool, entry, result, answer.status).once();
+        Ok((result.noted(pages).noted(fields), room))
+    }
+
+    async fn first(
+        &self,
+        tool: &Tool,
+        entry: &Entry,
+        arguments: &Arguments<'_>,
+        request: HttpRequest,
+    ) -> Sent {
+        let allowance = Allowance::until(Instant::now() + self.client.settings.timeout);
+        let sent = self.answered(tool, entry, arguments, request, allowance);
+        let (answer, room) = sent.await?;
+        Ok((answer, room, None))
+    }
+
+    /// The pages that are wanted as one answer, and a line about them.
+    async fn paged(
+        &self,
+        tool: &Tool,
+        entry: &Entry,
+        arguments: &Arguments<'_>,
+        request: HttpRequest,
+        wanted: &Wanted,
+    ) -> Sent {
+        let settings = &self.client.settings;
+        let limit = settings.max_response;
+        let end = Instant::now() + settings.timeout;
+        // All at once and before the first page: whoever has room must not wait for more. The pages
+        // so far and the next one may both be as large as an answer.
+        let mut room = exchange::room(&self.client, 2 * limit, end)
+            .await
+            .ok_or_else(|| {
+                "The gateway holds too many large answers at once to read pages. Ask again later"
+                    .to_owned()
+            })?;
+        let allowance = Allowance::with_room(end);
+        let (again, asked) = (request.clone(), request.url.clone());
+        let (mut first, _) = self
+            .answered(tool, entry, arguments, request, allowance)
+            .await?;
+        let pages = tool.binding.answer.pages.as_ref();
+        let pages =
+            pages.and_then(|pages| Pages::begin(pages, self.secrets_in_query(), asked, &first));
+        let Some(mut pages) = pages else {
+            room.shrink(first.body.len());
+            return Ok((first, room, None));
+        };
+        let mut stop = Stop::Enough;
+        while pages.count() < wanted.pages as usize {
+            let Next::At(url) = pages.next().clone() else {
+                break;
+            };
+            let mut request = again.clone();
+            request.url = url.clone();
+            match self.send(tool, request, allowance).await {
+                Ok((page, _)) if !(200..300).contains(&page.status) => {
+                    stop = Stop::Failed(text_of(&page));
+                    break;
+                }
+                Ok((page, _)) if pages.len() + page.body.len() > limit => {
+                    stop = Stop::TooLarge(size(limit));
+                    break;
+                }
+                Ok((page, _)) => {
+                    if !pages.add(url, &page) {
+                        stop = Stop::Failed("its answer has no list".to_owned());
+                        break;
+                    }
+                }
+                Err(why) => {
+                    stop = Stop::Failed(why);
+                    break;
+                }
+            }
+        }
+        let note = pages.note(&tool.binding, &stop);
+        first.body = pages.merged().into();
+        room.shrink(first.body.len());
+        Ok((first, room, Some(note)))
+    }
+
+    /// The names of query parameters that hold credentials.
+    fn secrets_in_query(&self) -> Vec<&str> {
+        let schemes = self.set.security_schemes.values();
+        let names = schemes.filter_map(|scheme| match scheme {
+            SecurityScheme::ApiKey {
+                location: Location::Query,
+                name,
+            } => Some(name.as_str()),
+            _ => None,
+        });
+        names.collect()
+    }
+}
+
+/// An answer with the room that it takes and a line about its pages, or why there is none.
+type Sent = std::result::Result<(HttpAnswer, Room, Option<String>), String>;
+
+/// What is told of an answer that is no success.
+fn text_of(answer: &HttpAnswer) -> String {
+    let result = ToolResult::from_answer(answer, OutputShape::None, "");
+    match result.content.into_iter().next() {
+        Some(Content::Text { text }) => text,
+        _ => String::new(),
+    }
+}
