@@ -9,12 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::Result;
 use crate::deployment::Phase;
 use crate::server::ServerName;
+use crate::shared::SessionKey;
 
 /// Carries events between the parts of a host, or between hosts.
 ///
 /// # Behavior
-/// - A subscriber gets every event published after `subscribe` returned, in order, unless it falls
-///   behind by more than the bus keeps; then it gets [`Event::Lagged`] and goes on with the newest.
+/// - A subscriber gets every event published after `subscribe` returned, in the order in which its
+///   publisher told them, unless it falls behind by more than the bus keeps, or the bus loses touch
+///   with other hosts; then it gets [`Event::Lagged`] and goes on with the newest. An event from
+///   shortly before may come as well.
 /// - `publish` never waits for a subscriber, and is no error without one.
 #[async_trait]
 pub trait EventBus: Send + Sync + Debug + 'static {
@@ -41,6 +44,11 @@ pub enum Event {
         server: ServerName,
         /// To what.
         phase: Phase,
+    },
+    /// A client ended its session.
+    SessionEnded {
+        /// Which, without telling how to get in.
+        session: SessionKey,
     },
     /// Events were lost: read everything again.
     Lagged,

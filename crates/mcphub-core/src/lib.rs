@@ -23,6 +23,7 @@ pub mod project;
 pub mod schema;
 pub mod secret;
 pub mod server;
+pub mod shared;
 pub mod spec;
 pub mod store;
 pub mod tenant;

@@ -9,7 +9,8 @@ use futures::StreamExt;
 use futures::future::FutureExt;
 use futures::stream::{self, BoxStream};
 use mcphub_core::catalog::CatalogSource;
-use mcphub_core::event::EventBus;
+use mcphub_core::event::{Event, EventBus};
+use mcphub_core::shared::{Rate, SessionKey, Shared};
 use mcphub_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Semaphore;
@@ -17,6 +18,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::federation::Scope;
 use crate::mcp;
+use crate::mcp::http::limit::Limit;
 use crate::mcp::session::Sessions;
 use crate::roster::{Connected, Roster, ServerHealth, Watcher};
 use crate::settings::GatewaySettings;
@@ -56,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) settings: GatewaySettings,
     pub(crate) roster: Roster,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) limit: Option<Arc<Limit>>,
     pub(crate) streams: Arc<Semaphore>,
 }
 
@@ -66,6 +69,8 @@ pub struct GatewayBuilder {
     source: Arc<dyn CatalogSource>,
     settings: GatewaySettings,
     events: Option<Arc<dyn EventBus>>,
+    shared: Option<Shared>,
+    rate: Option<Rate>,
     upstreams: UpstreamSettings,
     connector: Option<Arc<dyn Connect>>,
 }
@@ -84,6 +89,23 @@ impl GatewayBuilder {
         self
     }
 
+    /// What this gateway shares with others over the same catalogue: [events](Self::events), sessions
+    /// that were ended, and what clients used of their rate.
+    pub fn shared(mut self, shared: Shared) -> Self {
+        self.events = Some(shared.events.clone());
+        self.shared = Some(shared);
+        self
+    }
+
+    /// How often one client may ask, at all nodes together, counted by its address, or by its /64 of
+    /// IPv6; more is answered with HTTP 429 and `Retry-After`. Needs [shared](Self::shared) state,
+    /// and a host that tells [`ClientAddress`](crate::ClientAddress): without addresses all clients
+    /// count as one. `GET /healthz` is not counted.
+    pub fn rate_limit(mut self, rate: Rate) -> Self {
+        self.rate = Some(rate);
+        self
+    }
+
     /// Limits of the upstreams that the gateway makes by itself.
     pub fn upstreams(mut self, settings: UpstreamSettings) -> Self {
         self.upstreams = settings;
@@ -99,11 +121,25 @@ impl GatewayBuilder {
     /// The gateway, serving nothing until its first refresh.
     ///
     /// # Errors
-    /// As [`Connector::new`].
+    /// `InvalidInput` for a rate without shared state to count in; otherwise as [`Connector::new`].
     pub fn build(self) -> Result<Gateway> {
         let connector = match self.connector {
             Some(connector) => connector,
             None => Arc::new(Connector::new(self.upstreams)?),
+        };
+        let sessions = self.shared.as_ref().map(|shared| shared.sessions.clone());
+        let limit = match (self.rate, self.shared) {
+            (Some(rate), Some(shared)) => Some(Arc::new(Limit {
+                rate,
+                limiter: shared.limits,
+                trusted: self.settings.trusted_proxies.clone(),
+            })),
+            (Some(_), None) => {
+                return Err(Error::invalid(
+                    "a rate limit needs shared state to count in",
+                ));
+            }
+            (None, _) => None,
         };
         let inner = Inner {
             source: self.source,
@@ -112,7 +148,8 @@ impl GatewayBuilder {
             reads: AtomicU64::new(0),
             blind: AtomicBool::new(false),
             roster: Roster::new(self.settings.page_size),
-            sessions: Arc::new(Sessions::new(self.settings.max_ended_sessions)),
+            sessions: Arc::new(Sessions::new(self.settings.max_ended_sessions, sessions)),
+            limit,
             streams: Arc::new(Semaphore::new(
                 self.settings.max_streams.min(Semaphore::MAX_PERMITS),
             )),
@@ -131,6 +168,8 @@ impl Gateway {
             source,
             settings: GatewaySettings::default(),
             events: None,
+            shared: None,
+            rate: None,
             upstreams: UpstreamSettings::default(),
             connector: None,
         }
@@ -163,8 +202,10 @@ impl Gateway {
         loop {
             self.inner.note(self.inner.update().await);
             tokio::select! {
-                // Whatever the event says: the version tells whether there is something to read.
-                _ = events.next() => drain(&mut events),
+                event = events.next() => {
+                    self.inner.heed(event);
+                    drain(&mut events, |event| self.inner.heed(event));
+                }
                 () = sleep(self.inner.settings.poll_interval) => {}
             }
         }
@@ -202,10 +243,11 @@ impl Gateway {
 }
 
 /// Takes what is there already: one look serves all of it.
-fn drain<T>(events: &mut BoxStream<'static, T>) {
+fn drain<T>(events: &mut BoxStream<'static, T>, mut each: impl FnMut(Option<T>)) {
     for _ in 0..MAX_DRAINED {
-        if events.next().now_or_never().is_none() {
-            break;
+        match events.next().now_or_never() {
+            Some(event) => each(event),
+            None => break,
         }
     }
 }
@@ -235,6 +277,26 @@ impl Inner {
             return Ok(());
         }
         self.read_catalog().await
+    }
+
+    /// Takes from an event what it tells of sessions. Whatever it tells of the catalogue: the
+    /// version says whether there is something to read.
+    fn heed(&self, event: Option<Result<Event>>) {
+        match event {
+            Some(Ok(Event::SessionEnded { session })) => self.sessions.note(session),
+            Some(Ok(Event::Lagged) | Err(_)) => self.sessions.doubt(),
+            _ => {}
+        }
+    }
+
+    /// Ends a session on all nodes.
+    pub(crate) async fn end_session(&self, session: SessionKey) {
+        let keep = self.settings.ended_session_memory;
+        self.sessions.end(session, keep).await;
+        if let Some(events) = &self.events {
+            // A hint: whoever misses it asks.
+            let _ = events.publish(Event::SessionEnded { session }).await;
+        }
     }
 
     async fn read_catalog(self: &Arc<Self>) -> Result<()> {
@@ -306,7 +368,7 @@ impl Inner {
                 tokio::select! {
                     _ = announced.next() => {
                         sleep(MIN_LIST_PAUSE).await;
-                        drain(&mut announced);
+                        drain(&mut announced, |_| {});
                     }
                     () = again => {}
                 }

@@ -18,6 +18,6 @@ mod settings;
 pub mod upstream;
 
 pub use gateway::{Gateway, GatewayBuilder};
-pub use listener::Listener;
+pub use listener::{ClientAddress, Listener};
 pub use roster::{ServerHealth, ServerState};
 pub use settings::GatewaySettings;

@@ -1,9 +1,11 @@
 //! The connections of clients.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::time::Duration;
 
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
 
@@ -32,6 +34,33 @@ impl Listener {
     pub fn write_timeout(mut self, limit: Duration) -> Self {
         self.write_timeout = limit;
         self
+    }
+}
+
+/// Where a connection comes from, which a [`Gateway`](crate::Gateway) that limits rates has to know:
+///
+/// ```text
+/// axum::serve(listener, gateway.router().into_make_service_with_connect_info::<ClientAddress>())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(SocketAddr);
+
+impl ClientAddress {
+    /// The address.
+    pub fn ip(&self) -> IpAddr {
+        self.0.ip()
+    }
+}
+
+impl Connected<IncomingStream<'_, Listener>> for ClientAddress {
+    fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
+        Self(*stream.remote_addr())
+    }
+}
+
+impl Connected<IncomingStream<'_, TcpListener>> for ClientAddress {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
+        Self(*stream.remote_addr())
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 /// Limits and choices of a [`Gateway`](crate::Gateway).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -47,6 +49,11 @@ pub struct GatewaySettings {
     pub max_batch: usize,
     /// The most ended sessions that are remembered, the oldest are forgotten. Default 10,000.
     pub max_ended_sessions: usize,
+    /// How long other nodes remember that a session was ended. Default 7 days: ids have no age.
+    pub ended_session_memory: Duration,
+    /// Proxies in front of the gateway, whose `X-Forwarded-For` tells whom a rate is counted for.
+    /// Default none: then that is whoever connects.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Default for GatewaySettings {
@@ -69,6 +76,8 @@ impl Default for GatewaySettings {
             max_in_flight: 64,
             max_batch: 100,
             max_ended_sessions: 10_000,
+            ended_session_memory: Duration::from_secs(7 * 24 * 60 * 60),
+            trusted_proxies: Vec::new(),
         }
     }
 }

@@ -4,11 +4,17 @@
 //! |---|---|
 //! | [`sqlite`] | the [`Store`] in one file, the default |
 //! | [`postgres`] | the [`Store`] on a PostgreSQL server, for several nodes |
-//! | [`memory`] | the event bus of a single process |
+//! | [`memory`] | the state that nodes share, for a hub with one node |
+//! | [`redis`], [`postgres::shared()`] | the same for several nodes |
 //! | [`master_key`], [`vault`] | how credentials are encrypted before any backend sees them |
 //!
-//! [`open`] picks the backend by URL. It needs a tokio runtime, which the host starts.
+//! [`open`] picks the store by URL, and [`shared()`] the shared state. Both need a tokio runtime, which
+//! the host starts.
 
+#[cfg(feature = "memory")]
+mod digest;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod fallback;
 pub mod master_key;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod master_keys;
@@ -18,6 +24,16 @@ pub mod memory;
 mod open;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod reach;
+#[cfg(feature = "redis")]
+pub mod redis;
+#[cfg(any(feature = "redis", feature = "postgres"))]
+mod relay;
+#[cfg(any(feature = "memory", feature = "sqlite", feature = "postgres"))]
+mod scheme;
+#[cfg(feature = "memory")]
+mod shared;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod sql;
 #[cfg(feature = "sqlite")]
@@ -29,5 +45,7 @@ pub use master_key::MasterKey;
 pub use master_keys::MasterKeys;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use open::{SCHEMA, StoreSettings, connect, open, schema};
+#[cfg(feature = "memory")]
+pub use shared::{SharedSettings, shared};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 pub use sql::{Exported, Imported, KeyStatus, Problem, Rotation, SqlStore, Status, TenantStatus};

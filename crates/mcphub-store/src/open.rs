@@ -11,6 +11,7 @@ use mcphub_core::{Error, Result};
 
 #[cfg(feature = "postgres")]
 use crate::postgres;
+use crate::scheme::scheme;
 use crate::sql::{Keys, SqlStore};
 #[cfg(feature = "sqlite")]
 use crate::sqlite;
@@ -261,16 +262,6 @@ impl<'a> Location<'a> {
         }
         Ok(Self::File(path))
     }
-}
-
-/// The scheme (RFC 3986 section 3.1). A single letter is the drive of a Windows path.
-fn scheme(url: &str) -> Option<&str> {
-    let (scheme, _) = url.split_once(':')?;
-    let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
-    let is_scheme = scheme.len() > 1
-        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-        && scheme.bytes().all(legal);
-    is_scheme.then_some(scheme)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mcphub_codegen::servers::ServerChoice;
 use mcphub_core::Error;
 use mcphub_core::server::{Serve, ServerName};
+use mcphub_core::shared::Rate;
 use mcphub_core::tool::{Criterion, ListLimit, Profile, ToolChoices};
 use url::Url;
 
@@ -145,6 +146,9 @@ pub struct Up {
 
     #[command(flatten)]
     pub store: StoreArgs,
+
+    #[command(flatten)]
+    pub shared: SharedArgs,
 }
 
 /// How calls reach an API, shared by several commands.
@@ -579,6 +583,10 @@ The configuration is TOML. Everything is optional; these are the defaults:
   key_file = \"./mcphub.key\"      # beside the store; MCPHUB_MASTER_KEY comes first
   cache_dir = \"~/.cache/mcphub\"  # builds of generated projects
   allowed_origins = []           # browser origins besides loopback
+  shared = \"redis://HOST\"        # what nodes share; default: a store on a server
+  rate_limit = \"100/s\"           # for each client address; default none
+  rate_burst = 100               # requests at once; default as many as the rate counts
+  trusted_proxies = []           # networks such as \"10.0.0.0/8\" whose X-Forwarded-For counts
 
 `mcphub.toml` in the working directory is read when --config is not given.")]
 pub struct ServeArgs {
@@ -592,6 +600,17 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     pub store: StoreArgs,
+
+    #[command(flatten)]
+    pub shared: SharedArgs,
+
+    /// How often one client address may ask: COUNT/s, /m, /h or /d; more is answered with 429
+    #[arg(long, value_name = "RATE")]
+    pub rate_limit: Option<Rate>,
+
+    /// How many requests of its rate a client may make at once [default: as many as the rate counts]
+    #[arg(long, value_name = "N", requires = "rate_limit", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_burst: Option<u32>,
 }
 
 /// A name and its value.

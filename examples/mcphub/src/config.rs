@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
+use mcphub_core::shared::Rate;
 use mcphub_core::tenant::{Actor, TenantName};
 use mcphub_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
-use crate::cli::StoreArgs;
+use crate::cli::{SharedArgs, StoreArgs};
+use crate::host::NOTHING_SHARED;
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "mcphub.toml";
@@ -37,6 +40,15 @@ pub struct Config {
     pub refuse_private_addresses: bool,
     /// The longest `Retry-After` that a native server waits for, in seconds. Default 10.
     pub max_retry_wait: u64,
+    /// What gateways over one store share: `redis://…` or `postgres://…`. Default the store, when it
+    /// is on a server, else nothing (`memory:`).
+    pub shared: Option<String>,
+    /// How often one client address may ask, such as `100/s`. Default without a limit.
+    pub rate_limit: Option<Rate>,
+    /// How many requests at once that may be. Default as many as the rate counts.
+    pub rate_burst: Option<u32>,
+    /// Networks of proxies whose `X-Forwarded-For` tells the client's address. Default none.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl Default for Config {
@@ -51,6 +63,10 @@ impl Default for Config {
             allowed_origins: Vec::new(),
             refuse_private_addresses: false,
             max_retry_wait: 10,
+            shared: None,
+            rate_limit: None,
+            rate_burst: None,
+            trusted_proxies: Vec::new(),
         }
     }
 }
@@ -94,6 +110,32 @@ impl Config {
         self
     }
 
+    /// The configuration with what the command line says of what nodes share.
+    #[must_use]
+    pub fn with_shared(mut self, args: &SharedArgs) -> Self {
+        if args.shared.is_some() {
+            self.shared.clone_from(&args.shared);
+        }
+        self
+    }
+
+    /// Where the state is that nodes share.
+    pub fn shared(&self) -> &str {
+        let on_a_server = self.store.starts_with("postgres");
+        let default = if on_a_server {
+            &self.store
+        } else {
+            NOTHING_SHARED
+        };
+        self.shared.as_deref().unwrap_or(default)
+    }
+
+    /// How often one client address may ask.
+    pub fn rate(&self) -> Option<Rate> {
+        let rate = self.rate_limit?;
+        Some(self.rate_burst.map_or(rate, |burst| rate.with_burst(burst)))
+    }
+
     /// The folder for builds of generated projects.
     pub fn cache_dir(&self) -> PathBuf {
         let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
@@ -130,5 +172,17 @@ mod tests {
             (config.listen.port(), config.store.as_str()),
             (80, "./mcphub.db")
         );
+    }
+
+    #[test]
+    fn a_rate_and_its_burst_are_checked_when_they_are_read() {
+        let config: Config = toml::from_str(
+            "rate_limit = \"100/m\"\nrate_burst = 5\ntrusted_proxies = [\"10.0.0.0/8\"]",
+        )
+        .unwrap();
+        assert_eq!(config.rate().unwrap().burst(), 5);
+        for wrong in ["rate_limit = \"100\"", "trusted_proxies = [\"proxy\"]"] {
+            assert!(toml::from_str::<Config>(wrong).is_err(), "{wrong}");
+        }
     }
 }

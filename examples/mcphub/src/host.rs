@@ -3,24 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use mcphub_codegen::openapi::OpenApiParser;
 use mcphub_codegen::plan::ToolPlanner;
 use mcphub_codegen::targets::python::PythonTarget;
-use mcphub_core::event::EventBus;
 use mcphub_core::platform::{Platform, ProcessRuntime};
+use mcphub_core::shared::{Rate, Shared};
 use mcphub_core::tenant::Scope;
 use mcphub_core::{Error, Result};
 use mcphub_deploy::process::{ProcessDeployer, ProcessSettings, PythonBuilder, PythonSettings};
 use mcphub_gateway::upstream::UpstreamSettings;
 use mcphub_gateway::{Gateway, GatewaySettings};
-use mcphub_store::memory::MemoryEventBus;
-use mcphub_store::{MasterKeys, SqlStore, StoreSettings};
+use mcphub_store::{MasterKeys, SharedSettings, SqlStore, StoreSettings};
 use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 
 /// A store that is gone when the program ends.
 pub const IN_MEMORY: &str = "sqlite::memory:";
+
+/// State that is shared with nobody.
+pub const NOTHING_SHARED: &str = "memory:";
 
 /// The platform with its backends.
 #[derive(Debug)]
@@ -29,7 +32,10 @@ pub struct Host {
     pub platform: Arc<Platform>,
     /// What they keep: for looking; changes go through the platform.
     pub store: Arc<SqlStore>,
-    events: Arc<dyn EventBus>,
+    /// What this host shares with others over the same store.
+    pub shared: Shared,
+    rate: Option<Rate>,
+    trusted_proxies: Vec<IpNet>,
     allowed_origins: Vec<String>,
     refuse_private_addresses: bool,
     max_retry_wait: Duration,
@@ -57,7 +63,8 @@ impl Host {
 
     async fn over(settings: &StoreSettings, config: &Config) -> Result<Self> {
         let store = Arc::new(mcphub_store::connect(settings).await?);
-        let events: Arc<dyn EventBus> = Arc::new(MemoryEventBus::default());
+        let shared = SharedSettings::new(config.shared()).with_tenant(config.tenant.as_str());
+        let shared = mcphub_store::shared(&shared).await?;
         let runtime = ProcessRuntime {
             target: Arc::new(PythonTarget::default()),
             builder: Arc::new(PythonBuilder::new(PythonSettings::new(config.cache_dir()))),
@@ -68,12 +75,14 @@ impl Host {
             Arc::new(ToolPlanner::default()),
             store.clone(),
         )
-        .with_events(events.clone())
+        .with_events(shared.events.clone())
         .with_runtime(runtime);
         Ok(Self {
             platform: Arc::new(platform),
             store,
-            events,
+            shared,
+            rate: config.rate(),
+            trusted_proxies: config.trusted_proxies.clone(),
             allowed_origins: config.allowed_origins.clone(),
             refuse_private_addresses: config.refuse_private_addresses,
             max_retry_wait: Duration::from_secs(config.max_retry_wait),
@@ -91,14 +100,18 @@ impl Host {
             .allowed_origins
             .extend(self.allowed_origins.iter().cloned());
         settings.instance = Some(self.instance.clone());
+        settings.trusted_proxies.clone_from(&self.trusted_proxies);
         let mut upstreams = UpstreamSettings::default();
         upstreams.native.refuse_private_addresses = self.refuse_private_addresses;
         upstreams.native.max_retry_wait = self.max_retry_wait;
-        Gateway::builder(self.platform.clone())
+        let gateway = Gateway::builder(self.platform.clone())
             .settings(settings)
             .upstreams(upstreams)
-            .events(self.events.clone())
-            .build()
+            .shared(self.shared.clone());
+        match self.rate {
+            Some(rate) => gateway.rate_limit(rate).build(),
+            None => gateway.build(),
+        }
     }
 }
 

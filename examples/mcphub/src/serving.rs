@@ -1,13 +1,13 @@
 //! Serving until the person or the system asks to stop.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt};
 use mcphub_core::catalog::CatalogSource;
-use mcphub_core::platform::{Platform, Reconciled};
+use mcphub_core::platform::Reconciled;
 use mcphub_core::{Error, ErrorKind, Result};
-use mcphub_gateway::{Gateway, Listener};
+use mcphub_gateway::{ClientAddress, Gateway, Listener};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -61,10 +61,12 @@ pub async fn serve_http(host: &Host, gateway: &Gateway, listener: TcpListener) -
     }
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut drain = stopped.clone();
-    let server =
-        axum::serve(Listener::new(listener), gateway.router()).with_graceful_shutdown(async move {
-            let _ = drain.wait_for(|stop| *stop).await;
-        });
+    let service = gateway
+        .router()
+        .into_make_service_with_connect_info::<ClientAddress>();
+    let server = axum::serve(Listener::new(listener), service).with_graceful_shutdown(async move {
+        let _ = drain.wait_for(|stop| *stop).await;
+    });
     let mut server = std::pin::pin!(server.into_future());
     let upkeep = upkeep(host, gateway);
     let outcome = tokio::select! {
@@ -100,7 +102,7 @@ pub async fn serve_stdio(host: &Host, gateway: &Gateway) -> Result<()> {
 
 /// Everything that goes on beside serving. Never ends.
 async fn upkeep(host: &Host, gateway: &Gateway) {
-    tokio::join!(gateway.run(), keep_deployed(&host.platform), async {
+    tokio::join!(gateway.run(), keep_deployed(host), async {
         host.platform.watch_deployments().await;
         std::future::pending::<()>().await;
     });
@@ -108,7 +110,10 @@ async fn upkeep(host: &Host, gateway: &Gateway) {
 
 /// Starts and stops deployments whenever the store changes, by whomever, and tries again what
 /// failed: the package index may be reachable by now.
-async fn keep_deployed(platform: &Arc<Platform>) {
+async fn keep_deployed(host: &Host) {
+    let platform = &host.platform;
+    // A bus that ended tells no more; asking goes on.
+    let mut events = host.shared.events.subscribe().chain(stream::pending());
     let mut seen = None;
     let mut readable = true;
     let mut retry = Instant::now() + RETRY;
@@ -131,7 +136,7 @@ async fn keep_deployed(platform: &Arc<Platform>) {
             }
             Err(_) => {}
         }
-        tokio::time::sleep(POLL).await;
+        let _ = tokio::time::timeout(POLL, events.next()).await;
     }
 }
 

@@ -7,9 +7,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use mcphub_core::shared::{self, SessionKey};
 use mcphub_core::{Error, Result};
 use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
 
 use super::revision::Revision;
 
@@ -54,6 +57,11 @@ impl SessionId {
         self.text.split('.').nth(1).unwrap_or_default()
     }
 
+    /// What others are told of it.
+    pub(crate) fn key(&self) -> SessionKey {
+        SessionKey::of(&self.text)
+    }
+
     /// The id as it travels.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
@@ -95,6 +103,13 @@ impl fmt::Display for SessionId {
     }
 }
 
+/// How long an answer of other nodes, that a session goes on, is taken for true. An end is told to
+/// all nodes as an event too; this is for when that is lost.
+const TRUSTED: Duration = Duration::from_secs(1);
+
+/// How often the stream of a session asks other nodes whether it has ended.
+const ASKED_AGAIN: Duration = Duration::from_secs(15);
+
 /// What has to be remembered of sessions: those that were ended, and the streams that are open.
 #[derive(Debug)]
 pub(crate) struct Sessions {
@@ -102,37 +117,73 @@ pub(crate) struct Sessions {
     /// Tells streams that a session was ended.
     signal: watch::Sender<()>,
     max_ended: usize,
+    /// Knows those that were ended on another node.
+    shared: Option<Arc<dyn shared::Sessions>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    ended: HashSet<SessionId>,
+    ended: HashSet<SessionKey>,
     /// Oldest first.
-    order: VecDeque<SessionId>,
-    streams: HashMap<SessionId, Vec<u64>>,
+    order: VecDeque<SessionKey>,
+    /// Until when other nodes need not be asked.
+    alive: HashMap<SessionKey, Instant>,
+    streams: HashMap<SessionKey, Vec<u64>>,
     opened: u64,
 }
 
 impl Sessions {
-    /// Remembers at most `max_ended` ended sessions, of those the newest.
-    pub(crate) fn new(max_ended: usize) -> Self {
+    /// Remembers at most `max_ended` ended sessions, of those the newest, and what `shared` knows.
+    pub(crate) fn new(max_ended: usize, shared: Option<Arc<dyn shared::Sessions>>) -> Self {
         Self {
             state: Mutex::default(),
             signal: watch::Sender::new(()),
             max_ended,
+            shared,
         }
     }
 
-    /// Whether a session was ended.
-    pub(crate) fn has_ended(&self, id: &SessionId) -> bool {
-        self.state().ended.contains(id)
+    /// Whether a session was ended, on any node. One goes on while the others cannot be asked.
+    pub(crate) async fn has_ended(&self, session: &SessionKey) -> bool {
+        if self.has_ended_here(session) {
+            return true;
+        }
+        let Some(shared) = &self.shared else {
+            return false;
+        };
+        let alive = self.state().alive.get(session).copied();
+        if alive.is_some_and(|until| Instant::now() < until) {
+            return false;
+        }
+        match shared.has_ended(session).await {
+            Ok(true) => {
+                self.note(*session);
+                return true;
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::debug!(error = %error.report(), "sessions that ended elsewhere go on here");
+            }
+        }
+        self.trust(*session);
+        false
     }
 
-    /// Ends a session.
-    pub(crate) fn end(&self, id: SessionId) {
+    /// Ends a session on all nodes: here at once, and at the others if they can be told.
+    pub(crate) async fn end(&self, session: SessionKey, keep: Duration) {
+        self.note(session);
+        let Some(shared) = &self.shared else { return };
+        if let Err(error) = shared.end(&session, keep).await {
+            tracing::warn!(error = %error.report(), "a session has ended on this node only");
+        }
+    }
+
+    /// Takes note of a session that was ended.
+    pub(crate) fn note(&self, session: SessionKey) {
         let mut state = self.state();
-        if state.ended.insert(id.clone()) {
-            state.order.push_back(id);
+        state.alive.remove(&session);
+        if state.ended.insert(session) {
+            state.order.push_back(session);
         }
         while state.order.len() > self.max_ended {
             if let Some(oldest) = state.order.pop_front() {
@@ -140,6 +191,26 @@ impl Sessions {
             }
         }
         self.signal.send_replace(());
+    }
+
+    /// Forgets what other nodes said: something was missed.
+    pub(crate) fn doubt(&self) {
+        self.state().alive.clear();
+    }
+
+    fn has_ended_here(&self, session: &SessionKey) -> bool {
+        self.state().ended.contains(session)
+    }
+
+    fn trust(&self, session: SessionKey) {
+        let mut state = self.state();
+        if state.alive.len() >= self.max_ended {
+            let now = Instant::now();
+            state.alive.retain(|_, until| now < *until);
+        }
+        if state.alive.len() < self.max_ended {
+            state.alive.insert(session, Instant::now() + TRUSTED);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -154,20 +225,20 @@ impl Sessions {
 #[derive(Debug)]
 pub(crate) struct SessionStream {
     sessions: Arc<Sessions>,
-    id: SessionId,
+    key: SessionKey,
     number: u64,
 }
 
 impl SessionStream {
-    pub(crate) fn open(sessions: &Arc<Sessions>, id: SessionId) -> Self {
+    pub(crate) fn open(sessions: &Arc<Sessions>, key: SessionKey) -> Self {
         let mut state = sessions.state();
         state.opened += 1;
         let number = state.opened;
-        state.streams.entry(id.clone()).or_default().push(number);
+        state.streams.entry(key).or_default().push(number);
         drop(state);
         Self {
             sessions: Arc::clone(sessions),
-            id,
+            key,
             number,
         }
     }
@@ -175,24 +246,34 @@ impl SessionStream {
     /// Whether the session's messages go to this stream.
     pub(crate) fn is_newest(&self) -> bool {
         let state = self.sessions.state();
-        state.streams.get(&self.id).and_then(|open| open.last()) == Some(&self.number)
+        state.streams.get(&self.key).and_then(|open| open.last()) == Some(&self.number)
     }
 
     /// Waits until the session is ended.
     pub(crate) async fn ended(&self) {
         let mut signals = self.sessions.signal.subscribe();
-        // The sender lives as long as `self`, so waiting cannot fail.
-        while !self.sessions.has_ended(&self.id) && signals.changed().await.is_ok() {}
+        while !self.sessions.has_ended(&self.key).await {
+            let asked = sleep(ASKED_AGAIN);
+            tokio::pin!(asked);
+            // A signal is for all streams: those of other sessions need not ask other nodes.
+            while !self.sessions.has_ended_here(&self.key) {
+                tokio::select! {
+                    // The sender lives as long as `self`, so waiting cannot fail.
+                    _ = signals.changed() => {}
+                    () = &mut asked => break,
+                }
+            }
+        }
     }
 }
 
 impl Drop for SessionStream {
     fn drop(&mut self) {
         let mut state = self.sessions.state();
-        if let Some(open) = state.streams.get_mut(&self.id) {
+        if let Some(open) = state.streams.get_mut(&self.key) {
             open.retain(|number| *number != self.number);
             if open.is_empty() {
-                state.streams.remove(&self.id);
+                state.streams.remove(&self.key);
             }
         }
     }
@@ -201,6 +282,8 @@ impl Drop for SessionStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use async_trait::async_trait;
+    use mcphub_core::ErrorKind;
 
     fn id() -> SessionId {
         SessionId::new(Revision::V2025_06_18, "0123456789abcdef").unwrap()
@@ -233,23 +316,101 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_newest_ended_sessions_are_remembered() {
-        let sessions = Sessions::new(2);
-        let ids = [id(), id(), id()];
-        for id in &ids {
-            sessions.end(id.clone());
-            sessions.end(id.clone());
+    /// What another node says.
+    #[derive(Debug, Default)]
+    struct Elsewhere {
+        ended: Mutex<HashSet<SessionKey>>,
+        asked: Mutex<usize>,
+        broken: Mutex<bool>,
+    }
+
+    #[async_trait]
+    impl shared::Sessions for Elsewhere {
+        async fn end(&self, session: &SessionKey, _: Duration) -> Result<()> {
+            self.ended.lock().unwrap().insert(*session);
+            Ok(())
         }
-        assert_eq!(ids.map(|id| sessions.has_ended(&id)), [false, true, true]);
+
+        async fn has_ended(&self, session: &SessionKey) -> Result<bool> {
+            *self.asked.lock().unwrap() += 1;
+            if *self.broken.lock().unwrap() {
+                return Err(Error::new(ErrorKind::Unavailable, "it is away"));
+            }
+            Ok(self.ended.lock().unwrap().contains(session))
+        }
+    }
+
+    fn two_nodes() -> (Arc<Sessions>, Arc<Sessions>, Arc<Elsewhere>) {
+        let shared = Arc::new(Elsewhere::default());
+        let node = || Arc::new(Sessions::new(10, Some(shared.clone())));
+        (node(), node(), shared)
+    }
+
+    #[tokio::test]
+    async fn the_newest_ended_sessions_are_remembered() {
+        let sessions = Sessions::new(2, None);
+        let keys = [id().key(), id().key(), id().key()];
+        for key in keys {
+            sessions.end(key, Duration::ZERO).await;
+            sessions.end(key, Duration::ZERO).await;
+        }
+        let ended = keys.map(|key| sessions.has_ended_here(&key));
+        assert_eq!(ended, [false, true, true]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_on_another_node_is_known_within_a_second() {
+        let (here, there, shared) = two_nodes();
+        let key = id().key();
+        for _ in 0..100 {
+            assert!(!here.has_ended(&key).await);
+        }
+        assert_eq!(*shared.asked.lock().unwrap(), 1);
+        there.end(key, Duration::from_secs(60)).await;
+        sleep(TRUSTED).await;
+        assert!(here.has_ended(&key).await);
+    }
+
+    #[tokio::test]
+    async fn whoever_missed_something_asks_at_once() {
+        let (here, there, _) = two_nodes();
+        let key = id().key();
+        assert!(!here.has_ended(&key).await);
+        there.end(key, Duration::from_secs(60)).await;
+        here.doubt();
+        assert!(here.has_ended(&key).await);
+    }
+
+    #[tokio::test]
+    async fn sessions_go_on_while_other_nodes_cannot_be_asked() {
+        let (here, _, shared) = two_nodes();
+        let (alive, ended) = (id().key(), id().key());
+        here.end(ended, Duration::from_secs(60)).await;
+        *shared.broken.lock().unwrap() = true;
+        assert!(!here.has_ended(&alive).await && here.has_ended(&ended).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_hears_of_an_end_here_at_once_and_elsewhere_in_time() {
+        let (here, there, _) = two_nodes();
+        for (node, limit) in [(&here, Duration::ZERO), (&there, ASKED_AGAIN)] {
+            let key = id().key();
+            let stream = SessionStream::open(&here, key);
+            let begun = Instant::now();
+            let ended = tokio::spawn(async move { stream.ended().await });
+            tokio::task::yield_now().await;
+            node.end(key, Duration::from_secs(60)).await;
+            ended.await.unwrap();
+            assert!(begun.elapsed() <= limit);
+        }
     }
 
     #[test]
     fn messages_go_to_the_newest_open_stream() {
-        let sessions = Arc::new(Sessions::new(2));
-        let id = id();
-        let first = SessionStream::open(&sessions, id.clone());
-        let second = SessionStream::open(&sessions, id);
+        let sessions = Arc::new(Sessions::new(2, None));
+        let key = id().key();
+        let first = SessionStream::open(&sessions, key);
+        let second = SessionStream::open(&sessions, key);
         assert!(!first.is_newest() && second.is_newest());
         drop(second);
         assert!(first.is_newest());

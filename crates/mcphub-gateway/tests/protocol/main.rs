@@ -2,6 +2,7 @@
 
 mod federation;
 mod modern;
+mod nodes;
 mod old_era;
 mod rmcp_client;
 mod stdio;

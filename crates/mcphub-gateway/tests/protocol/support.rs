@@ -20,7 +20,7 @@ use mcphub_core::spec::{Dialect, Method};
 use mcphub_core::tool::{ApiInfo, Tool, ToolName, ToolSet};
 use mcphub_core::{Error, ErrorKind, Result};
 use mcphub_gateway::upstream::{CallResult, Connect, Down, Upstream, UpstreamTool};
-use mcphub_gateway::{Gateway, GatewaySettings};
+use mcphub_gateway::{ClientAddress, Gateway, GatewayBuilder, GatewaySettings};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -278,13 +278,17 @@ pub fn quick() -> GatewaySettings {
 }
 
 pub fn gateway(hub: &Arc<Hub>, settings: GatewaySettings) -> Gateway {
+    builder(hub, settings).build().unwrap()
+}
+
+pub fn builder(hub: &Arc<Hub>, settings: GatewaySettings) -> GatewayBuilder {
+    // The second installation in one process fails, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let source = Arc::clone(hub) as Arc<dyn CatalogSource>;
     let connector = Arc::clone(hub) as Arc<dyn Connect>;
     Gateway::builder(source)
         .connector(connector)
         .settings(settings)
-        .build()
-        .unwrap()
 }
 
 /// Serves these servers.
@@ -297,14 +301,18 @@ pub async fn serve(servers: &[(&str, &Arc<Server>)], settings: GatewaySettings) 
 }
 
 pub async fn serve_hub(hub: Arc<Hub>, settings: GatewaySettings) -> Served {
-    // The second installation in one process fails, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let gateway = gateway(&hub, settings);
+    serve_gateway(hub, gateway).await
+}
+
+pub async fn serve_gateway(hub: Arc<Hub>, gateway: Gateway) -> Served {
     gateway.refresh().await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let router = gateway.router();
-    let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let service = gateway
+        .router()
+        .into_make_service_with_connect_info::<ClientAddress>();
+    let serving = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
     let running = {
         let gateway = gateway.clone();
         tokio::spawn(async move { gateway.run().await })

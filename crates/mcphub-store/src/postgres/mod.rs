@@ -6,6 +6,7 @@
 //! | `server` | the pool of connections |
 //! | `migration` | the schema, brought up to date |
 //! | `failure` | what PostgreSQL's error codes mean |
+//! | `shared` | [state that nodes share](shared()), beside a store or without one |
 //!
 //! **Durable.** A change is on the server's disk when it is acknowledged, unless the server is
 //! configured otherwise (`synchronous_commit`, `fsync`). What was not acknowledged because the
@@ -20,6 +21,7 @@ mod failure;
 mod migration;
 mod server;
 mod settings;
+mod shared;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +34,7 @@ use crate::sql::{Engine, Failure, Keys, SqlStore};
 pub(crate) use failure::explain;
 pub(crate) use server::{Server, in_time};
 pub use settings::PostgresSettings;
+pub use shared::shared;
 
 /// Opens the store on a server; makes its schema when it is missing, and brings an older one up to
 /// date, which one of several nodes that start together does.

@@ -27,6 +27,21 @@ pub struct StoreArgs {
     pub tenant: Option<TenantName>,
 }
 
+/// What nodes share.
+#[derive(Debug, Args, Default)]
+pub struct SharedArgs {
+    /// What the gateways over one store tell each other through, and count rates in: redis://HOST,
+    /// rediss://HOST or postgres://HOST/DATABASE [default: the store when it is on a server; else
+    /// nothing, and changes by other processes are found within half a second]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "MCPHUB_SHARED",
+        hide_env_values = true
+    )]
+    pub shared: Option<String>,
+}
+
 /// `mcphub list`.
 #[derive(Debug, Args)]
 pub struct List {
@@ -62,6 +77,9 @@ pub struct Remove {
 
     #[command(flatten)]
     pub store: StoreArgs,
+
+    #[command(flatten)]
+    pub shared: SharedArgs,
 }
 
 /// `mcphub restore`.
@@ -72,6 +90,9 @@ pub struct Restore {
 
     #[command(flatten)]
     pub store: StoreArgs,
+
+    #[command(flatten)]
+    pub shared: SharedArgs,
 }
 
 /// `mcphub history`.
@@ -99,6 +120,9 @@ pub struct Rollback {
 
     #[command(flatten)]
     pub store: StoreArgs,
+
+    #[command(flatten)]
+    pub shared: SharedArgs,
 }
 
 /// `mcphub audit`.

@@ -35,7 +35,7 @@ pub async fn run(args: History) -> Result<ExitCode> {
 }
 
 pub async fn rollback(args: Rollback) -> Result<ExitCode> {
-    let host = list::open(&args.store).await?;
+    let host = list::open_to_change(&args.store, &args.shared).await?;
     if host.store.get(&args.name).await?.is_none() {
         return Err(list::unknown(&args.name));
     }

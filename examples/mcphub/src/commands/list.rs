@@ -6,9 +6,9 @@ use mcphub_core::server::ServerName;
 use mcphub_core::store::{ServerFilter, ServerStore};
 use mcphub_core::{Error, Result};
 
-use crate::cli::{Format, List, Remove, Restore, StoreArgs};
+use crate::cli::{Format, List, Remove, Restore, SharedArgs, StoreArgs};
 use crate::config::Config;
-use crate::host::Host;
+use crate::host::{self, Host};
 use crate::output;
 
 pub async fn run(args: List) -> Result<ExitCode> {
@@ -39,7 +39,7 @@ pub async fn run(args: List) -> Result<ExitCode> {
 }
 
 pub async fn remove(args: Remove) -> Result<ExitCode> {
-    let host = open(&args.store).await?;
+    let host = open_to_change(&args.store, &args.shared).await?;
     let removed = host.platform.remove(&args.name).await?;
     let purged = args.purge && host.store.purge(&args.name).await?;
     if !removed && !purged {
@@ -60,7 +60,7 @@ pub async fn remove(args: Remove) -> Result<ExitCode> {
 }
 
 pub async fn restore(args: Restore) -> Result<ExitCode> {
-    let host = open(&args.store).await?;
+    let host = open_to_change(&args.store, &args.shared).await?;
     if !host.platform.restore(&args.name).await? {
         return Err(Error::not_found(
             "no server of that name was removed; `mcphub list --removed` lists those that were",
@@ -74,9 +74,16 @@ pub async fn restore(args: Restore) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The store that is there.
+/// The store that is there, for whoever only looks and so has nothing to tell other nodes.
 pub async fn open(args: &StoreArgs) -> Result<Host> {
-    let config = Config::load(None)?.with_store(args);
+    let mut config = Config::load(None)?.with_store(args);
+    config.shared = Some(host::NOTHING_SHARED.to_owned());
+    Host::open_existing(&config).await
+}
+
+/// The store that is there, and the nodes over it.
+pub async fn open_to_change(args: &StoreArgs, shared: &SharedArgs) -> Result<Host> {
+    let config = Config::load(None)?.with_store(args).with_shared(shared);
     Host::open_existing(&config).await
 }
 

@@ -11,9 +11,15 @@ use crate::host::Host;
 use crate::{output, running, serving};
 
 pub async fn run(args: ServeArgs) -> Result<ExitCode> {
-    let mut config = Config::load(args.config.as_deref())?.with_store(&args.store);
+    let mut config = Config::load(args.config.as_deref())?
+        .with_store(&args.store)
+        .with_shared(&args.shared);
     // What changes while it serves is nobody's doing.
     config.actor = Actor::default();
+    if args.rate_limit.is_some() {
+        config.rate_limit = args.rate_limit;
+        config.rate_burst = args.rate_burst;
+    }
     if let Some(listen) = args.listen {
         config.listen = listen;
     }

@@ -25,7 +25,9 @@ pub async fn run(args: Up) -> Result<ExitCode> {
         ));
     }
     document.agree_with(args.api.base_url.as_ref())?;
-    let mut config = Config::load(None)?.with_store(&args.store);
+    let mut config = Config::load(None)?
+        .with_store(&args.store)
+        .with_shared(&args.shared);
     config.store = match (&args.store.store, args.stdio) {
         (Some(store), _) => store.clone(),
         // A desktop client starts programs wherever it likes, and one for each window.

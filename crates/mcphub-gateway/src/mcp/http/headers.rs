@@ -115,12 +115,15 @@ pub(super) fn version(headers: &HeaderMap) -> Result<Option<&str>, RpcError> {
 
 /// The session that the headers name. 404 for one that was ended or is not of a gateway, which
 /// tells the client to begin a new one (2025-11-25, Transports, Session Management).
-pub(super) fn session(gateway: &Inner, headers: &HeaderMap) -> Result<Option<SessionId>, RpcError> {
+pub(super) async fn session(
+    gateway: &Inner,
+    headers: &HeaderMap,
+) -> Result<Option<SessionId>, RpcError> {
     let Some(text) = single(headers, HEADER_SESSION_ID)? else {
         return Ok(None);
     };
     match text.parse::<SessionId>() {
-        Ok(id) if !gateway.sessions.has_ended(&id) => Ok(Some(id)),
+        Ok(id) if !gateway.sessions.has_ended(&id.key()).await => Ok(Some(id)),
         _ => Err(RpcError::refused(
             404,
             "The session has ended or is not known here; initialize a new one",

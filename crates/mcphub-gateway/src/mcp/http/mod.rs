@@ -8,6 +8,7 @@
 //! cancels what it asked for.
 
 mod headers;
+pub(crate) mod limit;
 mod origin;
 mod post;
 mod stream;
@@ -19,6 +20,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use bytes::Bytes;
@@ -38,9 +40,13 @@ const ONE_PIECE: usize = 32 * 1024;
 
 /// The service of a gateway.
 pub(crate) fn router(gateway: Arc<Inner>) -> Router {
-    Router::new()
+    let mut endpoints = Router::new()
         .route("/mcp", get(open).post(post_message).delete(end))
-        .route("/mcp/{server}", get(open).post(post_message).delete(end))
+        .route("/mcp/{server}", get(open).post(post_message).delete(end));
+    if let Some(limit) = &gateway.limit {
+        endpoints = endpoints.layer(from_fn_with_state(Arc::clone(limit), limit::within));
+    }
+    endpoints
         .route("/healthz", get(health))
         .layer(OriginLayer::new(&gateway.settings.allowed_origins))
         .with_state(gateway)
@@ -59,11 +65,11 @@ async fn open(
     Endpoint(scope): Endpoint,
     headers: HeaderMap,
 ) -> Response {
-    stream::open(&gateway, scope, &headers)
+    stream::open(&gateway, scope, &headers).await
 }
 
 async fn end(State(gateway): State<Arc<Inner>>, headers: HeaderMap) -> Response {
-    stream::end(&gateway, &headers)
+    stream::end(&gateway, &headers).await
 }
 
 async fn health(State(gateway): State<Arc<Inner>>) -> Response {

@@ -75,9 +75,9 @@ async fn exchange(
                 )
             }))
         }
-        Message::Notification(notification) => notified(gateway, headers, &notification),
+        Message::Notification(notification) => notified(gateway, headers, &notification).await,
         Message::Response => {
-            session_revision(gateway, headers)?;
+            session_revision(gateway, headers).await?;
             Ok(StatusCode::ACCEPTED.into_response())
         }
     }
@@ -131,7 +131,7 @@ async fn one(
 ) -> Result<Response, RpcError> {
     let revision = match headers::revision(request, headers)? {
         stated if stated.is_modern() || request.method == INITIALIZE => stated,
-        stated => match headers::session(gateway, headers)? {
+        stated => match headers::session(gateway, headers).await? {
             // What was settled on counts where nothing else is said.
             Some(session) if headers::version(headers)?.is_none() => session.revision(),
             _ => stated,
@@ -160,18 +160,18 @@ async fn one(
 }
 
 /// Takes a notification. None asks for anything here: over HTTP a client cancels by going away.
-fn notified(
+async fn notified(
     gateway: &Inner,
     headers: &HeaderMap,
     notification: &Notification<'_>,
 ) -> Result<Response, Refusal> {
-    session_revision(gateway, headers)?;
+    session_revision(gateway, headers).await?;
     tracing::trace!(method = &*notification.method, "a client told something");
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
 /// The revision that headers alone tell.
-fn session_revision(gateway: &Inner, headers: &HeaderMap) -> Result<Revision, RpcError> {
+async fn session_revision(gateway: &Inner, headers: &HeaderMap) -> Result<Revision, RpcError> {
     let stated = headers::version(headers)?;
     let stated = stated
         .map(|text| {
@@ -182,7 +182,7 @@ fn session_revision(gateway: &Inner, headers: &HeaderMap) -> Result<Revision, Rp
     if stated.is_some_and(Revision::is_modern) {
         return Ok(Revision::V2026_07_28);
     }
-    let session = headers::session(gateway, headers)?;
+    let session = headers::session(gateway, headers).await?;
     Ok(stated
         .or(session.map(|session| session.revision()))
         .unwrap_or(Revision::UNSTATED))
@@ -196,7 +196,7 @@ async fn batch(
     accepts: Accepts,
     messages: &[&RawValue],
 ) -> Result<Response, Refusal> {
-    let revision = session_revision(gateway, headers)?;
+    let revision = session_revision(gateway, headers).await?;
     if revision != Revision::V2025_03_26 {
         return Err(RpcError::invalid_request(
             "Invalid request: only revision 2025-03-26 has batches",

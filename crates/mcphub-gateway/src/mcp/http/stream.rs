@@ -23,20 +23,24 @@ const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// GET: the stream of a session (2025-11-25, Transports, Listening for Messages). The modern era
 /// has none, and neither has whoever names no revision: 405.
-pub(super) fn open(gateway: &Arc<Inner>, scope: Scope, headers: &HeaderMap) -> Response {
-    old_stream(gateway, scope, headers).unwrap_or_else(IntoResponse::into_response)
+pub(super) async fn open(gateway: &Arc<Inner>, scope: Scope, headers: &HeaderMap) -> Response {
+    old_stream(gateway, scope, headers)
+        .await
+        .unwrap_or_else(IntoResponse::into_response)
 }
 
 /// DELETE: ends a session (2025-11-25, Transports, Session Management).
-pub(super) fn end(gateway: &Inner, headers: &HeaderMap) -> Response {
-    let ended = || {
-        let Some(session) = old_session(gateway, headers)? else {
+pub(super) async fn end(gateway: &Inner, headers: &HeaderMap) -> Response {
+    let ended = async {
+        let Some(session) = old_session(gateway, headers).await? else {
             return Err(RpcError::refused(400, "Mcp-Session-Id is missing").into());
         };
-        gateway.sessions.end(session);
+        gateway.end_session(session.key()).await;
         Ok(StatusCode::NO_CONTENT.into_response())
     };
-    ended().unwrap_or_else(|refusal: Refused| refusal.into_response())
+    ended
+        .await
+        .unwrap_or_else(|refusal: Refused| refusal.into_response())
 }
 
 /// The answer to a `subscriptions/listen`.
@@ -58,12 +62,12 @@ pub(super) fn listen(
     Ok(events(gateway, permit, messages))
 }
 
-fn old_stream(
+async fn old_stream(
     gateway: &Arc<Inner>,
     scope: Scope,
     headers: &HeaderMap,
 ) -> Result<Response, Refused> {
-    let session = old_session(gateway, headers)?;
+    let session = old_session(gateway, headers).await?;
     if !Accepts::of(headers).events {
         return Err(RpcError::refused(406, "The stream is text/event-stream").into());
     }
@@ -77,7 +81,7 @@ fn old_stream(
     // A session that began with another list, here or before a restart, hears of that at once.
     let seen = session.as_ref().map_or(view.digest(), SessionId::list);
     let changes = ListChanges::since(gateway, scope, seen);
-    let open = session.map(|session| SessionStream::open(&gateway.sessions, session));
+    let open = session.map(|session| SessionStream::open(&gateway.sessions, session.key()));
     Ok(events(gateway, permit, announcements(changes, open)))
 }
 
@@ -105,7 +109,7 @@ fn announcements(
 }
 
 /// The session of a GET or DELETE; `None` where a revision of the old era is named, but no session.
-fn old_session(gateway: &Inner, headers: &HeaderMap) -> Result<Option<SessionId>, Refused> {
+async fn old_session(gateway: &Inner, headers: &HeaderMap) -> Result<Option<SessionId>, Refused> {
     let stated = headers::version(headers)?;
     let revision = stated.map(|text| {
         text.parse::<Revision>()
@@ -115,7 +119,7 @@ fn old_session(gateway: &Inner, headers: &HeaderMap) -> Result<Option<SessionId>
     if revision.is_some_and(Revision::is_modern) {
         return Err(Refused::MethodNotAllowed);
     }
-    let session = headers::session(gateway, headers)?;
+    let session = headers::session(gateway, headers).await?;
     if session.is_none() && revision.is_none() {
         return Err(Refused::MethodNotAllowed);
     }

@@ -1,0 +1,64 @@
+//! Rates.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use mcphub_core::Result;
+use mcphub_core::shared::{Decision, Rate, RateLimiter};
+use redis::Script;
+
+use super::Server;
+
+/// [`Rate::decide`] as a script. A double holds these times exactly: they are below 2^53.
+const TAKE: &str = r"
+local interval, refill = tonumber(ARGV[1]), tonumber(ARGV[2])
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local due = tonumber(redis.call('GET', KEYS[1]) or 0)
+due = math.min(math.max(due, now), now + refill)
+local used = due + interval - now
+if used > refill then
+    return {0, used - refill}
+end
+redis.call('SET', KEYS[1], string.format('%.0f', now + used), 'PX', math.ceil(used / 1000))
+return {1, math.floor((refill - used) / interval)}
+";
+
+/// Counts in Redis.
+#[derive(Debug)]
+pub(super) struct RedisRateLimiter {
+    server: Arc<Server>,
+    take: Script,
+}
+
+impl RedisRateLimiter {
+    pub(super) fn new(server: Arc<Server>) -> Self {
+        Self {
+            server,
+            take: Script::new(TAKE),
+        }
+    }
+}
+
+#[async_trait]
+impl RateLimiter for RedisRateLimiter {
+    async fn take(&self, key: &str, rate: Rate) -> Result<Decision> {
+        let key = self.server.key("limit", key);
+        let prepare = |script: &mut redis::ScriptInvocation<'_>| {
+            script
+                .key(key)
+                .arg(rate.interval_micros())
+                .arg(rate.refill_micros());
+        };
+        let (allowed, rest): (bool, u64) =
+            self.server.run("limits::take", &self.take, prepare).await?;
+        Ok(if allowed {
+            let remaining = u32::try_from(rest).unwrap_or(u32::MAX);
+            Decision::Allowed { remaining }
+        } else {
+            let retry_after = Duration::from_micros(rest.max(1));
+            Decision::Limited { retry_after }
+        })
+    }
+}

@@ -1,0 +1,343 @@
+//! What becomes of shared state when its server is killed, hangs, loses everything or its
+//! connections: against real servers of its own, which `scripts/test-servers.sh` starts. They run
+//! where `MCPHUB_TEST_REDIS` or `MCPHUB_TEST_POSTGRES` says that such servers are installed.
+//!
+//! `scripts/fault-table.py` writes what this prints into docs/reliability.md.
+
+#![allow(clippy::print_stdout, reason = "the table of what was measured")]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use mcphub_core::event::Event;
+use mcphub_core::server::ServerName;
+use mcphub_core::shared::{Rate, SessionKey, Shared};
+use mcphub_store::{SharedSettings, shared};
+use tokio::time::{sleep, timeout};
+
+/// How long a fault lasts.
+const OUTAGE: Duration = Duration::from_secs(4);
+/// The bound of a call.
+const LIMIT: Duration = Duration::from_secs(1);
+/// What the machine may take longer, which other tests keep busy.
+const SLACK: Duration = Duration::from_secs(2);
+/// How soon after a fault everything has to work again.
+const RESUMED: Duration = Duration::from_secs(10);
+
+/// One Redis and one PostgreSQL, gone when this is dropped.
+struct Servers {
+    folder: tempfile::TempDir,
+}
+
+impl Servers {
+    fn start() -> Self {
+        let servers = Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        };
+        servers.script(&["start"]);
+        servers
+    }
+
+    /// Runs the script with the folder as the second argument.
+    fn script(&self, args: &[&str]) {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/test-servers.sh");
+        let mut command = Command::new(script);
+        command
+            .arg(args[0])
+            .arg(self.folder.path())
+            .args(&args[1..]);
+        // What it starts goes on, and must not keep a pipe of this test open.
+        let log = std::fs::File::create(self.folder.path().join("script.log")).expect("a log");
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a log"))
+            .stderr(log);
+        let status = command.status().expect("the script is there");
+        let said = || std::fs::read_to_string(self.folder.path().join("script.log"));
+        assert!(status.success(), "{args:?}: {:?}", said());
+    }
+
+    fn url(&self, variable: &str) -> String {
+        let env = std::fs::read_to_string(self.folder.path().join("env.sh")).expect("env.sh");
+        let assignment = format!("export {variable}=");
+        let url = env.lines().find_map(|line| line.strip_prefix(&assignment));
+        url.expect("the script writes the variable").to_owned()
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        if self.folder.path().exists() {
+            self.script(&["stop"]);
+        }
+    }
+}
+
+/// A server, and how it is broken from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Redis,
+    Postgres,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Fault {
+    Killed,
+    Hangs,
+    Emptied,
+    Cut,
+}
+
+impl Fault {
+    const ALL: [Self; 4] = [Self::Killed, Self::Hangs, Self::Emptied, Self::Cut];
+
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Killed => "killed (SIGKILL), started again after 4 s",
+            Self::Hangs => "stopped (SIGSTOP), goes on after 4 s",
+            Self::Emptied => "loses everything that it holds",
+            Self::Cut => "loses all connections",
+        }
+    }
+}
+
+impl Kind {
+    fn variable(self) -> &'static str {
+        match self {
+            Self::Redis => "MCPHUB_TEST_REDIS",
+            Self::Postgres => "MCPHUB_TEST_POSTGRES",
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Redis => "redis",
+            Self::Postgres => "postgres",
+        }
+    }
+
+    /// Breaks the server, and returns when it is whole again.
+    async fn suffer(self, servers: &Servers, fault: Fault) {
+        match fault {
+            Fault::Killed => {
+                servers.script(&["kill", self.name()]);
+                sleep(OUTAGE).await;
+                servers.script(&["start"]);
+            }
+            Fault::Hangs => {
+                servers.script(&["pause", self.name()]);
+                sleep(OUTAGE).await;
+                servers.script(&["resume", self.name()]);
+            }
+            Fault::Emptied => self.command(servers, match self {
+                Self::Redis => &["FLUSHALL", "SYNC"],
+                Self::Postgres => &[
+                    "TRUNCATE mcphub.shared_limits, mcphub.shared_ended_sessions, mcphub.shared_leases",
+                ],
+            }),
+            Fault::Cut => match self {
+                Self::Redis => {
+                    self.command(servers, &["CLIENT", "KILL", "TYPE", "normal"]);
+                    self.command(servers, &["CLIENT", "KILL", "TYPE", "pubsub"]);
+                }
+                Self::Postgres => self.command(servers, &[
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                     WHERE application_name = 'mcphub'",
+                ]),
+            },
+        }
+    }
+
+    /// Tells the server something, by its own client.
+    fn command(self, servers: &Servers, words: &[&str]) {
+        let url = servers.url(self.variable());
+        let mut command = match self {
+            Self::Redis => {
+                let mut command = Command::new("redis-cli");
+                command.args(["--no-auth-warning", "-u", &url]).args(words);
+                command
+            }
+            Self::Postgres => {
+                let mut command = Command::new("psql");
+                command
+                    .arg(&url)
+                    .args(["-q", "-v", "ON_ERROR_STOP=1", "-c"])
+                    .args(words);
+                command
+            }
+        };
+        let output = command.output().expect("the server's client is installed");
+        assert!(output.status.success(), "{words:?}: {output:?}");
+    }
+}
+
+/// What calls came to.
+#[derive(Debug, Default)]
+struct Tally {
+    calls: usize,
+    failed: usize,
+    longest: Duration,
+}
+
+/// Calls everything again and again until it is told to stop. An error that is not retryable fails.
+async fn load(node: Shared, stop: Arc<AtomicBool>, number: usize) -> Tally {
+    let rate: Rate = "1000000/s".parse().expect("a legal rate");
+    let session = SessionKey::of("load");
+    let mut tally = Tally::default();
+    while !stop.load(Ordering::Relaxed) {
+        for turn in 0..4 {
+            let begun = Instant::now();
+            let outcome = match turn {
+                0 => node.limits.take("load", rate).await.map(drop),
+                1 => node.sessions.has_ended(&session).await.map(drop),
+                2 => {
+                    let name = format!("load {number}");
+                    node.leases
+                        .acquire(&name, Duration::from_millis(1))
+                        .await
+                        .map(drop)
+                }
+                _ => node.events.publish(Event::Lagged).await,
+            };
+            tally.longest = tally.longest.max(begun.elapsed());
+            tally.calls += 1;
+            if let Err(error) = outcome {
+                assert!(error.is_retryable(), "{}", error.report());
+                tally.failed += 1;
+            }
+        }
+        sleep(Duration::from_millis(2)).await;
+    }
+    tally
+}
+
+/// Waits until every trait answers again, and events of one node reach the other.
+async fn resumed(one: &Shared, other: &Shared) {
+    let key = SessionKey::of("after");
+    let mut events = other.events.subscribe();
+    let server = ServerName::new("after").expect("a legal name");
+    let again = async {
+        while one.sessions.end(&key, OUTAGE * 100).await.is_err()
+            || !other.sessions.has_ended(&key).await.unwrap_or(false)
+        {
+            sleep(Duration::from_millis(20)).await;
+        }
+        while one.leases.acquire("after", OUTAGE * 100).await.is_err() {
+            sleep(Duration::from_millis(20)).await;
+        }
+        loop {
+            let told = Event::CatalogChanged {
+                server: server.clone(),
+            };
+            let _ = one.events.publish(told.clone()).await;
+            let heard = async {
+                while events
+                    .next()
+                    .await
+                    .is_some_and(|event| event.ok() != Some(told.clone()))
+                {}
+            };
+            if timeout(Duration::from_millis(100), heard).await.is_ok() {
+                break;
+            }
+        }
+    };
+    timeout(RESUMED, again)
+        .await
+        .expect("service goes on by itself");
+}
+
+async fn suffers(kind: Kind, servers: &Servers, fault: Fault) {
+    let settings = SharedSettings::new(servers.url(kind.variable())).with_timeout(LIMIT);
+    let one = shared(&settings).await.expect("the server is there");
+    let other = shared(&settings).await.expect("the server is there");
+    let stop = Arc::new(AtomicBool::new(false));
+    let loads: Vec<_> = (0..8)
+        .map(|number| tokio::spawn(load(one.clone(), stop.clone(), number)))
+        .collect();
+    sleep(Duration::from_millis(500)).await;
+    kind.suffer(servers, fault).await;
+    let whole = Instant::now();
+    resumed(&one, &other).await;
+    let resumed = whole.elapsed();
+    stop.store(true, Ordering::Relaxed);
+    let mut sum = Tally::default();
+    for load in loads {
+        let tally = load.await.expect("every error is retryable");
+        sum.calls += tally.calls;
+        sum.failed += tally.failed;
+        sum.longest = sum.longest.max(tally.longest);
+    }
+    println!(
+        "| {} | {} | {} | {} | {:.1} s | {:.1} s |",
+        if kind == Kind::Redis {
+            "Redis"
+        } else {
+            "PostgreSQL"
+        },
+        fault.describe(),
+        sum.calls,
+        sum.failed,
+        sum.longest.as_secs_f64(),
+        resumed.as_secs_f64(),
+    );
+    assert!(sum.calls > sum.failed, "nothing ever worked");
+    assert!(sum.longest < LIMIT + SLACK, "a call took {:?}", sum.longest);
+}
+
+async fn suffers_everything(kind: Kind) {
+    if std::env::var_os(kind.variable()).is_none() {
+        println!(
+            "NOT RUN: set {}, as `scripts/test-servers.sh run` does",
+            kind.variable()
+        );
+        return;
+    }
+    let servers = Servers::start();
+    for fault in Fault::ALL {
+        suffers(kind, &servers, fault).await;
+    }
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_may_fail() {
+    suffers_everything(Kind::Redis).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgresql_may_fail() {
+    suffers_everything(Kind::Postgres).await;
+}
+
+/// While a server is away, rates are counted by each node, and a session that ended stays ended for
+/// the gateway that ended it: what the traits say of it is an error, not a wrong answer.
+#[cfg(feature = "redis")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rate_still_holds_at_each_node_while_redis_is_away() {
+    if std::env::var_os(Kind::Redis.variable()).is_none() {
+        println!("NOT RUN: set {}", Kind::Redis.variable());
+        return;
+    }
+    let servers = Servers::start();
+    let settings = SharedSettings::new(servers.url(Kind::Redis.variable()));
+    let node = shared(&settings).await.expect("the server is there");
+    servers.script(&["kill", Kind::Redis.name()]);
+    let rate: Rate = "5/d".parse().expect("a legal rate");
+    let mut allowed = 0;
+    for _ in 0..20 {
+        let decision = node.limits.take("key", rate).await.expect("a decision");
+        allowed += usize::from(matches!(
+            decision,
+            mcphub_core::shared::Decision::Allowed { .. }
+        ));
+    }
+    assert_eq!(allowed, 5);
+    let session = node.sessions.has_ended(&SessionKey::of("any")).await;
+    assert!(session.is_err_and(|error| error.is_retryable()));
+}

@@ -1,0 +1,115 @@
+//! The shared state in Redis. `MCPHUB_TEST_REDIS` names the server.
+
+use std::sync::Arc;
+
+use futures::StreamExt;
+use mcphub_core::ErrorKind;
+use mcphub_core::event::{Event, EventBus};
+use mcphub_core::shared::{Decision, Rate, SessionKey, Shared};
+use mcphub_store::{SharedSettings, shared};
+use std::time::Duration;
+
+mod servers;
+
+async fn nodes() -> Option<(Arc<[Shared; 2]>, ())> {
+    let settings = servers::redis()?;
+    let one = shared(&settings).await.expect("Redis is there");
+    let other = shared(&settings).await.expect("Redis is there");
+    Some((Arc::new([one, other]), ()))
+}
+
+async fn bus() -> Option<(Arc<dyn EventBus>, ())> {
+    let settings = servers::redis()?;
+    let node = shared(&settings).await.expect("Redis is there");
+    Some((node.events, ()))
+}
+
+mod state {
+    mcphub_core::shared_conformance!(super::nodes);
+}
+
+mod events {
+    mcphub_core::event_bus_conformance!(super::bus);
+}
+
+#[tokio::test]
+async fn hubs_with_different_prefixes_share_nothing() {
+    let (Some(one), Some(other)) = (servers::redis(), servers::redis()) else {
+        return;
+    };
+    // A URL can name the prefix too.
+    let other = SharedSettings::new(format!("{}?prefix={}", other.url, other.prefix));
+    let (one, other) = (shared(&one).await.unwrap(), shared(&other).await.unwrap());
+    let key = SessionKey::of("session");
+    one.sessions
+        .end(&key, Duration::from_secs(60))
+        .await
+        .unwrap();
+    assert!(one.sessions.has_ended(&key).await.unwrap());
+    assert!(!other.sessions.has_ended(&key).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_apart_and_not_shown() {
+    let Some(mut settings) = servers::redis() else {
+        return;
+    };
+    let (before, after) = settings
+        .url
+        .split_once('@')
+        .expect("the server asks for a password");
+    let scheme = before.split("//").next().unwrap_or_default();
+    settings.url = format!("{scheme}//:s3cret@{after}");
+    let error = shared(&settings).await.unwrap_err();
+    assert_eq!(
+        error.kind(),
+        ErrorKind::PermissionDenied,
+        "{}",
+        error.report()
+    );
+    assert!(!error.report().contains("s3cret") && !format!("{error:?}").contains("s3cret"));
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_unavailable_soon() {
+    // A port that was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|l| l.local_addr())
+        .unwrap()
+        .port();
+    let begun = std::time::Instant::now();
+    let settings = SharedSettings::new(format!("redis://127.0.0.1:{port}"));
+    let error = shared(&settings).await.unwrap_err();
+    assert!(error.is_retryable(), "{}", error.report());
+    assert!(begun.elapsed() < Duration::from_secs(6));
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_times_out() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let begun = std::time::Instant::now();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    let error = shared(&SharedSettings::new(url)).await.unwrap_err();
+    assert!(error.is_retryable(), "{}", error.report());
+    assert!(begun.elapsed() < Duration::from_secs(6));
+}
+
+#[tokio::test]
+async fn tenants_share_nothing() {
+    let Some(settings) = servers::redis() else {
+        return;
+    };
+    let one = shared(&settings).await.unwrap();
+    let other = shared(&settings.clone().with_tenant("acme")).await.unwrap();
+    let mut events = other.events.subscribe();
+    one.events.publish(Event::Lagged).await.unwrap();
+    let rate: Rate = "1/d".parse().unwrap();
+    for node in [&one, &other] {
+        let decision = node.limits.take("client", rate).await.unwrap();
+        assert_eq!(decision, Decision::Allowed { remaining: 0 });
+        let lease = node.leases.acquire("work", Duration::from_secs(60)).await;
+        assert!(lease.unwrap().is_some());
+    }
+    let heard = tokio::time::timeout(Duration::from_millis(300), events.next()).await;
+    assert!(heard.is_err(), "{heard:?}");
+}
