@@ -63,6 +63,7 @@ const RUNTIME: &[(&str, &str)] = runtime![
 const ELSEWHERE: &[(&str, &str)] = templates![
     "project/dockerignore",
     "project/gitignore",
+    "project/mcpbignore",
     "project/requirements.lock",
     "runtime/main.py",
 ];
@@ -154,6 +155,7 @@ impl Target for PythonTarget {
             let path = match *name {
                 "project/dockerignore" => ".dockerignore".to_owned(),
                 "project/gitignore" => ".gitignore".to_owned(),
+                "project/mcpbignore" => ".mcpbignore".to_owned(),
                 "project/requirements.lock" => "requirements.lock".to_owned(),
                 "runtime/main.py" => source("__main__.py"),
                 name => source(name.trim_start_matches("runtime/")),

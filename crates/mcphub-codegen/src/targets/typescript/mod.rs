@@ -69,6 +69,7 @@ const PROJECT: &[(&str, &str)] = templates![
     "project/dockerignore",
     "project/eslint.config.js",
     "project/gitignore",
+    "project/mcpbignore",
     "project/prettierignore",
     "project/tsconfig.build.json",
     "project/tsconfig.json",
