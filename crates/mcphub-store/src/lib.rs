@@ -48,4 +48,7 @@ pub use open::{SCHEMA, StoreSettings, connect, open, schema};
 #[cfg(feature = "memory")]
 pub use shared::{SharedSettings, shared};
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
-pub use sql::{Exported, Imported, KeyStatus, Problem, Rotation, SqlStore, Status, TenantStatus};
+pub use sql::{
+    Advice, Exported, Imported, KeyStatus, OptimizeOptions, Problem, Rotation, SqlStore, Status,
+    TenantStatus,
+};

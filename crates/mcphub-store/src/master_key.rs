@@ -97,6 +97,7 @@ impl MasterKey {
 
     /// Puts a file with these keys, one in a line, in place of the one that is there. Whoever reads
     /// meanwhile sees the one or the other.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(crate) fn write_all(keys: &[Self], path: &Path) -> Result<()> {
         let write = || {
             let folder = folder(path);

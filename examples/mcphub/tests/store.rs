@@ -209,6 +209,10 @@ fn the_database_is_shown_and_checked_and_its_keys_change() {
     assert!(done(sandbox.run(&["db", "status"])).contains("tenant default: 1 servers"));
     assert!(done(sandbox.run(&["db", "migrate"])).contains("already"));
     assert_eq!(done(sandbox.run(&["db", "check"])), "all is well\n");
+    let indexes = sandbox.run(&["db", "optimize", "--dry-run", "--indexes-only"]);
+    assert_eq!(done(indexes), "there is nothing to do\n");
+    let advice = json_of(sandbox.run(&["db", "optimize", "--format", "json"]));
+    assert!(advice[0]["statement"].is_string(), "{advice}");
 
     let key_file = sandbox.path().join("mcphub.key");
     let old = std::fs::read_to_string(&key_file).unwrap();

@@ -5,6 +5,7 @@
 //! | `settings` | where the server is, and the bounds of what is asked of it |
 //! | `server` | the pool of connections |
 //! | `migration` | the schema, brought up to date |
+//! | `index` | which indexes there have to be |
 //! | `failure` | what PostgreSQL's error codes mean |
 //! | `shared` | [state that nodes share](shared()), beside a store or without one |
 //!
@@ -18,6 +19,7 @@
 //! when the server is back.
 
 mod failure;
+mod index;
 mod migration;
 mod server;
 mod settings;
@@ -32,6 +34,7 @@ use crate::master_keys::MasterKeys;
 use crate::sql::{Engine, Failure, Keys, SqlStore};
 
 pub(crate) use failure::explain;
+pub(crate) use index::indexes;
 pub(crate) use server::{Server, in_time};
 pub use settings::PostgresSettings;
 pub use shared::shared;

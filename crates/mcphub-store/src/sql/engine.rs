@@ -3,13 +3,13 @@
 #[cfg(feature = "postgres")]
 use std::time::Duration;
 
-use sqlx::Database;
 #[cfg(feature = "postgres")]
 use sqlx::Postgres;
 #[cfg(feature = "sqlite")]
 use sqlx::Sqlite;
 use sqlx::Transaction;
 use sqlx::pool::PoolConnection;
+use sqlx::{AssertSqlSafe, Database};
 
 use super::failure::Failure;
 use super::statement::{Row, Statement};
@@ -87,6 +87,16 @@ impl Engine {
         }
     }
 
+    /// A connection that may write, in no transaction: for what cannot be in one.
+    pub(crate) async fn alone(&self) -> Result<Session, Failure> {
+        Ok(match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(pools) => Session::Sqlite(Link::Plain(pools.writer().acquire().await?)),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => self.read().await?,
+        })
+    }
+
     /// That the database is still there, where reading alone would not tell: the connections to a
     /// file that was deleted go on as if nothing were.
     pub(crate) async fn refuse_if_gone(&self) -> Result<(), Failure> {
@@ -146,6 +156,22 @@ impl Session {
                 postgres::in_time(*patience, work).await?.rows_affected()
             }
         })
+    }
+
+    /// Runs a statement that was made of what the schema says, and none of what anybody else says.
+    pub(super) async fn run(&mut self, sql: String) -> Result<(), Failure> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(sql));
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(link) => {
+                sql.execute(link.connection()).await?;
+            }
+            #[cfg(feature = "postgres")]
+            Self::Postgres(link, patience) => {
+                postgres::in_time(*patience, sql.execute(link.connection())).await?;
+            }
+        }
+        Ok(())
     }
 
     /// All rows of a statement, which bounds them itself.

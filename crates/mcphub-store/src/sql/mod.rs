@@ -9,6 +9,7 @@
 //! | `keyring`, `rotation` | the keys that credentials are encrypted with, and their change |
 //! | `registration`, `server`, `document`, `credential` | servers and what belongs to them |
 //! | `status` | what is in a database, and whether it is as it should be |
+//! | `optimize` | what makes a database slow, and its cure |
 //! | `archive` | all of it in one file, for another store |
 //! | `audit` | what was changed, by whom |
 //! | `failure` | what an engine says, in words that help |
@@ -26,6 +27,7 @@ mod engine;
 mod failure;
 mod keyring;
 mod migration;
+mod optimize;
 mod registration;
 mod rotation;
 mod server;
@@ -47,6 +49,7 @@ pub(crate) use failure::{Explained, Failure};
 use keyring::Keyring;
 pub(crate) use keyring::Keys;
 pub(crate) use migration::{applied, apply as migrate};
+pub use optimize::{Advice, OptimizeOptions};
 pub use rotation::Rotation;
 pub use status::{KeyStatus, Problem, Status, TenantStatus};
 

@@ -104,6 +104,17 @@ pub async fn schema(path: &Path) -> Result<Option<i64>> {
     })
 }
 
+/// The name of every index of the schema, and the statement that makes it.
+pub(crate) async fn indexes() -> Result<Vec<(String, String)>, Failure> {
+    let pools = Pools::in_memory().await?;
+    migration::run(pools.writer()).await?;
+    let indexes = "SELECT name, sql FROM sqlite_schema
+        WHERE type = 'index' AND sql IS NOT NULL ORDER BY name";
+    let indexes = sqlx::query_as(indexes).fetch_all(pools.readers()).await?;
+    pools.close().await;
+    Ok(indexes)
+}
+
 /// The version that this build makes.
 #[cfg(test)]
 pub(crate) fn newest_schema() -> i64 {

@@ -267,6 +267,8 @@ pub enum Db {
     Migrate(DbMigrate),
     /// Read everything, and say what is damaged or was tampered with
     Check(DbCheck),
+    /// Make what is slow fast again: missing indexes, stale statistics, wasted room
+    Optimize(DbOptimize),
     /// Write all of it into one file, to be imported elsewhere
     Export(DbExport),
     /// Take over what was exported, into a store that is empty
@@ -369,4 +371,23 @@ pub struct DbImport {
 
     #[command(flatten)]
     pub store: StoreArgs,
+}
+
+/// `mcphub db optimize`.
+#[derive(Debug, Args)]
+pub struct DbOptimize {
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Look for missing indexes only
+    #[arg(long)]
+    pub indexes_only: bool,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
 }

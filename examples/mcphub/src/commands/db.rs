@@ -5,10 +5,10 @@ mod archive;
 use std::process::ExitCode;
 
 use mcphub_core::{Error, Result};
-use mcphub_store::SCHEMA;
+use mcphub_store::{OptimizeOptions, SCHEMA};
 
 use super::list;
-use crate::cli::{Db, DbCheck, DbMigrate, DbRotateKey, DbStatus, Format, StoreArgs};
+use crate::cli::{Db, DbCheck, DbMigrate, DbOptimize, DbRotateKey, DbStatus, Format, StoreArgs};
 use crate::config::Config;
 use crate::{host, output, progress};
 
@@ -17,6 +17,7 @@ pub async fn run(command: Db) -> Result<ExitCode> {
         Db::Status(args) => status(args).await,
         Db::Migrate(args) => migrate(args).await,
         Db::Check(args) => check(args).await,
+        Db::Optimize(args) => optimize(args).await,
         Db::Export(args) => archive::export(args).await,
         Db::Import(args) => archive::import(args).await,
         Db::RotateKey(args) => rotate_key(args).await,
@@ -100,6 +101,25 @@ async fn check(args: DbCheck) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+async fn optimize(args: DbOptimize) -> Result<ExitCode> {
+    let host = list::open(&args.store).await?;
+    let mut options = OptimizeOptions::default();
+    options.dry_run = args.dry_run;
+    options.indexes_only = args.indexes_only;
+    let work = host.store.optimize(options);
+    let advice = progress::during("looking at the database", work).await?;
+    match args.format {
+        Format::Json => output::json(&advice)?,
+        Format::Text if advice.is_empty() => output::line("there is nothing to do")?,
+        Format::Text => {
+            for advice in &advice {
+                output::line(&format!("{}: {}", advice.what, advice.statement))?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn rotate_key(args: DbRotateKey) -> Result<ExitCode> {

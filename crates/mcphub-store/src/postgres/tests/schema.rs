@@ -6,6 +6,7 @@ use mcphub_core::tenant::TenantName;
 use mcphub_core::tool::PLAN_VERSION;
 
 use super::*;
+use crate::OptimizeOptions;
 use crate::postgres::migration::MIGRATIONS;
 use crate::vault::{self, Vault};
 
@@ -175,4 +176,55 @@ async fn a_schema_of_another_program_is_left_as_it_is() {
             .await
             .unwrap();
     assert_eq!(tables, 1, "nothing is half made");
+}
+
+#[tokio::test]
+async fn indexes_that_are_missing_are_made_as_the_schema_has_them() {
+    let Some(place) = Place::new() else { return };
+    let store = place.open().await;
+    let listed = async || -> Vec<(String, String)> {
+        sqlx::query_as(
+            "SELECT indexname::TEXT, indexdef FROM pg_indexes
+             WHERE schemaname = current_schema() ORDER BY indexname",
+        )
+        .fetch_all(pool(&store))
+        .await
+        .unwrap()
+    };
+    let before = listed().await;
+    let wanted = postgres::indexes();
+    for (name, _) in &wanted {
+        place.tamper(format!("DROP INDEX {name}")).await;
+    }
+    let keys = listed().await;
+    assert!(
+        keys.iter().all(|(name, _)| name.ends_with("key")),
+        "an index is not known: {keys:?}"
+    );
+    let options = OptimizeOptions {
+        indexes_only: true,
+        ..OptimizeOptions::default()
+    };
+    let made = store.optimize(options).await.unwrap();
+    assert_eq!(made.len(), wanted.len());
+    assert_eq!(listed().await, before);
+    assert_eq!(store.optimize(options).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn statistics_are_made_where_there_are_none() {
+    let Some(place) = Place::new() else { return };
+    let store = place.open().await;
+    store.save(&registration("api", "x")).await.unwrap();
+    // The server counts a little late.
+    let mut advice = Vec::new();
+    for _ in 0..100 {
+        advice = store.optimize(OptimizeOptions::default()).await.unwrap();
+        if !advice.is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let analyzed = |it: &crate::Advice| it.statement.starts_with("ANALYZE");
+    assert!(advice.iter().any(analyzed), "{advice:?}");
 }

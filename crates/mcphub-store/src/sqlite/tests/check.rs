@@ -4,6 +4,7 @@ use mcphub_core::store::{ServerStore, Tenants};
 use mcphub_core::tenant::TenantName;
 
 use super::*;
+use crate::OptimizeOptions;
 
 async fn filled() -> (Arc<SqlStore>, TempDir) {
     let (store, folder) = file_store().await;
@@ -89,4 +90,46 @@ async fn what_is_damaged_or_tampered_with_is_found_where_it_is() {
             assert_eq!(problem.place, place, "{statements}: {problem:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn indexes_that_are_missing_are_found_and_made() {
+    let (store, _folder) = filled().await;
+    tamper(&store, "DROP INDEX server_source; DROP INDEX audit_actor").await;
+    let options = |dry_run| OptimizeOptions {
+        dry_run,
+        indexes_only: true,
+    };
+    for dry_run in [true, false] {
+        let advice = store.optimize(options(dry_run)).await.unwrap();
+        let what: Vec<_> = advice.iter().map(|it| it.what.as_str()).collect();
+        assert_eq!(
+            what,
+            [
+                "the index audit_actor is missing",
+                "the index server_source is missing"
+            ]
+        );
+    }
+    assert_eq!(store.optimize(options(false)).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn room_that_is_wasted_is_given_back() {
+    let (store, _folder) = filled().await;
+    let mut large = registration("large");
+    large.document.bytes = Bytes::from(vec![b'x'; 4 << 20]);
+    store.save(&large).await.unwrap();
+    store.remove(&large.name).await.unwrap();
+    store.purge(&large.name).await.unwrap();
+    let before = store.status().await.unwrap().size;
+    let advice = store.optimize(OptimizeOptions::default()).await.unwrap();
+    assert!(
+        advice.iter().any(|it| it.statement == "VACUUM"),
+        "{advice:?}"
+    );
+    let after = store.status().await.unwrap().size;
+    assert!(after < before / 4, "{before} to {after}");
+    assert_eq!(store.check().await.unwrap(), []);
+    assert!(store.save(&registration("more")).await.unwrap().changed);
 }

@@ -1,0 +1,36 @@
+//! Which indexes there have to be, beside those of keys.
+
+/// As the migrations make them.
+const INDEXES: [(&str, &str); 9] = [
+    ("audit_action", "audit (tenant_id, action, sequence)"),
+    ("audit_actor", "audit (tenant_id, actor, sequence)"),
+    ("audit_target", "audit (tenant_id, target, sequence)"),
+    ("credential_key_id", "credential (key_id)"),
+    ("data_key_current", "data_key (current) WHERE current = 1"),
+    (
+        "document_version_current",
+        "document_version (server_id) WHERE current = 1",
+    ),
+    (
+        "document_version_digest",
+        "document_version (tenant_id, digest)",
+    ),
+    (
+        "server_removed",
+        "server (tenant_id, removed_at) WHERE removed_at IS NOT NULL",
+    ),
+    ("server_source", "server USING hash (source)"),
+];
+
+/// Those that keep something from being there twice.
+const UNIQUE: [&str; 2] = ["data_key_current", "document_version_current"];
+
+/// The name of every index, and the statement that makes it.
+pub(crate) fn indexes() -> Vec<(String, String)> {
+    let indexes = INDEXES.iter().map(|(name, on)| {
+        let unique = if UNIQUE.contains(name) { "UNIQUE " } else { "" };
+        let statement = format!("CREATE {unique}INDEX {name} ON {on}");
+        ((*name).to_owned(), statement)
+    });
+    indexes.collect()
+}
