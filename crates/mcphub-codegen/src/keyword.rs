@@ -138,3 +138,17 @@ pub(crate) fn each_child<'v>(schema: &'v Map<String, Value>, visit: &mut impl Fn
         }
     }
 }
+
+/// The same, to change them.
+pub(crate) fn each_child_mut(schema: &mut Map<String, Value>, visit: &mut impl FnMut(&mut Value)) {
+    for (key, value) in schema {
+        match (Keyword::of(key), value) {
+            (Some(Keyword::Schema), value) => visit(value),
+            (Some(Keyword::List), Value::Array(items)) => items.iter_mut().for_each(&mut *visit),
+            (Some(Keyword::Named | Keyword::Patterned), Value::Object(named)) => {
+                named.values_mut().for_each(&mut *visit);
+            }
+            _ => {}
+        }
+    }
+}

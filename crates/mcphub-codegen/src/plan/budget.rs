@@ -84,11 +84,22 @@ impl Planning<'_> {
         let inputs = planned.iter().map(|planned| planned.input.size);
         let outputs = self.outputs.iter().filter(|output| output.kept);
         let outputs = outputs.map(|output| (output.draft.size + OUTPUT) * output.uses);
-        let whole = tools.sum::<usize>() + inputs.sum::<usize>() + outputs.sum::<usize>();
+        let outputs: usize = outputs.sum();
+        let whole = tools.sum::<usize>() + inputs.sum::<usize>() + outputs;
         let mut over = whole.saturating_sub(limit);
-        for step in &self.options.simplify {
+        // Where all of them go in the end, nothing has to go of each before.
+        let order = &self.options.simplify;
+        let hopeless = over >= outputs && order.contains(&Simplification::Output);
+        for step in order {
+            let partial = matches!(
+                step,
+                Simplification::NestedOutputText | Simplification::NestedOutput
+            );
             if over == 0 {
                 break;
+            }
+            if partial && hopeless {
+                continue;
             }
             let mut changed = vec![false; planned.len()];
             match step {
@@ -160,7 +171,7 @@ impl Planning<'_> {
         let mut touched = vec![false; self.outputs.len()];
         for (place, size) in taken(candidates, over) {
             let draft = &mut self.outputs[place].draft;
-            draft.root = omission.of_members(&draft.root);
+            omission.strip(&mut draft.root);
             for (_, form) in &mut draft.entries {
                 *form = Form::Silent;
             }
@@ -248,7 +259,7 @@ impl Planning<'_> {
         }
         for (place, size) in taken(candidates, over) {
             let draft = &mut planned[place].input;
-            draft.root = omission.of_members(&draft.root);
+            omission.strip(&mut draft.root);
             draft.entries = draft.entries.iter().map(bare).collect();
             draft.size = size;
             changed[place] = true;
@@ -394,26 +405,46 @@ fn users(planned: &[Planned], outputs: &[bool], changed: &mut [bool]) {
 }
 
 fn argument_text(planned: &mut [Planned], over: &mut usize, changed: &mut [bool]) {
-    let mut candidates = Vec::new();
-    for (place, planned) in planned.iter().enumerate() {
-        let root = brief(&planned.input.root);
-        let size =
-            |root: &Map<String, Value>| measure::members(root, Omission::NOTHING, &mut |_| {});
-        candidates.push(Candidate {
-            gain: size(&planned.input.root).saturating_sub(size(&root)),
+    let candidates = planned.iter().enumerate().map(|(place, planned)| {
+        let arguments = planned
+            .input
+            .root
+            .get("properties")
+            .and_then(Value::as_object);
+        let arguments = arguments.into_iter().flat_map(Map::values);
+        let gain = arguments.filter_map(Value::as_object).map(wordiness).sum();
+        Candidate {
+            gain,
             place,
-            becomes: root,
-        });
-    }
-    for (place, root) in taken(candidates, over) {
-        planned[place].input.root = root;
+            becomes: gain,
+        }
+    });
+    for (place, gain) in taken(candidates.collect(), over) {
+        let input = &mut planned[place].input;
+        brief(&mut input.root);
+        input.size = input.size.saturating_sub(gain);
         changed[place] = true;
     }
 }
 
-/// The schema with the first sentence of what each argument says, and no examples.
-fn brief(root: &Map<String, Value>) -> Map<String, Value> {
-    let mut root = root.clone();
+/// The bytes that [`brief`] saves of an argument, without commas.
+fn wordiness(argument: &Map<String, Value>) -> usize {
+    let member = |key: &str| {
+        argument
+            .get(key)
+            .map_or(0, |value| key.len() + 3 + json_size::value(value))
+    };
+    let text = argument
+        .get("description")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let short = shortened(first_sentence(text), ARGUMENT_TEXT);
+    let cut = json_size::string(text).saturating_sub(json_size::string(&short));
+    member("examples") + member("title") + cut
+}
+
+/// Leaves the first sentence of what each argument says, and no examples.
+fn brief(root: &mut Map<String, Value>) {
     let arguments = root.get_mut("properties").and_then(Value::as_object_mut);
     for argument in arguments.into_iter().flat_map(Map::values_mut) {
         let Value::Object(schema) = argument else {
@@ -425,7 +456,6 @@ fn brief(root: &Map<String, Value>) -> Map<String, Value> {
             *text = shortened(first_sentence(text), ARGUMENT_TEXT);
         }
     }
-    root
 }
 
 fn tool_text(planned: &mut [Planned], over: &mut usize, changed: &mut [bool]) {

@@ -92,6 +92,9 @@ mod tests {
         for omission in [Omission::REDUNDANT, Omission::REDUNDANT.below(1)] {
             let size = super::schema(&schema, omission, &mut |_| {});
             assert_eq!(size, omission.of(&schema).to_string().len());
+            let mut stripped = schema.clone();
+            omission.strip(stripped.as_object_mut().unwrap());
+            assert_eq!(stripped, omission.of(&schema));
             assert!(before < size && size < whole, "less and less is omitted");
             before = size;
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::keyword::map_children_of;
+use crate::keyword::{each_child_mut, map_children_of};
 
 /// Which keywords are left out, and how deep that begins.
 #[derive(Debug, Clone, Copy)]
@@ -55,7 +55,18 @@ impl Omission {
         }
     }
 
-    pub(super) fn of_members(self, object: &Map<String, Value>) -> Map<String, Value> {
+    /// Takes it out of the schema.
+    pub(super) fn strip(self, object: &mut Map<String, Value>) {
+        let inner = self.inner();
+        object.retain(|key, _| !self.omits(key));
+        each_child_mut(object, &mut |child| {
+            if let Value::Object(child) = child {
+                inner.strip(child);
+            }
+        });
+    }
+
+    fn of_members(self, object: &Map<String, Value>) -> Map<String, Value> {
         let inner = self.inner();
         map_children_of(object, |key| !self.omits(key), &mut |child| inner.of(child))
     }
