@@ -97,6 +97,7 @@ fn answer(page: &PageAnswer) -> HttpAnswer {
         content_type: Some("application/json".to_owned()),
         retry_after: None,
         link: page.link.clone(),
+        cut: None,
         body: page.body.to_string().into(),
     }
 }

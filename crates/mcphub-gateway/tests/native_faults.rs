@@ -175,6 +175,47 @@ async fn an_answer_that_stalls_is_given_up_in_time() {
 }
 
 #[tokio::test]
+async fn a_stream_that_goes_on_gives_what_came_in_whole_lines() {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    let stream = format!("{head}data: 1\n\ndata: 2\n\ndata: unfinish");
+    let server = RecordingApi::start(move |_| Reply::Stalled(stream.clone().into_bytes())).await;
+    let api = native_with(&server.url, none(), |settings| {
+        settings.timeout = Duration::from_millis(600)
+    });
+    let result = call(&api, "open_hours", "{}").await;
+    assert_eq!(result.get("isError"), None, "{result}");
+    assert_eq!(result["content"][0]["text"], "data: 1\n\ndata: 2\n\n");
+    let told = "[cut: the stream went on after 0.6 s; 18 bytes of it are given]";
+    assert_eq!(result["content"][1]["text"], told);
+}
+
+#[tokio::test]
+async fn a_stream_that_is_too_long_gives_what_is_not() {
+    let lines = "{\"n\": 1}\n".repeat(30_000);
+    let answer = format!("HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\n\r\n{lines}");
+    let server = RecordingApi::start(move |_| Reply::Raw(answer.clone().into_bytes())).await;
+    let api = native_with(&server.url, none(), |settings| {
+        settings.max_response = 100_000
+    });
+    let result = call(&api, "open_hours", "{}").await;
+    let text = result["content"][0]["text"].as_str().unwrap();
+    assert!(
+        text.len() <= 100_000 && text.ends_with("{\"n\": 1}\n"),
+        "{}",
+        text.len()
+    );
+    let told = result["content"][1]["text"].as_str().unwrap();
+    assert!(
+        told.starts_with("[cut: the stream is over 100000 bytes; "),
+        "{told}"
+    );
+    // One that ends is given as it came.
+    let whole = native_with(&server.url, none(), |_| {});
+    let result = call(&whole, "open_hours", "{}").await;
+    assert_eq!(result["content"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn an_endless_answer_is_cut_off_and_not_collected() {
     let server = RecordingApi::start(|_| Reply::Endless).await;
     let text = error(&native(&server.url, none()), "open_hours", "{}").await;

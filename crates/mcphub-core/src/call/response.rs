@@ -29,6 +29,8 @@ pub struct HttpAnswer {
     pub retry_after: Option<String>,
     /// The values of `Link`, joined by commas, if any.
     pub link: Option<String>,
+    /// What to say of a stream that went on when reading it ended.
+    pub cut: Option<String>,
     /// The decoded body.
     pub body: Bytes,
 }
@@ -380,6 +382,7 @@ mod tests {
             content_type: Some(content_type.into()),
             retry_after: None,
             link: None,
+            cut: None,
             body: Bytes::copy_from_slice(body.as_bytes()),
         }
     }

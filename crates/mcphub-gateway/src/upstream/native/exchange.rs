@@ -16,6 +16,7 @@ use url::Url;
 use super::address::is_private_literal;
 use super::budget::{FREE, Room};
 use super::settings::NativeClient;
+use super::streamed::{self, is_stream};
 use crate::upstream::http::{cause, host};
 
 /// What one request may take.
@@ -40,6 +41,10 @@ impl Allowance {
 
     pub(super) fn end(self) -> Instant {
         self.end
+    }
+
+    pub(super) fn has_room(self) -> bool {
+        self.has_room
     }
 }
 
@@ -111,12 +116,22 @@ impl Exchange<'_> {
         let content_type = header(headers, &CONTENT_TYPE);
         let retry_after = header(headers, &RETRY_AFTER);
         let link = links(headers);
-        let (body, room) = self.body(answer).await?;
+        let (body, room, cut) = if content_type.as_deref().is_some_and(is_stream) {
+            let allowance = Allowance {
+                end: self.end,
+                has_room: self.has_room,
+            };
+            streamed::collect(answer, self.client, allowance).await?
+        } else {
+            let (body, room) = self.body(answer).await?;
+            (body, room, None)
+        };
         let answer = HttpAnswer {
             status,
             content_type,
             retry_after,
             link,
+            cut,
             body,
         };
         Ok((answer, room))
@@ -307,7 +322,7 @@ fn links(headers: &HeaderMap) -> Option<String> {
     all
 }
 
-fn seconds(duration: Duration) -> String {
+pub(super) fn seconds(duration: Duration) -> String {
     format!("{} s", duration.as_secs_f64())
 }
 

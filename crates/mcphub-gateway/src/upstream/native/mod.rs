@@ -12,6 +12,7 @@ mod problem;
 mod retry;
 mod settings;
 mod shape;
+mod streamed;
 mod token;
 mod tree;
 
@@ -160,7 +161,9 @@ impl NativeApi {
                 let shown = shown_url(&url);
                 let result = ToolResult::from_answer(&answer, tool.binding.output, &shown);
                 (
-                    self.checked(tool, entry, result, answer.status).once(),
+                    self.checked(tool, entry, result, answer.status)
+                        .once()
+                        .noted(answer.cut),
                     room,
                 )
             }

@@ -38,7 +38,7 @@ impl NativeApi {
         let fields = wanted.pick(&mut answer);
         let result = ToolResult::from_answer(&answer, tool.binding.output, &shown_url(&url));
         let result = self.checked(tool, entry, result, answer.status).once();
-        Ok((result.noted(pages).noted(fields), room))
+        Ok((result.noted(answer.cut).noted(pages).noted(fields), room))
     }
 
     async fn first(
