@@ -10,6 +10,8 @@
 //!
 //! [`open`] picks the store by URL, and [`shared()`] the shared state. Both need a tokio runtime, which
 //! the host starts.
+//!
+//! [`Store`]: mcphub_core::store::Store
 
 #[cfg(feature = "memory")]
 mod digest;
