@@ -7,6 +7,9 @@
 //! it is cheap and its tools are as large, so it is the hard case. The ratios are printed after the
 //! measurements, and on Linux how much memory each takes at most, in a process of its own. The
 //! promise is at most 2.5 times what the value takes, and 20 MB.
+//!
+//! The projects that are rendered from the plan are measured in the same unit: the promise is 5 times
+//! what parsing and planning may take, which is 15.
 
 use std::hint::black_box;
 use std::process::Command;
@@ -15,6 +18,10 @@ use std::time::Duration;
 use criterion::Criterion;
 use mcphub_codegen::openapi::OpenApiParser;
 use mcphub_codegen::plan::ToolPlanner;
+use mcphub_codegen::targets::python::PythonTarget;
+use mcphub_codegen::targets::rust::RustTarget;
+use mcphub_codegen::targets::typescript::TypeScriptTarget;
+use mcphub_core::project::{RenderOptions, Target};
 use mcphub_core::spec::{Document, SpecParser};
 use mcphub_core::tool::{PlanOptions, Planner};
 use mimalloc::MiMalloc;
@@ -47,6 +54,9 @@ fn main() {
     }
     for (name, document) in &documents {
         ratio(name, document);
+    }
+    for (name, document) in &documents {
+        rendering(name, document);
     }
     for (name, document) in &documents {
         memory(name, document);
@@ -88,6 +98,43 @@ fn ratio(name: &str, document: &Document) {
         document.bytes.len() / 1_024,
         working.as_secs_f64() / reading.as_secs_f64(),
     );
+}
+
+/// What each target takes to write the project of a plan.
+#[allow(clippy::print_stdout, reason = "as above")]
+fn rendering(name: &str, document: &Document) {
+    let parsed = OpenApiParser::default()
+        .parse(document)
+        .expect("the document is OpenAPI");
+    let plan = ToolPlanner::new().plan(&parsed, &PlanOptions::default());
+    let tools = plan.expect("the options are valid").tools;
+    let options = RenderOptions {
+        name: "bench".to_owned(),
+        base_url: None,
+    };
+    let (python, typescript, rust) = (
+        PythonTarget::new(),
+        TypeScriptTarget::new(),
+        RustTarget::new(),
+    );
+    for target in [&python as &dyn Target, &typescript, &rust] {
+        let [mut reading, mut writing] = [Duration::MAX; 2];
+        let mut size = 0;
+        for _ in 0..10 {
+            reading = reading.min(time(|| drop(read(document))));
+            writing = writing.min(time(|| {
+                let project = target.render(black_box(&tools), &options);
+                let project = project.expect("every plan can be rendered");
+                size = project.files().map(|(_, bytes)| bytes.len()).sum();
+            }));
+        }
+        println!(
+            "{name}: {} project of {} KiB in {writing:.1?}, {:.2} times reading",
+            target.name(),
+            size / 1_024,
+            writing.as_secs_f64() / reading.as_secs_f64(),
+        );
+    }
 }
 
 /// The argument that makes this a process that does one job once and says what memory it took.
