@@ -167,3 +167,25 @@ fn a_desktop_client_gets_the_same_answers_over_standard_input_and_output() {
         }
     }
 }
+
+#[test]
+fn a_server_generated_in_rust_gives_every_client_the_same_answers() {
+    if !common::clients_wanted() || !common::rust::wanted() {
+        return;
+    }
+    let (sandbox, shop) = (Sandbox::new(), Bookshop::open());
+    let command = || common::rust::bookshop(&sandbox, &shop);
+    let (_running, url) = common::rust::serve(&mut command());
+    for client in Client::ALL {
+        let report = client.report(&url, &calls(""));
+        assert_eq!(report.protocol_version, client.revision(), "{client:?}");
+        assert_eq!(report.tools.len(), 12, "{client:?}");
+        assert_answers(&report.calls);
+    }
+    for mode in ["legacy", "2026-07-28"] {
+        let client = Client::Python(mode);
+        let report = client.report_stdio(&sandbox, &command(), &calls(""));
+        assert_eq!(report.protocol_version, client.revision());
+        assert_answers(&report.calls);
+    }
+}

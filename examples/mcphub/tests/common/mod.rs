@@ -4,6 +4,7 @@
 //! - `gateway`: `mcphub up` or `mcphub serve` as a child process
 //! - `client`: the official Python and TypeScript SDKs as child processes
 //! - `demo`: the bookshop API
+//! - `rust`: a generated server in Rust
 //! - `process`: children that are read with a bound and never outlive the test
 //!
 //! Whatever fails here fails the test at once, with what the child said.
@@ -14,6 +15,7 @@ pub mod client;
 pub mod demo;
 pub mod gateway;
 pub mod process;
+pub mod rust;
 pub mod sandbox;
 
 /// Whether the tests with foreign clients are asked for; says so when they are not.

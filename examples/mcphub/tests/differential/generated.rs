@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use mcphub_codegen::project::{WriteOptions, write};
 use mcphub_codegen::targets::python::PythonTarget;
+use mcphub_codegen::targets::rust::RustTarget;
 use mcphub_codegen::targets::typescript::TypeScriptTarget;
 use mcphub_core::artifact::Builder;
 use mcphub_core::deployment::{Deployer, DeploymentSpec, Endpoint};
-use mcphub_core::project::{Project, Purpose, RenderOptions, Target};
+use mcphub_core::project::{Project, Purpose, RenderOptions, Runtime, Target};
 use mcphub_core::secret::{Credentials, ExposeSecret, SecretString};
 use mcphub_core::server::ServerName;
 use mcphub_core::tool::ToolSet;
@@ -29,6 +30,7 @@ const START: Duration = Duration::from_secs(60);
 pub enum Language {
     Python,
     TypeScript,
+    Rust,
 }
 
 impl Language {
@@ -37,6 +39,7 @@ impl Language {
         let all = [
             (Self::Python, "MCPHUB_TEST_PYTHON"),
             (Self::TypeScript, "MCPHUB_TEST_CLIENTS"),
+            (Self::Rust, "MCPHUB_TEST_RUST"),
         ];
         let wanted = all.into_iter().filter(|(language, variable)| {
             let asked = std::env::var_os(variable).is_some();
@@ -59,7 +62,8 @@ impl Language {
         let name = ServerName::from_title(name);
         let options = RenderOptions {
             name: name.to_string(),
-            base_url: Some(recorder.url.clone()),
+            // What is compiled is the same each time; its environment says where the recorder is.
+            base_url: (self != Self::Rust).then(|| recorder.url.clone()),
         };
         let (endpoint, running) = match self {
             Self::Python => {
@@ -69,6 +73,10 @@ impl Language {
             Self::TypeScript => {
                 let project = TypeScriptTarget::default().render(tools, &options).unwrap();
                 typescript(&project, recorder, credentials).await
+            }
+            Self::Rust => {
+                let project = RustTarget::default().render(tools, &options).unwrap();
+                rust(&project, recorder, credentials).await
             }
         };
         let client = McpClient::new(McpSettings::default()).unwrap();
@@ -89,7 +97,7 @@ pub struct Generated {
 
 enum Running {
     Python(ServerName, ProcessDeployer),
-    TypeScript(Node),
+    Process(Process),
 }
 
 impl Generated {
@@ -97,7 +105,7 @@ impl Generated {
     pub async fn stop(self) {
         match self.running {
             Running::Python(name, deployer) => assert!(deployer.remove(&name).await.unwrap()),
-            Running::TypeScript(node) => drop(node),
+            Running::Process(process) => drop(process),
         }
     }
 }
@@ -141,15 +149,15 @@ async fn python(
 }
 
 /// A process, and the project that it runs; both end with this.
-struct Node {
-    process: Child,
+struct Process {
+    child: Child,
     _project: TempDir,
 }
 
-impl Drop for Node {
+impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -170,28 +178,75 @@ async fn typescript(
     // Modules are looked up from where a program lies, upwards.
     let folder = TempDir::new_in(&modules).unwrap();
     write(project, folder.path(), &WriteOptions::default()).unwrap();
-    let port = free_port();
     let mut command = Command::new(environment_of_tests.join("node/node"));
     command
         .args(["--disallow-code-generation-from-strings", "src/main.ts"])
         .current_dir(folder.path())
         .env_remove("NODE_OPTIONS")
+        .envs(exposed(project, recorder, credentials));
+    listening(command, folder).await
+}
+
+/// Builds and starts a project, beside all others: what they depend on is built once.
+async fn rust(
+    project: &Project,
+    recorder: &Recorder,
+    credentials: &Credentials,
+) -> (Endpoint, Running) {
+    let Runtime::Cargo { program } = &project.runtime else {
+        panic!("{:?}", project.runtime);
+    };
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let folder = root.join("rust-projects/differential").join(program);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+    write(project, &folder, &WriteOptions::default()).unwrap();
+    // Projects of other tests have the same names.
+    let built = TempDir::new().unwrap();
+    let mut build = Command::new(env!("CARGO"));
+    build
+        .args(["build", "--quiet", "--locked", "--target-dir"])
+        .arg(root.join("rust"))
+        .current_dir(&folder)
+        .env("CARGO_PROFILE_DEV_DEBUG", "false");
+    let status = tokio::task::spawn_blocking(move || build.status());
+    assert!(status.await.unwrap().unwrap().success(), "{program}");
+    let copy = built.path().join(program);
+    std::fs::copy(root.join("rust/debug").join(program), &copy).unwrap();
+    let mut command = Command::new(copy);
+    command.envs(exposed(project, recorder, credentials));
+    listening(command, built).await
+}
+
+fn exposed(
+    project: &Project,
+    recorder: &Recorder,
+    credentials: &Credentials,
+) -> Vec<(String, String)> {
+    let variables = environment(project, recorder, credentials).into_iter();
+    variables
+        .map(|(name, value)| (name, value.expose_secret().to_owned()))
+        .collect()
+}
+
+/// Starts a server, and waits until it listens.
+async fn listening(mut command: Command, project: TempDir) -> (Endpoint, Running) {
+    let port = free_port();
+    command
         .env("MCP_TRANSPORT", "http")
         .env("MCP_PORT", port.to_string())
         .stdin(Stdio::null());
-    for (name, value) in environment(project, recorder, credentials) {
-        command.env(name, value.expose_secret());
-    }
-    let mut node = Node {
-        process: command.spawn().unwrap(),
-        _project: folder,
+    let mut process = Process {
+        child: command.spawn().unwrap(),
+        _project: project,
     };
     let deadline = Instant::now() + START;
     while TcpStream::connect((Ipv4Addr::LOCALHOST, port))
         .await
         .is_err()
     {
-        let ended = node.process.try_wait().unwrap();
+        let ended = process.child.try_wait().unwrap();
         assert!(ended.is_none(), "the server ended: {ended:?}");
         assert!(Instant::now() < deadline, "the server does not listen");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -200,7 +255,7 @@ async fn typescript(
         url: format!("http://127.0.0.1:{port}/mcp").parse().unwrap(),
         headers: Vec::new(),
     };
-    (endpoint, Running::TypeScript(node))
+    (endpoint, Running::Process(process))
 }
 
 fn free_port() -> u16 {
