@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::cargo::{self, assert_formatted, cargo};
+use common::samples;
 use mcphub_codegen::openapi::OpenApiParser;
 use mcphub_codegen::plan::ToolPlanner;
 use mcphub_codegen::project::{WriteOptions, write};
@@ -21,13 +22,10 @@ const PROJECTS: [&str; 5] = ["bookshop", "parameters", "bodies", "collections", 
 
 #[test]
 fn generated_projects_are_formatted() {
-    for name in PROJECTS {
-        for (path, contents) in render(name).files() {
-            if path.ends_with(".rs") {
-                let text = std::str::from_utf8(contents).unwrap();
-                assert_formatted(&format!("{name}: {path}"), text);
-            }
-        }
+    assert_formatted(&render("shop", &shop()));
+    for sample in samples() {
+        let tools = tools(&sample.path);
+        assert_formatted(&render(&sample.name, &tools));
     }
 }
 
@@ -67,27 +65,33 @@ fn written(name: &str) -> PathBuf {
     if folder.exists() {
         std::fs::remove_dir_all(&folder).unwrap();
     }
-    write(&render(name), &folder, &WriteOptions::default()).unwrap();
+    let tools = match name {
+        "shop" => shop(),
+        name => {
+            let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/specs");
+            tools(&specs.join(name).with_extension("yaml"))
+        }
+    };
+    write(&render(name, &tools), &folder, &WriteOptions::default()).unwrap();
     folder
 }
 
-fn render(name: &str) -> Project {
+fn render(name: &str, tools: &ToolSet) -> Project {
     let options = RenderOptions {
         name: name.to_owned(),
         base_url: None,
     };
-    RustTarget::new().render(&tools(name), &options).unwrap()
+    RustTarget::new().render(tools, &options).unwrap()
 }
 
-fn tools(name: &str) -> ToolSet {
-    if name == "shop" {
-        return serde_json::from_str(include_str!("fixtures/shop.tools.json")).unwrap();
-    }
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../examples/specs/{name}.yaml"));
+fn shop() -> ToolSet {
+    serde_json::from_str(include_str!("fixtures/shop.tools.json")).unwrap()
+}
+
+fn tools(path: &Path) -> ToolSet {
     let document = Document {
         source: path.display().to_string(),
-        bytes: std::fs::read(&path).unwrap().into(),
+        bytes: std::fs::read(path).unwrap().into(),
     };
     let parsed = OpenApiParser::default().parse(&document).unwrap();
     let plan = ToolPlanner::new().plan(&parsed, &PlanOptions::default());

@@ -1,8 +1,11 @@
 //! Cargo and rustfmt, on generated projects.
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+
+use mcphub_codegen::project::{WriteOptions, write};
+use mcphub_core::project::Project;
+use tempfile::TempDir;
 
 /// Whether tests that build Rust projects run; says so where not.
 #[expect(clippy::print_stderr, reason = "a test that does not run says so")]
@@ -37,30 +40,26 @@ pub fn cargo(folder: &Path) -> Command {
     command
 }
 
-/// Checks that a file is as rustfmt writes it by default; tells the first line that is not.
-pub fn assert_formatted(place: &str, source: &str) {
-    let formatted = formatted(source);
-    let mut pairs = source.lines().zip(formatted.lines());
-    if let Some((is, should)) = pairs.find(|(is, should)| is != should) {
-        panic!("{place}\n  is        {is}\n  should be {should}");
-    }
-    assert_eq!(source, formatted, "{place}");
-}
-
-fn formatted(source: &str) -> String {
-    let mut rustfmt = Command::new(Path::new(env!("CARGO")).with_file_name("rustfmt"))
-        .args(["--edition", "2024", "--config-path", "/dev/null"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
+/// Checks that a project is as rustfmt writes it by default.
+pub fn assert_formatted(project: &Project) {
+    let folder = TempDir::new().unwrap();
+    write(project, folder.path(), &WriteOptions::default()).unwrap();
+    // It follows the modules.
+    let roots = project.files().map(|(path, _)| path).filter(|path| {
+        let (folder, name) = path.rsplit_once('/').unwrap_or_default();
+        name.ends_with(".rs") && (folder == "tests" || ["lib.rs", "main.rs"].contains(&name))
+    });
+    let output = Command::new(Path::new(env!("CARGO")).with_file_name("rustfmt"))
+        .args(["--check", "--edition=2024", "--config-path=/dev/null"])
+        .args(roots)
+        .current_dir(folder.path())
+        .output()
         .expect("rustfmt is a component of the toolchain");
-    let mut input = rustfmt.stdin.take().unwrap();
-    let source = source.to_owned();
-    let writing = std::thread::spawn(move || input.write_all(source.as_bytes()).unwrap());
-    let output = rustfmt.wait_with_output().unwrap();
-    writing.join().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
     let problems = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{problems}");
-    String::from_utf8(output.stdout).unwrap()
+    assert!(
+        output.status.success(),
+        "{}\n{text}{problems}",
+        project.name
+    );
 }

@@ -130,11 +130,17 @@ pub(super) fn rust_call(head: &str, arguments: &[Expression], tail: &str, indent
         return line;
     }
     let inner = " ".repeat(indent + 4);
-    let lines: String = arguments
+    let lines: Vec<_> = arguments
         .iter()
-        .map(|argument| format!("{inner}{},\n", argument.broken(indent + 4)))
+        .map(|argument| format!("{inner}{}", argument.broken(indent + 4)))
         .collect();
-    format!("{head}(\n{lines}{}){tail}", " ".repeat(indent))
+    // A macro may take no comma at the end.
+    let comma = if head.ends_with('!') { "" } else { "," };
+    format!(
+        "{head}(\n{}{comma}\n{}){tail}",
+        lines.join(",\n"),
+        " ".repeat(indent)
+    )
 }
 
 /// `LET = CALL;`: on one line where it fits at this indent, else below `LET =` where it fits there,

@@ -32,7 +32,7 @@ pub(super) struct ToolType {
     tool: String,
     derive: &'static str,
     fields: Vec<Field>,
-    /// The members of its definition, each without its comma.
+    /// The members of its definition, each with its comma.
     definition: Vec<String>,
     /// The statement that begins the request.
     begin: String,
@@ -179,13 +179,14 @@ fn docs(schema: Option<&Value>) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// The members of a definition, each with its comma.
 fn definition(tool: &Tool, stem: &str, arguments: &[Argument<'_>]) -> Vec<String> {
     let title = match &tool.title {
         Some(title) => {
             let title = [rust_literal(title).into()];
-            rust_call("title: Some", &title, "", INDENT)
+            rust_call("title: Some", &title, ",", INDENT)
         }
-        None => "title: None".to_owned(),
+        None => "title: None,".to_owned(),
     };
     let schemas = [rust_literal(&format!("../../schemas/{stem}.json")).into()];
     let output = match tool.binding.output {
@@ -200,16 +201,16 @@ fn definition(tool: &Tool, stem: &str, arguments: &[Argument<'_>]) -> Vec<String
         .collect();
     let hints = tool.annotations;
     vec![
-        format!("name: {}", rust_literal(tool.name.as_str())),
+        format!("name: {},", rust_literal(tool.name.as_str())),
         title,
-        rust_text("description:", &tool.description, INDENT),
-        rust_call("schemas: include_str!", &schemas, "", INDENT),
-        format!("output: Output::{output}"),
-        rust_array("required: ", &unsaid, "", INDENT),
-        format!("read_only: {}", hints.read_only_hint),
-        format!("destructive: {}", hints.destructive_hint),
-        format!("idempotent: {}", hints.idempotent_hint),
-        format!("open_world: {}", hints.open_world_hint),
+        rust_text("description:", &tool.description, INDENT) + ",",
+        rust_call("schemas: include_str!", &schemas, ",", INDENT),
+        format!("output: Output::{output},"),
+        rust_array("required: ", &unsaid, ",", INDENT),
+        format!("read_only: {},", hints.read_only_hint),
+        format!("destructive: {},", hints.destructive_hint),
+        format!("idempotent: {},", hints.idempotent_hint),
+        format!("open_world: {},", hints.open_world_hint),
     ]
 }
 
