@@ -159,7 +159,7 @@ pub(super) fn rust_let(
     first
 }
 
-/// `HEAD&[ITEM, ITEM]TAIL` of texts: on one line where it fits at this indent.
+/// `HEAD&[TEXT, TEXT]TAIL`, as [`rust_list`].
 pub(super) fn rust_array<T: AsRef<str>>(
     head: &str,
     texts: &[T],
@@ -167,6 +167,11 @@ pub(super) fn rust_array<T: AsRef<str>>(
     indent: usize,
 ) -> String {
     let items: Vec<_> = texts.iter().map(|t| rust_literal(t.as_ref())).collect();
+    rust_list(head, &items, tail, indent)
+}
+
+/// `HEAD&[ITEM, ITEM]TAIL`: on one line where it fits at this indent.
+pub(super) fn rust_list(head: &str, items: &[String], tail: &str, indent: usize) -> String {
     let joined = items.join(", ");
     let line = format!("{head}&[{joined}]{tail}");
     if joined.chars().count() <= SHORT && indent + line.chars().count() <= LINE {
@@ -175,7 +180,7 @@ pub(super) fn rust_array<T: AsRef<str>>(
     let tiny = items.iter().all(|item| item.chars().count() <= TINY);
     let inner = " ".repeat(indent + 4);
     let mut lines: Vec<String> = Vec::new();
-    for item in &items {
+    for item in items {
         let room = LINE - inner.len() - item.chars().count().min(LINE / 2) - 2;
         match lines.last_mut() {
             Some(last) if tiny && last.chars().count() <= room => {

@@ -7,6 +7,9 @@ use crate::targets::names::{Unique, camel, snake};
 /// The longest name that is made, in characters, but for a number after it.
 const MAX_LENGTH: usize = 60;
 
+/// That of a type, so that its path fits on a line.
+const MAX_TYPE: usize = 54;
+
 /// Words that no name is (The Rust Reference, Keywords) unless it is raw.
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn",
@@ -164,7 +167,8 @@ impl TypeNames {
 
 /// `listBooks` becomes `ListBooks`.
 pub(super) fn pascal(text: &str, fallback: &str) -> String {
-    let name = camel(&short(snake(text, fallback)), fallback);
+    let mut name = camel(&short(snake(text, fallback)), fallback);
+    name.truncate(MAX_TYPE);
     let mut chars = name.chars();
     match chars.next() {
         Some(first) => first.to_ascii_uppercase().to_string() + chars.as_str(),

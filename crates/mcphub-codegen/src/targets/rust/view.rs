@@ -7,7 +7,7 @@ use mcphub_core::tool::ToolSet;
 use serde::Serialize;
 
 use super::choice::{Choice, Choices};
-use super::literal::{rust_constant, rust_literal};
+use super::literal::{LINE, rust_call, rust_constant, rust_list, rust_literal};
 use super::lock::lockfile;
 use super::names::{Names, TypeNames};
 use super::tool::ToolType;
@@ -54,7 +54,7 @@ pub(super) struct View {
     headers_variable: String,
     bearer_variable: String,
     // Of `tools/mod.rs`.
-    tools: Vec<String>,
+    tools: String,
     module_names: Vec<String>,
     choices: Vec<Choice>,
     /// One for each tag, in order of appearance.
@@ -159,7 +159,7 @@ impl View {
             schemes: schemes(tools, &environment.schemes),
             lockfile: lockfile(&package, &version),
             variables: environment.variables,
-            tools: order,
+            tools: list(&order),
             package,
             version,
             module_names,
@@ -172,7 +172,7 @@ impl View {
 fn default_base_url(url: &str) -> String {
     let arguments = [rust_literal(url).into()];
     let head = "pub const DEFAULT_BASE_URL: Option<&str> = Some";
-    super::literal::rust_call(head, &arguments, ";", 0)
+    rust_call(head, &arguments, ";", 0)
 }
 
 fn package_name(name: &str) -> String {
@@ -273,6 +273,19 @@ impl Module {
     }
 }
 
+/// The statement of the list of tools.
+fn list(order: &[String]) -> String {
+    let makers: Vec<_> = order
+        .iter()
+        .map(|path| match path.len() {
+            // As rustfmt breaks it.
+            length if length + 20 > LINE => format!("AnyTool::of::<\n        {path},\n    >"),
+            _ => format!("AnyTool::of::<{path}>"),
+        })
+        .collect();
+    rust_list("const ALL: &[Make] = ", &makers, ";", 0)
+}
+
 fn schemas(tools: &ToolSet, stems: Vec<String>) -> Result<Vec<(String, String)>> {
     let files = tools.tools.iter().zip(stems);
     files
@@ -307,7 +320,7 @@ fn entry(name: &str, scheme: Option<&Scheme>, indent: usize) -> String {
     let place = |place: &str, name: &str| {
         let head = format!("kind: Kind::{place}");
         let name = [rust_literal(name).into()];
-        super::literal::rust_call(&head, &name, "", indent + 4)
+        rust_call(&head, &name, "", indent + 4)
     };
     let kind = match scheme.map(|scheme| &scheme.kind) {
         Some(SchemeKind::ApiKey { place: at, name }) => match *at {

@@ -67,7 +67,6 @@ pub enum Format {
 ///
 /// Arguments come as `Option`s: what is `None` is left out, which `null` is not, because an API may
 /// tell null from nothing.
-#[derive(Debug)]
 pub struct HttpRequest {
     pub(crate) method: &'static str,
     /// A base URL of this operation alone.
@@ -89,6 +88,16 @@ pub struct HttpRequest {
     members: Option<Members>,
     form: Option<Form>,
     parts: Option<Parts>,
+}
+
+/// Without what may be secret.
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRequest")
+            .field("method", &self.method)
+            .field("path", &self.template)
+            .finish_non_exhaustive()
+    }
 }
 
 impl HttpRequest {

@@ -65,19 +65,23 @@ where
     T::deserialize(deserializer).map(Some)
 }
 
+/// Makes a tool: [`AnyTool::of`] of its type.
+pub type Make = fn() -> serde_json::Result<AnyTool>;
+
 /// The tools by name, in the order in which clients see them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Tools {
     all: Vec<AnyTool>,
     by_name: HashMap<&'static str, usize>,
 }
 
 impl Tools {
-    /// Adds a tool. Fails when its schemas cannot be read.
-    pub fn add<T: Tool>(&mut self) -> serde_json::Result<()> {
-        self.by_name.insert(T::DEFINITION.name, self.all.len());
-        self.all.push(AnyTool::of::<T>()?);
-        Ok(())
+    /// These tools. Fails when the schemas of one cannot be read.
+    pub fn of(all: &[Make]) -> serde_json::Result<Self> {
+        let all: Vec<_> = all.iter().map(|make| make()).collect::<Result<_, _>>()?;
+        let names = all.iter().map(|tool| tool.definition.name);
+        let by_name = names.enumerate().map(|(at, name)| (name, at)).collect();
+        Ok(Self { all, by_name })
     }
 
     /// The tool of that name.
@@ -109,7 +113,8 @@ struct Schemas {
 }
 
 impl AnyTool {
-    fn of<T: Tool>() -> serde_json::Result<Self> {
+    /// The tool of a type. Fails when its schemas cannot be read.
+    pub fn of<T: Tool>() -> serde_json::Result<Self> {
         let definition = T::DEFINITION;
         let schemas: Schemas = serde_json::from_str(definition.schemas)?;
         let annotations = ToolAnnotations::new()

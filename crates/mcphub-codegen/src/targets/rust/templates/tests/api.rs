@@ -175,6 +175,8 @@ async fn secrets_go_where_their_scheme_says() {
         request.security(&["none"]);
         request.security(security);
         credentials.authorize(&mut request, &schemes);
+        let shown = format!("{request:?}");
+        assert!(!shown.contains("token") && !shown.contains("yes"));
         let (api, stub) = stubbed(|| json("{}"));
         api.call(request, Output::None).await.unwrap();
 
