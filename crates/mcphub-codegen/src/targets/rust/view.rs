@@ -279,7 +279,7 @@ fn list(order: &[String]) -> String {
         .iter()
         .map(|path| match path.len() {
             // As rustfmt breaks it.
-            length if length + 20 > LINE => format!("AnyTool::of::<\n        {path},\n    >"),
+            length if length + 19 > LINE => format!("AnyTool::of::<\n        {path},\n    >"),
             _ => format!("AnyTool::of::<{path}>"),
         })
         .collect();
