@@ -5,27 +5,25 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use common::cargo::{self, assert_formatted, cargo};
-use common::samples;
-use mcphub_codegen::openapi::OpenApiParser;
-use mcphub_codegen::plan::ToolPlanner;
+use common::projects::{Case, cases};
+use common::{parse, plan, samples};
 use mcphub_codegen::project::{WriteOptions, write};
 use mcphub_codegen::targets::rust::RustTarget;
-use mcphub_core::project::{Project, RenderOptions, Target};
-use mcphub_core::spec::{Document, SpecParser};
-use mcphub_core::tool::{PlanOptions, Planner, ToolSet};
-
-const PROJECTS: [&str; 5] = ["bookshop", "parameters", "bodies", "collections", "shop"];
+use mcphub_core::project::{Project, RenderOptions, Runtime, Target};
+use mcphub_core::tool::ToolSet;
 
 #[test]
 fn generated_projects_are_formatted() {
-    assert_formatted(&render("shop", &shop()));
+    for case in cases() {
+        assert_formatted(&render(&case.name, &case.tools));
+    }
     for sample in samples() {
-        let tools = tools(&sample.path);
-        assert_formatted(&render(&sample.name, &tools));
+        let parsed = parse(std::fs::read(&sample.path).unwrap()).unwrap();
+        assert_formatted(&render(&sample.name, &plan(&parsed).tools));
     }
 }
 
@@ -34,8 +32,23 @@ fn generated_projects_pass_their_tests() {
     if !cargo::wanted() {
         return;
     }
-    for (at, name) in PROJECTS.into_iter().enumerate() {
-        let folder = written(name);
+    for (
+        at,
+        Case {
+            name,
+            tools,
+            bundled,
+        },
+    ) in cases().into_iter().enumerate()
+    {
+        let project = render(&name, &tools);
+        // In the folder that it had the last time: Cargo builds again what changed.
+        let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rust-projects");
+        let folder = root.join(&name);
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
+        write(&project, &folder, &WriteOptions::default()).unwrap();
         // Of most files it is enough to look at one project's.
         let (of_clippy, of_test): (&[&str], &[&str]) = match at {
             0 => (&["--all-targets"], &[]),
@@ -45,35 +58,19 @@ fn generated_projects_pass_their_tests() {
         let strictly = ["--", "--deny=warnings"];
         run(cargo(&folder).args(clippy).args(of_clippy).args(strictly));
         let test = ["test", "--locked"];
-        let report = run(cargo(&folder)
-            .args(test)
-            .args(of_test)
-            .args(["--", "--nocapture"]));
+        let shown = ["--", "--nocapture"];
+        let report = run(cargo(&folder).args(test).args(of_test).args(shown));
         assert!(
-            !report.contains("no arguments could be made"),
+            !bundled || !report.contains("no arguments could be made"),
             "{name}: every tool has example arguments\n{report}"
         );
-        let program = cargo::target().join(format!("debug/{name}-mcp"));
+        let Runtime::Cargo { program } = &project.runtime else {
+            panic!("{:?}", project.runtime);
+        };
+        let program = cargo::target().join("debug").join(program);
         let version = run(Command::new(program).arg("--version"));
         assert!(!version.trim().is_empty());
     }
-}
-
-/// A project in the folder that it had the last time: Cargo builds again what changed.
-fn written(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("rust-projects/{name}"));
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
-    let tools = match name {
-        "shop" => shop(),
-        name => {
-            let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/specs");
-            tools(&specs.join(name).with_extension("yaml"))
-        }
-    };
-    write(&render(name, &tools), &folder, &WriteOptions::default()).unwrap();
-    folder
 }
 
 fn render(name: &str, tools: &ToolSet) -> Project {
@@ -82,20 +79,6 @@ fn render(name: &str, tools: &ToolSet) -> Project {
         base_url: None,
     };
     RustTarget::new().render(tools, &options).unwrap()
-}
-
-fn shop() -> ToolSet {
-    serde_json::from_str(include_str!("fixtures/shop.tools.json")).unwrap()
-}
-
-fn tools(path: &Path) -> ToolSet {
-    let document = Document {
-        source: path.display().to_string(),
-        bytes: std::fs::read(path).unwrap().into(),
-    };
-    let parsed = OpenApiParser::default().parse(&document).unwrap();
-    let plan = ToolPlanner::new().plan(&parsed, &PlanOptions::default());
-    plan.unwrap().tools
 }
 
 /// What a command printed.

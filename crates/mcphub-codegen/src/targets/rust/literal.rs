@@ -99,9 +99,9 @@ impl Expression {
     fn broken(&self, indent: usize) -> String {
         let whole = self.whole();
         let length = whole.chars().count();
-        if self.links.is_empty()
-            || (indent + length < LINE && (self.links.len() == 1 || length <= SHORT))
-        {
+        // A field of `self` is a link, too, which stays beside it.
+        let links = self.links.len() + usize::from(self.head.starts_with("self."));
+        if self.links.is_empty() || (indent + length < LINE && (links == 1 || length <= SHORT)) {
             return whole;
         }
         let inner = " ".repeat(indent + 4);

@@ -241,11 +241,11 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     /// A value as an `Option`, and the statement that has to come before it.
-    fn value(&self, argument: &str) -> (Option<String>, String) {
+    fn value(&self, argument: &str) -> (Option<String>, Expression) {
         let (before, value, required) = self.reference(argument);
         let value = match required {
-            true => format!("Some({value})"),
-            false => format!("{}.as_ref()", value.trim_start_matches('&')),
+            true => format!("Some({value})").into(),
+            false => Expression::from(value.trim_start_matches('&')).link("as_ref()"),
         };
         (before, value)
     }
@@ -271,7 +271,7 @@ impl Writer<'_> {
         let (method, (before, value)) = match parameter.location {
             Location::Path => {
                 let (before, value, _) = self.reference(&parameter.argument);
-                ("path", (before, value))
+                ("path", (before, value.into()))
             }
             location => {
                 let method = match location {
@@ -285,7 +285,7 @@ impl Writer<'_> {
                 (method, self.value(&parameter.argument))
             }
         };
-        let arguments = [rust_literal(&parameter.name).into(), value.into(), how];
+        let arguments = [rust_literal(&parameter.name).into(), value, how];
         let head = format!("request.{method}");
         let call = rust_call(&head, &arguments, "?;", INDENT);
         before.into_iter().chain([call]).collect()
@@ -297,7 +297,7 @@ impl Writer<'_> {
             BodySource::Argument(argument) => {
                 let (before, value) = self.value(argument);
                 let arguments = [
-                    value.into(),
+                    value,
                     format(body.format)?.into(),
                     media_type.into(),
                     rust_literal(argument).into(),
@@ -330,7 +330,7 @@ impl Writer<'_> {
         for member in members {
             let (before, value) = self.value(&member.argument);
             lines.extend(before);
-            let mut arguments = vec![rust_literal(&member.name).into(), value.into()];
+            let mut arguments = vec![rust_literal(&member.name).into(), value];
             let method = match body.format {
                 BodyFormat::Form => {
                     let how = match &member.serialization {

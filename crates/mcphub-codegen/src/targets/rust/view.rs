@@ -7,7 +7,7 @@ use mcphub_core::tool::ToolSet;
 use serde::Serialize;
 
 use super::choice::{Choice, Choices};
-use super::literal::{LINE, rust_call, rust_constant, rust_list, rust_literal};
+use super::literal::{LINE, rust_call, rust_constant, rust_let, rust_list, rust_literal};
 use super::lock::lockfile;
 use super::names::{Names, TypeNames};
 use super::tool::ToolType;
@@ -171,8 +171,12 @@ impl View {
 
 fn default_base_url(url: &str) -> String {
     let arguments = [rust_literal(url).into()];
-    let head = "pub const DEFAULT_BASE_URL: Option<&str> = Some";
-    rust_call(head, &arguments, ";", 0)
+    rust_let(
+        "pub const DEFAULT_BASE_URL: Option<&str>",
+        "Some",
+        &arguments,
+        0,
+    )
 }
 
 fn package_name(name: &str) -> String {
