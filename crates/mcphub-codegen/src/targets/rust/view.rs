@@ -282,8 +282,8 @@ fn list(order: &[String]) -> String {
     let makers: Vec<_> = order
         .iter()
         .map(|path| match path.len() {
-            // As rustfmt breaks it.
-            length if length + 19 > LINE => format!("AnyTool::of::<\n        {path},\n    >"),
+            // As rustfmt breaks it, which does not count what comes after the path.
+            length if length + 18 > LINE => format!("AnyTool::of::<\n        {path},\n    >"),
             _ => format!("AnyTool::of::<{path}>"),
         })
         .collect();
