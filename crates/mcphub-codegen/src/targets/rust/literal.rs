@@ -1,6 +1,8 @@
 //! The one way for text to reach Rust source: as an escaped literal; and how expressions are broken
 //! into lines, as rustfmt does it.
 
+use unicode_width::UnicodeWidthStr as _;
+
 use crate::targets::pieces::pieces;
 
 /// The longest line, as rustfmt has it by default.
@@ -11,6 +13,11 @@ const SHORT: usize = 60;
 const TINY: usize = 10;
 /// The longest arguments of an attribute that stay on one line.
 const ATTRIBUTE: usize = 70;
+
+/// How many columns a text takes, as rustfmt counts them.
+fn width(text: &str) -> usize {
+    text.width()
+}
 
 /// A string literal on one line whose value is `text`.
 ///
@@ -42,7 +49,7 @@ fn escaped(text: &str) -> String {
 /// a line of the literal for each line or so of the text.
 pub(super) fn rust_text(head: &str, text: &str, indent: usize) -> String {
     let whole = rust_literal(text);
-    if indent + head.chars().count() + 1 + whole.chars().count() < LINE {
+    if indent + width(head) + 1 + width(&whole) < LINE {
         return format!("{head} {whole}");
     }
     format!("{head} {}", lines(text, indent))
@@ -51,8 +58,8 @@ pub(super) fn rust_text(head: &str, text: &str, indent: usize) -> String {
 /// The statement of a constant, at the margin.
 pub(super) fn rust_constant(head: &str, text: &str) -> String {
     let whole = rust_literal(text);
-    let length = whole.chars().count() + 1;
-    if head.chars().count() + 3 + length <= LINE {
+    let length = width(&whole) + 1;
+    if width(head) + 3 + length <= LINE {
         format!("{head} = {whole};")
     } else if 4 + length <= LINE {
         format!("{head} =\n    {whole};")
@@ -98,7 +105,7 @@ impl Expression {
     /// Where a comma follows.
     fn broken(&self, indent: usize) -> String {
         let whole = self.whole();
-        let length = whole.chars().count();
+        let length = width(&whole);
         // A field of `self` is a link, too, which stays beside it.
         let links = self.links.len() + usize::from(self.head.starts_with("self."));
         if self.links.is_empty() || (indent + length < LINE && (links == 1 || length <= SHORT)) {
@@ -125,8 +132,8 @@ pub(super) fn rust_call(head: &str, arguments: &[Expression], tail: &str, indent
     let wholes: Vec<_> = arguments.iter().map(Expression::whole).collect();
     let joined = wholes.join(", ");
     let line = format!("{head}({joined}){tail}");
-    let short = arguments.len() == 1 || joined.chars().count() <= SHORT;
-    if short && indent + line.chars().count() <= LINE {
+    let short = arguments.len() == 1 || width(&joined) <= SHORT;
+    if short && indent + width(&line) <= LINE {
         return line;
     }
     let inner = " ".repeat(indent + 4);
@@ -174,16 +181,16 @@ pub(super) fn rust_array<T: AsRef<str>>(
 pub(super) fn rust_list(head: &str, items: &[String], tail: &str, indent: usize) -> String {
     let joined = items.join(", ");
     let line = format!("{head}&[{joined}]{tail}");
-    if joined.chars().count() <= SHORT && indent + line.chars().count() <= LINE {
+    if width(&joined) <= SHORT && indent + width(&line) <= LINE {
         return line;
     }
-    let tiny = items.iter().all(|item| item.chars().count() <= TINY);
+    let tiny = items.iter().all(|item| width(item) <= TINY);
     let inner = " ".repeat(indent + 4);
     let mut lines: Vec<String> = Vec::new();
     for item in items {
-        let room = LINE - inner.len() - item.chars().count().min(LINE / 2) - 2;
+        let room = LINE - inner.len() - width(item).min(LINE / 2) - 2;
         match lines.last_mut() {
-            Some(last) if tiny && last.chars().count() <= room => {
+            Some(last) if tiny && width(last) <= room => {
                 last.push_str(&format!(" {item},"));
             }
             _ => lines.push(format!("{item},")),
@@ -200,8 +207,8 @@ pub(super) fn rust_list(head: &str, items: &[String], tail: &str, indent: usize)
 pub(super) fn rust_attribute(name: &str, parts: &[String], indent: usize) -> String {
     let joined = parts.join(", ");
     let line = format!("#[{name}({joined})]");
-    let short = parts.len() == 1 || joined.chars().count() <= ATTRIBUTE;
-    if short && indent + line.chars().count() <= LINE {
+    let short = parts.len() == 1 || width(&joined) <= ATTRIBUTE;
+    if short && indent + width(&line) <= LINE {
         return line;
     }
     let inner = " ".repeat(indent + 4);
