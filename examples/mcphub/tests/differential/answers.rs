@@ -22,7 +22,9 @@ async fn generated_servers_answer_as_the_table_says() {
     let mut credentials = Credentials::default();
     let secret = ("key".to_owned(), "s3cret".into());
     credentials.schemes.extend([secret]);
-    for language in Language::wanted() {
+    let mut languages = Language::wanted();
+    languages.retain(|language| language.shapes_answers());
+    for language in languages {
         let recorder = Recorder::start().await;
         let server = language.start("answers", &tools, &recorder, &credentials);
         let server = server.await;
