@@ -92,7 +92,7 @@ formatting() { cargo fmt --all --check; }
 lints() { cargo clippy --locked --workspace --all-targets --all-features -- -D warnings; }
 documentation() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --all-features; }
 scripts_themselves() { python3 -m unittest discover --start-directory scripts/tests; }
-tests() { cargo test --locked --workspace; }
+tests() { cargo test --locked --workspace --no-fail-fast; }
 locks() {
     local environment=$PWD/$test_environment npm
     [[ $test_environment != /* ]] || environment=$test_environment
