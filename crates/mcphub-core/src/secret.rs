@@ -1,10 +1,14 @@
 //! Secrets: values that never reach a log, an error, an event or a page.
 
+mod grant;
+
 use std::collections::BTreeMap;
 use std::fmt;
 
 use async_trait::async_trait;
 pub use secrecy::{ExposeSecret, SecretString};
+
+pub use grant::{Grant, GrantKeeper};
 
 use crate::{Error, Result};
 
@@ -17,7 +21,8 @@ pub struct Credentials {
     /// A token for every `http bearer`, `oauth2` and `openIdConnect` scheme that an operation
     /// lists, and for every operation of a document that declares no scheme at all.
     pub bearer: Option<SecretString>,
-    /// Values by the name of the document's security scheme. `http basic` takes `user:password`.
+    /// Values by the name of the document's security scheme. `http basic` and `http digest` take
+    /// `user:password`.
     pub schemes: BTreeMap<String, SecretString>,
     /// OAuth 2 clients by the name of the document's security scheme: `id:secret`, with which the
     /// gateway gets access tokens (RFC 6749, 4.4). They come before `bearer`, and after `schemes`.
@@ -25,6 +30,16 @@ pub struct Credentials {
     /// The scopes that a client asks for, separated by spaces; without them the authorization
     /// server decides.
     pub scopes: BTreeMap<String, String>,
+    /// Logins by the name of the document's security scheme. They come before `bearer`, and after
+    /// `schemes` and `clients`.
+    pub grants: BTreeMap<String, Grant>,
+    /// A client certificate with the certificates that lead to its authority, and its private key, in
+    /// PEM: for every `mutualTLS` scheme that an operation lists, and for every operation of a
+    /// document that declares none.
+    pub identity: Option<SecretString>,
+    /// Certificates in PEM of authorities that are trusted besides the system's. No secret, but kept
+    /// with what is used together with it.
+    pub authorities: Option<String>,
 }
 
 impl Credentials {
@@ -34,7 +49,8 @@ impl Credentials {
     }
 
     /// The credentials as one flat list of `(key, value)`, the form that a store encrypts:
-    /// `header:NAME`, `bearer`, `scheme:NAME`, `client:NAME`, `scopes:NAME`.
+    /// `header:NAME`, `bearer`, `scheme:NAME`, `client:NAME`, `scopes:NAME`, `grant:NAME`,
+    /// `tls:identity`, `tls:authorities`.
     pub fn to_entries(&self) -> Vec<(String, SecretString)> {
         let headers = self
             .headers
@@ -53,8 +69,22 @@ impl Credentials {
             .scopes
             .iter()
             .map(|(k, v)| (format!("scopes:{k}"), v.as_str().into()));
-        let oauth = clients.chain(scopes);
-        headers.chain(bearer).chain(schemes).chain(oauth).collect()
+        let grants = self
+            .grants
+            .iter()
+            .map(|(k, grant)| (format!("grant:{k}"), grant.to_secret()));
+        let identity = self.identity.clone().into_iter();
+        let identity = identity.map(|pem| ("tls:identity".to_owned(), pem));
+        let authorities = self.authorities.iter();
+        let authorities = authorities.map(|pem| ("tls:authorities".to_owned(), pem.clone().into()));
+        let oauth = clients.chain(scopes).chain(grants);
+        let tls = identity.chain(authorities);
+        headers
+            .chain(bearer)
+            .chain(schemes)
+            .chain(oauth)
+            .chain(tls)
+            .collect()
     }
 
     /// The inverse of [`Credentials::to_entries`].
@@ -76,6 +106,14 @@ impl Credentials {
                 Some(("scopes", name)) => {
                     let scopes = value.expose_secret().to_owned();
                     credentials.scopes.insert(name.to_owned(), scopes);
+                }
+                Some(("grant", name)) => {
+                    let grant = Grant::from_secret(&value)?;
+                    credentials.grants.insert(name.to_owned(), grant);
+                }
+                Some(("tls", "identity")) => credentials.identity = Some(value),
+                Some(("tls", "authorities")) => {
+                    credentials.authorities = Some(value.expose_secret().to_owned());
                 }
                 _ => {
                     return Err(Error::internal("a stored credential has an unknown key")
@@ -147,6 +185,17 @@ pub struct Wrapped {
 mod tests {
     use super::*;
 
+    fn grant() -> Grant {
+        Grant {
+            client: "id".into(),
+            token_url: "https://login.test/token".parse().unwrap(),
+            access_token: "t0ken".into(),
+            refresh_token: None,
+            expires_at: None,
+            scopes: None,
+        }
+    }
+
     #[test]
     fn entries_round_trip_and_debug_shows_names_only() {
         let credentials = Credentials {
@@ -155,6 +204,9 @@ mod tests {
             schemes: [("api:key".to_owned(), "v".into())].into(),
             clients: [("oauth".to_owned(), "id:cl1ent".into())].into(),
             scopes: [("oauth".to_owned(), "read write".to_owned())].into(),
+            grants: [("login".to_owned(), grant())].into(),
+            identity: Some("PEM-s3cret".into()),
+            authorities: Some("PEM".to_owned()),
         };
         let again = Credentials::from_entries(credentials.to_entries()).unwrap();
         assert!(again.same_as(&credentials));

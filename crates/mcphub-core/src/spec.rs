@@ -3,6 +3,7 @@
 mod hint;
 mod method;
 mod page;
+mod security;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use url::Url;
 pub use hint::{ArgumentHints, FieldsHint, PagesHint, ToolHints};
 pub use method::{Method, MethodName};
 pub use page::NextPage;
+pub use security::{OAuthFlow, SecurityScheme};
 
 use crate::Result;
 
@@ -380,37 +382,4 @@ impl Response {
     pub fn is_success(&self) -> bool {
         self.status.starts_with('2')
     }
-}
-
-/// How an API wants to be shown who calls.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase")]
-#[non_exhaustive]
-pub enum SecurityScheme {
-    /// A secret in a header, the query or a cookie.
-    ApiKey {
-        /// Never `path`.
-        #[serde(rename = "in")]
-        location: Location,
-        /// The name of the header, query parameter or cookie.
-        name: String,
-    },
-    /// `Authorization: Basic …` (RFC 7617).
-    Basic,
-    /// `Authorization: Bearer …` (RFC 6750).
-    Bearer,
-    /// A token that a client obtains, or that somebody else has obtained, goes as a bearer token.
-    OAuth2 {
-        /// Where a client gets tokens with its own credentials (OpenAPI 3.0.4, OAuth Flows Object,
-        /// `clientCredentials`); possibly relative to the API.
-        #[serde(rename = "tokenUrl", default, skip_serializing_if = "Option::is_none")]
-        token_url: Option<String>,
-    },
-    /// A token that somebody else has obtained goes as a bearer token.
-    OpenIdConnect,
-    /// Known by name only; calls that need it are sent without it.
-    Unsupported {
-        /// What the document says.
-        scheme: String,
-    },
 }

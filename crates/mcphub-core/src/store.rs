@@ -14,7 +14,7 @@ use url::Url;
 use crate::Result;
 use crate::artifact::Artifact;
 use crate::audit::{AuditHead, AuditPage, AuditQuery};
-use crate::secret::Credentials;
+use crate::secret::{Credentials, Grant};
 use crate::server::{Serve, ServerName, ServerRecord};
 use crate::spec::Document;
 use crate::tenant::{Scope, Tenant, TenantName};
@@ -121,10 +121,22 @@ impl DocumentVersion {
 /// - What `save` was given comes back whole.
 /// - No file of the store holds a secret in the clear.
 /// - A ciphertext that was moved to another server or key does not open: an `Internal` error.
+/// - `renew_grant` replaces a grant in one step, where it is still the known one, and nothing else:
+///   it is no change of the registry, because it lets in whom the one before let in, and not in the
+///   audit log.
 #[async_trait]
 pub trait CredentialStore: Send + Sync + Debug + 'static {
     /// The credentials of a server; empty for an unknown one.
     async fn credentials(&self, server: &ServerName) -> Result<Credentials>;
+
+    /// Replaces the grant of a security scheme. Whether `known` was there.
+    async fn renew_grant(
+        &self,
+        server: &ServerName,
+        scheme: &str,
+        known: &Grant,
+        renewed: &Grant,
+    ) -> Result<bool>;
 }
 
 /// The audit log of a tenant.

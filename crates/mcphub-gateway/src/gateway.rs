@@ -10,6 +10,7 @@ use futures::future::FutureExt;
 use futures::stream::{self, BoxStream};
 use mcphub_core::catalog::CatalogSource;
 use mcphub_core::event::{Event, EventBus};
+use mcphub_core::secret::GrantKeeper;
 use mcphub_core::shared::{Rate, SessionKey, Shared};
 use mcphub_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -72,6 +73,7 @@ pub struct GatewayBuilder {
     shared: Option<Shared>,
     rate: Option<Rate>,
     upstreams: UpstreamSettings,
+    grants: Option<Arc<dyn GrantKeeper>>,
     connector: Option<Arc<dyn Connect>>,
 }
 
@@ -112,6 +114,13 @@ impl GatewayBuilder {
         self
     }
 
+    /// Where logins of native servers are kept when they were renewed; without it a renewed login
+    /// ends with this gateway.
+    pub fn grants(mut self, grants: Arc<dyn GrantKeeper>) -> Self {
+        self.grants = Some(grants);
+        self
+    }
+
     /// Makes upstreams in another way.
     pub fn connector(mut self, connector: Arc<dyn Connect>) -> Self {
         self.connector = Some(connector);
@@ -125,7 +134,13 @@ impl GatewayBuilder {
     pub fn build(self) -> Result<Gateway> {
         let connector = match self.connector {
             Some(connector) => connector,
-            None => Arc::new(Connector::new(self.upstreams)?),
+            None => {
+                let connector = Connector::new(self.upstreams)?;
+                Arc::new(match self.grants {
+                    Some(grants) => connector.keeping(grants),
+                    None => connector,
+                })
+            }
         };
         let sessions = self.shared.as_ref().map(|shared| shared.sessions.clone());
         let limit = match (self.rate, self.shared) {
@@ -171,6 +186,7 @@ impl Gateway {
             shared: None,
             rate: None,
             upstreams: UpstreamSettings::default(),
+            grants: None,
             connector: None,
         }
     }

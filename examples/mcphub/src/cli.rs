@@ -1,5 +1,6 @@
 //! The command line: what can be said, and the help that teaches it.
 
+mod login;
 mod store;
 
 use std::net::SocketAddr;
@@ -13,6 +14,7 @@ use mcphub_core::shared::Rate;
 use mcphub_core::tool::{Criterion, ListLimit, Profile, ToolChoices};
 use url::Url;
 
+pub use login::Login;
 pub use store::*;
 
 /// Exit codes are listed in `mcphub help` and in the README.
@@ -62,6 +64,8 @@ pub enum Command {
     Mock(Mock),
     /// Serve what was registered before
     Serve(ServeArgs),
+    /// Log in to the API of a registered server, with a browser or another device
+    Login(Login),
     /// List the registered servers
     List(List),
     /// Remove a registered server
@@ -167,7 +171,7 @@ pub struct ApiArgs {
     pub bearer_env: Option<String>,
 
     /// A security scheme of the document and the environment variable that holds its secret
-    /// (`user:password` for HTTP basic); repeatable
+    /// (`user:password` for HTTP basic and digest); repeatable
     #[arg(long = "secret-env", value_name = "SCHEME=VAR")]
     pub secrets: Vec<String>,
 
@@ -179,6 +183,23 @@ pub struct ApiArgs {
     /// The scopes that the client of a scheme asks for, separated by spaces; repeatable
     #[arg(long = "client-scope", value_name = "SCHEME=SCOPES")]
     pub scopes: Vec<String>,
+
+    /// A client certificate to show to the API, with those that lead to its authority (PEM)
+    #[arg(long, value_name = "FILE", env = "MCPHUB_CLIENT_CERT")]
+    pub client_cert: Option<PathBuf>,
+
+    /// The private key of the client certificate (PEM) [default: in the file of the certificate]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "MCPHUB_CLIENT_KEY",
+        requires = "client_cert"
+    )]
+    pub client_key: Option<PathBuf>,
+
+    /// Certificates of authorities to trust besides the system's (PEM)
+    #[arg(long, value_name = "FILE", env = "MCPHUB_CA_CERT")]
+    pub ca_cert: Option<PathBuf>,
 }
 
 /// How a document is read, shared by several commands.

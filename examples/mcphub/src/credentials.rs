@@ -1,14 +1,22 @@
 //! Credentials from flags and environment variables.
 
+use std::io::Read;
+use std::path::Path;
+
 use mcphub_core::secret::Credentials;
 use mcphub_core::{Error, Result};
+use mcphub_gateway::upstream::native::{NativeClient, NativeSettings};
 
 use crate::cli::ApiArgs;
+
+/// The largest file of certificates, in bytes.
+const MAX_PEM: u64 = 1024 * 1024;
 
 /// The credentials that the flags name.
 ///
 /// # Errors
-/// `InvalidInput` for a header without `:`, an illegal header name, or a variable that is not set.
+/// `InvalidInput` for a header without `:`, an illegal header name, a variable that is not set, or a
+/// certificate that cannot be used.
 /// No error shows a value.
 pub fn from_flags(args: &ApiArgs) -> Result<Credentials> {
     let mut credentials = Credentials::default();
@@ -69,10 +77,56 @@ pub fn from_flags(args: &ApiArgs) -> Result<Credentials> {
         let scopes = scopes.to_owned();
         credentials.scopes.insert(scheme.to_owned(), scopes);
     }
+    certificates(args, &mut credentials)?;
     Ok(credentials)
 }
 
-fn variable_value(flag: &str, variable: &str) -> Result<String> {
+/// Reads the files of certificates, and sees that they can be used.
+fn certificates(args: &ApiArgs, credentials: &mut Credentials) -> Result<()> {
+    if let Some(file) = &args.ca_cert {
+        credentials.authorities = Some(pem("--ca-cert", file)?);
+    }
+    if let Some(file) = &args.client_cert {
+        let mut identity = pem("--client-cert", file)?;
+        if let Some(file) = &args.client_key {
+            identity.push('\n');
+            identity.push_str(&pem("--client-key", file)?);
+        }
+        credentials.identity = Some(identity.into());
+    }
+    if credentials.authorities.is_some() || credentials.identity.is_some() {
+        let client = NativeClient::new(NativeSettings::default())?;
+        let client = client.trusting(credentials.authorities.as_deref())?;
+        if let Some(identity) = &credentials.identity {
+            client.identified(identity)?;
+        }
+    }
+    Ok(())
+}
+
+fn pem(flag: &str, file: &Path) -> Result<String> {
+    let unreadable = || Error::invalid(format!("{flag}: the file cannot be read"));
+    let unreadable = |error: std::io::Error| {
+        let error = unreadable().caused_by(error);
+        error.with("file", file.display())
+    };
+    let opened = std::fs::File::open(file).map_err(unreadable)?;
+    let mut text = String::new();
+    let read = opened.take(MAX_PEM + 1).read_to_string(&mut text);
+    if read.map_err(unreadable)? as u64 > MAX_PEM {
+        return Err(
+            Error::invalid(format!("{flag}: the file is larger than 1 MiB"))
+                .with("file", file.display()),
+        );
+    }
+    Ok(text)
+}
+
+/// The value of a variable that a flag names.
+///
+/// # Errors
+/// `InvalidInput` when it is not set or empty.
+pub fn variable_value(flag: &str, variable: &str) -> Result<String> {
     match std::env::var(variable) {
         Ok(value) if !value.is_empty() => Ok(value),
         _ => Err(

@@ -107,6 +107,7 @@ impl Host {
         let gateway = Gateway::builder(self.platform.clone())
             .settings(settings)
             .upstreams(upstreams)
+            .grants(self.platform.clone())
             .shared(self.shared.clone());
         match self.rate {
             Some(rate) => gateway.rate_limit(rate).build(),

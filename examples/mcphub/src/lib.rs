@@ -13,6 +13,7 @@ mod exit;
 mod host;
 mod output;
 mod progress;
+mod redirect;
 mod running;
 mod serving;
 mod templates;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use mcphub_core::schema::Schema;
-use mcphub_core::spec::{Location, Method, SecurityScheme, Serialization, Style};
+use mcphub_core::spec::{Location, Method, OAuthFlow, SecurityScheme, Serialization, Style};
 use mcphub_core::tool::{
     BodyBinding, BodyFormat, BodySource, MemberBinding, OutputShape, ParameterBinding, Tool,
     ToolSet,
@@ -334,8 +334,54 @@ fn security_scheme(scheme: &SecurityScheme) -> Value {
             json!({"type": "apiKey", "in": location, "name": name})
         }
         SecurityScheme::Basic => json!({"type": "http", "scheme": "basic"}),
+        SecurityScheme::Digest => json!({"type": "http", "scheme": "digest"}),
+        SecurityScheme::MutualTls => json!({"type": "mutualTLS"}),
+        SecurityScheme::OpenIdConnect { url: Some(url) } => {
+            json!({"type": "openIdConnect", "openIdConnectUrl": url})
+        }
+        SecurityScheme::OAuth2 {
+            token_url,
+            authorization_code,
+            device,
+            metadata_url,
+        } => {
+            let mut flows = Map::new();
+            if let Some(url) = token_url {
+                let flow = json!({"tokenUrl": url, "scopes": {}});
+                flows.insert("clientCredentials".to_owned(), flow);
+            }
+            if let Some(flow) = authorization_code {
+                let flow = oauth_flow("authorizationUrl", flow);
+                flows.insert("authorizationCode".to_owned(), flow);
+            }
+            if let Some(flow) = device {
+                let flow = oauth_flow("deviceAuthorizationUrl", flow);
+                flows.insert("deviceAuthorization".to_owned(), flow);
+            }
+            if flows.is_empty() && metadata_url.is_none() {
+                // How a token is obtained is not known; it is sent as a bearer token.
+                return json!({"type": "http", "scheme": "bearer"});
+            }
+            let mut scheme = json!({"type": "oauth2", "flows": flows});
+            if let Some(url) = metadata_url {
+                scheme["oauth2MetadataUrl"] = url.as_str().into();
+            }
+            scheme
+        }
         SecurityScheme::Unsupported { scheme } => json!({"type": "http", "scheme": scheme}),
-        // How a token is obtained is not known any more; it is sent as a bearer token.
         _ => json!({"type": "http", "scheme": "bearer"}),
     }
+}
+
+fn oauth_flow(url: &str, flow: &OAuthFlow) -> Value {
+    let scopes = flow.scopes.iter().map(|scope| (scope.clone(), "".into()));
+    let mut out = Map::from_iter([
+        (url.to_owned(), flow.url.as_str().into()),
+        ("tokenUrl".to_owned(), flow.token_url.as_str().into()),
+        ("scopes".to_owned(), Value::Object(scopes.collect())),
+    ]);
+    if let Some(url) = &flow.refresh_url {
+        out.insert("refreshUrl".to_owned(), url.as_str().into());
+    }
+    Value::Object(out)
 }

@@ -163,7 +163,9 @@ fn credential(scheme: &SecurityScheme) -> String {
         SecurityScheme::Basic => "a user and password (HTTP basic)".to_owned(),
         SecurityScheme::Bearer => "a bearer token".to_owned(),
         SecurityScheme::OAuth2 { .. } => "an OAuth 2 access token".to_owned(),
-        SecurityScheme::OpenIdConnect => "an OpenID Connect token".to_owned(),
+        SecurityScheme::Digest => "a user and password (HTTP digest)".to_owned(),
+        SecurityScheme::MutualTls => "a client certificate".to_owned(),
+        SecurityScheme::OpenIdConnect { .. } => "an OpenID Connect token".to_owned(),
         SecurityScheme::Unsupported { scheme } => format!("{scheme}, which is not supported"),
         _ => "a secret".to_owned(),
     }

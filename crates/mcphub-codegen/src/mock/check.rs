@@ -291,9 +291,7 @@ pub(super) fn credentials(
             _ => request.header(name).is_some(),
         },
         Some(SecurityScheme::Basic) => scheme.eq_ignore_ascii_case("basic"),
-        Some(
-            SecurityScheme::Bearer | SecurityScheme::OAuth2 { .. } | SecurityScheme::OpenIdConnect,
-        ) => scheme.eq_ignore_ascii_case("bearer"),
+        Some(known) if known.is_bearer() => scheme.eq_ignore_ascii_case("bearer"),
         _ => true,
     };
     let enough = |alternative: &Vec<String>| alternative.iter().all(shown);

@@ -1,13 +1,16 @@
 //! Security Scheme Object and Security Requirement Object.
 
 use indexmap::IndexMap;
-use mcphub_core::spec::{Location, SecurityScheme};
+use mcphub_core::spec::{Location, OAuthFlow, SecurityScheme};
 
 use super::Walk;
 use super::content::is_token;
 use super::node::{Node, Object};
 use super::place::Place;
 use super::remark::shown;
+
+/// The most scopes of a flow; those after them are left out.
+const MAX_SCOPES: usize = 256;
 
 impl<'d> Walk<'d> {
     /// `components.securitySchemes`, or `securityDefinitions` of Swagger 2.0.
@@ -56,10 +59,12 @@ impl<'d> Walk<'d> {
             "apiKey" => api_key(text("in"), text("name")),
             "http" if text("scheme").eq_ignore_ascii_case("basic") => Some(SecurityScheme::Basic),
             "http" if text("scheme").eq_ignore_ascii_case("bearer") => Some(SecurityScheme::Bearer),
-            "oauth2" => Some(SecurityScheme::OAuth2 {
-                token_url: self.token_url(scheme).map(str::to_owned),
+            "http" if text("scheme").eq_ignore_ascii_case("digest") => Some(SecurityScheme::Digest),
+            "mutualTLS" => Some(SecurityScheme::MutualTls),
+            "oauth2" => Some(self.oauth2(scheme)),
+            "openIdConnect" => Some(SecurityScheme::OpenIdConnect {
+                url: filled(scheme, "openIdConnectUrl"),
             }),
-            "openIdConnect" => Some(SecurityScheme::OpenIdConnect),
             _ => None,
         };
         known.unwrap_or_else(|| {
@@ -75,20 +80,28 @@ impl<'d> Walk<'d> {
         })
     }
 
-    /// Where clients get tokens for themselves: 3.0.4, OAuth Flows Object; 2.0, Security Scheme Object,
-    /// `flow: application`.
-    fn token_url<'s>(&self, scheme: &'s Object<'d>) -> Option<&'s str> {
-        let url = if self.is_swagger() {
-            scheme
-                .get("tokenUrl")
-                .filter(|_| scheme.get("flow").and_then(Node::as_str) == Some("application"))
-        } else {
-            let flow = scheme.get("flows")?.get("clientCredentials")?;
-            flow.get("tokenUrl")
-        };
-        url.and_then(Node::as_str)
-            .map(str::trim)
-            .filter(|url| !url.is_empty())
+    /// The flows that need no secret of a person: 3.0.4, OAuth Flows Object; 2.0, Security Scheme
+    /// Object, `flow`.
+    fn oauth2(&self, scheme: &'d Object<'d>) -> SecurityScheme {
+        if self.is_swagger() {
+            let flow = scheme.get("flow").and_then(Node::as_str);
+            return SecurityScheme::OAuth2 {
+                token_url: filled(scheme, "tokenUrl").filter(|_| flow == Some("application")),
+                authorization_code: oauth_flow(scheme, "authorizationUrl")
+                    .filter(|_| flow == Some("accessCode")),
+                device: None,
+                metadata_url: None,
+            };
+        }
+        let flow = |name: &str| scheme.get("flows")?.get(name)?.as_object();
+        SecurityScheme::OAuth2 {
+            token_url: flow("clientCredentials").and_then(|flow| filled(flow, "tokenUrl")),
+            authorization_code: flow("authorizationCode")
+                .and_then(|flow| oauth_flow(flow, "authorizationUrl")),
+            device: flow("deviceAuthorization")
+                .and_then(|flow| oauth_flow(flow, "deviceAuthorizationUrl")),
+            metadata_url: filled(scheme, "oauth2MetadataUrl"),
+        }
     }
 
     /// A list of security requirements; `None` when there is none, or one that cannot be read.
@@ -132,6 +145,27 @@ impl<'d> Walk<'d> {
         }
         Some(out)
     }
+}
+
+/// A flow with both of its URLs.
+fn oauth_flow(flow: &Object<'_>, url: &str) -> Option<Box<OAuthFlow>> {
+    let scopes = flow.get("scopes").and_then(Node::as_object);
+    Some(Box::new(OAuthFlow {
+        url: filled(flow, url)?,
+        token_url: filled(flow, "tokenUrl")?,
+        refresh_url: filled(flow, "refreshUrl"),
+        scopes: scopes
+            .into_iter()
+            .flat_map(|scopes| scopes.keys().take(MAX_SCOPES))
+            .map(str::to_owned)
+            .collect(),
+    }))
+}
+
+/// A text that says something.
+fn filled(object: &Object<'_>, key: &str) -> Option<String> {
+    let text = object.get(key).and_then(Node::as_str)?.trim();
+    (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// The name of the scheme that a requirement names: from 3.2 on it may be a reference, where no

@@ -146,7 +146,7 @@ fn describe(scheme: &SecurityScheme) -> Option<(SchemeKind, &'static str)> {
             SchemeKind::Bearer,
             "An OAuth 2 access token that you obtained.",
         ),
-        SecurityScheme::OpenIdConnect => (
+        SecurityScheme::OpenIdConnect { .. } => (
             SchemeKind::Bearer,
             "An OpenID Connect token that you obtained.",
         ),

@@ -82,12 +82,12 @@ impl HttpRequest {
                 "authorization",
                 format!("Basic {}", STANDARD.encode(secret)),
             ),
-            SecurityScheme::Bearer
-            | SecurityScheme::OAuth2 { .. }
-            | SecurityScheme::OpenIdConnect => {
+            scheme if scheme.is_bearer() => {
                 self.set_header("authorization", format!("Bearer {secret}"));
             }
-            SecurityScheme::Unsupported { .. } => {}
+            // A digest answers what the API asks, and a certificate is shown before any request:
+            // both are the part of whoever sends it.
+            _ => {}
         }
     }
 
@@ -137,15 +137,18 @@ impl HttpRequest {
     }
 }
 
-/// The schemes that a call uses: the first alternative of `security` whose schemes all have a value
-/// or a client, else the first.
+/// The schemes that a call uses: the first alternative of `security` whose schemes all have a value,
+/// a login, a client or a certificate, else the first.
 pub fn needed<'s>(
     security: &'s [Vec<String>],
     schemes: &IndexMap<String, SecurityScheme>,
     credentials: &Credentials,
 ) -> &'s [String] {
     let known = |name: &String| {
-        credential(name, schemes, credentials).is_some() || credentials.clients.contains_key(name)
+        credential(name, schemes, credentials).is_some()
+            || credentials.clients.contains_key(name)
+            || (credentials.identity.is_some()
+                && matches!(schemes.get(name), Some(SecurityScheme::MutualTls)))
     };
     let complete = security.iter().find(|names| names.iter().all(known));
     complete.or(security.first()).map_or(&[], Vec::as_slice)
@@ -163,13 +166,11 @@ fn credential<'a>(
     schemes: &IndexMap<String, SecurityScheme>,
     credentials: &'a Credentials,
 ) -> Option<&'a SecretString> {
-    let bearer = match schemes.get(name)? {
-        SecurityScheme::Bearer | SecurityScheme::OAuth2 { .. } | SecurityScheme::OpenIdConnect => {
-            credentials.bearer.as_ref()
-        }
-        _ => None,
-    };
-    credentials.schemes.get(name).or(bearer)
+    let bearer = schemes.get(name)?.is_bearer();
+    let login = credentials.grants.get(name).filter(|_| bearer);
+    let login = login.map(|grant| &grant.access_token);
+    let shared = credentials.bearer.as_ref().filter(|_| bearer);
+    credentials.schemes.get(name).or(login).or(shared)
 }
 
 impl fmt::Debug for HttpRequest {

@@ -2,7 +2,8 @@ use indexmap::IndexMap;
 use url::Url;
 
 use super::*;
-use crate::secret::Credentials;
+use crate::call::needed;
+use crate::secret::{Credentials, Grant};
 use crate::spec::{Method, SecurityScheme};
 use crate::spec::{Serialization, Style};
 use crate::tool::OutputShape;
@@ -257,6 +258,61 @@ fn the_first_complete_alternative_is_used() {
 }
 
 /// The body of a call whose body is the one argument `body`.
+#[test]
+fn every_kind_of_scheme_counts_in_a_combination() {
+    let mut schemes = schemes();
+    schemes.insert("user".to_owned(), SecurityScheme::Digest);
+    schemes.insert("tls".to_owned(), SecurityScheme::MutualTls);
+    schemes.insert(
+        "login".to_owned(),
+        SecurityScheme::OpenIdConnect { url: None },
+    );
+    let set = |names: &[&str]| -> Vec<String> { names.iter().map(|it| (*it).to_owned()).collect() };
+    let asked = [set(&["user", "tls"]), set(&["login", "q"]), set(&[])];
+    let grant = Grant {
+        client: "id".into(),
+        token_url: "https://login.test/token".parse().unwrap(),
+        access_token: "t0ken".into(),
+        refresh_token: None,
+        expires_at: None,
+        scopes: None,
+    };
+    let secret = |name: &str| [(name.to_owned(), "s3cret".into())];
+    let certified = Credentials {
+        schemes: secret("user").into(),
+        identity: Some("PEM".into()),
+        ..Credentials::default()
+    };
+    let logged_in = Credentials {
+        schemes: secret("q").into(),
+        grants: [("login".to_owned(), grant)].into(),
+        ..Credentials::default()
+    };
+    let client = Credentials {
+        schemes: secret("q").into(),
+        clients: secret("login").into(),
+        ..Credentials::default()
+    };
+    let half = Credentials {
+        schemes: secret("user").into(),
+        ..Credentials::default()
+    };
+    assert_eq!(needed(&asked, &schemes, &certified), asked[0]);
+    assert_eq!(needed(&asked, &schemes, &logged_in), asked[1]);
+    assert_eq!(needed(&asked, &schemes, &client), asked[1]);
+    // The third alternative needs nobody.
+    assert_eq!(needed(&asked, &schemes, &half), asked[2]);
+    assert_eq!(needed(&asked[..2], &schemes, &half), asked[0]);
+    let mut request = call(&binding("/pets", Vec::new()), "{}").unwrap();
+    request.authorize(&asked, &schemes, &logged_in);
+    assert_eq!(header(&request, "authorization"), Some("Bearer t0ken"));
+    assert_eq!(request.url.query(), Some("key=s3cret"));
+    let mut request = call(&binding("/pets", Vec::new()), "{}").unwrap();
+    request.authorize(&asked, &schemes, &certified);
+    // A digest answers a question, and a certificate belongs to the connection.
+    assert_eq!(header(&request, "authorization"), None);
+}
+
 fn whole(format: BodyFormat, media_type: &str, value: &str) -> Result<Body> {
     let mut binding = binding("/pets", Vec::new());
     binding.body = Some(BodyBinding {

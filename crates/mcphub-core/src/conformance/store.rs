@@ -72,6 +72,7 @@ macro_rules! store_conformance {
             earlier_documents_are_kept_up_to_a_bound,
             credentials_come_back_whole_and_in_order,
             credentials_are_replaced_not_added_to,
+            a_grant_is_renewed_where_it_is_still_the_known_one,
             no_debug_text_shows_a_secret,
             every_change_adds_one_entry,
             the_log_is_a_chain_whoever_writes_at_once,

@@ -3,6 +3,7 @@
 //! Only the platform writes what it knows into the store; backends return values. It is a
 //! [`CatalogSource`], which is all that a gateway sees of it.
 
+mod login;
 mod publish;
 mod reconcile;
 

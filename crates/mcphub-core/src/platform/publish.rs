@@ -108,7 +108,8 @@ impl Platform {
         })
     }
 
-    /// Builds what has to be built, and registers. Nothing is registered when a step fails. A host
+    /// Builds what has to be built, and registers. Logins of an earlier registration stay, while the
+    /// origin of the API and the security scheme are the same. Nothing is registered when a step fails. A host
     /// that runs deployments calls [`Platform::reconcile`] afterwards.
     ///
     /// # Errors
@@ -157,11 +158,12 @@ impl Platform {
 
     async fn register(&self, prepared: Prepared, over: Option<u64>) -> Result<Published> {
         let Prepared {
-            request,
+            mut request,
             tools,
             diagnostics,
         } = prepared;
         let name = self.name(&request, &tools).await?;
+        self.keep_logins(&name, &mut request, &tools).await?;
         let artifact = match request.serve {
             Serve::Native => None,
             Serve::Process => {

@@ -14,7 +14,7 @@ use crate::artifact::{Artifact, Program};
 use crate::audit::{AuditHead, AuditPage, AuditQuery};
 use crate::deployment::{DeploymentSpec, Endpoint, LogLine};
 use crate::project::{Project, RenderOptions, Runtime};
-use crate::secret::Credentials;
+use crate::secret::{Credentials, Grant, GrantKeeper};
 use crate::spec::{ApiSpec, Diagnostic, Document, Parsed, Severity};
 use crate::store::{
     AuditStore, CredentialStore, DocumentStore, DocumentVersion, Listing, Registration, Saved,
@@ -260,6 +260,20 @@ impl CredentialStore for Rows {
             .get(server)
             .map(|row| row.registration.credentials.clone())
             .unwrap_or_default())
+    }
+
+    async fn renew_grant(
+        &self,
+        server: &ServerName,
+        scheme: &str,
+        known: &Grant,
+        renewed: &Grant,
+    ) -> Result<bool> {
+        let mut rows = self.rows.lock().unwrap();
+        let row = rows.get_mut(server);
+        let grant = row.and_then(|row| row.registration.credentials.grants.get_mut(scheme));
+        let grant = grant.filter(|grant| grant.same_as(known));
+        Ok(grant.map(|grant| *grant = renewed.clone()).is_some())
     }
 }
 
@@ -560,4 +574,53 @@ fn a_server_planned_by_another_version_is_planned_again_from_its_document() {
         rows[&name].registration.choices.selection.read_only,
         "what was chosen is kept"
     );
+}
+
+fn grant(token: &str) -> Grant {
+    Grant {
+        client: "id".into(),
+        token_url: "https://login.test/token".parse().unwrap(),
+        access_token: token.into(),
+        refresh_token: None,
+        expires_at: None,
+        scopes: None,
+    }
+}
+
+#[test]
+fn a_login_stays_while_the_api_is_where_it_was() {
+    let World { platform, .. } = world();
+    let name = publish(&platform, "http://api.test/a.yaml", "a", Serve::Native);
+    block_on(platform.log_in(&name, "login", grant("first"))).unwrap();
+    let kept = |scheme: &str| {
+        let grant = block_on(platform.current(&name, scheme)).unwrap();
+        grant.map(|grant| secrecy::ExposeSecret::expose_secret(&grant.access_token).to_owned())
+    };
+    assert_eq!(kept("login").as_deref(), Some("first"));
+    assert_eq!(kept("other"), None);
+    assert!(block_on(platform.renew(&name, "login", &grant("first"), &grant("second"))).unwrap());
+    assert!(!block_on(platform.renew(&name, "login", &grant("first"), &grant("third"))).unwrap());
+    publish(&platform, "http://api.test/a.yaml", "a", Serve::Native);
+    assert_eq!(kept("login").as_deref(), Some("second"));
+    let mut moved = request("http://api.test/a.yaml", "a", Serve::Native);
+    moved.base_url = Some("http://elsewhere.test".parse().unwrap());
+    let prepared = platform.prepare(moved).unwrap();
+    block_on(platform.publish(prepared)).unwrap();
+    assert_eq!(kept("login"), None);
+}
+
+#[test]
+fn a_login_is_for_a_native_server_that_is_there() {
+    let World { platform, .. } = world();
+    let nobody = ServerName::new("nobody").unwrap();
+    let error = block_on(platform.log_in(&nobody, "login", grant("x"))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    let name = publish(&platform, "http://api.test/a.yaml", "a", Serve::Process);
+    let error = block_on(platform.log_in(&name, "login", grant("x"))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    for known in [name.as_str(), "http://api.test/a.yaml"] {
+        assert_eq!(block_on(platform.find(known)).unwrap().name, name);
+    }
+    let error = block_on(platform.find("no such thing")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use mcphub_core::Result;
 use mcphub_core::catalog::{CatalogServer, Upstream as Target};
+use mcphub_core::secret::{Credentials, GrantKeeper};
+use url::Url;
 
 use super::native::{NativeApi, NativeClient, NativeSettings};
 use super::streamable_http::{McpClient, McpHttp, McpSettings};
@@ -24,6 +26,7 @@ pub struct UpstreamSettings {
 pub struct Connector {
     native: NativeClient,
     mcp: McpClient,
+    grants: Option<Arc<dyn GrantKeeper>>,
 }
 
 impl Connector {
@@ -35,6 +38,32 @@ impl Connector {
         Ok(Self {
             native: NativeClient::new(settings.native)?,
             mcp: McpClient::new(settings.mcp)?,
+            grants: None,
+        })
+    }
+
+    /// Keeps logins of native servers where the catalogue has them from when they were renewed.
+    #[must_use]
+    pub fn keeping(mut self, grants: Arc<dyn GrantKeeper>) -> Self {
+        self.grants = Some(grants);
+        self
+    }
+
+    fn native(
+        &self,
+        server: &CatalogServer,
+        base_url: &Url,
+        credentials: &Credentials,
+    ) -> Result<NativeApi> {
+        let api = NativeApi::with_client(
+            Arc::clone(&server.tools),
+            base_url.clone(),
+            credentials.clone(),
+            self.native.clone(),
+        )?;
+        Ok(match &self.grants {
+            Some(grants) => api.keeping(server.name.clone(), grants.clone()),
+            None => api,
         })
     }
 }
@@ -46,12 +75,10 @@ impl Connect for Connector {
             Target::Native {
                 base_url,
                 credentials,
-            } => Arc::new(NativeApi::with_client(
-                tools(),
-                base_url.clone(),
-                credentials.clone(),
-                self.native.clone(),
-            )),
+            } => match self.native(server, base_url, credentials) {
+                Ok(api) => Arc::new(api),
+                Err(error) => Arc::new(Down::new(tools(), error.report())),
+            },
             Target::Mcp(endpoint) => Arc::new(McpHttp::new(endpoint.clone(), self.mcp.clone())),
             Target::Down(reason) => Arc::new(Down::new(tools(), reason.clone())),
             _ => Arc::new(Down::new(

@@ -1,7 +1,7 @@
 //! Credentials: encrypted before they reach the database, decrypted after they left it.
 
 use async_trait::async_trait;
-use mcphub_core::secret::{Credentials, SecretString};
+use mcphub_core::secret::{Credentials, Grant, SecretString};
 use mcphub_core::server::ServerName;
 use mcphub_core::store::CredentialStore;
 use mcphub_core::tenant::TenantName;
@@ -28,12 +28,60 @@ impl CredentialStore for SqlStore {
         let outcome = self.read_credentials(server).await;
         self.explain("store::credentials", outcome)
     }
+
+    async fn renew_grant(
+        &self,
+        server: &ServerName,
+        scheme: &str,
+        known: &Grant,
+        renewed: &Grant,
+    ) -> Result<bool> {
+        let outcome = self.replace_grant(server, scheme, known, renewed).await;
+        self.explain("store::renew_grant", outcome)
+    }
 }
 
 impl SqlStore {
     async fn read_credentials(&self, server: &ServerName) -> Result<Credentials, Failure> {
         let mut session = self.engine().read().await?;
         self.load_credentials(&mut session, server).await
+    }
+
+    async fn replace_grant(
+        &self,
+        server: &ServerName,
+        scheme: &str,
+        known: &Grant,
+        renewed: &Grant,
+    ) -> Result<bool, Failure> {
+        let key = format!("grant:{scheme}");
+        let mut session = self.engine().write(self.tenant_id).await?;
+        let stored = self.load_credentials(&mut session, server).await?;
+        let kept = stored.grants.get(scheme);
+        if !kept.is_some_and(|kept| kept.same_as(known)) {
+            return Ok(false);
+        }
+        let vault = self.keyring().current(&mut session).await?;
+        let place = Place {
+            tenant: &self.scope.tenant,
+            server,
+            key: &key,
+        };
+        let sealed = vault.seal(&place, &renewed.to_secret())?;
+        let update = "UPDATE credential SET key_id = $1, nonce = $2, ciphertext = $3
+            WHERE key = $4 AND server_id = (
+                SELECT id FROM server
+                WHERE tenant_id = $5 AND name = $6 AND removed_at IS NULL)";
+        let update = Statement::new(update)
+            .bind(&sealed.key_id)
+            .bind(sealed.nonce.as_slice())
+            .bind(sealed.ciphertext.as_slice())
+            .bind(&key)
+            .bind(self.tenant_id)
+            .bind(server.as_str());
+        session.execute(update).await?;
+        session.commit().await?;
+        Ok(true)
     }
 
     /// The credentials of a server, in the order in which they were given.

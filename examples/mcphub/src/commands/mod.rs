@@ -10,6 +10,7 @@ mod generate;
 mod history;
 mod inspect;
 mod list;
+mod login;
 mod mock;
 mod serve;
 mod tenant;
@@ -37,6 +38,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Mock(args) => mock::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::List(args) => list::run(args).await,
+        Command::Login(args) => login::run(args).await,
         Command::Remove(args) => list::remove(args).await,
         Command::Restore(args) => list::restore(args).await,
         Command::History(args) => history::run(args).await,

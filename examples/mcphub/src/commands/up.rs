@@ -61,10 +61,13 @@ pub async fn run(args: Up) -> Result<ExitCode> {
 
 async fn requests(args: &Up) -> Result<Vec<PublishRequest>> {
     let credentials = credentials::from_flags(&args.api)?;
-    if matches!(args.serve, ServeMode::Process) && !credentials.clients.is_empty() {
-        return Err(Error::invalid(
-            "--client-env is for --serve native: a generated project takes a token that is there already",
-        ));
+    if matches!(args.serve, ServeMode::Process) {
+        let certificates = credentials.identity.is_some() || credentials.authorities.is_some();
+        if !credentials.clients.is_empty() || certificates {
+            return Err(Error::invalid(
+                "--client-env, --client-cert and --ca-cert are for --serve native: a generated project takes tokens that are there already, and trusts the system's authorities",
+            ));
+        }
     }
     let mut requests = Vec::new();
     for spec in &args.specs {

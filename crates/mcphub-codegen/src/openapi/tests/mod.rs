@@ -14,7 +14,7 @@ mod swagger;
 
 use mcphub_core::ErrorKind;
 use mcphub_core::spec::{
-    Dialect, Document, Location, Parsed, SecurityScheme, Severity, SpecParser, Style,
+    Dialect, Document, Location, OAuthFlow, Parsed, SecurityScheme, Severity, SpecParser, Style,
 };
 use serde_json::{Value, json};
 

@@ -162,7 +162,6 @@ fn security_schemes_of_every_kind() {
             "header": {"type": "apiKey", "in": "header", "name": "X-Key"},
             "bearer": {"type": "http", "scheme": "BEARER"},
             "same": {"$ref": "#/components/securitySchemes/bearer"},
-            "oauth": {"type": "oauth2", "flows": {"implicit": {}, "clientCredentials": {"tokenUrl": "/token", "scopes": {}}}},
             "oidc": {"type": "openIdConnect", "openIdConnectUrl": "x"},
             "digest": {"type": "http", "scheme": "digest"},
             "tls": {"type": "mutualTLS"},
@@ -179,27 +178,65 @@ fn security_schemes_of_every_kind() {
         (&schemes["bearer"], &schemes["same"]),
         (&SecurityScheme::Bearer, &SecurityScheme::Bearer)
     );
+    assert_eq!(schemes["digest"], SecurityScheme::Digest);
+    assert_eq!(schemes["tls"], SecurityScheme::MutualTls);
     assert_eq!(
-        (&schemes["oauth"], &schemes["oidc"]),
-        (
-            &SecurityScheme::OAuth2 {
-                token_url: Some("/token".to_owned())
-            },
-            &SecurityScheme::OpenIdConnect
-        )
+        schemes["oidc"],
+        SecurityScheme::OpenIdConnect {
+            url: Some("x".to_owned())
+        }
     );
-    for (name, scheme) in [
-        ("digest", "digest"),
-        ("tls", "mutualTLS"),
-        ("injected", "apiKey"),
-    ] {
-        assert_eq!(
-            schemes[name],
-            SecurityScheme::Unsupported {
-                scheme: scheme.to_owned()
-            }
-        );
-    }
+    assert_eq!(
+        schemes["injected"],
+        SecurityScheme::Unsupported {
+            scheme: "apiKey".to_owned()
+        }
+    );
+}
+
+#[test]
+fn the_flows_of_oauth_2_are_read() {
+    let flow = |url: &str| OAuthFlow {
+        url: url.to_owned(),
+        token_url: "/token".to_owned(),
+        refresh_url: None,
+        scopes: vec!["read".to_owned(), "write".to_owned()],
+    };
+    let parsed = parse(&document(
+        json!({}),
+        json!({"securitySchemes": {
+            "all": {"type": "oauth2", "oauth2MetadataUrl": "/metadata", "flows": {
+                "implicit": {"authorizationUrl": "/a", "scopes": {}},
+                "clientCredentials": {"tokenUrl": " /token ", "scopes": {}},
+                "authorizationCode": {"authorizationUrl": "/authorize", "tokenUrl": "/token",
+                    "refreshUrl": "/refresh", "scopes": {"read": "", "write": ""}},
+                "deviceAuthorization": {"deviceAuthorizationUrl": "/device", "tokenUrl": "/token",
+                    "scopes": {"read": "", "write": ""}}}},
+            "half": {"type": "oauth2", "flows": {"authorizationCode": {"authorizationUrl": "/a"}, "clientCredentials": 1}},
+        }}),
+    ));
+    let schemes = &parsed.spec.security_schemes;
+    assert_eq!(
+        schemes["all"],
+        SecurityScheme::OAuth2 {
+            token_url: Some("/token".to_owned()),
+            authorization_code: Some(Box::new(OAuthFlow {
+                refresh_url: Some("/refresh".to_owned()),
+                ..flow("/authorize")
+            })),
+            device: Some(Box::new(flow("/device"))),
+            metadata_url: Some("/metadata".to_owned()),
+        }
+    );
+    assert_eq!(
+        schemes["half"],
+        SecurityScheme::OAuth2 {
+            token_url: None,
+            authorization_code: None,
+            device: None,
+            metadata_url: None,
+        }
+    );
 }
 
 #[test]

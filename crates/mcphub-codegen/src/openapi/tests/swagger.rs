@@ -210,15 +210,30 @@ fn security_is_defined_at_the_top() {
             "user": {"type": "basic"},
             "key": {"type": "apiKey", "in": "header", "name": "X-Key"},
             "token": {"type": "oauth2", "flow": "implicit"},
+            "client": {"type": "oauth2", "flow": "application", "tokenUrl": "/token"},
+            "login": {"type": "oauth2", "flow": "accessCode", "tokenUrl": "/token", "authorizationUrl": "/login",
+                "scopes": {"read": ""}},
         },
         "security": [{"user": []}, {"key": [], "token": ["read"]}],
         "paths": {"/a": {"get": {}, "put": {"security": []}}},
     }));
     assert_eq!(parsed.spec.security_schemes["user"], SecurityScheme::Basic);
-    assert_eq!(
-        parsed.spec.security_schemes["token"],
-        SecurityScheme::OAuth2 { token_url: None }
-    );
+    let oauth2 = |token_url: Option<&str>, authorization_code| SecurityScheme::OAuth2 {
+        token_url: token_url.map(str::to_owned),
+        authorization_code,
+        device: None,
+        metadata_url: None,
+    };
+    let schemes = &parsed.spec.security_schemes;
+    assert_eq!(schemes["token"], oauth2(None, None));
+    assert_eq!(schemes["client"], oauth2(Some("/token"), None));
+    let login = OAuthFlow {
+        url: "/login".to_owned(),
+        token_url: "/token".to_owned(),
+        refresh_url: None,
+        scopes: vec!["read".to_owned()],
+    };
+    assert_eq!(schemes["login"], oauth2(None, Some(Box::new(login))));
     assert_eq!(
         parsed.spec.security_schemes["key"],
         SecurityScheme::ApiKey {

@@ -1,7 +1,9 @@
 //! Credentials.
 
-use super::{assert_stored, name, registration, save};
-use crate::secret::Credentials;
+use url::Url;
+
+use super::{assert_stored, name, registration, save, version};
+use crate::secret::{Credentials, Grant};
 use crate::store::Store;
 
 const SECRET: &str = "s3cret-Zm9v";
@@ -46,6 +48,43 @@ pub async fn credentials_are_replaced_not_added_to(store: &dyn Store) {
     wanted.credentials = Credentials::default();
     assert!(save(store, &wanted).await.changed);
     assert_stored(store, &wanted).await;
+}
+
+fn grant(token: &str) -> Grant {
+    Grant {
+        client: "id:s3cret".into(),
+        token_url: Url::parse("https://login.example.com/token").expect("a URL"),
+        access_token: token.into(),
+        refresh_token: Some(SECRET.into()),
+        expires_at: Some(1),
+        scopes: None,
+    }
+}
+
+/// And nobody is told: neither the revision nor the version of the registry grows.
+pub async fn a_grant_is_renewed_where_it_is_still_the_known_one(store: &dyn Store) {
+    let mut wanted = registration("api");
+    wanted.credentials = many();
+    let grants = &mut wanted.credentials.grants;
+    grants.insert("login".to_owned(), grant("first"));
+    grants.insert("other".to_owned(), grant("other"));
+    let saved = save(store, &wanted).await;
+    let before = version(store).await;
+    let renew = async |server: &str, scheme: &str, known: &str, new: &str| {
+        let (known, new) = (grant(known), grant(new));
+        let renewed = store.renew_grant(&name(server), scheme, &known, &new).await;
+        renewed.expect("a grant is renewed or not")
+    };
+    assert!(!renew("api", "login", "another", "second").await);
+    assert!(!renew("api", "nobody", "first", "second").await);
+    assert!(!renew("nobody", "login", "first", "second").await);
+    assert_stored(store, &wanted).await;
+    assert!(renew("api", "login", "first", "second").await);
+    let grants = &mut wanted.credentials.grants;
+    grants.insert("login".to_owned(), grant("second"));
+    assert_stored(store, &wanted).await;
+    assert_eq!(version(store).await, before);
+    assert_eq!(save(store, &wanted).await.revision, saved.revision);
 }
 
 /// Neither of the store nor of what it gives.

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use mcphub_core::call::{HttpAnswer, HttpRequest};
 use reqwest::header::{
     AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
-    LINK, LOCATION, RETRY_AFTER,
+    LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use reqwest::{Client, Method, Request, Response};
 use tokio::time::{Instant, timeout_at};
@@ -53,7 +53,18 @@ impl Allowance {
 pub(super) async fn send(
     client: &NativeClient,
     request: HttpRequest,
+    allowance: Allowance,
+) -> Result<(HttpAnswer, Room), String> {
+    send_and_see(client, request, allowance, &mut Vec::new()).await
+}
+
+/// As [`send`]; what the API asks for in order to let somebody in (RFC 9110, 11.6.1) is added to
+/// `challenges`.
+pub(super) async fn send_and_see(
+    client: &NativeClient,
+    request: HttpRequest,
     Allowance { end, has_room }: Allowance,
+    challenges: &mut Vec<String>,
 ) -> Result<(HttpAnswer, Room), String> {
     if client.settings.refuse_private_addresses && is_private_literal(&request.url) {
         let host = host(&request.url);
@@ -70,7 +81,7 @@ pub(super) async fn send(
         safe: request.method.is_safe(),
     };
     // One clock for all of it: connecting, redirects, and the answer to its last byte.
-    let work = pin!(exchange.run(request));
+    let work = pin!(exchange.run(request, challenges));
     timeout_at(end, work).await.unwrap_or_else(|_| {
         Err(format!(
             "The API at {} did not answer within {}{}",
@@ -103,7 +114,11 @@ impl Exchange<'_> {
         host(&self.url)
     }
 
-    async fn run(&self, request: HttpRequest) -> Result<(HttpAnswer, Room), String> {
+    async fn run(
+        &self,
+        request: HttpRequest,
+        challenges: &mut Vec<String>,
+    ) -> Result<(HttpAnswer, Room), String> {
         let http = &self.client.http;
         let answer = http
             .execute(outgoing(http, request)?)
@@ -113,6 +128,10 @@ impl Exchange<'_> {
             return Err(text);
         }
         let (status, headers) = (answer.status().as_u16(), answer.headers());
+        if status == 401 {
+            let asked = headers.get_all(WWW_AUTHENTICATE).iter();
+            challenges.extend(asked.filter_map(|value| value.to_str().ok().map(str::to_owned)));
+        }
         let content_type = header(headers, &CONTENT_TYPE);
         let retry_after = header(headers, &RETRY_AFTER);
         let link = links(headers);

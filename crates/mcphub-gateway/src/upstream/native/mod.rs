@@ -5,15 +5,17 @@
 //! error that a model can act on.
 
 mod address;
+mod authorized;
 mod budget;
 mod check;
+mod digest;
 mod exchange;
+pub mod oauth;
 mod problem;
 mod retry;
 mod settings;
 mod shape;
 mod streamed;
-mod token;
 mod tree;
 
 use std::borrow::Cow;
@@ -24,18 +26,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
-use mcphub_core::call::{Arguments, HttpAnswer, HttpRequest, ToolResult, needed};
-use mcphub_core::secret::{Credentials, SecretString};
-use mcphub_core::spec::SecurityScheme;
+use mcphub_core::call::{Arguments, HttpAnswer, HttpRequest, ToolResult};
+use mcphub_core::secret::{Credentials, GrantKeeper};
+use mcphub_core::server::ServerName;
 use mcphub_core::tool::{Tool, ToolSet};
 use mcphub_core::{Error, ErrorKind, Result};
 use tokio::time::Instant;
 use url::Url;
 
+use self::authorized::Access;
 pub(super) use self::budget::Room;
 use self::check::Check;
 use self::exchange::Allowance;
-use self::token::{Client, Tokens};
+use self::oauth::Keeper;
 use self::tree::Tree;
 use super::{CallResult, Upstream, UpstreamTool, planned_tools};
 pub use settings::{NativeClient, NativeSettings};
@@ -44,9 +47,8 @@ pub use settings::{NativeClient, NativeSettings};
 pub struct NativeApi {
     set: Arc<ToolSet>,
     base_url: Url,
-    credentials: Credentials,
     client: NativeClient,
-    tokens: Tokens,
+    access: Access,
     /// By name.
     entries: HashMap<Box<str>, Entry>,
 }
@@ -62,13 +64,6 @@ struct Entry {
     output: OnceLock<Check>,
 }
 
-/// Credentials for one call.
-struct Grants {
-    credentials: Credentials,
-    /// The tokens among them that earlier calls got, by scheme.
-    cached: Vec<(String, SecretString)>,
-}
-
 impl NativeApi {
     /// The tools of `set`, called at `base_url`, with connections of their own. An operation that
     /// the document places on a server of its own is called there.
@@ -81,21 +76,22 @@ impl NativeApi {
         credentials: Credentials,
         settings: NativeSettings,
     ) -> Result<Self> {
-        Ok(Self::with_client(
-            set,
-            base_url,
-            credentials,
-            NativeClient::new(settings)?,
-        ))
+        Self::with_client(set, base_url, credentials, NativeClient::new(settings)?)
     }
 
-    /// As [`NativeApi::new`], over connections that are shared with other APIs.
+    /// As [`NativeApi::new`], over connections that are shared with other APIs, unless certificates
+    /// are among the credentials.
+    ///
+    /// # Errors
+    /// `InvalidInput` when a certificate or a private key cannot be read.
     pub fn with_client(
         set: Arc<ToolSet>,
         base_url: Url,
         credentials: Credentials,
         client: NativeClient,
-    ) -> Self {
+    ) -> Result<Self> {
+        let client = client.trusting(credentials.authorities.as_deref())?;
+        let access = Access::new(credentials, &set.security_schemes, &client)?;
         let entries = set.tools.iter().enumerate().map(|(index, tool)| {
             let entry = Entry {
                 index,
@@ -104,18 +100,25 @@ impl NativeApi {
             };
             (Box::from(tool.name.as_str()), entry)
         });
-        Self {
+        Ok(Self {
             entries: entries.collect(),
             set,
             base_url,
-            tokens: Tokens::new(&credentials),
-            credentials,
+            access,
             client,
-        }
+        })
     }
 
-    /// The request that a call of this tool makes, credentials included, but for tokens that a
-    /// client would get first.
+    /// Keeps logins of this server where they were read when they were renewed. Without this a
+    /// renewed login is forgotten with this value.
+    #[must_use]
+    pub fn keeping(mut self, server: ServerName, grants: Arc<dyn GrantKeeper>) -> Self {
+        self.access.keep(Keeper { server, grants });
+        self
+    }
+
+    /// The request that a call of this tool makes, credentials included, but for tokens that would
+    /// be got first, and for what answers a question of the API (digest).
     ///
     /// # Errors
     /// `NotFound` for an unknown tool. `InvalidInput` when the arguments do not fit: the message
@@ -123,7 +126,7 @@ impl NativeApi {
     pub fn prepare(&self, tool: &str, arguments: &Arguments<'_>) -> Result<HttpRequest> {
         let (tool, entry) = self.find(tool)?;
         let mut request = self.request(tool, entry, arguments)?;
-        self.authorize(tool, &mut request, &self.credentials);
+        self.authorize(tool, &mut request, self.access.credentials());
         Ok(request)
     }
 
@@ -171,79 +174,6 @@ impl NativeApi {
         }
     }
 
-    /// Sends a request with its credentials.
-    async fn send(&self, tool: &Tool, mut request: HttpRequest, allowance: Allowance) -> Sent {
-        if self.credentials.clients.is_empty() {
-            self.authorize(tool, &mut request, &self.credentials);
-            return exchange::send(&self.client, request, allowance).await;
-        }
-        // Boxed, so that calls which need none of it carry none of it.
-        Box::pin(self.send_with_tokens(tool, request, allowance)).await
-    }
-
-    /// Sends a request with access tokens. One whose token was refused, though it had been good
-    /// before, goes again with a new one: the API did nothing (RFC 9110, 15.5.2).
-    async fn send_with_tokens(
-        &self,
-        tool: &Tool,
-        mut request: HttpRequest,
-        allowance: Allowance,
-    ) -> Sent {
-        let first = self.granted(tool).await?;
-        let mut again = request.clone();
-        self.authorize(tool, &mut request, &first.credentials);
-        let sent = exchange::send(&self.client, request, allowance).await?;
-        if sent.0.status != 401 || first.cached.is_empty() {
-            return Ok(sent);
-        }
-        // Its room goes back first: whoever holds some must not wait for more.
-        drop(sent);
-        for (scheme, token) in &first.cached {
-            self.tokens.forget(scheme, token);
-        }
-        let second = self.granted(tool).await?;
-        self.authorize(tool, &mut again, &second.credentials);
-        exchange::send(&self.client, again, allowance).await
-    }
-
-    /// The credentials with the tokens that the operation needs.
-    async fn granted(&self, tool: &Tool) -> std::result::Result<Grants, String> {
-        let mut grants = Grants {
-            credentials: self.credentials.clone(),
-            cached: Vec::new(),
-        };
-        let schemes = &self.set.security_schemes;
-        for scheme in needed(&tool.binding.security, schemes, &self.credentials) {
-            let own = self.credentials.schemes.contains_key(scheme);
-            if own || !self.credentials.clients.contains_key(scheme) {
-                continue;
-            }
-            let Some(SecurityScheme::OAuth2 {
-                token_url: Some(token_url),
-            }) = schemes.get(scheme)
-            else {
-                return Err(format!(
-                    "The document has no token endpoint for clients of `{scheme}`; give a token instead"
-                ));
-            };
-            let client = Client {
-                scheme,
-                token_url,
-                base_url: &self.base_url,
-            };
-            let granted = self.tokens.get(&client, &self.credentials, &self.client);
-            let granted = granted.await?;
-            if granted.cached {
-                grants.cached.push((scheme.clone(), granted.token.clone()));
-            }
-            grants
-                .credentials
-                .schemes
-                .insert(scheme.clone(), granted.token);
-        }
-        Ok(grants)
-    }
-
     fn find(&self, name: &str) -> Result<(&Tool, &Entry)> {
         let found = self
             .entries
@@ -281,14 +211,6 @@ impl NativeApi {
         tool.binding
             .request(own.as_ref().unwrap_or(&self.base_url), arguments)
             .map_err(|error| named(tool, error))
-    }
-
-    fn authorize(&self, tool: &Tool, request: &mut HttpRequest, credentials: &Credentials) {
-        request.authorize(
-            &tool.binding.security,
-            &self.set.security_schemes,
-            credentials,
-        );
     }
 
     /// Flags a structured answer that breaks the tool's own output schema.
@@ -330,7 +252,7 @@ impl Upstream for NativeApi {
 
     fn call_limit(&self) -> Option<Duration> {
         // Whoever waits for a token may wait for those who asked before.
-        let bounded = self.credentials.clients.is_empty();
+        let bounded = !self.access.gets_tokens();
         bounded.then_some(self.client.settings.timeout)
     }
 
@@ -346,7 +268,7 @@ impl fmt::Debug for NativeApi {
             .field("api", &self.set.api.title)
             .field("host", &super::http::host(&self.base_url))
             .field("tools", &self.set.tools.len())
-            .field("credentials", &self.credentials)
+            .field("credentials", self.access.credentials())
             .finish_non_exhaustive()
     }
 }

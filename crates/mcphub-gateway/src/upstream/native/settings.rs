@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcphub_core::Result;
+use mcphub_core::secret::{ExposeSecret, SecretString};
+use mcphub_core::{Error, Result};
+use reqwest::{Certificate, Identity};
 
 use super::address::PublicOnly;
 use super::budget::Budget;
@@ -62,6 +64,8 @@ pub struct NativeClient {
     pub(super) http: reqwest::Client,
     pub(super) settings: Arc<NativeSettings>,
     pub(super) budget: Budget,
+    /// Trusted besides the system's, in PEM.
+    authorities: Option<Arc<str>>,
 }
 
 impl NativeClient {
@@ -70,15 +74,72 @@ impl NativeClient {
     /// # Errors
     /// `Internal` when the process has not installed a rustls crypto provider.
     pub fn new(settings: NativeSettings) -> Result<Self> {
-        let mut builder = http::builder(settings.connect_timeout, settings.max_redirects)?;
-        if settings.refuse_private_addresses {
-            builder = builder.dns_resolver(Arc::new(PublicOnly)).no_proxy();
-        }
-        let http = http::build(builder)?;
+        let http = http::build(builder(&settings)?)?;
         Ok(Self {
             http,
             budget: Budget::new(settings.max_held),
             settings: Arc::new(settings),
+            authorities: None,
         })
     }
+
+    /// This client, or one with connections of its own that trusts further authorities.
+    ///
+    /// # Errors
+    /// `InvalidInput` when there is no certificate in PEM, or one that cannot be read.
+    pub fn trusting(&self, authorities: Option<&str>) -> Result<Self> {
+        match authorities {
+            None => Ok(self.clone()),
+            Some(pem) => Self {
+                authorities: Some(pem.into()),
+                ..self.clone()
+            }
+            .rebuilt(None),
+        }
+    }
+
+    /// A client with connections of its own that shows a certificate where a server asks for one.
+    ///
+    /// # Errors
+    /// `InvalidInput` when there is no certificate with its private key in PEM.
+    pub fn identified(&self, identity: &SecretString) -> Result<Self> {
+        self.rebuilt(Some(identity))
+    }
+
+    fn rebuilt(&self, identity: Option<&SecretString>) -> Result<Self> {
+        let mut builder = builder(&self.settings)?;
+        if let Some(pem) = &self.authorities {
+            let certificates = Certificate::from_pem_bundle(pem.as_bytes());
+            let certificates = certificates.ok().filter(|found| !found.is_empty());
+            let certificates = certificates.ok_or_else(|| {
+                Error::invalid("the authorities that are trusted are not certificates in PEM")
+            })?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        if let Some(pem) = identity {
+            // The reader's error could show a part of the key.
+            let identity = Identity::from_pem(pem.expose_secret().as_bytes()).map_err(|_| {
+                Error::invalid(
+                    "the client certificate needs a certificate and its private key, both in PEM",
+                )
+            })?;
+            builder = builder.identity(identity);
+        }
+        let http = builder.build().map_err(|_| {
+            Error::invalid("the certificates cannot be used: the private key belongs to another certificate, or an authority is none")
+        })?;
+        Ok(Self {
+            http,
+            ..self.clone()
+        })
+    }
+}
+
+fn builder(settings: &NativeSettings) -> Result<reqwest::ClientBuilder> {
+    let builder = http::builder(settings.connect_timeout, settings.max_redirects)?;
+    Ok(if settings.refuse_private_addresses {
+        builder.dns_resolver(Arc::new(PublicOnly)).no_proxy()
+    } else {
+        builder
+    })
 }

@@ -1,0 +1,144 @@
+//! Logins: kept with the server that they are for.
+
+use async_trait::async_trait;
+
+use super::{Platform, PublishRequest};
+use crate::event::Event;
+use crate::secret::{Credentials, Grant, GrantKeeper};
+use crate::server::{self, Serve, ServerName, ServerRecord};
+use crate::store::Registration;
+use crate::tool::ToolSet;
+use crate::{Error, ErrorKind, Result};
+
+impl Platform {
+    /// A registered server, by its name or by where its document came from.
+    ///
+    /// # Errors
+    /// `NotFound` when there is none, and those of the store.
+    pub async fn find(&self, name_or_source: &str) -> Result<ServerRecord> {
+        let name = match self.store.find_by_source(name_or_source).await? {
+            Some(name) => Some(name),
+            None => ServerName::new(name_or_source).ok(),
+        };
+        let record = match &name {
+            Some(name) => self.store.get(name).await?,
+            None => None,
+        };
+        record.ok_or_else(|| {
+            Error::not_found("no such server is registered; register its document first")
+                .with("server", name_or_source)
+        })
+    }
+
+    /// What is sent to a server's API.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn credentials(&self, server: &ServerName) -> Result<Credentials> {
+        self.store.credentials(server).await
+    }
+
+    /// Adds the login of a person to a native server, in place of one that is there. It goes with
+    /// calls from the next catalogue on.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown server, `Unsupported` for one that is not native, and those of the
+    /// store.
+    pub async fn log_in(&self, name: &ServerName, scheme: &str, grant: Grant) -> Result<()> {
+        let mut tries = 3;
+        loop {
+            tries -= 1;
+            match self.add_grant(name, scheme, &grant).await {
+                // Somebody else changed the server in between.
+                Err(error) if error.kind() == ErrorKind::Conflict && tries > 0 => {}
+                Err(error) => return Err(error),
+                Ok(()) => break,
+            }
+        }
+        self.announce(Event::CatalogChanged {
+            server: name.clone(),
+        })
+        .await;
+        Ok(())
+    }
+
+    async fn add_grant(&self, name: &ServerName, scheme: &str, grant: &Grant) -> Result<()> {
+        let gone = || Error::not_found("the server was removed").with("server", name);
+        let record = self.store.get(name).await?.ok_or_else(gone)?;
+        if record.serve != Serve::Native {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "only a native server has logins; a generated project takes a token from its environment",
+            )
+            .with("server", name));
+        }
+        let document = self.store.document(name).await?.ok_or_else(gone)?;
+        let mut credentials = self.store.credentials(name).await?;
+        let grants = &mut credentials.grants;
+        grants.insert(scheme.to_owned(), grant.clone());
+        let registration = Registration {
+            name: record.name,
+            document,
+            serve: record.serve,
+            base_url: record.base_url,
+            choices: record.choices,
+            tools: record.tools,
+            artifact: record.artifact,
+            credentials,
+        };
+        self.store.replace(&registration, record.revision).await?;
+        Ok(())
+    }
+
+    /// Takes over the logins of an earlier registration, where they are for the same: a document
+    /// that leads elsewhere by now must not get a token that was let for another place.
+    pub(super) async fn keep_logins(
+        &self,
+        name: &ServerName,
+        request: &mut PublishRequest,
+        tools: &ToolSet,
+    ) -> Result<()> {
+        if request.serve != Serve::Native {
+            return Ok(());
+        }
+        let before = match self.store.get(name).await {
+            Ok(Some(before)) => before,
+            Ok(None) => return Ok(()),
+            // Planned by another version: nobody knows any more what the login was for.
+            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let source = &request.document.source;
+        let here = server::base_url(request.base_url.as_ref(), tools, source)?;
+        if before.base_url()?.origin() != here.origin() {
+            return Ok(());
+        }
+        for (scheme, grant) in self.store.credentials(name).await?.grants {
+            let same =
+                tools.security_schemes.get(&scheme) == before.tools.security_schemes.get(&scheme);
+            if same {
+                let grants = &mut request.credentials.grants;
+                grants.entry(scheme).or_insert(grant);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl GrantKeeper for Platform {
+    async fn current(&self, server: &ServerName, scheme: &str) -> Result<Option<Grant>> {
+        let mut credentials = self.store.credentials(server).await?;
+        Ok(credentials.grants.remove(scheme))
+    }
+
+    async fn renew(
+        &self,
+        server: &ServerName,
+        scheme: &str,
+        known: &Grant,
+        renewed: &Grant,
+    ) -> Result<bool> {
+        self.store.renew_grant(server, scheme, known, renewed).await
+    }
+}
