@@ -4,6 +4,7 @@
 //! own binding, and its answer becomes a tool result. Whatever goes wrong on the way is a tool
 //! error that a model can act on.
 
+mod accept;
 mod address;
 mod authorized;
 mod budget;
@@ -39,7 +40,6 @@ pub(super) use self::budget::Room;
 use self::check::Check;
 use self::exchange::Allowance;
 use self::oauth::Keeper;
-use self::tree::Tree;
 use super::{CallResult, Upstream, UpstreamTool, planned_tools};
 pub use settings::{NativeClient, NativeSettings};
 
@@ -224,11 +224,7 @@ impl NativeApi {
         let check = entry
             .output
             .get_or_init(|| Check::new(schema, tool.name.as_str()));
-        // What nests too deep to be read is beyond what the schema could be held against.
-        let Ok(value) = serde_json::from_str::<Tree<'_>>(structured.get()) else {
-            return result;
-        };
-        match check.first_problem(&value) {
+        match check.first_problem(structured.get()) {
             None => result,
             Some(problem) => result.mismatched(
                 status,
