@@ -6,20 +6,13 @@ mod bookshop;
 mod recording_api;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use futures::future::join_all;
-use mcphub_core::Result;
 use mcphub_core::call::Arguments;
-use mcphub_core::catalog::{
-    Catalog, CatalogServer, CatalogSource, CatalogVersion, Upstream as Target,
-};
 use mcphub_core::secret::Credentials;
-use mcphub_core::server::ServerName;
 use mcphub_gateway::upstream::native::NativeApi;
-use mcphub_gateway::upstream::{CallResult, Upstream, UpstreamSettings};
+use mcphub_gateway::upstream::{CallResult, Upstream};
 use mcphub_gateway::{Gateway, Listener};
 use recording_api::{RecordingApi, Reply};
 use serde_json::Value;
@@ -49,7 +42,7 @@ fn native(url: &Url) -> NativeApi {
     bookshop::native_with(url, Credentials::default(), |settings| {
         settings.max_response = 2 * MIB;
         settings.max_held = 2 * MIB;
-        settings.timeout = Duration::from_millis(700);
+        settings.timeout = Duration::from_millis(1500);
     })
 }
 
@@ -103,42 +96,9 @@ async fn many_at_once_all_have_their_turn() {
     assert_eq!(join_all(calls).await, vec![None; 24]);
 }
 
-#[derive(Debug)]
-struct Fixed(Arc<CatalogServer>);
-
-#[async_trait]
-impl CatalogSource for Fixed {
-    async fn version(&self) -> Result<CatalogVersion> {
-        Ok(CatalogVersion::default())
-    }
-
-    async fn catalog(&self) -> Result<Catalog> {
-        Ok(Catalog {
-            version: CatalogVersion::default(),
-            servers: vec![Arc::clone(&self.0)],
-        })
-    }
-}
-
 /// A gateway with the bookshop that has room for one answer of 8 MiB, over HTTP.
 async fn gateway(api: &Url) -> (Gateway, SocketAddr) {
-    bookshop::install_crypto();
-    let server = CatalogServer {
-        name: ServerName::new("shop").unwrap(),
-        revision: CatalogVersion::default(),
-        tools: bookshop::bookshop(),
-        upstream: Target::Native {
-            base_url: api.clone(),
-            credentials: Credentials::default(),
-        },
-    };
-    let mut upstreams = UpstreamSettings::default();
-    upstreams.native.max_held = 8 * MIB;
-    let gateway = Gateway::builder(Arc::new(Fixed(Arc::new(server))))
-        .upstreams(upstreams)
-        .build()
-        .unwrap();
-    gateway.refresh().await.unwrap();
+    let gateway = bookshop::hub::gateway(api, |native| native.max_held = 8 * MIB).await;
     let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = tcp.local_addr().unwrap();
     let listener = Listener::new(tcp).write_timeout(Duration::from_millis(300));

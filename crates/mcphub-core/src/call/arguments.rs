@@ -76,6 +76,26 @@ impl<'a> Arguments<'a> {
             .map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
+    /// These without one of them.
+    pub fn without(&self, name: &str) -> Arguments<'_> {
+        let members: Members<'_> = self
+            .members
+            .iter()
+            .filter(|(known, _)| *known != name)
+            .map(|(name, value)| (Cow::Borrowed(&**name), Cow::Borrowed(&**value)))
+            .collect();
+        let pairs: IndexMap<&str, &RawValue> = members
+            .iter()
+            .map(|(name, value)| (name.as_ref(), value.as_ref()))
+            .collect();
+        let text = serde_json::value::to_raw_value(&pairs);
+        Arguments {
+            // Names and values that were read can be written.
+            text: Cow::Owned(text.unwrap_or_else(|_| EMPTY.clone())),
+            members,
+        }
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()

@@ -21,5 +21,5 @@ pub use credential::needed;
 pub use fields::{Fields, MAX_FIELDS, Picked};
 pub use page::{Next, Pages, Stop};
 pub use request::{Body, HttpRequest};
-pub use response::{Content, EmbeddedResource, HttpAnswer, ToolResult};
+pub use response::{Content, Cut, EmbeddedResource, HttpAnswer, ToolResult};
 pub use wanted::Wanted;

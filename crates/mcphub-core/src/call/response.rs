@@ -29,10 +29,20 @@ pub struct HttpAnswer {
     pub retry_after: Option<String>,
     /// The values of `Link`, joined by commas, if any.
     pub link: Option<String>,
-    /// What to say of a stream that went on when reading it ended.
-    pub cut: Option<String>,
+    /// That there is more than the body has.
+    pub cut: Option<Cut>,
     /// The decoded body.
     pub body: Bytes,
+}
+
+/// What an answer is that is not all of what the API answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cut {
+    /// One line for the model: where it was cut, and how to go on.
+    pub note: String,
+    /// Whether what is there says nothing by itself, such as half of a JSON text. Lines of a stream
+    /// do.
+    pub in_pieces: bool,
 }
 
 /// The result of a tool call; serialises as MCP's `CallToolResult`.
@@ -96,6 +106,17 @@ pub struct EmbeddedResource {
     pub blob: String,
 }
 
+impl HttpAnswer {
+    /// Whether it is text that a model can read, by its media type.
+    pub fn is_text(&self) -> bool {
+        is_text(&essence(self.content_type.as_deref()))
+    }
+
+    fn is_piece(&self) -> bool {
+        self.cut.as_ref().is_some_and(|cut| cut.in_pieces)
+    }
+}
+
 impl ToolResult {
     /// A result of one text.
     pub fn text(text: impl Into<String>) -> Self {
@@ -121,26 +142,29 @@ impl ToolResult {
     ///   as an embedded resource with `uri`.
     /// - With an output shape, JSON also becomes `structuredContent`. `null` and an empty answer
     ///   become `{}` or `{"result": null}`. An answer that is not of the promised shape is returned
-    ///   whole and flagged as an error, because clients refuse a result that breaks its schema.
+    ///   whole and flagged as an error, because clients refuse a result that breaks its schema. So is
+    ///   a piece of an answer, which is never read as JSON; one of an image or of sound comes as bytes.
     pub fn from_answer(answer: &HttpAnswer, shape: OutputShape, uri: &str) -> Self {
         if !(200..300).contains(&answer.status) {
             return Self::error(error_text(answer));
         }
-        let media_type = answer.content_type.as_deref().unwrap_or_default();
-        let essence = media_type
-            .split(';')
-            .next()
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
-        let json = essence == "application/json" || essence.ends_with("+json");
-        let content = content(answer, &essence, json, uri);
+        let essence = essence(answer.content_type.as_deref());
+        let json = is_json(&essence);
+        let content = content(answer, &essence, uri);
         if shape.is_none() {
             return Self {
                 content: vec![content],
                 structured_content: None,
                 is_error: false,
             };
+        }
+        if answer.is_piece() {
+            return Self {
+                content: vec![content],
+                structured_content: None,
+                is_error: false,
+            }
+            .mismatched(answer.status, "that is too long for one result");
         }
         let structured = if json && !answer.body.is_empty() {
             structured(&answer.body, shape)
@@ -217,8 +241,19 @@ fn beginning(text: &str, bytes: usize) -> &str {
     &text[..end]
 }
 
-fn content(answer: &HttpAnswer, essence: &str, json: bool, uri: &str) -> Content {
-    let text_like = json
+/// A media type without its parameters, in lower case.
+fn essence(content_type: Option<&str>) -> String {
+    let media_type = content_type.unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default();
+    essence.trim().to_ascii_lowercase()
+}
+
+fn is_json(essence: &str) -> bool {
+    essence == "application/json" || essence.ends_with("+json")
+}
+
+fn is_text(essence: &str) -> bool {
+    is_json(essence)
         || essence.is_empty()
         || essence.starts_with("text/")
         || essence.ends_with("+xml")
@@ -228,7 +263,14 @@ fn content(answer: &HttpAnswer, essence: &str, json: bool, uri: &str) -> Content
                 | "application/yaml"
                 | "application/javascript"
                 | "application/x-ndjson"
-        );
+                | "application/ndjson"
+                | "application/jsonl"
+                | "application/x-jsonlines"
+                | "application/json-seq"
+        )
+}
+
+fn content(answer: &HttpAnswer, essence: &str, uri: &str) -> Content {
     if answer.body.is_empty() {
         return Content::Text {
             text: format!("HTTP {} {}", answer.status, reason(answer.status))
@@ -236,7 +278,7 @@ fn content(answer: &HttpAnswer, essence: &str, json: bool, uri: &str) -> Content
                 .to_owned(),
         };
     }
-    if let (true, Ok(text)) = (text_like, std::str::from_utf8(&answer.body)) {
+    if let (true, Ok(text)) = (is_text(essence), std::str::from_utf8(&answer.body)) {
         return Content::Text {
             text: text.to_owned(),
         };
@@ -248,8 +290,8 @@ fn content(answer: &HttpAnswer, essence: &str, json: bool, uri: &str) -> Content
         essence.to_owned()
     };
     match essence.split('/').next() {
-        Some("image") => Content::Image { data, mime_type },
-        Some("audio") => Content::Audio { data, mime_type },
+        Some("image") if !answer.is_piece() => Content::Image { data, mime_type },
+        Some("audio") if !answer.is_piece() => Content::Audio { data, mime_type },
         _ => Content::Resource {
             resource: EmbeddedResource {
                 uri: uri.to_owned(),
@@ -405,6 +447,29 @@ mod tests {
             OutputShape::Wrapped,
         );
         assert_eq!(list["structuredContent"]["result"][0], 1);
+    }
+
+    #[test]
+    fn a_piece_is_neither_structure_nor_image() {
+        let piece = |content_type, body: &str| {
+            let mut piece = answer(200, content_type, body);
+            piece.cut = Some(Cut {
+                note: String::new(),
+                in_pieces: true,
+            });
+            piece
+        };
+        let json = result(&piece("application/json", "{}"), OutputShape::Object);
+        assert_eq!(json["isError"], true);
+        assert_eq!(
+            json["content"][0]["text"],
+            "The API answered 200, but that is too long for one result. Its answer:"
+        );
+        assert_eq!(json["content"][1]["text"], "{}");
+        assert!(json.get("structuredContent").is_none());
+        let image = result(&piece("image/png", "x"), OutputShape::None);
+        assert_eq!(image["content"][0]["type"], "resource");
+        assert!(image.get("isError").is_none());
     }
 
     #[test]

@@ -112,8 +112,8 @@ pub(crate) fn members<'a>(name: &str, raw: &'a RawValue) -> Result<Members<'a>, 
         .map_err(|error| RpcError::malformed_params(format!("Invalid params: `{name}`: {error}")))
 }
 
-/// Whether a value may be an id (2026-07-28, Overview, Requests).
-fn is_id(raw: &RawValue) -> bool {
+/// Whether a value may be an id, or a name for progress (2026-07-28, Overview, Requests).
+pub(crate) fn is_id(raw: &RawValue) -> bool {
     let text = raw.get();
     let digits = text.strip_prefix('-').unwrap_or(text);
     string(raw).is_some() || (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))

@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 
 use rmcp::model::RequestMetaObject;
+use serde_json::value::RawValue;
 
 use super::error::RpcError;
-use super::message::members;
+use super::message::{is_id, members};
 use super::revision::Revision;
 use crate::members::{Members, is_object};
 
@@ -14,6 +15,9 @@ const VERSION: &str = RequestMetaObject::DRAFT_REQUIRED_KEYS[0];
 
 /// The key of the client's capabilities.
 const CAPABILITIES: &str = RequestMetaObject::DRAFT_REQUIRED_KEYS[1];
+
+/// The longest name of a request for its progress, in bytes.
+const MAX_TOKEN: usize = 1024;
 
 /// What the gateway reads from `_meta`.
 #[derive(Debug, Default)]
@@ -51,6 +55,18 @@ impl<'a> Meta<'a> {
             return Err(missing(CAPABILITIES, "an object"));
         }
         Ok(Some(revision))
+    }
+
+    /// The client's own name for a request whose progress it wants to hear of
+    /// (2026-07-28, Progress; 2025-11-25 alike).
+    pub(crate) fn progress_token(params: &Members<'a>) -> Option<&'a RawValue> {
+        let raw = params.get("_meta")?;
+        // Few requests have one, and the others need not be read a second time.
+        if !raw.get().contains("progressToken") {
+            return None;
+        }
+        let token = Members::read(raw.get()).ok()?.get("progressToken")?;
+        (is_id(token) && token.get().len() <= MAX_TOKEN).then_some(token)
     }
 
     /// The error for a request of the modern era that names no revision.

@@ -19,7 +19,7 @@ use super::revision::Revision;
 use crate::federation::{Route, View};
 use crate::gateway::Inner;
 use crate::members::is_object;
-use crate::upstream::{CallResult, Given};
+use crate::upstream::{CallResult, Given, Progress};
 
 pub(crate) const INITIALIZE: &str = "initialize";
 pub(crate) const LISTEN: &str = "subscriptions/listen";
@@ -54,14 +54,16 @@ const COMPLETE: &str = concat!(
 const COMPLETE_OF_SERVER: &str = r#"{"resultType":"complete""#;
 
 /// Answers a request, all methods but `subscriptions/listen`, which is a matter of the transport.
+/// What comes of it before is told to `progress`.
 pub(crate) async fn answer(
     gateway: &Inner,
     view: &Arc<View>,
     request: &Request<'_>,
     revision: Revision,
+    progress: Option<&Progress>,
 ) -> Result<Outcome, RpcError> {
     match (&*request.method, revision.is_modern()) {
-        (TOOLS_CALL, _) => call(gateway, view, request, revision).await,
+        (TOOLS_CALL, _) => call(gateway, view, request, revision, progress).await,
         ("tools/list", _) => list(gateway, view, request, revision),
         // Whoever asks what the gateway speaks may do so in any revision that has `_meta`.
         ("server/discover", _) => Ok(discover(gateway, view)),
@@ -97,7 +99,7 @@ async fn in_batch(gateway: &Inner, view: &Arc<View>, raw: &RawValue) -> Option<R
             "Invalid request: initialize is never part of a batch",
         ))
     } else {
-        answer(gateway, view, &request, Revision::V2025_03_26).await
+        answer(gateway, view, &request, Revision::V2025_03_26, None).await
     };
     Some(match outcome {
         Ok(outcome) => Reply::result(request.id, outcome),
@@ -195,13 +197,18 @@ async fn call(
     view: &View,
     request: &Request<'_>,
     revision: Revision,
+    progress: Option<&Progress>,
 ) -> Result<Outcome, RpcError> {
     let name = tool_name(request)?;
     let route = view.route(&name).ok_or_else(|| unknown_tool(&name))?;
     let arguments = arguments(request)?;
     let limit = gateway.settings.call_timeout;
     let start = Instant::now();
-    let answer = route.upstream.call(&route.tool, &arguments);
+    let upstream = &route.upstream;
+    let answer = match progress {
+        None => upstream.call(&route.tool, &arguments),
+        Some(progress) => upstream.call_telling(&route.tool, &arguments, progress),
+    };
     let answer = if route.upstream.call_limit().is_some_and(|own| own <= limit) {
         answer.await
     } else {

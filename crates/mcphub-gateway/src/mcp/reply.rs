@@ -46,6 +46,13 @@ impl Reply {
         }
     }
 
+    /// A message that is text already, such as a notification.
+    pub(crate) fn text(message: String) -> Self {
+        Self {
+            pieces: vec![message.into()],
+        }
+    }
+
     /// The answers to the requests of a batch.
     pub(crate) fn batch(replies: Vec<Self>) -> Self {
         let mut pieces = Vec::new();

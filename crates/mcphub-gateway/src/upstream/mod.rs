@@ -8,6 +8,7 @@ mod down;
 mod http;
 pub mod native;
 mod planned;
+mod progress;
 mod result;
 pub mod streamable_http;
 
@@ -25,6 +26,7 @@ use serde_json::value::RawValue;
 pub use connector::{Connector, UpstreamSettings};
 pub use down::Down;
 pub use planned::planned_tools;
+pub use progress::Progress;
 pub use result::CallResult;
 pub(crate) use result::Given;
 
@@ -41,6 +43,17 @@ pub trait Upstream: Send + Sync + Debug + 'static {
 
     /// Calls a tool by its own name. The arguments are forwarded as they were sent.
     async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> Result<CallResult>;
+
+    /// As [`Upstream::call`], for a client that wants to hear of the call before its result is there.
+    /// Default: nothing is told.
+    async fn call_telling(
+        &self,
+        tool: &str,
+        arguments: &Arguments<'_>,
+        _progress: &Progress,
+    ) -> Result<CallResult> {
+        self.call(tool, arguments).await
+    }
 
     /// The time within which `call` ends by itself, where it does. The gateway sets no timer of its
     /// own for a call that is over before it would fire. Default: none is known.

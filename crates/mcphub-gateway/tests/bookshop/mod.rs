@@ -2,6 +2,8 @@
 
 #![allow(dead_code, missing_docs)]
 
+pub mod hub;
+
 use std::sync::{Arc, Once};
 
 use mcphub_core::secret::Credentials;

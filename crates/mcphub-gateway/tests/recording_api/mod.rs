@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
 use url::Url;
 
 /// A request as it came over the wire.
@@ -41,6 +42,8 @@ pub enum Reply {
     Silence(Duration),
     /// These bytes, and no more; the connection stays open.
     Stalled(Vec<u8>),
+    /// The first bytes, and the others once the gate is opened; then the connection is closed.
+    Gated(Vec<u8>, Arc<Notify>, Vec<u8>),
     /// A head and then chunks for ever.
     Endless,
 }
@@ -64,6 +67,7 @@ pub struct RecordingApi {
     pub url: Url,
     requests: Arc<Mutex<Vec<Recorded>>>,
     sent: Arc<AtomicUsize>,
+    open: Arc<AtomicUsize>,
 }
 
 impl RecordingApi {
@@ -78,22 +82,27 @@ impl RecordingApi {
         let listener = TcpListener::bind(address).await.unwrap();
         let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let (requests, sent) = (Arc::default(), Arc::new(AtomicUsize::new(0)));
+        let open = Arc::new(AtomicUsize::new(0));
         let api = Self {
             url,
             requests: Arc::clone(&requests),
             sent: Arc::clone(&sent),
+            open: Arc::clone(&open),
         };
         let answer = Arc::new(answer);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (answer, requests, sent) = (
+                let (answer, requests, sent, open) = (
                     Arc::clone(&answer),
                     Arc::clone(&requests),
                     Arc::clone(&sent),
+                    Arc::clone(&open),
                 );
+                open.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
                     // A client may go away at any time.
                     let _ = serve(stream, &*answer, &requests, &sent).await;
+                    open.fetch_sub(1, Ordering::SeqCst);
                 });
             }
         });
@@ -115,6 +124,11 @@ impl RecordingApi {
     /// How many bytes of bodies the clients took.
     pub fn sent(&self) -> usize {
         self.sent.load(Ordering::SeqCst)
+    }
+
+    /// How many connections there are.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
     }
 
     /// Host and port.
@@ -157,6 +171,15 @@ async fn serve(
             Reply::Stalled(bytes) => {
                 stream.write_all(&bytes).await?;
                 std::future::pending::<()>().await;
+            }
+            Reply::Gated(first, gate, then) => {
+                stream.write_all(&first).await?;
+                tokio::select! {
+                    () = gate.notified() => stream.write_all(&then).await?,
+                    // Nobody waits for them any more.
+                    read = stream.read_buf(&mut buffer) => drop(read?),
+                }
+                return stream.shutdown().await;
             }
             Reply::Silence(time) => tokio::time::sleep(time).await,
             Reply::Endless => {

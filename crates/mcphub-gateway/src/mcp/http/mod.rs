@@ -11,6 +11,7 @@ mod headers;
 pub(crate) mod limit;
 mod origin;
 mod post;
+mod progress;
 mod stream;
 
 use std::sync::Arc;

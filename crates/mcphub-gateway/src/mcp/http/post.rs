@@ -17,13 +17,14 @@ use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::headers::{self, Accepts};
-use super::{Refusal, event, json, status};
+use super::{Refusal, event, json, progress, status};
 use crate::federation::{Scope, View};
 use crate::gateway::Inner;
 use crate::mcp::error::RpcError;
 use crate::mcp::listen::Subscription;
 use crate::mcp::message::{Message, Notification, Payload, Request};
-use crate::mcp::methods::{self, INITIALIZE, LISTEN};
+use crate::mcp::meta::Meta;
+use crate::mcp::methods::{self, INITIALIZE, LISTEN, TOOLS_CALL};
 use crate::mcp::reply::Reply;
 use crate::mcp::revision::Revision;
 use crate::mcp::session::SessionId;
@@ -66,7 +67,7 @@ async fn exchange(
     };
     match message {
         Message::Request(request) => {
-            let result = one(gateway, scope, &view, headers, accepts, &request).await;
+            let result = one(gateway, scope, &view, headers, accepts, &request, &bytes).await;
             Ok(result.unwrap_or_else(|error| {
                 deliver(
                     accepts,
@@ -128,6 +129,7 @@ async fn one(
     headers: &HeaderMap,
     accepts: Accepts,
     request: &Request<'_>,
+    bytes: &Bytes,
 ) -> Result<Response, RpcError> {
     let revision = match headers::revision(request, headers)? {
         stated if stated.is_modern() || request.method == INITIALIZE => stated,
@@ -141,7 +143,14 @@ async fn one(
         let subscription = Subscription::read(request)?;
         return super::stream::listen(gateway, scope, view, accepts, subscription);
     }
-    let outcome = methods::answer(gateway, view, request, revision).await?;
+    if accepts.events
+        && request.method == TOOLS_CALL
+        && let Some(token) = Meta::progress_token(&request.params)
+    {
+        let (gateway, view, bytes) = (Arc::clone(gateway), Arc::clone(view), bytes.clone());
+        return progress::call(gateway, view, bytes, revision, accepts, token).await;
+    }
+    let outcome = methods::answer(gateway, view, request, revision, None).await?;
     let mut response = deliver(accepts, StatusCode::OK, Reply::result(request.id, outcome));
     if request.method == INITIALIZE {
         let session =
@@ -211,7 +220,7 @@ async fn batch(
 }
 
 /// A message in the form that the client takes.
-fn deliver(accepts: Accepts, status: StatusCode, reply: Reply) -> Response {
+pub(super) fn deliver(accepts: Accepts, status: StatusCode, reply: Reply) -> Response {
     if accepts.json || status != StatusCode::OK {
         return json(status, reply);
     }

@@ -19,7 +19,7 @@ use crate::mcp::revision::Revision;
 use crate::mcp::session::{SessionId, SessionStream};
 
 /// Tells reverse proxies not to hold events back (2026-07-28, Streamable HTTP, Receiving Messages).
-const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+pub(super) const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// GET: the stream of a session (2025-11-25, Transports, Listening for Messages). The modern era
 /// has none, and neither has whoever names no revision: 405.

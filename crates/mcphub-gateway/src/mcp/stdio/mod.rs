@@ -30,6 +30,7 @@ use super::reply::{Outcome, Reply};
 use super::revision::Revision;
 use crate::federation::Scope;
 use crate::gateway::Inner;
+use crate::upstream::Progress;
 
 /// How long what is running may take after the client has closed its end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -182,7 +183,7 @@ impl Client {
         let revision = self.revision_of(request)?;
         if request.method == INITIALIZE && !revision.is_modern() {
             // Answered before the next line is read, which may already count on it.
-            let outcome = answer(&self.gateway, &self.scope, request, revision).await?;
+            let outcome = answer(&self.gateway, &self.scope, request, revision, None).await?;
             self.revision = Some(methods::negotiate(request)?);
             self.send(Reply::result(request.id, outcome)).await;
             return Ok(());
@@ -202,7 +203,10 @@ impl Client {
                 let Ok(Payload::One(Message::Request(request))) = Payload::read(&bytes, 1) else {
                     return;
                 };
-                let reply = match answer(&gateway, &scope, &request, revision).await {
+                let token = Meta::progress_token(&request.params);
+                let progress = token.map(|token| Progress::new(token, output.clone()));
+                let answered = answer(&gateway, &scope, &request, revision, progress.as_ref());
+                let reply = match answered.await {
                     Ok(outcome) => Reply::result(request.id, outcome),
                     Err(error) => Reply::error(Some(request.id), &error),
                 };
@@ -293,6 +297,7 @@ async fn answer(
     scope: &Scope,
     request: &Request<'_>,
     revision: Revision,
+    progress: Option<&Progress>,
 ) -> Result<Outcome, RpcError> {
     let view = gateway
         .roster
@@ -300,7 +305,7 @@ async fn answer(
         .view(scope)
         .cloned()
         .ok_or_else(no_server)?;
-    methods::answer(gateway, &view, request, revision).await
+    methods::answer(gateway, &view, request, revision, progress).await
 }
 
 fn no_server() -> RpcError {

@@ -94,7 +94,7 @@ impl NativeApi {
         &self,
         tool: &Tool,
         mut request: HttpRequest,
-        allowance: Allowance,
+        allowance: Allowance<'_>,
     ) -> Sent {
         let Access {
             credentials,
@@ -123,7 +123,7 @@ impl NativeApi {
         tool: &Tool,
         needed: &[String],
         mut request: HttpRequest,
-        allowance: Allowance,
+        allowance: Allowance<'_>,
     ) -> Sent {
         let Access {
             credentials,

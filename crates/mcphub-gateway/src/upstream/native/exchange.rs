@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mcphub_core::call::{HttpAnswer, HttpRequest};
+use mcphub_core::tool::Tool;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
     LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -15,28 +16,64 @@ use url::Url;
 
 use super::address::is_private_literal;
 use super::budget::{FREE, Room};
+use super::rest::{Place, Source};
 use super::settings::NativeClient;
-use super::streamed::{self, is_stream};
+use super::streamed::{self, Kind};
+use crate::upstream::Progress;
 use crate::upstream::http::{cause, host};
 
-/// What one request may take.
+/// What one request may take, and how its answer is given.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Allowance {
+pub(super) struct Allowance<'a> {
     /// When all of it has to be over.
     end: Instant,
     /// Whether the caller has room for the answer already, and must not wait for more.
     has_room: bool,
+    /// Whose call may ask for the rest of an answer.
+    tool: Option<&'a Tool>,
+    /// Where in the answer it begins; at its beginning without it.
+    place: Option<&'a Place>,
+    /// Whom to tell what comes of a stream.
+    progress: Option<&'a Progress>,
 }
 
-impl Allowance {
+impl<'a> Allowance<'a> {
     pub(super) fn until(end: Instant) -> Self {
-        let has_room = false;
-        Self { end, has_room }
+        Self {
+            end,
+            has_room: false,
+            tool: None,
+            place: None,
+            progress: None,
+        }
     }
 
     pub(super) fn with_room(end: Instant) -> Self {
-        let has_room = true;
-        Self { end, has_room }
+        Self {
+            has_room: true,
+            ..Self::until(end)
+        }
+    }
+
+    pub(super) fn of(self, tool: &'a Tool) -> Self {
+        let tool = Some(tool);
+        Self { tool, ..self }
+    }
+
+    pub(super) fn from(self, place: Option<&'a Place>) -> Self {
+        Self { place, ..self }
+    }
+
+    pub(super) fn telling(self, progress: Option<&'a Progress>) -> Self {
+        Self { progress, ..self }
+    }
+
+    pub(super) fn tool(self) -> Option<&'a Tool> {
+        self.tool
+    }
+
+    pub(super) fn progress(self) -> Option<&'a Progress> {
+        self.progress
     }
 
     pub(super) fn end(self) -> Instant {
@@ -53,7 +90,7 @@ impl Allowance {
 pub(super) async fn send(
     client: &NativeClient,
     request: HttpRequest,
-    allowance: Allowance,
+    allowance: Allowance<'_>,
 ) -> Result<(HttpAnswer, Room), String> {
     send_and_see(client, request, allowance, &mut Vec::new()).await
 }
@@ -62,8 +99,8 @@ pub(super) async fn send(
 /// `challenges`.
 pub(super) async fn send_and_see(
     client: &NativeClient,
-    request: HttpRequest,
-    Allowance { end, has_room }: Allowance,
+    mut request: HttpRequest,
+    allowance: Allowance<'_>,
     challenges: &mut Vec<String>,
 ) -> Result<(HttpAnswer, Room), String> {
     if client.settings.refuse_private_addresses && is_private_literal(&request.url) {
@@ -72,12 +109,14 @@ pub(super) async fn send_and_see(
             "The API at {host} could not be reached: its address is private, and calls to those are refused"
         ));
     }
-    let limit = client.settings.timeout;
+    let (limit, end) = (client.settings.timeout, allowance.end);
+    if let Some(place) = allowance.place {
+        place.ask(&mut request);
+    }
     let exchange = Exchange {
         url: request.url.clone(),
         client,
-        end,
-        has_room,
+        allowance,
         safe: request.method.is_safe(),
     };
     // One clock for all of it: connecting, redirects, and the answer to its last byte.
@@ -101,9 +140,7 @@ struct Exchange<'a> {
     /// What is asked.
     url: Url,
     client: &'a NativeClient,
-    /// When the call has to be over.
-    end: Instant,
-    has_room: bool,
+    allowance: Allowance<'a>,
     /// Whether the request asks for no change (RFC 9110, 9.2.1).
     safe: bool,
 }
@@ -135,23 +172,24 @@ impl Exchange<'_> {
         let content_type = header(headers, &CONTENT_TYPE);
         let retry_after = header(headers, &RETRY_AFTER);
         let link = links(headers);
-        let (body, room, cut) = if content_type.as_deref().is_some_and(is_stream) {
-            let allowance = Allowance {
-                end: self.end,
-                has_room: self.has_room,
-            };
-            streamed::collect(answer, self.client, allowance).await?
-        } else {
-            let (body, room) = self.body(answer).await?;
-            (body, room, None)
-        };
-        let answer = HttpAnswer {
+        let stream = content_type.as_deref().and_then(Kind::of);
+        let source = Source::open(answer, self.allowance.place, &self.url).await?;
+        let mut answer = HttpAnswer {
             status,
             content_type,
             retry_after,
             link,
-            cut,
-            body,
+            cut: None,
+            body: Bytes::new(),
+        };
+        let room = match stream {
+            Some(kind) => {
+                let collected = streamed::collect(source, kind, self.client, self.allowance);
+                let (body, room, cut) = collected.await?;
+                (answer.body, answer.cut) = (body, cut);
+                room
+            }
+            None => self.body(source, &mut answer).await?,
         };
         Ok((answer, room))
     }
@@ -177,63 +215,68 @@ impl Exchange<'_> {
         ))
     }
 
-    /// Reads a body, counted as it arrives, after decompression.
-    async fn body(&self, mut answer: Response) -> Result<(Bytes, Room), String> {
+    /// Reads a body, counted as it arrives, after decompression, as far as one result may have it.
+    async fn body(&self, mut source: Source, answer: &mut HttpAnswer) -> Result<Room, String> {
         let limit = self.client.settings.max_response;
-        let too_large = || {
-            format!(
-                "The API at {} answered more than {}; ask for less",
-                self.host(),
-                size(limit)
-            )
-        };
-        let stated = answer
-            .content_length()
-            .map(|length| usize::try_from(length).unwrap_or(usize::MAX));
-        if stated.is_some_and(|length| length > limit) {
-            return Err(too_large());
-        }
-        let mut room = Room::NONE;
+        let stated = source.stated().map(|stated| stated.min(limit));
+        let (mut room, mut more) = (Room::NONE, false);
         // Most answers come in one piece, which is then not copied.
         let (mut first, mut all) = (Bytes::new(), BytesMut::new());
         loop {
-            let read = first.len() + all.len();
-            let chunk = match answer.chunk().await {
+            let before = first.len() + all.len();
+            let mut chunk = match source.chunk().await {
                 Ok(Some(chunk)) => chunk,
-                Ok(None) => {
-                    room.shrink(read);
-                    return Ok((if all.is_empty() { first } else { all.freeze() }, room));
-                }
+                Ok(None) => break,
                 Err(error) => {
                     let why = cause(&error.without_url());
                     return Err(format!(
-                        "The answer of the API at {} broke off after {read} bytes: {why}",
+                        "The answer of the API at {} broke off after {before} bytes: {why}",
                         self.host()
                     ));
                 }
             };
-            let read = read + chunk.len();
-            if read > limit {
-                return Err(too_large());
+            if before + chunk.len() > limit {
+                chunk.truncate(limit - before);
+                more = true;
             }
-            if room.is_none() && !self.has_room && stated.unwrap_or(read) > FREE {
+            let read = before + chunk.len();
+            if room.is_none() && !self.allowance.has_room && stated.unwrap_or(read) > FREE {
                 room = self.room(stated.unwrap_or(limit)).await?;
             }
             if first.is_empty() && all.is_empty() {
                 first = chunk;
-                continue;
+            } else {
+                if all.is_empty() {
+                    all.reserve(stated.unwrap_or_default().max(read));
+                    all.extend_from_slice(&std::mem::take(&mut first));
+                }
+                all.extend_from_slice(&chunk);
             }
-            if all.is_empty() {
-                all.reserve(stated.unwrap_or_default().max(read));
-                all.extend_from_slice(&std::mem::take(&mut first));
+            if more {
+                break;
             }
-            all.extend_from_slice(&chunk);
         }
+        answer.body = if all.is_empty() { first } else { all.freeze() };
+        room.shrink(answer.body.len());
+        let success = (200..300).contains(&answer.status);
+        if success && (more || self.allowance.place.is_some()) {
+            // Boxed, because few answers are so long.
+            Box::pin(self.cut(source, more, answer)).await;
+        }
+        Ok(room)
+    }
+
+    /// Says that an answer is a piece of a longer one.
+    async fn cut(&self, source: Source, more: bool, answer: &mut HttpAnswer) {
+        let body = std::mem::take(&mut answer.body);
+        let piece = source.piece(body, more, answer.is_text(), self.allowance.tool);
+        let (body, cut) = piece.await;
+        (answer.body, answer.cut) = (body, Some(cut));
     }
 
     /// Waits until there is room for a large answer.
     async fn room(&self, bytes: usize) -> Result<Room, String> {
-        let room = room(self.client, bytes, self.end).await;
+        let room = room(self.client, bytes, self.allowance.end).await;
         room.ok_or_else(|| {
             format!(
                 "The gateway holds too many large answers at once to take another one from the API at {}{}. Ask for less, or again later",

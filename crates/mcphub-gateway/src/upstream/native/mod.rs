@@ -13,6 +13,7 @@ mod digest;
 mod exchange;
 pub mod oauth;
 mod problem;
+mod rest;
 mod retry;
 mod settings;
 mod shape;
@@ -40,7 +41,7 @@ pub(super) use self::budget::Room;
 use self::check::Check;
 use self::exchange::Allowance;
 use self::oauth::Keeper;
-use super::{CallResult, Upstream, UpstreamTool, planned_tools};
+use super::{CallResult, Progress, Upstream, UpstreamTool, planned_tools};
 pub use settings::{NativeClient, NativeSettings};
 
 /// An HTTP API as an MCP server.
@@ -135,7 +136,7 @@ impl NativeApi {
     /// goes wrong is a tool error.
     pub async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> ToolResult {
         match self.find(tool) {
-            Ok((tool, entry)) => self.exchange(tool, entry, arguments).await.0,
+            Ok((tool, entry)) => self.exchange(tool, entry, arguments, None).await.0,
             Err(error) => failure(&error),
         }
     }
@@ -145,9 +146,10 @@ impl NativeApi {
         tool: &Tool,
         entry: &Entry,
         arguments: &Arguments<'_>,
+        progress: Option<&Progress>,
     ) -> (ToolResult, Room) {
-        if !tool.binding.answer.is_plain() {
-            let shaped = Box::pin(self.shaped(tool, entry, arguments)).await;
+        if !tool.binding.answer.is_plain() || arguments.get(rest::ARGUMENT).is_some() {
+            let shaped = Box::pin(self.shaped(tool, entry, arguments, progress)).await;
             return shaped.unwrap_or_else(|error| (failure(&error), Room::NONE));
         }
         let request = match self.request(tool, entry, arguments) {
@@ -155,7 +157,9 @@ impl NativeApi {
             Err(error) => return (failure(&error), Room::NONE),
         };
         let url = request.url.clone();
-        let allowance = Allowance::until(Instant::now() + self.client.settings.timeout);
+        let allowance = Allowance::until(Instant::now() + self.client.settings.timeout)
+            .of(tool)
+            .telling(progress);
         match self
             .answered(tool, entry, arguments, request, allowance)
             .await
@@ -166,7 +170,7 @@ impl NativeApi {
                 (
                     self.checked(tool, entry, result, answer.status)
                         .once()
-                        .noted(answer.cut),
+                        .noted(answer.cut.map(|cut| cut.note)),
                     room,
                 )
             }
@@ -242,7 +246,19 @@ impl Upstream for NativeApi {
 
     async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> Result<CallResult> {
         let (tool, entry) = self.find(tool)?;
-        let (result, room) = self.exchange(tool, entry, arguments).await;
+        let (result, room) = self.exchange(tool, entry, arguments, None).await;
+        Ok(CallResult::of(&result)?.holding(room))
+    }
+
+    async fn call_telling(
+        &self,
+        tool: &str,
+        arguments: &Arguments<'_>,
+        progress: &Progress,
+    ) -> Result<CallResult> {
+        let (tool, entry) = self.find(tool)?;
+        let exchange = self.exchange(tool, entry, arguments, Some(progress));
+        let (result, room) = exchange.await;
         Ok(CallResult::of(&result)?.holding(room))
     }
 

@@ -19,7 +19,7 @@ impl NativeApi {
         entry: &Entry,
         arguments: &Arguments<'_>,
         request: HttpRequest,
-        allowance: Allowance,
+        allowance: Allowance<'_>,
     ) -> Sent {
         let sent = self.send(tool, request, allowance).await;
         let refused = |(answer, _): &(HttpAnswer, Room)| matches!(answer.status, 429 | 503);
@@ -35,7 +35,7 @@ impl NativeApi {
         entry: &Entry,
         arguments: &Arguments<'_>,
         mut sent: Sent,
-        allowance: Allowance,
+        allowance: Allowance<'_>,
     ) -> Sent {
         let settings = &self.client.settings;
         for _ in 0..settings.max_retries {

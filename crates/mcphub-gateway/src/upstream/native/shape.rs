@@ -1,16 +1,19 @@
-//! Answers that a call wants otherwise than as they come: several pages as one, chosen fields.
+//! Answers that a call wants otherwise than as they come: several pages as one, chosen fields, the
+//! rest of a long one.
 
-use mcphub_core::Result;
 use mcphub_core::call::{
     Arguments, Content, HttpAnswer, HttpRequest, Next, Pages, Stop, ToolResult, Wanted,
 };
 use mcphub_core::spec::{Location, SecurityScheme};
 use mcphub_core::tool::{OutputShape, Tool};
+use mcphub_core::{Error, Result};
 use tokio::time::Instant;
 
 use super::budget::Room;
 use super::exchange::{self, Allowance, size};
+use super::rest::{self, Place};
 use super::{Entry, NativeApi, named, shown_url};
+use crate::upstream::Progress;
 
 impl NativeApi {
     /// A call whose answer is not simply passed on.
@@ -22,36 +25,46 @@ impl NativeApi {
         tool: &Tool,
         entry: &Entry,
         arguments: &Arguments<'_>,
+        progress: Option<&Progress>,
     ) -> Result<(ToolResult, Room)> {
+        let place = Place::asked(tool, arguments).map_err(|error| named(tool, error))?;
+        let others = place.is_some().then(|| arguments.without(rest::ARGUMENT));
+        let arguments = others.as_ref().unwrap_or(arguments);
         let wanted = tool.binding.answer.wanted(arguments);
         let wanted = wanted.map_err(|error| named(tool, error))?;
+        if wanted.fields.is_some() && place.is_some() {
+            let error = Error::invalid("an answer of which fields are chosen has no rest");
+            return Err(named(tool, error.with("argument", rest::ARGUMENT)));
+        }
         let request = self.request(tool, entry, arguments)?;
         let url = request.url.clone();
-        let sent = match wanted.pages {
-            1 => self.first(tool, entry, arguments, request).await,
-            _ => self.paged(tool, entry, arguments, request, &wanted).await,
+        let end = Instant::now() + self.client.settings.timeout;
+        let sent = if wanted.pages == 1 || place.is_some() {
+            let allowance = Allowance::until(end).telling(progress);
+            let allowance = allowance.of(tool).from(place.as_ref());
+            self.answered(tool, entry, arguments, request, allowance)
+                .await
+                .map(|(answer, room)| (answer, room, None))
+        } else {
+            self.paged(tool, entry, arguments, request, &wanted, end)
+                .await
         };
         let (mut answer, room, pages) = match sent {
             Ok(sent) => sent,
             Err(text) => return Ok((ToolResult::error(text), Room::NONE)),
         };
+        if wanted.fields.is_some() && answer.cut.as_ref().is_some_and(|cut| cut.in_pieces) {
+            let bound = size(self.client.settings.max_response);
+            let text = format!(
+                "The API answered more than {bound}, too much to choose fields of; ask for less"
+            );
+            return Ok((ToolResult::error(text), Room::NONE));
+        }
         let fields = wanted.pick(&mut answer);
         let result = ToolResult::from_answer(&answer, tool.binding.output, &shown_url(&url));
         let result = self.checked(tool, entry, result, answer.status).once();
-        Ok((result.noted(answer.cut).noted(pages).noted(fields), room))
-    }
-
-    async fn first(
-        &self,
-        tool: &Tool,
-        entry: &Entry,
-        arguments: &Arguments<'_>,
-        request: HttpRequest,
-    ) -> Sent {
-        let allowance = Allowance::until(Instant::now() + self.client.settings.timeout);
-        let sent = self.answered(tool, entry, arguments, request, allowance);
-        let (answer, room) = sent.await?;
-        Ok((answer, room, None))
+        let cut = answer.cut.map(|cut| cut.note);
+        Ok((result.noted(cut).noted(pages).noted(fields), room))
     }
 
     /// The pages that are wanted as one answer, and a line about them.
@@ -62,10 +75,9 @@ impl NativeApi {
         arguments: &Arguments<'_>,
         request: HttpRequest,
         wanted: &Wanted,
+        end: Instant,
     ) -> Sent {
-        let settings = &self.client.settings;
-        let limit = settings.max_response;
-        let end = Instant::now() + settings.timeout;
+        let limit = self.client.settings.max_response;
         // All at once and before the first page: whoever has room must not wait for more. The pages
         // so far and the next one may both be as large as an answer.
         let mut room = exchange::room(&self.client, 2 * limit, end)
@@ -74,7 +86,7 @@ impl NativeApi {
                 "The gateway holds too many large answers at once to read pages. Ask again later"
                     .to_owned()
             })?;
-        let allowance = Allowance::with_room(end);
+        let allowance = Allowance::with_room(end).of(tool);
         let (again, asked) = (request.clone(), request.url.clone());
         let (mut first, _) = self
             .answered(tool, entry, arguments, request, allowance)
@@ -98,7 +110,7 @@ impl NativeApi {
                     stop = Stop::Failed(text_of(&page));
                     break;
                 }
-                Ok((page, _)) if pages.len() + page.body.len() > limit => {
+                Ok((page, _)) if page.cut.is_some() || pages.len() + page.body.len() > limit => {
                     stop = Stop::TooLarge(size(limit));
                     break;
                 }

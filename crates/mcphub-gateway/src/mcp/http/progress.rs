@@ -1,0 +1,146 @@
+//! Calls that tell of themselves before their result is there: an event stream from the first
+//! message on, and JSON as ever where there is none (2026-07-28, Streamable HTTP; 2025-11-25 alike).
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use bytes::Bytes;
+use futures::stream::{self, Stream};
+use rmcp::transport::common::http_header::EVENT_STREAM_MIME_TYPE;
+use serde_json::value::RawValue;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout;
+
+use super::headers::Accepts;
+use super::post::deliver;
+use super::status;
+use super::stream::NO_BUFFERING;
+use crate::federation::View;
+use crate::gateway::Inner;
+use crate::mcp::error::RpcError;
+use crate::mcp::message::{Message, Payload};
+use crate::mcp::methods;
+use crate::mcp::reply::Reply;
+use crate::mcp::revision::Revision;
+use crate::upstream::Progress;
+
+type Replying = Pin<Box<dyn Future<Output = (StatusCode, Reply)> + Send>>;
+
+/// Answers a `tools/call` whose client wants to hear of its progress. A client that goes away ends
+/// the call.
+pub(super) async fn call(
+    gateway: Arc<Inner>,
+    view: Arc<View>,
+    bytes: Bytes,
+    revision: Revision,
+    accepts: Accepts,
+    token: &RawValue,
+) -> Result<Response, RpcError> {
+    let (progress, mut messages) = Progress::channel(token);
+    let keep_alive = gateway.settings.keep_alive;
+    let mut replying: Replying =
+        Box::pin(async move { reply(&gateway, &view, &bytes, revision, &progress).await });
+    tokio::select! {
+        biased;
+        Some(message) = messages.recv() => {
+            let call = Call {
+                ready: VecDeque::from(event(Reply::text(message))),
+                messages,
+                replying: Some(replying),
+                keep_alive,
+            };
+            Ok(events(call.stream()))
+        }
+        (status, reply) = &mut replying => Ok(deliver(accepts, status, reply)),
+    }
+}
+
+async fn reply(
+    gateway: &Inner,
+    view: &Arc<View>,
+    bytes: &[u8],
+    revision: Revision,
+    progress: &Progress,
+) -> (StatusCode, Reply) {
+    // Read again, because what outlives the request cannot borrow from it.
+    let Ok(Payload::One(Message::Request(request))) = Payload::read(bytes, 1) else {
+        let error = RpcError::internal();
+        return (status(error.status), Reply::error(None, &error));
+    };
+    match methods::answer(gateway, view, &request, revision, Some(progress)).await {
+        Ok(outcome) => (StatusCode::OK, Reply::result(request.id, outcome)),
+        Err(error) => (status(error.status), Reply::error(Some(request.id), &error)),
+    }
+}
+
+/// A call that has begun to tell.
+struct Call {
+    /// What is to be sent next.
+    ready: VecDeque<Bytes>,
+    messages: Receiver<String>,
+    /// None once it is over.
+    replying: Option<Replying>,
+    keep_alive: Duration,
+}
+
+impl Call {
+    fn stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+        stream::unfold(self, |mut call| async move {
+            let piece = call.next().await?;
+            Some((Ok(piece), call))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(piece) = self.ready.pop_front() {
+            return Some(piece);
+        }
+        let replying = self.replying.as_mut()?;
+        let next = async {
+            tokio::select! {
+                biased;
+                Some(message) = self.messages.recv() => (Some(message), None),
+                (_, reply) = replying => (None, Some(reply)),
+            }
+        };
+        let Ok((message, reply)) = timeout(self.keep_alive, next).await else {
+            return Some(Bytes::from_static(b":\n\n"));
+        };
+        self.ready.extend(
+            message
+                .into_iter()
+                .flat_map(|message| event(Reply::text(message))),
+        );
+        if let Some(reply) = reply {
+            // What it told last comes before it.
+            while let Ok(message) = self.messages.try_recv() {
+                self.ready.extend(event(Reply::text(message)));
+            }
+            self.ready.extend(event(reply));
+            self.replying = None;
+        }
+        self.ready.pop_front()
+    }
+}
+
+fn event(reply: Reply) -> Vec<Bytes> {
+    reply.into_event().into_pieces()
+}
+
+fn events(stream: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
+    let mut response = Response::new(Body::from_stream(stream));
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(EVENT_STREAM_MIME_TYPE),
+    );
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(NO_BUFFERING, HeaderValue::from_static("no"));
+    response
+}
