@@ -4,6 +4,8 @@
 //! tenant's audit log under one actor. No method takes a tenant, so that none can be given a wrong
 //! one; [`Tenants`] is the way to other handles.
 
+mod search;
+
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -18,7 +20,9 @@ use crate::secret::{Credentials, Grant};
 use crate::server::{Serve, ServerName, ServerRecord};
 use crate::spec::Document;
 use crate::tenant::{Scope, Tenant, TenantName};
-use crate::tool::{ToolChoices, ToolSet};
+use crate::tool::{ToolChoices, ToolKind, ToolName, ToolSet};
+
+pub use search::{FoundTool, ToolPage, ToolPlace, ToolSearch};
 
 /// Everything that a host keeps of one tenant.
 pub trait Store: ServerStore + DocumentStore + CredentialStore + AuditStore {}
@@ -41,6 +45,13 @@ impl<T: ServerStore + DocumentStore + CredentialStore + AuditStore> Store for T 
 /// - `registry_version` grows by one with every change, in the same step as the change.
 /// - `list` is sorted by name, and its pages join without gap or repetition, also of what a filter
 ///   leaves.
+/// - A word is a run of letters and digits, and each part of it that begins with a capital after a
+///   small letter: `getPet` has the words `getpet`, `get` and `pet`. Case makes no difference, nor
+///   does what comes after the first 64 characters of a word.
+/// - `search` finds the tools of registered servers that have a word beginning with each word of
+///   the text: those by whose name and title alone they are found first, then in the order in which
+///   they came to be. Its pages join without gap or repetition, also while servers come and go. A
+///   text without a word, or with more than 16, is `InvalidInput`.
 /// - `get` of a server planned by another [`PLAN_VERSION`](crate::tool::PLAN_VERSION) is a
 ///   `Conflict`; `list` shows it with its version.
 #[async_trait]
@@ -59,6 +70,9 @@ pub trait ServerStore: Send + Sync + Debug + 'static {
 
     /// A page of servers.
     async fn list(&self, page: &Page) -> Result<Listing>;
+
+    /// A page of the tools that some words are found in.
+    async fn search(&self, search: &ToolSearch) -> Result<ToolPage>;
 
     /// Removes a server, which can be restored until it is purged or its name is saved under
     /// again. Whether there was one.
@@ -233,10 +247,29 @@ impl Default for Page {
 pub struct ServerFilter {
     /// Served in this way.
     pub serve: Option<Serve>,
-    /// Whose title or name has this text in it, whatever the case of ASCII letters.
+    /// Whose name and title have words that begin with each of these, as
+    /// [`search`](ServerStore::search) has it.
     pub text: Option<String>,
-    /// Those that were removed and can be restored, in place of those that are registered.
-    pub removed: bool,
+    /// That have a tool of this name.
+    pub tool: Option<ToolName>,
+    /// That have a tool of this kind.
+    pub kind: Option<ToolKind>,
+    /// In this state. Default [`ServerStatus::Registered`].
+    pub status: ServerStatus,
+}
+
+/// Where a server is in its life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ServerStatus {
+    /// It is there.
+    #[default]
+    Registered,
+    /// It is there, and its tools were planned by another
+    /// [`PLAN_VERSION`](crate::tool::PLAN_VERSION).
+    Outdated,
+    /// It was removed, and can be restored.
+    Removed,
 }
 
 /// A page of a list.

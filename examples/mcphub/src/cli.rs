@@ -68,6 +68,8 @@ pub enum Command {
     Login(Login),
     /// List the registered servers
     List(List),
+    /// Find tools of the registered servers by words
+    Search(Search),
     /// Remove a registered server
     Remove(Remove),
     /// Bring a removed server back

@@ -83,7 +83,10 @@ fn a_removed_server_comes_back_until_it_is_purged() {
     assert!(removed.contains("mcphub restore bookshop"), "{removed}");
     let listed = |args: &[&str]| json_of(sandbox.run(&[args, &["--format", "json"]].concat()));
     assert_eq!(listed(&["list"]), json!([]));
-    assert_eq!(listed(&["list", "--removed"])[0]["name"], "bookshop");
+    assert_eq!(
+        listed(&["list", "--status", "removed"])[0]["name"],
+        "bookshop"
+    );
 
     done(sandbox.run(&["restore", "bookshop"]));
     assert_eq!(listed(&["list", "--search", "BOOK"])[0]["name"], "bookshop");
@@ -267,4 +270,46 @@ fn an_archive_takes_everything_to_another_store() {
     let twice = with_key(&other, "import").output().unwrap();
     assert_eq!(twice.status.code(), Some(5), "{twice:?}");
     assert_eq!(other.run(&["db", "import", "nowhere"]).code, Some(4));
+}
+
+#[test]
+fn servers_are_found_by_their_tools_and_tools_by_words() {
+    let sandbox = Sandbox::new();
+    register(&sandbox, Bookshop::document(), &[]);
+    let names = |arguments: &[&str]| -> Vec<String> {
+        let mut all = vec!["list", "--format", "json"];
+        all.extend(arguments);
+        let listed = json_of(sandbox.run(&all));
+        let listed = listed.as_array().unwrap().iter();
+        listed
+            .map(|server| server["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names(&["--tool", "listBooks"]), ["bookshop"]);
+    assert_eq!(names(&["--kind", "destructive"]), ["bookshop"]);
+    assert_eq!(names(&["--search", "book"]), ["bookshop"]);
+    for other in [
+        &["--tool", "list"][..],
+        &["--search", "ook"],
+        &["--status", "removed"],
+        &["--status", "outdated"],
+        &["--tool", "listBooks", "--serve", "process"],
+    ] {
+        assert_eq!(names(other), [""; 0], "{other:?}");
+    }
+
+    let first = json_of(sandbox.run(&["search", "book", "--limit", "1", "--format", "json"]));
+    let next = first["next"].as_str().expect("there are more");
+    let second = json_of(sandbox.run(&[
+        "search", "book", "--limit", "1", "--after", next, "--format", "json",
+    ]));
+    assert_eq!(second["tools"][0]["server"], "bookshop");
+    assert_ne!(first["tools"][0]["name"], second["tools"][0]["name"]);
+    let text = done(sandbox.run(&["search", "LIST", "books", "--kind", "read-only"]));
+    assert!(
+        text.starts_with("bookshop\tlistBooks\tread-only\t"),
+        "{text}"
+    );
+    assert_eq!(done(sandbox.run(&["search", "unheard"])), "");
+    assert_eq!(sandbox.run(&["search", "%"]).code, Some(2));
 }

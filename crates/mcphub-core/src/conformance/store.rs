@@ -10,6 +10,7 @@ mod documents;
 mod list;
 mod removal;
 mod save;
+mod search;
 mod sharing;
 mod tenants;
 
@@ -25,7 +26,7 @@ use crate::secret::Credentials;
 use crate::server::{Serve, ServerName};
 use crate::spec::Document;
 use crate::store::{Page, Registration, Saved, ServerSummary, Store};
-use crate::tool::{PLAN_VERSION, ToolChoices, ToolSet};
+use crate::tool::{PLAN_VERSION, ToolChoices, ToolKind, ToolSet};
 
 pub use audit::*;
 pub use credentials::*;
@@ -33,6 +34,7 @@ pub use documents::*;
 pub use list::*;
 pub use removal::*;
 pub use save::*;
+pub use search::*;
 pub use sharing::*;
 pub use tenants::*;
 
@@ -66,6 +68,10 @@ macro_rules! store_conformance {
             pages_join_while_servers_come_and_go,
             a_page_of_no_length_is_refused,
             a_filter_leaves_what_it_names,
+            a_tool_is_found_by_the_words_of_its_text,
+            tools_are_found_where_their_servers_are,
+            pages_of_found_tools_join_while_servers_come_and_go,
+            a_search_without_words_or_length_is_refused,
             a_server_is_found_by_its_current_source,
             a_document_comes_back_byte_for_byte,
             two_servers_can_have_the_same_document,
@@ -93,6 +99,7 @@ macro_rules! tenants_conformance {
             store: the_default_tenant_is_always_there,
             a_tenant_is_made_once,
             a_tenant_sees_nothing_of_another,
+            a_search_finds_nothing_of_another_tenant,
             changes_are_in_the_log_of_their_tenant_under_their_actor,
             tenants_that_write_at_once_do_not_disturb_each_other,
         );
@@ -118,28 +125,37 @@ fn name(text: &str) -> ServerName {
 
 /// A plan of one tool, with a shared definition. The title tells variants apart.
 fn tools(title: &str) -> Arc<ToolSet> {
-    let plan = json!({
-        "planVersion": PLAN_VERSION,
-        "api": {"title": title, "version": "1.0", "dialect": "openapi-3.0", "description": "Ünïcode"},
-        "servers": ["https://api.example.com/v1"],
-        "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-Key"}},
-        "definitions": [["Pet", {"type": "object", "properties": {"name": {"type": "string"}}}]],
-        "tools": [{
-            "name": "get_pet",
-            "description": "Gets a pet.",
+    of_tools(title, &[("get_pet", "Gets a pet.", ToolKind::ReadOnly)])
+}
+
+/// A plan of tools with these names and descriptions.
+fn of_tools(title: &str, tools: &[(&str, &str, ToolKind)]) -> Arc<ToolSet> {
+    let tool = |(name, description, kind): &(&str, &str, ToolKind)| {
+        json!({
+            "name": name,
+            "description": description,
             "input": {
                 "root": {"type": "object", "properties": {"pet": {"$ref": "#/$defs/Pet"}}},
                 "uses": [0],
             },
             "annotations": {
-                "readOnlyHint": true, "destructiveHint": false,
+                "readOnlyHint": *kind == ToolKind::ReadOnly,
+                "destructiveHint": *kind == ToolKind::Destructive,
                 "idempotentHint": true, "openWorldHint": true,
             },
             "binding": {
                 "method": "GET", "path": "/pets", "security": [["key"]],
                 "accept": "application/json",
             },
-        }],
+        })
+    };
+    let plan = json!({
+        "planVersion": PLAN_VERSION,
+        "api": {"title": title, "version": "1.0", "dialect": "openapi-3.0", "description": "Ünïcode"},
+        "servers": ["https://api.example.com/v1"],
+        "securitySchemes": {"key": {"type": "apiKey", "in": "header", "name": "X-Key"}},
+        "definitions": [["Pet", {"type": "object", "properties": {"name": {"type": "string"}}}]],
+        "tools": tools.iter().map(tool).collect::<Vec<_>>(),
     });
     serde_json::from_value(plan).expect("a plan")
 }

@@ -25,7 +25,7 @@ use crate::event::{Event, EventBus};
 use crate::project::Target;
 use crate::server::{Serve, ServerName, ServerRecord};
 use crate::spec::SpecParser;
-use crate::store::{Page, ServerFilter, ServerSummary, Store};
+use crate::store::{Page, ServerFilter, ServerSummary, Store, ToolPage, ToolSearch};
 use crate::tool::{PLAN_VERSION, PlanOptions, Planner};
 use crate::{Error, Result};
 
@@ -139,6 +139,14 @@ impl Platform {
                 None => return Ok(servers),
             }
         }
+    }
+
+    /// A page of the tools that some words are found in.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a text without a word, and those of the store.
+    pub async fn search(&self, search: &ToolSearch) -> Result<ToolPage> {
+        self.store.search(search).await
     }
 
     /// Removes a server, and stops what runs of it here. Whether there was one.

@@ -18,7 +18,7 @@ use crate::secret::{Credentials, Grant, GrantKeeper};
 use crate::spec::{ApiSpec, Diagnostic, Document, Parsed, Severity};
 use crate::store::{
     AuditStore, CredentialStore, DocumentStore, DocumentVersion, Listing, Registration, Saved,
-    ServerStore,
+    ServerStore, ToolPage, ToolSearch,
 };
 use crate::tool::{
     ApiInfo, HttpBinding, OutputShape, Plan, Tool, ToolAnnotations, ToolChoices, ToolName, ToolSet,
@@ -183,6 +183,10 @@ impl ServerStore for Rows {
             servers: servers.collect(),
             next: None,
         })
+    }
+
+    async fn search(&self, _search: &ToolSearch) -> Result<ToolPage> {
+        Ok(ToolPage::default())
     }
 
     async fn remove(&self, name: &ServerName) -> Result<bool> {

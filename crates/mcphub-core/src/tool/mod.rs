@@ -3,6 +3,7 @@
 mod answer;
 mod binding;
 mod choice;
+mod kind;
 mod profile;
 mod size;
 mod stored;
@@ -20,6 +21,7 @@ pub use binding::{
     PartBinding,
 };
 pub use choice::{Criterion, Facet, Selection, ToolChoices};
+pub use kind::ToolKind;
 pub use profile::Profile;
 pub use size::{ListLimit, Simplification};
 
@@ -220,6 +222,14 @@ impl ToolName {
 impl fmt::Display for ToolName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl std::str::FromStr for ToolName {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        Self::new(name)
     }
 }
 

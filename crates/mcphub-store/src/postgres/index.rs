@@ -1,7 +1,7 @@
 //! Which indexes there have to be, beside those of keys.
 
 /// As the migrations make them.
-const INDEXES: [(&str, &str); 9] = [
+const INDEXES: [(&str, &str); 17] = [
     ("audit_action", "audit (tenant_id, action, sequence)"),
     ("audit_actor", "audit (tenant_id, actor, sequence)"),
     ("audit_target", "audit (tenant_id, target, sequence)"),
@@ -16,10 +16,36 @@ const INDEXES: [(&str, &str); 9] = [
         "document_version (tenant_id, digest)",
     ),
     (
-        "server_removed",
-        "server (tenant_id, removed_at) WHERE removed_at IS NOT NULL",
+        "server_additive",
+        "server (tenant_id, name) WHERE additive > 0",
     ),
+    (
+        "server_destructive",
+        "server (tenant_id, name) WHERE destructive > 0",
+    ),
+    (
+        "server_not_indexed",
+        "server (tenant_id, id) WHERE indexed <> revision",
+    ),
+    (
+        "server_read_only",
+        "server (tenant_id, name) WHERE read_only > 0",
+    ),
+    (
+        "server_removed",
+        "server (tenant_id, name) WHERE removed_at IS NOT NULL",
+    ),
+    ("server_serve", "server (tenant_id, serve, name)"),
     ("server_source", "server USING hash (source)"),
+    (
+        "server_words",
+        "server USING gin (words) WITH (gin_pending_list_limit = 256)",
+    ),
+    ("tool_name", "tool (tenant_id, name, server)"),
+    (
+        "tool_words",
+        "tool USING gin (words) WITH (gin_pending_list_limit = 256)",
+    ),
 ];
 
 /// Those that keep something from being there twice.

@@ -27,7 +27,33 @@ pub(crate) enum Engine {
     Postgres(Server),
 }
 
+/// What a database understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+}
+
+impl Dialect {
+    /// One of two, where they differ.
+    pub(crate) fn choose<T>(self, sqlite: T, postgres: T) -> T {
+        match self {
+            Self::Sqlite => sqlite,
+            Self::Postgres => postgres,
+        }
+    }
+}
+
 impl Engine {
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => Dialect::Sqlite,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
     /// A connection for reading. Each statement sees all that was committed before it.
     pub(crate) async fn read(&self) -> Result<Session, Failure> {
         Ok(match self {
@@ -142,6 +168,15 @@ impl<DB: Database> Link<DB> {
 }
 
 impl Session {
+    pub(crate) fn dialect(&self) -> Dialect {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => Dialect::Sqlite,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(..) => Dialect::Postgres,
+        }
+    }
+
     /// Runs a statement. How many rows it changed.
     pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64, Failure> {
         Ok(match self {

@@ -8,6 +8,7 @@
 //! | `tenant` | tenants, and handles for them |
 //! | `keyring`, `rotation` | the keys that credentials are encrypted with, and their change |
 //! | `registration`, `server`, `document`, `credential` | servers and what belongs to them |
+//! | `tool`, `words` | their tools, found by words |
 //! | `status` | what is in a database, and whether it is as it should be |
 //! | `optimize` | what makes a database slow, and its cure |
 //! | `archive` | all of it in one file, for another store |
@@ -16,7 +17,8 @@
 //!
 //! What differs between engines is in their folders: how connections are made, the schema's
 //! definition, and what their error codes mean. Statements stay within what both understand: `$1`
-//! for the first value, `ON CONFLICT`, `RETURNING`, row values. Times are Unix milliseconds of the
+//! for the first value, `ON CONFLICT`, `RETURNING`, row values; `tool` and `words` alone have what
+//! each engine has of its own for finding words. Times are Unix milliseconds of the
 //! process that writes; no order depends on them.
 
 mod archive;
@@ -34,6 +36,8 @@ mod server;
 mod statement;
 mod status;
 mod tenant;
+mod tool;
+mod words;
 
 use std::fmt;
 use std::sync::Arc;
@@ -44,7 +48,7 @@ use mcphub_core::{Error, Result};
 use crate::master_keys::MasterKeys;
 
 pub use archive::{Exported, Imported};
-pub(crate) use engine::{Engine, Session};
+pub(crate) use engine::{Dialect, Engine, Session};
 pub(crate) use failure::{Explained, Failure};
 use keyring::Keyring;
 pub(crate) use keyring::Keys;
@@ -94,7 +98,9 @@ impl SqlStore {
             tenant_id: 0,
             scope: Scope::default(),
         };
-        store.for_scope(Scope::default()).await
+        let store = store.for_scope(Scope::default()).await?;
+        store.index_servers().await?;
+        Ok(store)
     }
 
     /// Closes all connections, also of other handles. SQLite then folds the write-ahead log into

@@ -13,7 +13,8 @@ use super::credential::{self, Entry};
 use super::failure::Failure;
 use super::server::{number, target};
 use super::statement::Statement;
-use super::{Session, SqlStore, blocking, document, now};
+use super::tool::ToolRows;
+use super::{Dialect, Session, SqlStore, blocking, document, now};
 
 const UPSERT: &str = "
     INSERT INTO server (tenant_id, name, title, source, serve, base_url, artifact, tools,
@@ -37,6 +38,7 @@ struct Rows {
     artifact: Option<String>,
     tool_count: i64,
     tools: String,
+    index: ToolRows,
     digest: String,
     bytes: Bytes,
     /// JSON.
@@ -45,7 +47,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(registration: &Registration) -> Result<Self> {
+    fn new(registration: &Registration, tenant_id: i64, dialect: Dialect) -> Result<Self> {
         let unwritable = |error| Error::internal("a plan cannot be written").caused_by(error);
         let artifact = registration.artifact.as_ref().map(serde_json::to_string);
         let mut rows = Self {
@@ -58,6 +60,7 @@ impl Rows {
             artifact: artifact.transpose().map_err(unwritable)?,
             tool_count: i64::try_from(registration.tools.tools.len()).unwrap_or(i64::MAX),
             tools: serde_json::to_string(&registration.tools).map_err(unwritable)?,
+            index: ToolRows::of_tools(registration, tenant_id, dialect)?,
             digest: registration.document.digest(),
             bytes: registration.document.bytes.clone(),
             choices: serde_json::to_string(&registration.choices).map_err(unwritable)?,
@@ -105,7 +108,8 @@ impl SqlStore {
         }
         // All that takes time is done before the lock is taken.
         let shared = registration.clone();
-        let rows = blocking(move || Rows::new(&shared)).await?;
+        let (tenant_id, dialect) = (self.tenant_id, self.engine().dialect());
+        let rows = blocking(move || Rows::new(&shared, tenant_id, dialect)).await?;
 
         let mut session = self.engine().write(self.tenant_id).await?;
         if let Some(expected) = expected {
@@ -222,6 +226,7 @@ impl SqlStore {
             ON CONFLICT (server_id) DO UPDATE SET json = excluded.json";
         let plan = Statement::new(plan).bind(id).bind(&rows.tools);
         session.execute(plan).await?;
+        rows.index.replace(session, id).await?;
         self.store_document(session, rows).await?;
         self.make_current(session, id, revision, rows).await?;
         document::prune(session, self.tenant_id, id).await?;

@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use mcphub_core::audit::Action;
-use mcphub_core::server::{Serve, ServerName, ServerRecord};
-use mcphub_core::store::{Listing, Page, Registration, Saved, ServerStore, ServerSummary};
-use mcphub_core::tool::PLAN_VERSION;
+use mcphub_core::server::{ServerName, ServerRecord};
+use mcphub_core::store::{
+    Listing, Page, Registration, Saved, ServerFilter, ServerStatus, ServerStore, ServerSummary,
+    ToolPage, ToolSearch,
+};
+use mcphub_core::tool::{PLAN_VERSION, ToolKind};
 use mcphub_core::{Error, ErrorKind, Result};
 use serde_json::json;
 use url::Url;
 
 use super::failure::Failure;
 use super::statement::{Row, Statement};
+use super::words::Wanted;
 use super::{Session, SqlStore, blocking, document, now};
 
 /// The plan only where it can be read.
@@ -31,17 +35,20 @@ const BY_SOURCE: &str = "
     ORDER BY name
     LIMIT 1";
 
-/// A condition that was not given is met by every server.
+const COLUMNS: &str = "
+    SELECT server.name, server.title, server.source, server.serve, server.base_url, server.tools,
+           server.revision, server.plan_version, server.choices";
+
+/// All servers of a tenant after a name.
 const AFTER: &str = "
-    SELECT name, title, source, serve, base_url, tools, revision, plan_version,
-           choices
     FROM server
-    WHERE tenant_id = $1 AND name > $2
-      AND (removed_at IS NOT NULL) = ($3 = 1)
-      AND ($4 IS NULL OR serve = $4)
-      AND ($5 IS NULL OR lower(name) LIKE $5 ESCAPE '!' OR lower(title) LIKE $5 ESCAPE '!')
-    ORDER BY name
-    LIMIT $6";
+    WHERE server.tenant_id = $1 AND server.name > $2";
+
+/// Those that have a tool of a name.
+const WITH_TOOL_AFTER: &str = "
+    FROM tool
+    JOIN server ON server.id = tool.server_id
+    WHERE tool.tenant_id = $1 AND tool.server > $2 AND tool.name = $?";
 
 #[async_trait]
 impl ServerStore for SqlStore {
@@ -68,6 +75,11 @@ impl ServerStore for SqlStore {
     async fn list(&self, page: &Page) -> Result<Listing> {
         let outcome = self.read_page(page).await;
         self.explain("store::list", outcome)
+    }
+
+    async fn search(&self, search: &ToolSearch) -> Result<ToolPage> {
+        let outcome = self.find_tools(search).await;
+        self.explain("store::search", outcome)
     }
 
     async fn remove(&self, name: &ServerName) -> Result<bool> {
@@ -138,15 +150,9 @@ impl SqlStore {
                 .with("limit", page.limit)
                 .into());
         }
+        let after = page.after.as_ref().map_or("", ServerName::as_str);
         // One more than asked for tells whether there is a next page.
-        let filter = &page.filter;
-        let query = Statement::new(AFTER)
-            .bind(self.tenant_id)
-            .bind(page.after.as_ref().map_or("", ServerName::as_str))
-            .bind(i64::from(filter.removed))
-            .bind(filter.serve.map(Serve::as_str))
-            .bind(filter.text.as_deref().map(containing))
-            .bind(page.limit + 1);
+        let query = self.filtered(after, &page.filter, page.limit + 1)?;
         let rows = self.engine().read().await?.fetch_all(query).await?;
         let more = rows.len() > page.limit as usize;
         let servers = rows.iter().take(page.limit as usize).map(summary);
@@ -154,6 +160,47 @@ impl SqlStore {
         let next = servers.last().filter(|_| more);
         let next = next.map(|last| last.name.clone());
         Ok(Listing { servers, next })
+    }
+
+    /// Servers after a name, with as many conditions as there are: each set of them is a statement
+    /// of its own, so that each is planned with the index that is made for it.
+    fn filtered(&self, after: &str, filter: &ServerFilter, limit: u32) -> Result<Statement> {
+        let query = Statement::new(COLUMNS).bind(self.tenant_id).bind(after);
+        let (mut query, order) = match &filter.tool {
+            None => (query.then(AFTER), " ORDER BY server.name"),
+            Some(tool) => (
+                query.then_with(WITH_TOOL_AFTER, tool.as_str()),
+                " ORDER BY tool.server",
+            ),
+        };
+        query = match filter.status {
+            ServerStatus::Removed => query.then(" AND server.removed_at IS NOT NULL"),
+            ServerStatus::Outdated => query
+                .then(" AND server.removed_at IS NULL")
+                .then_with(" AND server.plan_version <> $?", PLAN_VERSION),
+            _ => query.then(" AND server.removed_at IS NULL"),
+        };
+        if let Some(serve) = filter.serve {
+            query = query.then_with(" AND server.serve = $?", serve.as_str());
+        }
+        match filter.kind {
+            Some(ToolKind::ReadOnly) => query = query.then(" AND server.read_only > 0"),
+            Some(ToolKind::Additive) => query = query.then(" AND server.additive > 0"),
+            Some(ToolKind::Destructive) => query = query.then(" AND server.destructive > 0"),
+            // A kind that this version does not know is none of a tool that is stored.
+            Some(_) => query = query.then(" AND 1 = 0"),
+            None => {}
+        }
+        if let Some(text) = &filter.text {
+            let dialect = self.engine().dialect();
+            let words = Wanted::new(text)?.in_heading(dialect, self.tenant_id);
+            let condition = dialect.choose(
+                " AND server.id IN (SELECT rowid FROM server_text WHERE server_text MATCH $?)",
+                " AND server.words @@ CAST($? AS tsquery)",
+            );
+            query = query.then_with(condition, words).planned_anew();
+        }
+        Ok(query.then(order).then_with(" LIMIT $?", limit))
     }
 
     async fn hide(&self, name: &ServerName) -> Result<bool, Failure> {
@@ -177,7 +224,9 @@ impl SqlStore {
     async fn bring_back(&self, name: &ServerName) -> Result<Option<u64>, Failure> {
         let mut session = self.engine().write(self.tenant_id).await?;
         let revision = self.next_revision(&mut session).await?;
-        let show = "UPDATE server SET removed_at = NULL, revision = $3, updated_at = $4
+        let show = "UPDATE server
+            SET removed_at = NULL, revision = $3, updated_at = $4,
+                indexed = CASE WHEN indexed = revision THEN $3 ELSE indexed END
             WHERE tenant_id = $1 AND name = $2 AND removed_at IS NOT NULL";
         let show = Statement::new(show)
             .bind(self.tenant_id)
@@ -250,19 +299,6 @@ pub(super) fn target(name: &ServerName) -> String {
     format!("server:{name}")
 }
 
-/// The pattern of texts that have this one in them.
-fn containing(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in text.chars() {
-        if matches!(c, '%' | '_' | '!') {
-            pattern.push('!');
-        }
-        pattern.extend(c.to_lowercase());
-    }
-    pattern.push('%');
-    pattern
-}
-
 fn summary(row: &Row) -> Result<ServerSummary, Failure> {
     let base_url: Option<String> = row.get("base_url")?;
     Ok(ServerSummary {
@@ -279,7 +315,7 @@ fn summary(row: &Row) -> Result<ServerSummary, Failure> {
 }
 
 /// What is wrong with a stored value is no caller's fault, whatever its type says.
-fn stored<T, E>(outcome: Result<T, E>) -> Result<T>
+pub(super) fn stored<T, E>(outcome: Result<T, E>) -> Result<T>
 where
     E: std::error::Error + Send + Sync + 'static,
 {

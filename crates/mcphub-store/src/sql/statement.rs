@@ -1,6 +1,9 @@
 //! A statement with its values, and the rows it gives, for whichever engine.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
+use sqlx::AssertSqlSafe;
 #[cfg(feature = "postgres")]
 use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
@@ -10,20 +13,47 @@ use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
 /// SQL that both engines understand, and the values for `$1`, `$2` and so on, in order.
 #[derive(Debug)]
 pub(crate) struct Statement {
-    sql: &'static str,
+    sql: Cow<'static, str>,
     values: Vec<Value>,
+    planned_anew: bool,
 }
 
 impl Statement {
     pub(crate) fn new(sql: &'static str) -> Self {
-        let values = Vec::new();
-        Self { sql, values }
+        Self {
+            sql: sql.into(),
+            values: Vec::new(),
+            planned_anew: false,
+        }
     }
 
     /// Adds the next value.
     #[must_use]
     pub(crate) fn bind(mut self, value: impl Into<Value>) -> Self {
         self.values.push(value.into());
+        self
+    }
+
+    /// Goes on with more text, such as another condition. All of it is written in this crate.
+    #[must_use]
+    pub(crate) fn then(mut self, sql: &'static str) -> Self {
+        self.sql.to_mut().push_str(sql);
+        self
+    }
+
+    /// Goes on with more text that asks for a value, which stands where it has `$?`.
+    #[must_use]
+    pub(crate) fn then_with(self, sql: &'static str, value: impl Into<Value>) -> Self {
+        let mut with = self.bind(value);
+        let place = format!("${}", with.values.len());
+        with.sql.to_mut().push_str(&sql.replace("$?", &place));
+        with
+    }
+
+    /// Has PostgreSQL plan it each time: which plan is good depends on the values.
+    #[must_use]
+    pub(crate) fn planned_anew(mut self) -> Self {
+        self.planned_anew = true;
         self
     }
 }
@@ -66,7 +96,7 @@ into_value! {
 macro_rules! bind_all {
     ($statement:expr) => {
         $statement.values.into_iter().fold(
-            sqlx::query($statement.sql),
+            sqlx::query(AssertSqlSafe($statement.sql)).persistent(!$statement.planned_anew),
             |query, value| match value {
                 Value::Integer(value) => query.bind(value),
                 Value::Text(value) => query.bind(value),

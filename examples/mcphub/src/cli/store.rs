@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use mcphub_core::audit::{Action, AuditHead};
 use mcphub_core::server::ServerName;
+use mcphub_core::store::{ServerStatus, ToolPlace};
 use mcphub_core::tenant::{Actor, TenantName};
+use mcphub_core::tool::{ToolKind, ToolName};
 
 use super::{Format, ServeMode};
 
@@ -49,13 +51,21 @@ pub struct List {
     #[arg(long, value_enum, value_name = "HOW")]
     pub serve: Option<ServeMode>,
 
-    /// Those with this text in their name or title
+    /// Those whose name and title have words that begin with each of these
     #[arg(long, value_name = "TEXT")]
     pub search: Option<String>,
 
-    /// Those that were removed and can be restored
-    #[arg(long)]
-    pub removed: bool,
+    /// Those that have a tool of this name
+    #[arg(long, value_name = "NAME")]
+    pub tool: Option<ToolName>,
+
+    /// Those that have a tool of this kind
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub kind: Option<KindMode>,
+
+    /// Those in this state
+    #[arg(long, value_enum, value_name = "STATUS", default_value_t)]
+    pub status: StatusMode,
 
     #[command(flatten)]
     pub store: StoreArgs,
@@ -63,6 +73,80 @@ pub struct List {
     /// How to print it
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
+}
+
+/// `mcphub search`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Finds the tools of registered servers that have, in their name, title or description, a word that
+begins with each word given. Those found by name and title come first. `getPet` and `get_pet` have
+the words get and pet.")]
+pub struct Search {
+    /// What is looked for
+    #[arg(required = true, value_name = "TEXT")]
+    pub text: Vec<String>,
+
+    /// Tools of this kind
+    #[arg(long, value_enum, value_name = "KIND")]
+    pub kind: Option<KindMode>,
+
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    pub limit: u32,
+
+    /// Those after this place, which the page before names
+    #[arg(long, value_name = "PLACE")]
+    pub after: Option<ToolPlace>,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// `--kind`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum KindMode {
+    /// Changes nothing
+    ReadOnly,
+    /// Changes something, and destroys nothing
+    Additive,
+    /// May destroy something
+    Destructive,
+}
+
+impl From<KindMode> for ToolKind {
+    fn from(mode: KindMode) -> Self {
+        match mode {
+            KindMode::ReadOnly => Self::ReadOnly,
+            KindMode::Additive => Self::Additive,
+            KindMode::Destructive => Self::Destructive,
+        }
+    }
+}
+
+/// `--status`.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+pub enum StatusMode {
+    /// It is there
+    #[default]
+    Registered,
+    /// It is there, and was planned by another version of mcphub
+    Outdated,
+    /// It was removed, and can be restored
+    Removed,
+}
+
+impl From<StatusMode> for ServerStatus {
+    fn from(mode: StatusMode) -> Self {
+        match mode {
+            StatusMode::Registered => Self::Registered,
+            StatusMode::Outdated => Self::Outdated,
+            StatusMode::Removed => Self::Removed,
+        }
+    }
 }
 
 /// `mcphub remove`.

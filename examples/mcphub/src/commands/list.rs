@@ -16,7 +16,9 @@ pub async fn run(args: List) -> Result<ExitCode> {
     let mut filter = ServerFilter::default();
     filter.serve = args.serve.map(Into::into);
     filter.text = args.search;
-    filter.removed = args.removed;
+    filter.tool = args.tool;
+    filter.kind = args.kind.map(Into::into);
+    filter.status = args.status.into();
     let everything = filter == ServerFilter::default();
     let servers = host.platform.servers_where(filter).await?;
     match args.format {
@@ -63,7 +65,7 @@ pub async fn restore(args: Restore) -> Result<ExitCode> {
     let host = open_to_change(&args.store, &args.shared).await?;
     if !host.platform.restore(&args.name).await? {
         return Err(Error::not_found(
-            "no server of that name was removed; `mcphub list --removed` lists those that were",
+            "no server of that name was removed; `mcphub list --status removed` lists those that were",
         )
         .with("name", &args.name));
     }

@@ -12,6 +12,7 @@ mod inspect;
 mod list;
 mod login;
 mod mock;
+mod search;
 mod serve;
 mod tenant;
 mod up;
@@ -38,6 +39,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Mock(args) => mock::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::List(args) => list::run(args).await,
+        Command::Search(args) => search::run(args).await,
         Command::Login(args) => login::run(args).await,
         Command::Remove(args) => list::remove(args).await,
         Command::Restore(args) => list::restore(args).await,

@@ -1,10 +1,11 @@
 //! Listing and finding.
 
-use super::{all, name, registration, save, tools};
+use super::{all, name, of_tools, registration, save, tools};
 use crate::ErrorKind;
 use crate::server::Serve;
 use crate::server::ServerName;
-use crate::store::{Page, ServerFilter, Store};
+use crate::store::{Page, ServerFilter, ServerStatus, Store};
+use crate::tool::ToolKind;
 
 /// In the order of their bytes, in which `-` comes before digits and letters.
 const SORTED: [&str; 7] = ["a", "a-b", "a0", "aa", "b", "b-1", "z9"];
@@ -136,12 +137,12 @@ async fn filtered(store: &dyn Store, filter: ServerFilter, limit: u32) -> Vec<St
     }
 }
 
-/// By how they are served, by a text in name or title, by whether they were removed, and by several
-/// at once; in pages of any length.
+/// By how they are served, by words of name and title, by what tools they have, by whether they were
+/// removed, and by several at once; in pages of any length.
 pub async fn a_filter_leaves_what_it_names(store: &dyn Store) {
     for (server, title, serve) in [
         ("alpha", "Orders 100%", Serve::Native),
-        ("beta", "orders_archive", Serve::Process),
+        ("beta", "ordersArchive", Serve::Process),
         ("gamma", "Users", Serve::Native),
         ("orders-api", "Something else", Serve::Native),
         ("zeta", "Gone", Serve::Process),
@@ -151,6 +152,12 @@ pub async fn a_filter_leaves_what_it_names(store: &dyn Store) {
         wanted.serve = serve;
         save(store, &wanted).await;
     }
+    let mut destructive = registration("gamma");
+    destructive.tools = of_tools(
+        "Users",
+        &[("drop_user", "Drops one.", ToolKind::Destructive)],
+    );
+    save(store, &destructive).await;
     store.remove(&name("zeta")).await.expect("it is removed");
     let text = |text: &str| ServerFilter {
         text: Some(text.to_owned()),
@@ -161,7 +168,15 @@ pub async fn a_filter_leaves_what_it_names(store: &dyn Store) {
         ..ServerFilter::default()
     };
     let removed = ServerFilter {
-        removed: true,
+        status: ServerStatus::Removed,
+        ..ServerFilter::default()
+    };
+    let has = |tool: &str| ServerFilter {
+        tool: Some(tool.parse().expect("a tool's name")),
+        ..ServerFilter::default()
+    };
+    let can = |kind: ToolKind| ServerFilter {
+        kind: Some(kind),
         ..ServerFilter::default()
     };
     for (filter, names) in [
@@ -172,9 +187,39 @@ pub async fn a_filter_leaves_what_it_names(store: &dyn Store) {
         (served(Serve::Native), &["alpha", "gamma", "orders-api"]),
         (served(Serve::Process), &["beta"]),
         (text("ORDERS"), &["alpha", "beta", "orders-api"]),
-        (text("0%"), &["alpha"]),
-        (text("s_a"), &["beta"]),
+        (text("100% ord"), &["alpha"]),
+        (text("archive"), &["beta"]),
+        (text("rders"), &[]),
         (text("nothing of that"), &[]),
+        (has("get_pet"), &["alpha", "beta", "orders-api"]),
+        (has("drop_user"), &["gamma"]),
+        (has("drop"), &[]),
+        (can(ToolKind::ReadOnly), &["alpha", "beta", "orders-api"]),
+        (can(ToolKind::Destructive), &["gamma"]),
+        (can(ToolKind::Additive), &[]),
+        (
+            ServerFilter {
+                status: ServerStatus::Outdated,
+                ..ServerFilter::default()
+            },
+            &[],
+        ),
+        (
+            ServerFilter {
+                serve: Some(Serve::Process),
+                kind: Some(ToolKind::ReadOnly),
+                tool: has("get_pet").tool,
+                ..text("orders")
+            },
+            &["beta"],
+        ),
+        (
+            ServerFilter {
+                status: ServerStatus::Removed,
+                ..has("get_pet")
+            },
+            &["zeta"],
+        ),
         (
             ServerFilter {
                 serve: Some(Serve::Native),

@@ -4,12 +4,12 @@ use futures::future::join_all;
 
 use super::{all, assert_absent, assert_stored, full, name, registration, save, tools, version};
 use crate::ErrorKind;
-use crate::store::{Page, ServerFilter, Store};
+use crate::store::{Page, ServerFilter, ServerStatus, Store};
 
 async fn removed(store: &dyn Store) -> Vec<String> {
     let page = Page {
         filter: ServerFilter {
-            removed: true,
+            status: ServerStatus::Removed,
             ..ServerFilter::default()
         },
         ..Page::default()

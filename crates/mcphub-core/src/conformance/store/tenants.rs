@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::{all, assert_absent, assert_stored, full, registration, save, tools, version};
 use crate::ErrorKind;
 use crate::audit::{Action, AuditQuery, Chain};
-use crate::store::{Store, Tenants};
+use crate::store::{Page, Store, Tenants, ToolSearch};
 use crate::tenant::{Actor, Scope, TenantName};
 
 fn tenant(name: &str) -> TenantName {
@@ -57,6 +57,24 @@ pub async fn a_tenant_is_made_once(tenants: &dyn Tenants) {
         .map(|tenant| (tenant.name.as_str(), tenant.registry_version))
         .collect();
     assert_eq!(listed, [("alpha", 0), ("default", 0), ("zeta", 1)]);
+}
+
+/// Nor a list by words.
+pub async fn a_search_finds_nothing_of_another_tenant(tenants: &dyn Tenants) {
+    let (one, other) = (made(tenants, "one").await, made(tenants, "other").await);
+    let search = ToolSearch::new("pet");
+    let mut page = Page::default();
+    page.filter.text = Some("api".to_owned());
+    let seen = async |store: &dyn Store| {
+        let tools = store.search(&search).await.expect("a page").tools;
+        let servers = store.list(&page).await.expect("a page").servers;
+        (tools.len(), servers.len())
+    };
+    save(&*one, &full("api")).await;
+    assert_eq!((seen(&*one).await, seen(&*other).await), ((1, 1), (0, 0)));
+    save(&*other, &full("api-2")).await;
+    save(&*other, &full("api-3")).await;
+    assert_eq!((seen(&*one).await, seen(&*other).await), ((1, 1), (2, 2)));
 }
 
 /// Whatever has the same name, source or bytes there, and whatever is done to it.

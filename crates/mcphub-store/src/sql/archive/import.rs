@@ -19,7 +19,8 @@ use super::{FORMAT, MAX_LINE};
 use crate::MasterKeys;
 use crate::sql::Failure;
 use crate::sql::statement::Statement;
-use crate::sql::{Session, SqlStore, audit, credential};
+use crate::sql::tool::{StoredServer, ToolRows};
+use crate::sql::{Session, SqlStore, audit, blocking, credential};
 use crate::vault::{NONCE, Place, Sealed, Vault};
 
 const SERVER: &str = "
@@ -183,6 +184,14 @@ impl Part<'_> {
         let plan = "INSERT INTO tool_set (server_id, json) VALUES ($1, $2)";
         let plan = Statement::new(plan).bind(id).bind(&server.plan);
         self.session.execute(plan).await?;
+        let dialect = self.session.dialect();
+        let stored = StoredServer {
+            name: server.name,
+            title: server.title,
+            plan: server.plan,
+        };
+        let index = blocking(move || ToolRows::of_plan(&stored, tenant_id, dialect)).await?;
+        index.replace(self.session, id).await?;
         for version in &server.documents {
             let add = "INSERT INTO document_version
                     (server_id, revision, tenant_id, digest, source, uploaded_at, current)

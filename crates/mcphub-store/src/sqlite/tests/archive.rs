@@ -2,7 +2,7 @@
 
 use mcphub_core::ErrorKind;
 use mcphub_core::store::{
-    CredentialStore, DocumentStore, Page, ServerFilter, ServerStore, Tenants,
+    CredentialStore, DocumentStore, Page, ServerFilter, ServerStatus, ServerStore, Tenants,
 };
 use mcphub_core::tenant::{Scope, TenantName};
 
@@ -66,7 +66,7 @@ async fn what_was_exported_comes_back_whole() {
     let removed = Page {
         filter: {
             let mut filter = ServerFilter::default();
-            filter.removed = true;
+            filter.status = ServerStatus::Removed;
             filter
         },
         ..Page::default()

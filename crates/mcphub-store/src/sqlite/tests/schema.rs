@@ -1,9 +1,9 @@
 //! Schemas of other versions, and the promises of ours.
 
 use mcphub_core::ErrorKind;
-use mcphub_core::store::{CredentialStore, DocumentStore, Page, ServerStore};
+use mcphub_core::store::{CredentialStore, DocumentStore, Page, ServerStore, ToolSearch};
 use mcphub_core::tenant::TenantName;
-use mcphub_core::tool::PLAN_VERSION;
+use mcphub_core::tool::{PLAN_VERSION, ToolKind};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, SqlitePool};
 
@@ -39,7 +39,10 @@ fn data_of(version: i64) -> String {
     };
     let plan = r#"INSERT INTO tool_set VALUES (1, '{"planVersion":PLAN,
         "api":{"title":"Petstore","version":"1","dialect":"openapi-3.0"},
-        "servers":[],"securitySchemes":{},"definitions":[],"tools":[]}');"#;
+        "servers":[],"securitySchemes":{},"definitions":[],"tools":[{"name":"getPet",
+        "description":"Gets \u0000 one.","input":{"root":{"type":"object"}},"annotations":{
+        "readOnlyHint":true,"destructiveHint":false,"idempotentHint":true,"openWorldHint":true},
+        "binding":{"method":"GET","path":"/pets","accept":"application/json"}}]}');"#;
     // Schemas and plans have versions of their own.
     format!("{data}{plan}").replace("PLAN", &PLAN_VERSION.to_string())
 }
@@ -78,7 +81,7 @@ async fn database_of_schema(version: i64, folder: &TempDir, key: &MasterKey) {
 
 #[tokio::test]
 async fn every_older_schema_is_brought_up_to_date_with_its_data() {
-    let released = [1, 2, 3, 4];
+    let released = [1, 2, 3, 4, 5];
     let known = MIGRATIONS.iter().map(|migration| migration.version);
     assert!(known.eq(released), "a new schema has to be listed here");
     for version in released {
@@ -107,6 +110,15 @@ async fn every_older_schema_is_brought_up_to_date_with_its_data() {
             bearer(&store.credentials(&record.name).await.unwrap()),
             "s3cret"
         );
+        let mut search = ToolSearch::new("pet");
+        search.kind = Some(ToolKind::ReadOnly);
+        let found = store.search(&search).await.unwrap();
+        assert_eq!(found.tools[0].server, record.name, "schema {version}");
+        assert_eq!(found.tools[0].description, "Gets \u{fffd} one.");
+        let mut page = Page::default();
+        page.filter.kind = search.kind;
+        page.filter.text = Some("petstore".to_owned());
+        assert_eq!(store.list(&page).await.unwrap().servers.len(), 1);
         let versions = store.document_versions(&record.name).await.unwrap();
         let revisions: Vec<_> = versions.iter().map(|version| version.revision).collect();
         assert_eq!(revisions, [7, 6], "schema {version}");
