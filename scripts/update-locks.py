@@ -4,8 +4,9 @@
     scripts/update-locks.py             takes the newest versions that the templates allow
     scripts/update-locks.py --check     fails unless the locks fit the templates
 
-Needs `uv` and `npm` on PATH; `NPM` in the environment is another command for the latter. The locks are the same for every project but for the name and version of
-the project itself, which the targets fill in.
+Needs `uv` and `npm` on PATH; `NPM` in the environment is another command for the latter. The locks are the same for
+every project but for the name and version of the project itself, which the targets fill in. None holds an address:
+where packages come from is for whoever installs them to say.
 """
 
 from __future__ import annotations
@@ -33,34 +34,41 @@ def run(*command: str, folder: Path) -> str:
 
 
 def python(folder: Path, check: bool) -> dict[Path, str]:
-    """The locks of a Python project, by template."""
-    project = (PYTHON / "pyproject.toml.j2").read_text()
+    """The lock of a Python project, by template."""
+    lock = PYTHON / "requirements.lock"
+    # The table at its end says what the lock says.
+    project, _, pins = (PYTHON / "pyproject.toml.j2").read_text().partition("[tool.uv]")
+    if "{% for pin in pins %}" not in pins:
+        sys.exit("pyproject.toml.j2 is not as expected")
     for name, value in [("distribution", NAME), ("package", "project_mcp"), ("version", "1.0.0"), ("summary_toml", '""')]:
         project = project.replace("{{ %s }}" % name, value)
     (folder / "pyproject.toml").write_text(project)
-    (folder / "README.md").touch()
-    (folder / "src/project_mcp").mkdir(parents=True)
-    (folder / "src/project_mcp/__init__.py").touch()
-    if check:
-        rendered = (PYTHON / "uv_project.toml.j2").read_text().replace("{{ distribution }}", NAME)
-        packages = (PYTHON / "uv.lock").read_text() + "\n" + rendered.replace("{{ version }}", "1.0.0")
-        (folder / "uv.lock").write_text(packages)
-        run("uv", "lock", "--check", "--quiet", folder=folder)
-        return {}
-    run("uv", "lock", "--quiet", "--upgrade", folder=folder)
-    head, *packages = (folder / "uv.lock").read_text().split("\n[[package]]\n")
-    own = [package for package in packages if package.startswith(f'name = "{NAME}"')]
-    others = [package for package in packages if package not in own]
-    if len(own) != 1 or not others:
-        sys.exit("uv.lock is not as expected")
-    template = own[0].replace(NAME, "{{ distribution }}").replace('version = "1.0.0"', 'version = "{{ version }}"', 1)
-    export = ["uv", "export", "--quiet", "--frozen", "--no-emit-project", "--no-header", "--no-annotate"]
-    requirements = run(*export, "--format", "requirements.txt", folder=folder)
-    return {
-        PYTHON / "uv.lock": "\n[[package]]\n".join([head, *others]).rstrip("\n") + "\n",
-        PYTHON / "uv_project.toml.j2": "[[package]]\n" + template.rstrip("\n") + "\n",
-        PYTHON / "requirements.lock": requirements,
-    }
+    # What is there already is kept where it fits.
+    (folder / lock.name).write_text(lock.read_text())
+    compiled = ["uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.10", "--generate-hashes"]
+    compiled += ["--no-header", "--no-annotate", "--output-file", lock.name, "pyproject.toml"]
+    run(*compiled, *([] if check else ["--upgrade"]), folder=folder)
+    if not check:
+        return {lock: (folder / lock.name).read_text()}
+    ours, found = hashes(lock.read_text()), hashes((folder / lock.name).read_text())
+    # A version may get more files later.
+    if ours.keys() != found.keys() or not all(ours[pin] and ours[pin] <= found[pin] for pin in ours):
+        sys.exit(f"{lock.name} does not fit pyproject.toml.j2: {sorted(ours.keys() ^ found.keys())}")
+    return {}
+
+
+def hashes(lock: str) -> dict[str, set[str]]:
+    """The hashes of each pinned version in a lock of pip's format."""
+    found: dict[str, set[str]] = {}
+    pin = ""
+    for line in lock.splitlines():
+        text = line.removesuffix("\\").strip()
+        if not line.startswith(" "):
+            pin = text
+            found[pin] = set()
+        else:
+            found[pin].add(text)
+    return found
 
 
 def typescript(folder: Path, check: bool) -> dict[Path, str]:
@@ -82,7 +90,15 @@ def typescript(folder: Path, check: bool) -> dict[Path, str]:
         place["name"], place["version"] = "{{ package }}", "{{ version }}"
     own = lock["packages"][""]
     own["bin"] = {"{{ package }}": own["bin"][NAME]}
+    for package in lock["packages"].values():
+        package.pop("funding", None)
     return {TYPESCRIPT / "package-lock.json.j2": json.dumps(lock, indent=2, ensure_ascii=False) + "\n"}
+
+
+def without_addresses(path: Path, text: str) -> None:
+    """Refuses a lock that names a package index, or any other place."""
+    if found := re.search(r"[a-z][a-z0-9+.-]*://[^\s\"]*", text):
+        sys.exit(f"{path.name} holds an address: {found[0]}")
 
 
 def main() -> None:
@@ -94,11 +110,12 @@ def main() -> None:
     for language in (python, typescript):
         with tempfile.TemporaryDirectory() as folder:
             for path, text in language(Path(folder), check).items():
-                if re.search(r"https?://(?!(pypi\.org|files\.pythonhosted\.org)/)[^\"\s]*\.(whl|gz|tgz)", text):
-                    sys.exit(f"{path.name} names a package index of this machine")
+                without_addresses(path, text)
                 path.write_text(text)
                 print(f"{path.name}: {len(text)} bytes")
     if check:
+        for path in (PYTHON / "requirements.lock", TYPESCRIPT / "package-lock.json.j2"):
+            without_addresses(path, path.read_text())
         print("the locks fit the templates")
 
 

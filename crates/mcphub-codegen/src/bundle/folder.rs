@@ -92,7 +92,6 @@ fn pack(directory: &Path) -> Result<Bundle> {
     match described.server.kind.as_str() {
         "uv" => {
             files.file("pyproject.toml")?;
-            files.file("uv.lock")?;
             files.folder("src", &|name| {
                 name != "__pycache__" && !name.ends_with(".egg-info")
             })?;

@@ -44,14 +44,9 @@ fn a_python_project_is_its_sources() {
 
     assert_eq!(
         names(&bundle),
-        [
-            "manifest.json",
-            "pyproject.toml",
-            "src/shop/__main__.py",
-            "uv.lock"
-        ]
+        ["manifest.json", "pyproject.toml", "src/shop/__main__.py"]
     );
-    assert_eq!((bundle.name.as_str(), bundle.files), ("shop-mcp", 4));
+    assert_eq!((bundle.name.as_str(), bundle.files), ("shop-mcp", 3));
     let mut backwards = files;
     backwards.reverse();
     assert_eq!(

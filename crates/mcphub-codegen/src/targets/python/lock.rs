@@ -1,59 +1,39 @@
-//! The dependencies of a project, pinned: the same in every project, which `scripts/update-locks.py`
-//! renews.
+//! The dependencies of a project, pinned: `requirements.lock` is the same in every project, and
+//! `scripts/update-locks.py` renews it.
 
-/// All but the project itself, in alphabetical order.
-const UV: &str = include_str!("templates/project/uv.lock");
-const PACKAGE: &str = "\n[[package]]\n";
-
-/// `uv.lock` of a project: its own entry stands among the others, by name.
-pub(super) fn uv(own: &str) -> String {
-    let own = own.trim();
-    let name = name(own.trim_start_matches(PACKAGE.trim()).trim_start());
-    let mut out = String::with_capacity(UV.len() + own.len() + 2);
-    let mut added = false;
-    let mut parts = UV.split(PACKAGE);
-    out.extend(parts.next());
-    for part in parts {
-        if !added && self::name(part) > name {
-            added = true;
-            out.push('\n');
-            out.push_str(own);
-            out.push('\n');
-        }
-        out.push_str(PACKAGE);
-        out.push_str(part);
-    }
-    if !added {
-        out.push('\n');
-        out.push_str(own);
-        out.push('\n');
-    }
-    out
-}
-
-/// The line with the name, which is the first one of an entry.
-fn name(entry: &str) -> &str {
-    entry.lines().next().unwrap_or_default()
+/// What a lock in the format of pip asks for, one `name==version` with its marker each, without the
+/// hashes: what uv takes as constraints, which know no hashes.
+pub(super) fn pins(lock: &str) -> impl Iterator<Item = &str> {
+    lock.lines()
+        .filter(|line| !line.starts_with([' ', '#', '-']))
+        .map(|line| line.trim_end_matches('\\').trim_end())
+        .filter(|line| !line.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn names(lock: &str) -> Vec<&str> {
-        lock.split(PACKAGE).skip(1).map(name).collect()
+    #[test]
+    fn pins_are_the_requirements_without_hashes() {
+        let lock = "# made by hand\n--no-binary x\n\na==1 ; python_version < '3' \\\n    --hash=sha256:0 \\\n    --hash=sha256:1\nb==2\n";
+        assert!(pins(lock).eq(["a==1 ; python_version < '3'", "b==2"]));
     }
 
     #[test]
-    fn the_project_stands_among_its_dependencies_by_name() {
-        for own in ["aaa-mcp", "my-mcp", "zzz-mcp"] {
-            let entry = format!("[[package]]\nname = \"{own}\"\nversion = \"1.0.0\"\n");
-            let lock = uv(&entry);
-            let names = names(&lock);
-            assert!(names.is_sorted(), "{names:?}");
-            assert!(names.contains(&format!("name = \"{own}\"").as_str()));
-            assert_eq!(names.len(), self::names(UV).len() + 1);
-            assert_eq!(lock.len(), UV.len() + entry.len() + 1);
+    fn each_package_of_a_project_is_pinned_with_a_hash_and_without_an_address() {
+        let lock = include_str!("templates/project/requirements.lock");
+        let mut count = 0;
+        for pin in pins(lock) {
+            let (name, rest) = pin.split_once("==").unwrap_or_else(|| panic!("{pin}"));
+            assert!(!name.contains(' ') && rest.starts_with(|first: char| first.is_ascii_digit()));
+            assert!(
+                lock.contains(&format!("{pin} \\\n    --hash=sha256:")),
+                "{pin}"
+            );
+            count += 1;
         }
+        assert!(count > 20);
+        assert!(!lock.contains("://"));
     }
 }

@@ -64,15 +64,19 @@ const ELSEWHERE: &[(&str, &str)] = templates![
     "project/dockerignore",
     "project/gitignore",
     "project/mcpbignore",
-    "project/requirements.lock",
     "runtime/main.py",
 ];
+
+/// What pip installs; the same in every project.
+const LOCK: (&str, &str) = (
+    "project/requirements.lock",
+    include_str!("templates/project/requirements.lock"),
+);
 
 const TEMPLATES: &[(&str, &str)] = templates![
     "project/Dockerfile.j2",
     "project/README.md.j2",
     "project/pyproject.toml.j2",
-    "project/uv_project.toml.j2",
     "runtime/init.py.j2",
     "runtime/server.py.j2",
     "runtime/settings.py.j2",
@@ -89,7 +93,8 @@ const TEMPLATES: &[(&str, &str)] = templates![
 impl PythonTarget {
     /// The target with its own templates.
     pub fn new() -> Self {
-        let files = RUNTIME.iter().chain(ELSEWHERE).map(|(name, _)| *name);
+        let files = RUNTIME.iter().chain(ELSEWHERE).chain([&LOCK]);
+        let files = files.map(|(name, _)| *name);
         Self {
             templates: Templates::new(TEMPLATES).with_files(files),
         }
@@ -135,7 +140,10 @@ impl Target for PythonTarget {
     }
 
     fn render(&self, tools: &ToolSet, options: &RenderOptions) -> Result<Project> {
-        let view = View::new(tools, options)?;
+        let mut view = View::new(tools, options)?;
+        let lock = self.templates.file(LOCK.0, LOCK.1, &view)?;
+        view.pin(&lock);
+        let view = view;
         let package = &view.package;
         let runtime = Runtime::Python {
             module: package.clone(),
@@ -147,8 +155,7 @@ impl Target for PythonTarget {
         for name in ["Dockerfile", "README.md", "pyproject.toml"] {
             project.add(name, fill(&format!("project/{name}.j2"), &view)?)?;
         }
-        let own = fill("project/uv_project.toml.j2", &view)?;
-        project.add("uv.lock", lock::uv(&own))?;
+        project.add("requirements.lock", lock.into_owned())?;
         project.add("manifest.json", view.manifest.clone())?;
         project.add("server.json", view.server_json.clone())?;
         for (name, contents) in RUNTIME.iter().chain(ELSEWHERE) {
@@ -156,7 +163,6 @@ impl Target for PythonTarget {
                 "project/dockerignore" => ".dockerignore".to_owned(),
                 "project/gitignore" => ".gitignore".to_owned(),
                 "project/mcpbignore" => ".mcpbignore".to_owned(),
-                "project/requirements.lock" => "requirements.lock".to_owned(),
                 "runtime/main.py" => source("__main__.py"),
                 name => source(name.trim_start_matches("runtime/")),
             };

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::function::Function;
 use super::literal::{bracketed, docstring, python_literal, python_text};
+use super::lock;
 use super::names::Names;
 use crate::bundle::manifest::{Kind, Manifest, Server, Setting};
 use crate::targets::SchemaFile;
@@ -29,6 +30,8 @@ pub(super) struct View {
     distribution: String,
     version: String,
     summary_toml: String,
+    /// The requirements of the project's lock, as TOML strings.
+    pins: Vec<String>,
     title_markdown: String,
     api_version_markdown: String,
     tool_count: String,
@@ -147,6 +150,7 @@ impl View {
             headers_variable: python_literal(&headers_name),
             bearer_variable: python_literal(environment.name(&Purpose::Bearer)),
             imports: imports(&sorted),
+            pins: Vec::new(),
             tools: list(&functions),
             schemas: schemas(tools, &functions)?,
             examples: call_example::examples(tools)?,
@@ -159,6 +163,11 @@ impl View {
             headers_name,
             modules,
         })
+    }
+
+    /// Notes what the project's lock pins, which uv is told in another file.
+    pub(super) fn pin(&mut self, lock: &str) {
+        self.pins = lock::pins(lock).map(toml_literal).collect();
     }
 }
 
