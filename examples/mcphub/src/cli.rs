@@ -459,10 +459,12 @@ pub struct Generate {
 Examples:
   mcphub bundle shop-server                 (a folder that `mcphub generate` wrote)
   mcphub bundle shop.yaml --secret-env apiKey=SHOP_KEY --out shop.mcpb
+  mcphub bundle shop.yaml --include tag=books --read-only
 
 A Python project is packed as it is: the client brings uv. A TypeScript project is packed as it was
-built: run `npm ci && npm run build` in it first; a Rust project likewise, for this platform. A document is packed with this program, for this
-platform, and served with `up --stdio`. The client asks its user for the secrets.")]
+built: run `npm ci && npm run build` in it first; a Rust project is packed for this platform: run
+`cargo build --release` in it first. A document is packed with this program, for this platform, and
+served with `up --stdio`. The client asks its user for the secrets.")]
 pub struct Bundle {
     /// The folder of a generated project, or a document: a path or an http(s) URL
     #[arg(value_name = "PROJECT|SPEC")]
@@ -478,6 +480,9 @@ pub struct Bundle {
 
     #[command(flatten)]
     pub document: DocumentArgs,
+
+    #[command(flatten)]
+    pub tools: ToolArgs,
 
     /// Of a document: where the API is, instead of what the document says
     #[arg(long, value_name = "URL")]

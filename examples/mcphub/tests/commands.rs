@@ -704,20 +704,37 @@ fn a_bundle_is_made_of_a_project_and_of_a_document() {
     mcphub(&["bundle", &shop, "--out", &out]);
     assert_eq!(fs::read(&out).unwrap(), bytes, "the same bytes each time");
 
-    let native = mcphub(&[
-        "bundle",
-        &document,
-        "--out",
-        &out,
-        "--secret-env",
-        "shopKey=KEY",
-    ]);
+    let selected = ["--exclude", "path=/reviews*", "--read-only"];
+    let mut args = vec!["bundle", &document, "--out", &out, "--profile", "plain"];
+    args.extend(selected.iter().chain(&["--secret-env", "shopKey=KEY"]));
+    let native = mcphub(&args);
     assert!(native.status.success(), "{}", stderr(&native));
     assert!(stdout(&native).starts_with("bookshop: 3 files"));
+    let mut archive = zip::ZipArchive::new(fs::File::open(&out).unwrap()).unwrap();
+    let manifest = archive.by_name("manifest.json").unwrap();
+    let manifest: Value = serde_json::from_reader(manifest).unwrap();
+    let mut args = vec!["inspect", &document, "--format", "json"];
+    args.extend(selected);
+    let names = |tools: &Value| -> Vec<Value> {
+        let tools = tools.as_array().unwrap().iter();
+        tools.map(|tool| tool["name"].clone()).collect()
+    };
+    let wanted = names(&json_of(&mcphub(&args))["tools"]);
+    assert!(!wanted.is_empty() && wanted.len() < 12, "{wanted:?}");
+    assert_eq!(names(&manifest["tools"]), wanted);
+    let arguments = manifest["server"]["mcp_config"]["args"].to_string();
+    for option in selected.iter().chain(&["--profile", "plain"]) {
+        assert!(arguments.contains(option), "{option}: {arguments}");
+    }
     assert_refused(
         &mcphub(&["bundle", &document, "--secret-env", "nobody=KEY"]),
         2,
         &["no such security scheme", "nobody"],
+    );
+    assert_refused(
+        &mcphub(&["bundle", &shop, "--read-only"]),
+        2,
+        &["packed as it was generated"],
     );
     let typescript = folder.path("ts").display().to_string();
     mcphub(&[
@@ -729,6 +746,64 @@ fn a_bundle_is_made_of_a_project_and_of_a_document() {
         &typescript,
     ]);
     assert_refused(&mcphub(&["bundle", &typescript]), 4, &["npm run build"]);
+}
+
+#[test]
+fn templates_of_a_folder_take_the_place_of_a_target_s() {
+    let folder = Folder::new();
+    let templates = folder.path("templates");
+    fs::create_dir_all(templates.join("project")).unwrap();
+    let template = templates.join("project/README.md.j2");
+    fs::write(&template, "Ours: {{ package }}, {{ tool_count }}\n").unwrap();
+    let templates = templates.display().to_string();
+    let out = folder.path("shop").display().to_string();
+    let document = spec("bookshop.yaml");
+    for target in ["python", "typescript", "rust"] {
+        let out = format!("{out}-{target}");
+        let made = mcphub(&[
+            "generate",
+            &document,
+            "--target",
+            target,
+            "--out",
+            &out,
+            "--templates",
+            &templates,
+        ]);
+        assert!(made.status.success(), "{}", stderr(&made));
+        let readme = fs::read_to_string(Path::new(&out).join("README.md")).unwrap();
+        assert!(readme.starts_with("Ours: bookshop"), "{target}: {readme}");
+        assert!(readme.ends_with("12 tools\n"), "{target}: {readme}");
+    }
+
+    let refused = |words: &[&str]| {
+        let made = mcphub(&[
+            "generate",
+            &document,
+            "--target",
+            "python",
+            "--out",
+            &out,
+            "--templates",
+            &templates,
+        ]);
+        assert_refused(&made, 2, words);
+        assert!(!Path::new(&out).exists(), "nothing is written");
+    };
+    fs::write(&template, "one\n{{ nothing_like_this }}\n").unwrap();
+    refused(&["project/README.md.j2:2", "nothing_like_this"]);
+    fs::rename(&template, folder.path("templates/READ.md")).unwrap();
+    let made = mcphub(&[
+        "generate",
+        &document,
+        "--target",
+        "python",
+        "--out",
+        &out,
+        "--templates",
+        &templates,
+    ]);
+    assert_refused(&made, 4, &["READ.md", "project/README.md.j2"]);
 }
 
 #[test]

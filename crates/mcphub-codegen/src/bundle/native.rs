@@ -26,6 +26,8 @@ pub struct Native<'a> {
     pub document: &'a [u8],
     /// Where the API is; where nobody knows, the client asks its user.
     pub base_url: Option<&'a str>,
+    /// More arguments of `mcphub up`: which operations of the document become tools.
+    pub options: Vec<String>,
     /// What the client asks its user for.
     pub secrets: Vec<Secret>,
 }
@@ -56,6 +58,7 @@ pub fn native(tools: &ToolSet, native: &Native<'_>) -> Result<Bundle> {
     ]
     .map(str::to_owned)
     .into();
+    arguments.extend(native.options.iter().cloned());
     let mut settings = Vec::new();
     let known = native
         .base_url

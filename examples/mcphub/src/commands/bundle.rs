@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use mcphub_codegen::bundle::{self, Native, Secret};
 use mcphub_core::server::{self, ServerName};
-use mcphub_core::tool::ToolChoices;
 use mcphub_core::{Error, ErrorKind, Result};
 
 use super::inspect;
@@ -14,6 +13,7 @@ use crate::{document, host, output, progress};
 
 pub async fn run(args: Bundle) -> Result<ExitCode> {
     let made = if Path::new(&args.source).is_dir() {
+        is_as_generated(&args)?;
         let folder = PathBuf::from(&args.source);
         let work = host::blocking(move || bundle::project(&folder));
         progress::during("packing the project", work).await?
@@ -42,19 +42,38 @@ pub async fn run(args: Bundle) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Checks that nothing is asked of a project that was settled when it was generated.
+fn is_as_generated(args: &Bundle) -> Result<()> {
+    let document = &args.document;
+    let asked = !args.tools.to_arguments().is_empty()
+        || !document.overlays.is_empty()
+        || !document.allowed_references.is_empty()
+        || !document.choice().is_empty()
+        || !args.secrets.is_empty()
+        || args.name.is_some()
+        || args.base_url.is_some()
+        || args.bearer_env.is_some();
+    if asked {
+        return Err(Error::invalid(
+            "a project is packed as it was generated: of these options only --out is for one; give the others to `mcphub generate`",
+        ));
+    }
+    Ok(())
+}
+
 /// This very program with the document.
 async fn native(args: &Bundle) -> Result<bundle::Bundle> {
+    args.document.agree_with(args.base_url.as_ref())?;
     let loaded = document::load(&args.source, &args.document);
     let loaded = progress::during("fetching the document", loaded).await?;
     let (bytes, source) = (loaded.bytes.clone(), loaded.source.clone());
-    let tools = inspect::inspect(loaded, ToolChoices::default())
-        .await?
-        .tools;
+    let tools = inspect::inspect(loaded, args.tools.choices()).await?.tools;
     let name = args
         .name
         .clone()
         .unwrap_or_else(|| ServerName::from_title(&tools.api.title));
     let secrets = secrets(args, tools.security_schemes.keys())?;
+    let options = args.tools.to_arguments();
     let base_url = server::base_url(args.base_url.as_ref(), &tools, &source);
     let base_url = if args.base_url.is_some() {
         Some(base_url?)
@@ -73,6 +92,7 @@ async fn native(args: &Bundle) -> Result<bundle::Bundle> {
             platform: bundle::platform(),
             document: &bytes,
             base_url: base_url.as_ref().map(url::Url::as_str),
+            options,
             secrets,
         };
         bundle::native(&tools, &native)
