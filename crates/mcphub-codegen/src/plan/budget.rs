@@ -1,5 +1,6 @@
 //! A list of tools that is no larger than it may be.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -246,7 +247,15 @@ impl Planning<'_> {
         let mut candidates = Vec::new();
         for (place, planned) in planned.iter().enumerate() {
             let draft = &planned.input;
-            let (root, _) = self.definitions.measure(&draft.root, omission);
+            let root = if outline::levels(&draft.root) < SPARED - 1 {
+                // Nothing is so deep that it loses anything.
+                let entries = draft.entries.iter().copied();
+                draft
+                    .size
+                    .saturating_sub(self.definitions.entries_size(entries))
+            } else {
+                self.definitions.measure(&draft.root, omission).0
+            };
             let size = root
                 + self
                     .definitions
@@ -429,18 +438,27 @@ fn argument_text(planned: &mut [Planned], over: &mut usize, changed: &mut [bool]
 
 /// The bytes that [`brief`] saves of an argument, without commas.
 fn wordiness(argument: &Map<String, Value>) -> usize {
-    let member = |key: &str| {
-        argument
-            .get(key)
-            .map_or(0, |value| key.len() + 3 + json_size::value(value))
-    };
-    let text = argument
-        .get("description")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    let short = shortened(first_sentence(text), ARGUMENT_TEXT);
-    let cut = json_size::string(text).saturating_sub(json_size::string(&short));
-    member("examples") + member("title") + cut
+    // Most arguments have so few members that looking at each is quicker than to hash three names.
+    let members = argument
+        .iter()
+        .map(|(key, value)| match (key.as_str(), value) {
+            ("examples" | "title", value) => key.len() + 3 + json_size::value(value),
+            ("description", Value::String(text)) => {
+                let short = briefly(text);
+                if short.len() == text.len() {
+                    0
+                } else {
+                    json_size::string(text).saturating_sub(json_size::string(&short))
+                }
+            }
+            _ => 0,
+        });
+    members.sum()
+}
+
+/// The first sentence of what an argument says, not too long.
+fn briefly(text: &str) -> Cow<'_, str> {
+    shortened(first_sentence(text), ARGUMENT_TEXT)
 }
 
 /// Leaves the first sentence of what each argument says, and no examples.
@@ -450,10 +468,12 @@ fn brief(root: &mut Map<String, Value>) {
         let Value::Object(schema) = argument else {
             continue;
         };
-        schema.shift_remove("examples");
-        schema.shift_remove("title");
+        schema.retain(|key, _| !matches!(key.as_str(), "examples" | "title"));
         if let Some(Value::String(text)) = schema.get_mut("description") {
-            *text = shortened(first_sentence(text), ARGUMENT_TEXT);
+            let short = briefly(text);
+            if short.len() < text.len() {
+                *text = short.into_owned();
+            }
         }
     }
 }
@@ -472,7 +492,7 @@ fn tool_text(planned: &mut [Planned], over: &mut usize, changed: &mut [bool]) {
             gain: json_size::string(&planned.tool.description)
                 .saturating_sub(json_size::string(&text)),
             place,
-            becomes: text,
+            becomes: text.into_owned(),
         });
     }
     for (place, text) in taken(candidates, over) {

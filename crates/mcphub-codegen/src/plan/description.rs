@@ -1,5 +1,7 @@
 //! What a tool says of itself.
 
+use std::borrow::Cow;
+
 use mcphub_core::spec::Operation;
 
 /// Summary and description, at most `max` characters; `METHOD path` where there is neither.
@@ -23,24 +25,26 @@ pub(super) fn description(operation: &Operation, max: usize) -> String {
         route = format!("{} {}", operation.method.as_str(), operation.path);
         parts.push(&route);
     }
-    shortened(&parts.join("\n\n"), max)
+    shortened(&parts.join("\n\n"), max).into_owned()
 }
 
-pub(super) fn shortened(text: &str, max: usize) -> String {
+/// The text, or its beginning and an ellipsis where it has more than `max` characters.
+pub(super) fn shortened(text: &str, max: usize) -> Cow<'_, str> {
     if text.len() <= max || text.chars().nth(max).is_none() {
-        return text.to_owned();
+        return Cow::Borrowed(text);
     }
     let kept: String = text.chars().take(max.saturating_sub(1)).collect();
-    if max == 0 {
+    Cow::Owned(if max == 0 {
         kept
     } else {
         format!("{}…", kept.trim_end())
-    }
+    })
 }
 
 /// The text up to the end of its first sentence or line.
 pub(super) fn first_sentence(text: &str) -> &str {
     let line = text.trim().lines().next().unwrap_or_default();
-    line.split_once(". ")
-        .map_or(line, |(first, _)| line.get(..=first.len()).unwrap_or(line))
+    // A search for ". " would be prepared anew for each of many short texts.
+    let end = line.as_bytes().windows(2).position(|pair| pair == b". ");
+    end.and_then(|end| line.get(..=end)).unwrap_or(line)
 }

@@ -33,8 +33,14 @@ pub(super) fn members<'v>(
             continue;
         }
         count += 1;
-        size += string(key) + 1;
-        size += match (Keyword::of(key), value) {
+        let keyword = Keyword::of(key);
+        // No keyword has anything to escape.
+        size += 1 + if keyword.is_some() {
+            key.len() + 2
+        } else {
+            string(key)
+        };
+        size += match (keyword, value) {
             (Some(Keyword::Ref), Value::String(reference)) => {
                 if let Some(name) = reference.strip_prefix(DEFS) {
                     visit(name);

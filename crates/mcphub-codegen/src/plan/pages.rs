@@ -14,6 +14,9 @@ use crate::keyword::has_type;
 /// Where the list is in a page, and what leads to the next one.
 pub(super) type Found = (Vec<String>, NextPage);
 
+/// A query parameter, with its name as names are compared.
+type Asked<'o> = (String, &'o Parameter);
+
 /// How deep a page is looked through.
 const MAX_DEPTH: usize = 4;
 
@@ -125,11 +128,10 @@ impl Planning<'_> {
             return Some((items, next.clone()));
         }
         let (response, schema) = answer?;
-        let query: Vec<&Parameter> = operation
-            .parameters
-            .iter()
-            .map(AsRef::as_ref)
-            .filter(|parameter| parameter.location == Location::Query)
+        let query = operation.parameters.iter().map(AsRef::as_ref);
+        let query = query.filter(|parameter: &&Parameter| parameter.location == Location::Query);
+        let query: Vec<Asked> = query
+            .map(|parameter| (plain(&parameter.name), parameter))
             .collect();
         let may_page = response.has_link
             || !query.is_empty()
@@ -149,15 +151,15 @@ impl Planning<'_> {
         Some((items, next))
     }
 
-    fn cursor(&self, query: &[&Parameter], schema: &Value) -> Option<NextPage> {
-        let named = |name: &str| query.iter().find(|p| plain(&p.name) == name);
+    fn cursor(&self, query: &[Asked<'_>], schema: &Value) -> Option<NextPage> {
+        let named = |name: &str| query.iter().find(|(plain, _)| plain == name);
         let parameter = CURSOR_PARAMETERS.iter().find_map(|name| named(name));
         // An `offset` that is no number is a cursor too.
         let offset = || {
             let mut query = query.iter();
-            query.find(|p| plain(&p.name) == "offset" && self.is(&p.schema, "string"))
+            query.find(|(plain, it)| plain == "offset" && self.is(&it.schema, "string"))
         };
-        let parameter = parameter.or_else(offset)?;
+        let (_, parameter) = parameter.or_else(offset)?;
         let at = self.member(schema, MAX_DEPTH, false, &|name, inner, schema| {
             let is_cursor = CURSORS.contains(&name) || (inner && INNER_CURSORS.contains(&name));
             let is_value = self.is(schema, "string") || self.is(schema, "integer");
@@ -178,17 +180,18 @@ impl Planning<'_> {
         Some(NextPage::Url { at })
     }
 
-    fn number(&self, query: &[&Parameter]) -> Option<NextPage> {
+    fn number(&self, query: &[Asked<'_>]) -> Option<NextPage> {
         let named = |names: &[&str]| {
             let mut query = query.iter();
-            query
-                .find(|p| names.contains(&plain(&p.name).as_str()) && self.is(&p.schema, "integer"))
+            query.find(|(plain, it)| {
+                names.contains(&plain.as_str()) && self.is(&it.schema, "integer")
+            })
         };
         let said = |parameter: &Parameter, key| {
             let schema = self.definitions.resolve(&parameter.schema);
             schema.get(key).and_then(Value::as_u64)
         };
-        if let Some(parameter) = named(&PAGE_PARAMETERS) {
+        if let Some((_, parameter)) = named(&PAGE_PARAMETERS) {
             return Some(NextPage::Page {
                 parameter: parameter.name.clone(),
                 first: said(parameter, "default")
@@ -196,9 +199,9 @@ impl Planning<'_> {
                     .unwrap_or(1),
             });
         }
-        let parameter = named(&OFFSET_PARAMETERS)?;
+        let (plain, parameter) = named(&OFFSET_PARAMETERS)?;
         // RFC 7644, 3.4.2.4: SCIM counts from one.
-        let counted = u64::from(plain(&parameter.name) == "startindex");
+        let counted = u64::from(plain == "startindex");
         Some(NextPage::Offset {
             parameter: parameter.name.clone(),
             first: said(parameter, "default").unwrap_or(counted),
@@ -217,9 +220,13 @@ impl Planning<'_> {
             .filter(|(_, schema)| self.is(schema, "array"))
             .map(|(name, _)| *name)
             .collect();
-        let known = ITEMS
-            .iter()
-            .find_map(|known| lists.iter().find(|name| plain(name) == **known));
+        let named: Vec<String> = lists.iter().map(|name| plain(name)).collect();
+        let known = ITEMS.iter().find_map(|known| {
+            let mut lists = lists.iter().zip(&named);
+            lists
+                .find(|(_, plain)| plain == known)
+                .map(|(name, _)| name)
+        });
         if let Some(name) = known.or(lists.first().filter(|_| lists.len() == 1)) {
             return Some(vec![(*name).to_owned()]);
         }
