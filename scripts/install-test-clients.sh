@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Installs the MCP clients of the end-to-end tests under target/test-env: a Python environment with
-# the official SDK, Node with its SDK, and what desktop clients read bundles with; and what generated
-# TypeScript projects are built and tested with. Node itself comes as a Python package, because the one of Debian 12 is too old. Needs Python
-# 3.10 or newer with venv. Does nothing when all is there already.
+# the official SDK, Node with its SDK, and what desktop clients read bundles with; the official
+# conformance suite; and what generated TypeScript projects are built and tested with. Node itself
+# comes as a Python package, because the one of Debian 12 is too old. Needs Python 3.10 or newer with
+# venv. Does nothing when all is there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 environment=${CARGO_TARGET_DIR:-target}/test-env
-mkdir -p "$environment/node" "$environment/bundle" "$environment/typescript"
+mkdir -p "$environment/node" "$environment/bundle" "$environment/typescript" "$environment/conformance"
 environment=$(cd "$environment" && pwd)
 export XDG_CACHE_HOME=$environment/cache PIP_DISABLE_PIP_VERSION_CHECK=1
 export npm_config_cache=$environment/cache/npm npm_config_update_notifier=false
@@ -16,14 +17,14 @@ export npm_config_cache=$environment/cache/npm npm_config_update_notifier=false
 # The lock of generated projects is a template: here for a project of some name.
 templates=crates/mcphub-codegen/src/targets/typescript/templates/project
 project() { sed 's/{{ package }}/mcphub-project-tests/; s/{{ version }}/0.0.0/; s/{{ summary_json }}/""/' "$templates/$1.j2"; }
-wanted=$(cat tests/clients/*/requirements.txt tests/clients/*/package-lock.json && project package-lock.json)
+wanted=$(cat tests/clients/*/requirements.txt tests/clients/*/package-lock.json tests/conformance/package-lock.json && project package-lock.json)
 mark=$environment/installed
 if [[ -f $mark && $(<"$mark") == "$wanted" ]]; then
     echo "the clients are installed"
     exit
 fi
 
-rm -rf "$mark" "$environment/python" "$environment"/{node,bundle,typescript}/node_modules
+rm -rf "$mark" "$environment/python" "$environment"/{node,bundle,typescript,conformance}/node_modules
 python3 -m venv "$environment/python"
 "$environment/python/bin/pip" install --quiet \
     --requirement tests/clients/python/requirements.txt --requirement tests/clients/node/requirements.txt \
@@ -38,7 +39,8 @@ for file in package.json package-lock.json; do
     project "$file" >"$environment/typescript/$file"
 done
 cp tests/clients/bundle/package.json tests/clients/bundle/package-lock.json "$environment/bundle/"
-for folder in node bundle typescript; do
+cp tests/conformance/package.json tests/conformance/package-lock.json "$environment/conformance/"
+for folder in node bundle typescript conformance; do
     "$environment/node/node" "$node_home/lib/node_modules/npm/bin/npm-cli.js" \
         ci --prefix "$environment/$folder" --ignore-scripts --no-audit --no-fund --loglevel=error
 done

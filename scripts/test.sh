@@ -147,6 +147,7 @@ step "dependencies: layering, bans, licences, duplicates" scripts/check-dependen
 step "each feature alone" scripts/check-features.sh
 step "clients for the end-to-end tests" scripts/install-test-clients.sh
 step "tests, on $documents" tests
+step "official conformance, through the gateway" scripts/conformance.py --check
 step "locks of generated projects" locks
 step "bundles for desktop clients" scripts/check-bundles.py
 step "container images of generated projects" scripts/check-images.sh

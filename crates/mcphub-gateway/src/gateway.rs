@@ -19,7 +19,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::federation::Scope;
 use crate::mcp;
+use crate::mcp::cancel::Cancellable;
 use crate::mcp::http::limit::Limit;
+use crate::mcp::memory::Memories;
+use crate::mcp::questions::Questions;
 use crate::mcp::session::Sessions;
 use crate::roster::{Connected, Roster, ServerHealth, Watcher};
 use crate::settings::GatewaySettings;
@@ -59,6 +62,9 @@ pub(crate) struct Inner {
     pub(crate) settings: GatewaySettings,
     pub(crate) roster: Roster,
     pub(crate) sessions: Arc<Sessions>,
+    pub(crate) questions: Arc<Questions>,
+    pub(crate) running: Arc<Cancellable>,
+    pub(crate) memories: Memories,
     pub(crate) limit: Option<Arc<Limit>>,
     pub(crate) streams: Arc<Semaphore>,
 }
@@ -163,6 +169,9 @@ impl GatewayBuilder {
             reads: AtomicU64::new(0),
             blind: AtomicBool::new(false),
             roster: Roster::new(self.settings.page_size),
+            questions: Arc::default(),
+            running: Arc::default(),
+            memories: Memories::new(),
             sessions: Arc::new(Sessions::new(self.settings.max_ended_sessions, sessions)),
             limit,
             streams: Arc::new(Semaphore::new(
@@ -217,6 +226,7 @@ impl Gateway {
         };
         loop {
             self.inner.note(self.inner.update().await);
+            self.inner.questions.expire();
             tokio::select! {
                 event = events.next() => {
                     self.inner.heed(event);
@@ -308,6 +318,7 @@ impl Inner {
     /// Ends a session on all nodes.
     pub(crate) async fn end_session(&self, session: SessionKey) {
         let keep = self.settings.ended_session_memory;
+        self.memories.forget(session);
         self.sessions.end(session, keep).await;
         if let Some(events) = &self.events {
             // A hint: whoever misses it asks.
@@ -354,13 +365,15 @@ impl Inner {
             let mut announced = upstream.changes().chain(stream::pending()).boxed();
             let mut retry = FIRST_RETRY.min(interval);
             loop {
-                let answer = timeout(limit, upstream.tools()).await.unwrap_or_else(|_| {
-                    Err(Error::new(
-                        ErrorKind::Timeout,
-                        "the server did not list its tools in time",
-                    )
-                    .with("limit", format!("{limit:?}")))
-                });
+                let answer = timeout(limit, upstream.inventory())
+                    .await
+                    .unwrap_or_else(|_| {
+                        Err(Error::new(
+                            ErrorKind::Timeout,
+                            "the server did not list its tools in time",
+                        )
+                        .with("limit", format!("{limit:?}")))
+                    });
                 let pause = match &answer {
                     Ok(_) if changes => Some(interval),
                     Ok(_) => None,

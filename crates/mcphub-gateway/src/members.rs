@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
@@ -31,12 +32,46 @@ impl<'a> Members<'a> {
             .map(|(_, value)| *value)
     }
 
+    /// The members in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Cow<'a, str>, &'a RawValue)> {
+        self.0.iter().map(|(name, value)| (name, *value))
+    }
+
     /// A member that has to be a string, if it is there.
     pub(crate) fn string(&self, name: &str) -> Result<Option<Cow<'a, str>>, NotAString> {
         self.get(name)
             .map(|raw| string(raw).ok_or(NotAString))
             .transpose()
     }
+}
+
+/// Where a value lies in the text that it was borrowed from. `None` for one of another text.
+pub(crate) fn place(text: &str, value: &RawValue) -> Option<Range<usize>> {
+    let start = (value.get().as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    let end = start.checked_add(value.get().len())?;
+    (end <= text.len()).then_some(start..end)
+}
+
+/// A text with parts replaced. Parts that overlap one before them are left as they are.
+pub(crate) fn splice(text: &str, mut edits: Vec<(Range<usize>, String)>) -> String {
+    edits.sort_by_key(|(at, _)| at.start);
+    let added: usize = edits.iter().map(|(_, with)| with.len()).sum();
+    let mut out = String::with_capacity(text.len() + added);
+    let mut from = 0;
+    for (at, with) in edits {
+        if let Some(kept) = text.get(from..at.start) {
+            out.push_str(kept);
+            out.push_str(&with);
+            from = at.end;
+        }
+    }
+    out.push_str(text.get(from..).unwrap_or_default());
+    out
+}
+
+/// A string as JSON.
+pub(crate) fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// A member is not the string that it has to be.
@@ -128,5 +163,22 @@ mod tests {
         };
         assert!(Members::read(&object(Members::MAX)).is_ok());
         assert!(Members::read(&object(Members::MAX + 1)).is_err());
+    }
+
+    #[test]
+    fn parts_are_replaced_and_the_rest_stays() {
+        let text = r#"{"a": 1.0, "b":[2],"c":3}"#;
+        let members = Members::read(text).unwrap();
+        let at = |name: &str| place(text, members.get(name).unwrap()).unwrap();
+        let edits = vec![(at("c"), "x".to_owned()), (at("a"), "yy".to_owned())];
+        assert_eq!(splice(text, edits), r#"{"a": yy, "b":[2],"c":x}"#);
+        let overlapping = vec![
+            (1..4, "x".to_owned()),
+            (2..5, "y".to_owned()),
+            (90..99, "z".to_owned()),
+        ];
+        assert_eq!(splice("abcdef", overlapping), "axef");
+        let other = Members::read(r#"{"a":1}"#).unwrap();
+        assert_eq!(place("{}", other.get("a").unwrap()), None);
     }
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::federation::{Listing, Member, Snapshot};
-use crate::upstream::{Upstream, UpstreamTool, planned_tools};
+use crate::upstream::{Inventory, Upstream, planned_tools};
 
 /// The servers of the current catalogue with what each of them lists.
 ///
@@ -187,12 +187,7 @@ impl Roster {
     }
 
     /// Takes an upstream's answer over. Ignored when the server was replaced meanwhile.
-    pub(crate) fn listed(
-        &self,
-        name: &ServerName,
-        connection: u64,
-        answer: Result<Vec<UpstreamTool>>,
-    ) {
+    pub(crate) fn listed(&self, name: &ServerName, connection: u64, answer: Result<Inventory>) {
         let known = {
             let state = self.state();
             state
@@ -201,9 +196,9 @@ impl Roster {
                 .map(|server| Arc::clone(&server.listing))
         };
         // Reading the definitions is the long part and needs no lock; mostly they are known.
-        let answer = answer.map(|tools| match known {
-            Some(known) if known.repeats(&tools) => known,
-            _ => Arc::new(Listing::new(tools)),
+        let answer = answer.map(|inventory| match known {
+            Some(known) if known.repeats(&inventory) => known,
+            _ => Arc::new(Listing::of(inventory)),
         });
         let mut state = self.state();
         let Some(server) = state

@@ -34,7 +34,12 @@ pub struct GatewaySettings {
     pub settle: Duration,
     /// The longest a call may take, whatever its upstream's own limit. Default 120 s.
     pub call_timeout: Duration,
-    /// The most tools in one page of `tools/list`. Default 2,000: many clients read only one page.
+    /// The longest a request of an MCP server may take that goes on saying something, besides the
+    /// time in which its client is asked for input. Default 10 min.
+    pub stream_timeout: Duration,
+    /// How long a client may take to answer what a server asks it. Default 5 min.
+    pub input_timeout: Duration,
+    /// The most tools in one page of `tools/list`, and as many prompts, resources or templates. Default 2,000: many clients read only one page.
     pub page_size: usize,
     /// How long clients may keep a list without asking again (`ttlMs`). Default 0: lists are
     /// cheap, and a client that does not listen for changes would be late.
@@ -69,6 +74,8 @@ impl Default for GatewaySettings {
             list_interval: Duration::from_secs(30),
             settle: Duration::from_secs(1),
             call_timeout: Duration::from_secs(120),
+            stream_timeout: Duration::from_secs(10 * 60),
+            input_timeout: Duration::from_secs(5 * 60),
             page_size: 2_000,
             list_ttl: Duration::ZERO,
             keep_alive: Duration::from_secs(15),

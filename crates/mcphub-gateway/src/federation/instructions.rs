@@ -30,8 +30,11 @@ pub(super) fn all(members: &[Member<'_>]) -> String {
     text
 }
 
-/// Of an endpoint with one server.
+/// Of an endpoint with one server: its own, where it has any.
 pub(super) fn one(member: &Member<'_>) -> String {
+    if let Some(own) = &member.listing.about.instructions {
+        return own.clone();
+    }
     let mut text = format!("Tools that call the HTTP API {}.", title(member.api));
     if let Some(description) = member
         .api

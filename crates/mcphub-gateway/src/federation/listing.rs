@@ -1,97 +1,166 @@
 //! What one server lists, ready to be listed under other names.
 
 use std::ops::Range;
+use std::sync::Arc;
 
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::members::{Members, is_object, string};
-use crate::upstream::UpstreamTool;
+use super::kind::Kind;
+use super::parameter::{HeaderParameter, marked};
+use crate::members::{Members, is_object, place, splice, string};
+use crate::upstream::{About, Inventory, UpstreamTool};
 
-/// The tools of one server, in its order.
+/// What one server lists, in its order, and what it says of itself.
 #[derive(Debug, Default)]
 pub struct Listing {
-    pub(super) tools: Vec<ListedTool>,
+    lists: [List; Kind::ALL.len()],
+    pub(super) about: About,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct List {
+    pub(super) items: Vec<Listed>,
     pub(super) digest: [u8; 32],
 }
 
+/// A tool, prompt, resource or template of a resource.
 #[derive(Debug)]
-pub(super) struct ListedTool {
-    pub(super) name: Box<str>,
+pub(super) struct Listed {
+    /// Its own name or URI.
+    pub(super) key: Box<str>,
     definition: Box<str>,
-    /// Where the definition has the name, with its quotes.
-    name_at: Range<usize>,
+    /// Where the definition has the key, with its quotes.
+    key_at: Range<usize>,
+    /// Arguments of a tool that are headers too.
+    pub(super) parameters: Arc<[HeaderParameter]>,
+    /// Where it has URIs of the server's resources, with their quotes.
+    links: Vec<Range<usize>>,
 }
 
 impl Listing {
-    /// The tools that an upstream listed.
-    ///
-    /// A definition that is not an object with distinct members, that has another name or no input
-    /// schema object is left out with a warning: one bad tool does not hide the others. So is the
-    /// second tool of a name.
+    /// The tools that an upstream listed; see [`Listing::of`].
     pub fn new(tools: Vec<UpstreamTool>) -> Self {
-        let mut listed: Vec<ListedTool> = Vec::with_capacity(tools.len());
-        let mut names = std::collections::HashSet::with_capacity(tools.len());
-        let mut hash = Sha256::new();
-        for tool in tools {
-            if !names.insert(tool.name.clone()) {
-                warn(&tool.name, "another tool of the server has its name");
-                continue;
-            }
-            match name_at(&tool) {
-                Ok(name_at) => {
-                    let definition: Box<str> = tool.definition.into();
-                    hash.update(meaning(&definition));
-                    hash.update([0]);
-                    listed.push(ListedTool {
-                        name: tool.name.into(),
-                        definition,
-                        name_at,
-                    });
-                }
-                Err(why) => warn(&tool.name, &why),
-            }
-        }
+        Self::of(Inventory::of_tools(tools))
+    }
+
+    /// What an upstream listed.
+    ///
+    /// A definition that is not an object with distinct members, that has another name or, of a
+    /// tool, no input schema object is left out with a warning: one bad tool does not hide the
+    /// others. So is the second of a name.
+    pub fn of(inventory: Inventory) -> Self {
+        let Inventory {
+            tools,
+            prompts,
+            resources,
+            templates,
+            about,
+        } = inventory;
         Self {
-            tools: listed,
-            digest: hash.finalize().into(),
+            lists: [
+                List::new(Kind::Tools, tools),
+                List::new(Kind::Prompts, prompts),
+                List::new(Kind::Resources, resources),
+                List::new(Kind::ResourceTemplates, templates),
+            ],
+            about,
         }
     }
 
     /// How many tools there are.
     pub fn len(&self) -> usize {
-        self.tools.len()
+        self.list(Kind::Tools).items.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no tools.
     pub fn is_empty(&self) -> bool {
-        self.tools.is_empty()
+        self.len() == 0
     }
 
     /// Whether both list the same definitions in the same order. Spaces and the order of members
     /// do not count: a server that is replaced by another program writes them differently, and
     /// clients are not to be told of that.
     pub fn same_as(&self, other: &Self) -> bool {
-        self.tools.len() == other.tools.len() && self.digest == other.digest
+        let same = |(one, other): (&List, &List)| {
+            one.items.len() == other.items.len() && one.digest == other.digest
+        };
+        self.about == other.about && self.lists.iter().zip(&other.lists).all(same)
     }
 
     /// Whether an upstream listed the very same text, which is told without reading it.
-    pub fn repeats(&self, tools: &[UpstreamTool]) -> bool {
-        let same = |(listed, tool): (&ListedTool, &UpstreamTool)| {
-            *listed.name == *tool.name && *listed.definition == *tool.definition.get()
-        };
-        self.tools.len() == tools.len() && self.tools.iter().zip(tools).all(same)
+    pub fn repeats(&self, inventory: &Inventory) -> bool {
+        let same = |kind: Kind| self.list(kind).repeats(inventory.of(kind));
+        self.about == inventory.about && Kind::ALL.into_iter().all(same)
+    }
+
+    pub(super) fn list(&self, kind: Kind) -> &List {
+        let [tools, prompts, resources, templates] = &self.lists;
+        match kind {
+            Kind::Tools => tools,
+            Kind::Prompts => prompts,
+            Kind::Resources => resources,
+            Kind::ResourceTemplates => templates,
+        }
     }
 }
 
-impl ListedTool {
-    /// Appends the definition under another name; all else stays byte for byte. A legal name needs
-    /// no escapes.
-    pub(super) fn write(&self, name: &str, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.definition.as_bytes()[..self.name_at.start]);
-        out.push(b'"');
-        out.extend_from_slice(name.as_bytes());
-        out.push(b'"');
-        out.extend_from_slice(&self.definition.as_bytes()[self.name_at.end..]);
+impl List {
+    fn new(kind: Kind, items: Vec<UpstreamTool>) -> Self {
+        let mut listed: Vec<Listed> = Vec::with_capacity(items.len());
+        let mut keys = std::collections::HashSet::with_capacity(items.len());
+        let mut hash = Sha256::new();
+        for item in items {
+            if !keys.insert(item.name.clone()) {
+                warn(kind, &item.name, "another one of the server has its name");
+                continue;
+            }
+            match places(kind, &item) {
+                Ok((key_at, links)) => {
+                    let definition: Box<str> = item.definition.into();
+                    let parameters = match kind {
+                        Kind::Tools => marked(&definition),
+                        _ => Vec::new(),
+                    };
+                    hash.update(meaning(&definition));
+                    hash.update([0]);
+                    listed.push(Listed {
+                        key: item.name.into(),
+                        definition,
+                        key_at,
+                        parameters: parameters.into(),
+                        links,
+                    });
+                }
+                Err(why) => warn(kind, &item.name, &why),
+            }
+        }
+        Self {
+            items: listed,
+            digest: hash.finalize().into(),
+        }
+    }
+
+    fn repeats(&self, items: &[UpstreamTool]) -> bool {
+        let same = |(listed, item): (&Listed, &UpstreamTool)| {
+            *listed.key == *item.name && *listed.definition == *item.definition.get()
+        };
+        self.items.len() == items.len() && self.items.iter().zip(items).all(same)
+    }
+}
+
+impl Listed {
+    /// Appends the definition under another name or URI, with other URIs of resources; all else
+    /// stays byte for byte.
+    pub(super) fn write(&self, key: &str, link: impl Fn(&str) -> String, out: &mut Vec<u8>) {
+        let mut edits = vec![(self.key_at.clone(), key.to_owned())];
+        for at in &self.links {
+            let own = self.definition.get(at.clone());
+            if let Some(own) = own.and_then(|text| serde_json::from_str::<String>(text).ok()) {
+                edits.push((at.clone(), link(&own)));
+            }
+        }
+        out.extend_from_slice(splice(&self.definition, edits).as_bytes());
     }
 }
 
@@ -106,31 +175,60 @@ fn meaning(definition: &str) -> String {
     }
 }
 
-fn name_at(tool: &UpstreamTool) -> Result<Range<usize>, String> {
-    let definition = tool.definition.get();
+/// Where a definition has its key and URIs of resources.
+fn places(kind: Kind, item: &UpstreamTool) -> Result<(Range<usize>, Vec<Range<usize>>), String> {
+    let definition = item.definition.get();
     let members = Members::read(definition)
         .map_err(|error| format!("its definition cannot be used: {error}"))?;
-    if !members.get("inputSchema").is_some_and(is_object) {
+    if kind == Kind::Tools && !members.get("inputSchema").is_some_and(is_object) {
         return Err("its definition has no inputSchema".to_owned());
     }
-    let name = members.get("name").ok_or("its definition has no name")?;
-    if string(name).as_deref() != Some(&tool.name) {
-        return Err("its definition has another name".to_owned());
+    let key = kind.key();
+    let value = members
+        .get(key)
+        .ok_or_else(|| format!("its definition has no {key}"))?;
+    if string(value).as_deref() != Some(&item.name) {
+        return Err(format!("its definition has another {key}"));
     }
-    // Both are slices of one text.
-    let start = name.get().as_ptr() as usize - definition.as_ptr() as usize;
-    Ok(start..start + name.get().len())
+    let links = if kind == Kind::Tools {
+        pages_of_app(&members).into_iter()
+    } else {
+        Vec::new().into_iter()
+    };
+    let links = links.filter_map(|raw| place(definition, raw)).collect();
+    let key_at = place(definition, value).ok_or("its definition cannot be used")?;
+    Ok((key_at, links))
 }
 
-fn warn(tool: &str, why: &str) {
-    let tool: String = tool.chars().take(128).collect();
-    tracing::warn!(tool, why, "a tool is left out of the list");
+/// The page that shows a tool's results (MCP Apps): `_meta.ui.resourceUri`, and what it was called
+/// before.
+fn pages_of_app<'a>(tool: &Members<'a>) -> Vec<&'a RawValue> {
+    let meta = tool
+        .get("_meta")
+        .and_then(|raw| Members::read(raw.get()).ok());
+    let Some(meta) = meta else {
+        return Vec::new();
+    };
+    let ui = meta.get("ui").and_then(|raw| Members::read(raw.get()).ok());
+    let now = ui.and_then(|ui| ui.get("resourceUri"));
+    let before = ["ui/resourceUri", "openai/outputTemplate"].map(|name| meta.get(name));
+    let found = before.into_iter().chain([now]).flatten();
+    found.filter(|raw| string(raw).is_some()).collect()
+}
+
+fn warn(kind: Kind, name: &str, why: &str) {
+    let name: String = name.chars().take(128).collect();
+    tracing::warn!(
+        kind = kind.member(),
+        name,
+        why,
+        "it is left out of the list"
+    );
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::value::RawValue;
 
     fn tool(name: &str, definition: &str) -> UpstreamTool {
         UpstreamTool {
@@ -145,7 +243,7 @@ mod tests {
             r#"{"title": "name", "name" : "get\u002fpet", "inputSchema":{"x":1.0e2}, "_x": null}"#;
         let listing = Listing::new(vec![tool("get/pet", definition)]);
         let mut out = Vec::new();
-        listing.tools[0].write("new", &mut out);
+        listing.list(Kind::Tools).items[0].write(r#""new""#, str::to_owned, &mut out);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             definition.replace(r#""get\u002fpet""#, r#""new""#)
@@ -168,11 +266,28 @@ mod tests {
         ]);
         assert_eq!(listing.len(), 1);
         assert!(listing.same_as(&Listing::new(vec![tool("good", good)])));
-        assert!(listing.repeats(&[tool("good", good)]) && !listing.repeats(&[]));
-        assert!(!listing.repeats(&[tool("good", r#"{"name":"good", "inputSchema":{}}"#)]));
+        let repeats = |tools: Vec<UpstreamTool>| listing.repeats(&Inventory::of_tools(tools));
+        assert!(repeats(vec![tool("good", good)]) && !repeats(vec![]));
+        assert!(!repeats(vec![tool(
+            "good",
+            r#"{"name":"good", "inputSchema":{}}"#
+        )]));
         assert!(!listing.same_as(&Listing::new(vec![tool(
             "good",
             r#"{"name":"good","inputSchema":{"a":1}}"#
         )])));
+    }
+
+    #[test]
+    fn the_page_of_an_app_is_a_link() {
+        let definition = r#"{"name":"t","inputSchema":{},"_meta":{"ui":{"visibility":["app"],"resourceUri":"ui:\/\/a"},"ui/resourceUri" : "ui://b","x":"ui://c"}}"#;
+        let listing = Listing::new(vec![tool("t", definition)]);
+        let mut out = Vec::new();
+        let link = |own: &str| format!("\"<{own}>\"");
+        listing.list(Kind::Tools).items[0].write(r#""t""#, link, &mut out);
+        let expected = definition
+            .replace(r#""ui:\/\/a""#, r#""<ui://a>""#)
+            .replace(r#""ui://b""#, r#""<ui://b>""#);
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Member, Scope, Snapshot};
-use crate::federation::Listing;
+use crate::federation::{Kind, Listing};
 use crate::upstream::{CallResult, Upstream, UpstreamTool};
 
 #[derive(Debug)]
@@ -71,8 +71,15 @@ fn snapshot(servers: &[(&str, &[&str])], page_size: usize) -> Snapshot {
 }
 
 fn names(snapshot: &Snapshot, scope: &Scope) -> Vec<String> {
-    let page: Value =
-        serde_json::from_slice(&snapshot.view(scope).unwrap().page(None).unwrap().result).unwrap();
+    let page: Value = serde_json::from_slice(
+        &snapshot
+            .view(scope)
+            .unwrap()
+            .page(Kind::Tools, None)
+            .unwrap()
+            .result,
+    )
+    .unwrap();
     page["tools"]
         .as_array()
         .unwrap()
@@ -115,7 +122,7 @@ fn the_first_underscore_ends_the_prefix() {
     let all = snapshot.view(&Scope::All).unwrap();
     assert_eq!(names(&snapshot, &Scope::All), ["a_b_c", "a-b_c"]);
     let route = all.route("a_b_c").unwrap();
-    assert_eq!((route.server.as_str(), &*route.tool), ("a", "b_c"));
+    assert_eq!((route.server.as_str(), &*route.own), ("a", "b_c"));
 }
 
 #[test]
@@ -135,7 +142,7 @@ fn names_that_would_collide_after_repair_do_not() {
                 mcphub_core::tool::ToolName::new(name).is_ok() && name.len() <= 64,
                 "{name}"
             );
-            assert_eq!(&*view.route(name).unwrap().tool, tool);
+            assert_eq!(&*view.route(name).unwrap().own, tool);
         }
     }
 }
@@ -150,7 +157,8 @@ fn pages_are_exact_at_their_edges() {
         let (mut cursor, mut seen, mut count) = (None::<String>, 0, 0);
         loop {
             let page: Value =
-                serde_json::from_slice(&view.page(cursor.as_deref()).unwrap().result).unwrap();
+                serde_json::from_slice(&view.page(Kind::Tools, cursor.as_deref()).unwrap().result)
+                    .unwrap();
             seen += page["tools"].as_array().unwrap().len();
             count += 1;
             cursor = page["nextCursor"].as_str().map(str::to_owned);

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use rmcp::model::ErrorCode;
-use serde_json::{Value, json};
+use serde_json::json;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::revision::Revision;
 
@@ -12,18 +13,18 @@ use super::revision::Revision;
 /// Errors of the message itself have the status that the specification asks for. Errors of what it
 /// asks for, such as an unknown tool, travel with status 200: to a client of both eras another
 /// status without a code that it knows would mean that the server is of the old era.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub(crate) struct RpcError {
-    pub(crate) code: i32,
+    pub(crate) code: i64,
     pub(crate) message: Cow<'static, str>,
-    pub(crate) data: Option<Value>,
+    pub(crate) data: Option<Box<RawValue>>,
     pub(crate) status: u16,
 }
 
 impl RpcError {
     fn new(code: ErrorCode, status: u16, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            code: code.0,
+            code: code.0.into(),
             message: message.into(),
             data: None,
             status,
@@ -53,9 +54,9 @@ impl RpcError {
 
     /// There is no such method: 404 in the modern era (2026-07-28, Streamable HTTP, Protocol
     /// Version Header), 200 before.
-    pub(crate) fn method_not_found(method: &str, revision: Revision) -> Self {
+    pub(crate) fn method_not_found(method: &str, modern: bool) -> Self {
         let method: String = method.chars().take(64).collect();
-        let status = if revision.is_modern() { 404 } else { 200 };
+        let status = if modern { 404 } else { 200 };
         Self::new(
             ErrorCode::METHOD_NOT_FOUND,
             status,
@@ -73,7 +74,7 @@ impl RpcError {
         let requested: String = requested.chars().take(64).collect();
         let supported = Revision::ALL.map(Revision::as_str);
         Self {
-            data: Some(json!({"supported": supported, "requested": requested})),
+            data: to_raw_value(&json!({"supported": supported, "requested": requested})).ok(),
             ..Self::new(
                 ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
                 400,
@@ -87,11 +88,47 @@ impl RpcError {
         Self::new(ErrorCode::INTERNAL_ERROR, 200, "Internal error")
     }
 
+    /// A server's own error. Its code decides the status, as it does for ours.
+    pub(crate) fn relayed(code: i64, message: String, modern: bool) -> Self {
+        let is = |known: ErrorCode| i64::from(known.0) == code;
+        let status = match modern {
+            true if is(ErrorCode::METHOD_NOT_FOUND) => 404,
+            true if is(ErrorCode::HEADER_MISMATCH)
+                || is(ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY) =>
+            {
+                400
+            }
+            _ => 200,
+        };
+        Self {
+            code,
+            message: message.into(),
+            data: None,
+            status,
+        }
+    }
+
+    /// A server did not answer as MCP asks, or could not be asked. The status is 200, see above.
+    pub(crate) fn unanswered(message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            status: 200,
+            ..Self::refused(502, message)
+        }
+    }
+
+    /// The client has cancelled the request, and waits for no answer.
+    pub(crate) fn cancelled() -> Self {
+        Self {
+            status: 200,
+            ..Self::refused(499, "The request was cancelled")
+        }
+    }
+
     /// A refusal that HTTP has a status for and MCP no code. The code is -31000 less the status,
     /// outside the range that JSON-RPC and MCP reserve.
     pub(crate) fn refused(status: u16, message: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            code: -31_000 - i32::from(status),
+            code: -31_000 - i64::from(status),
             message: message.into(),
             data: None,
             status,

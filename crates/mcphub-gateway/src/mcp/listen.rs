@@ -1,58 +1,134 @@
-//! Announcements of changed lists, in both eras.
+//! Announcements of changed lists and resources, in both eras.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use futures::stream::{self, Stream};
+use mcphub_core::shared::SessionKey;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::error::RpcError;
+use super::memory::{MAX_WATCHED, Memory};
 use super::message::{Request, members};
 use super::methods::LISTEN;
-use crate::federation::Scope;
+use super::watching::Watching;
+use crate::federation::{Scope, View};
 use crate::gateway::Inner;
+use crate::members::{Members, quoted};
 use crate::roster::Signal;
 
-/// The announcement of the old era.
-pub(crate) const LIST_CHANGED: &str =
-    r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}"#;
+/// What a client is told to read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Change {
+    Tools,
+    Prompts,
+    /// The list of resources, or that of templates.
+    Resources,
+    /// A resource, by its public URI.
+    Resource(String),
+}
 
-/// The changes of the list of one endpoint.
+impl Change {
+    fn method(&self) -> &'static str {
+        match self {
+            Self::Tools => "notifications/tools/list_changed",
+            Self::Prompts => "notifications/prompts/list_changed",
+            Self::Resources => "notifications/resources/list_changed",
+            Self::Resource(_) => "notifications/resources/updated",
+        }
+    }
+
+    /// The announcement of the old era.
+    pub(crate) fn announcement(&self) -> String {
+        let method = self.method();
+        match self {
+            Self::Resource(uri) => {
+                let uri = quoted(uri);
+                format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"uri":{uri}}}}}"#)
+            }
+            _ => format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#),
+        }
+    }
+}
+
+/// The changes of one endpoint.
 #[derive(Debug)]
-pub(crate) struct ListChanges {
+pub(crate) struct Changes {
     gateway: Arc<Inner>,
     scope: Scope,
     signals: watch::Receiver<Signal>,
     seen: String,
+    /// To be told next, last first.
+    ahead: Vec<Change>,
+    watching: Watching,
 }
 
-impl ListChanges {
-    /// Changes since the list with this digest.
-    pub(crate) fn since(gateway: &Arc<Inner>, scope: Scope, digest: &str) -> Self {
-        let signals = gateway.roster.signals();
+/// Where a digest of a view has which list.
+const LISTS: [(std::ops::Range<usize>, Change); 3] = [
+    (24..32, Change::Resources),
+    (16..24, Change::Prompts),
+    (0..16, Change::Tools),
+];
+
+impl Changes {
+    /// Changes since the lists with this digest, and updates of what is watched.
+    pub(crate) fn since(
+        gateway: &Arc<Inner>,
+        scope: Scope,
+        digest: &str,
+        watched: watch::Receiver<BTreeSet<String>>,
+    ) -> Self {
         Self {
+            signals: gateway.roster.signals(),
+            watching: Watching::new(gateway, scope.clone(), watched),
             gateway: Arc::clone(gateway),
             scope,
-            signals,
             seen: digest.to_owned(),
+            ahead: Vec::new(),
         }
     }
 
+    /// Changes for a session of the old era, with what it watches.
+    pub(crate) fn of_session(
+        gateway: &Arc<Inner>,
+        scope: Scope,
+        digest: &str,
+        session: Option<SessionKey>,
+    ) -> Self {
+        let watched = match session {
+            Some(session) => gateway.memories.of(session).watched(),
+            None => Memory::default().watched(),
+        };
+        Self::since(gateway, scope, digest, watched)
+    }
+
     /// Waits for the next change. `None` when there will be none: the server is gone, or the
-    /// gateway ends its streams.
-    pub(crate) async fn next(&mut self) -> Option<()> {
+    /// gateway ends its streams. Nothing is lost when it is given up.
+    pub(crate) async fn next(&mut self) -> Option<Change> {
         loop {
             // Read before looking, so that no change falls between.
             if *self.signals.borrow_and_update() == Signal::Closed {
                 return None;
             }
+            if let Some(change) = self.ahead.pop() {
+                return Some(change);
+            }
             let snapshot = self.gateway.roster.snapshot();
             let digest = snapshot.view(&self.scope)?.digest();
             if digest != self.seen {
+                for (at, change) in LISTS {
+                    if digest.get(at.clone()) != self.seen.get(at) {
+                        self.ahead.push(change);
+                    }
+                }
                 digest.clone_into(&mut self.seen);
-                return Some(());
+                continue;
             }
-            self.signals.changed().await.ok()?;
+            tokio::select! {
+                changed = self.signals.changed() => changed.ok()?,
+                uri = self.watching.next() => return Some(Change::Resource(uri)),
+            }
         }
     }
 }
@@ -61,12 +137,15 @@ impl ListChanges {
 #[derive(Debug)]
 pub(crate) struct Subscription {
     id: Box<RawValue>,
-    /// Whether changes of the list of tools are asked for. The gateway has nothing else to tell.
     tools: bool,
+    prompts: bool,
+    resources: bool,
+    watched: BTreeSet<String>,
 }
 
 impl Subscription {
-    pub(crate) fn read(request: &Request<'_>) -> Result<Self, RpcError> {
+    /// Of what is asked for, that which the endpoint has is granted.
+    pub(crate) fn read(request: &Request<'_>, view: &View) -> Result<Self, RpcError> {
         debug_assert_eq!(request.method, LISTEN);
         let Some(filter) = request.params.get("notifications") else {
             return Err(RpcError::malformed_params(
@@ -74,27 +153,23 @@ impl Subscription {
             ));
         };
         let filter = members("notifications", filter)?;
-        let tools = match filter.get("toolsListChanged").map(RawValue::get) {
-            Some("true") => true,
-            None | Some("false" | "null") => false,
-            Some(_) => {
-                return Err(RpcError::malformed_params(
-                    "Invalid params: `toolsListChanged` is not a boolean",
-                ));
-            }
-        };
         Ok(Self {
             id: request.id.to_owned(),
-            tools,
+            tools: asked(&filter, "toolsListChanged")?,
+            prompts: asked(&filter, "promptsListChanged")? && view.about().prompts,
+            resources: asked(&filter, "resourcesListChanged")? && view.about().resources,
+            watched: watched(&filter, view)?,
         })
+    }
+
+    /// What is watched. It does not change as long as the subscription is there.
+    pub(crate) fn watched(&self) -> watch::Receiver<BTreeSet<String>> {
+        watch::Sender::new(self.watched.clone()).subscribe()
     }
 
     /// Its messages, each on one line: the acknowledgement, the changes, and, when it is not the
     /// client who ends it, a cancellation and the response.
-    pub(crate) fn messages(
-        self,
-        changes: ListChanges,
-    ) -> impl Stream<Item = String> + Send + 'static {
+    pub(crate) fn messages(self, changes: Changes) -> impl Stream<Item = String> + Send + 'static {
         stream::unfold(
             (self, changes, Step::Acknowledge),
             |(this, mut changes, step)| async move {
@@ -102,8 +177,10 @@ impl Subscription {
                     Step::Acknowledge => (this.acknowledged(), Step::Announce),
                     Step::Announce => loop {
                         match changes.next().await {
-                            Some(()) if this.tools => break (this.changed(), Step::Announce),
-                            Some(()) => {}
+                            Some(change) if this.wants(&change) => {
+                                break (this.changed(&change), Step::Announce);
+                            }
+                            Some(_) => {}
                             None => break (this.cancelled(), Step::Respond),
                         }
                     },
@@ -115,20 +192,42 @@ impl Subscription {
         )
     }
 
+    fn wants(&self, change: &Change) -> bool {
+        match change {
+            Change::Tools => self.tools,
+            Change::Prompts => self.prompts,
+            Change::Resources => self.resources,
+            Change::Resource(_) => true,
+        }
+    }
+
     fn acknowledged(&self) -> String {
-        let granted = if self.tools {
-            r#"{"toolsListChanged":true}"#
-        } else {
-            "{}"
-        };
+        let mut granted = Vec::new();
+        for (is, member) in [
+            (self.tools, "toolsListChanged"),
+            (self.prompts, "promptsListChanged"),
+            (self.resources, "resourcesListChanged"),
+        ] {
+            if is {
+                granted.push(format!("\"{member}\":true"));
+            }
+        }
+        if !self.watched.is_empty() {
+            let uris: Vec<String> = self.watched.iter().map(|uri| quoted(uri)).collect();
+            granted.push(format!("\"resourceSubscriptions\":[{}]", uris.join(",")));
+        }
         self.notification(
             "notifications/subscriptions/acknowledged",
-            &format!(r#","notifications":{granted}"#),
+            &format!(r#","notifications":{{{}}}"#, granted.join(",")),
         )
     }
 
-    fn changed(&self) -> String {
-        self.notification("notifications/tools/list_changed", "")
+    fn changed(&self, change: &Change) -> String {
+        let members = match change {
+            Change::Resource(uri) => format!(r#","uri":{}"#, quoted(uri)),
+            _ => String::new(),
+        };
+        self.notification(change.method(), &members)
     }
 
     /// 2026-07-28, Cancellation: a server says so when it ends a subscription.
@@ -153,6 +252,35 @@ impl Subscription {
             r#"{{"jsonrpc":"2.0","id":{id},"result":{{"resultType":"complete","_meta":{{"io.modelcontextprotocol/subscriptionId":{id}}}}}}}"#
         )
     }
+}
+
+fn asked(filter: &Members<'_>, member: &str) -> Result<bool, RpcError> {
+    match filter.get(member).map(RawValue::get) {
+        Some("true") => Ok(true),
+        None | Some("false" | "null") => Ok(false),
+        Some(_) => Err(RpcError::malformed_params(format!(
+            "Invalid params: `{member}` is not a boolean"
+        ))),
+    }
+}
+
+fn watched(filter: &Members<'_>, view: &View) -> Result<BTreeSet<String>, RpcError> {
+    let raw = match filter.get("resourceSubscriptions") {
+        Some(raw) if raw.get() != "null" => raw,
+        _ => return Ok(BTreeSet::new()),
+    };
+    let uris: BTreeSet<String> = serde_json::from_str(raw.get()).map_err(|_| {
+        RpcError::malformed_params(
+            "Invalid params: `resourceSubscriptions` is not an array of strings",
+        )
+    })?;
+    if uris.len() > MAX_WATCHED {
+        return Err(RpcError::invalid_params(format!(
+            "Invalid params: `resourceSubscriptions` has more than {MAX_WATCHED} URIs"
+        )));
+    }
+    let has = |uri: &String| view.about().resources && view.resource(uri).is_some();
+    Ok(uris.into_iter().filter(has).collect())
 }
 
 /// What a subscription says next.

@@ -8,14 +8,37 @@ use serde_json::value::RawValue;
 
 use super::error::RpcError;
 use crate::members::{Members, string};
+use crate::upstream::{Response, one_line};
 
 /// One message of a client. Everything in it is borrowed from its text.
 #[derive(Debug)]
 pub(crate) enum Message<'a> {
     Request(Request<'a>),
     Notification(Notification<'a>),
-    /// An answer to a request of ours. The gateway sends none.
-    Response,
+    /// An answer to a request of the gateway.
+    Response(ClientResponse<'a>),
+}
+
+/// What a client answers. Without an id that could be of the gateway, and without what it has to
+/// have, it is nobody's.
+#[derive(Debug)]
+pub(crate) struct ClientResponse<'a> {
+    id: Option<Cow<'a, str>>,
+    result: Option<&'a RawValue>,
+    error: Option<&'a RawValue>,
+}
+
+impl ClientResponse<'_> {
+    /// The id of the request, and its answer.
+    pub(crate) fn answer(&self) -> Option<(&str, Response)> {
+        let id = self.id.as_deref()?;
+        let response = match (self.result, self.error) {
+            (Some(result), None) => Response::Result(one_line(result)),
+            (_, Some(error)) => Response::Error(one_line(error)),
+            (None, None) => return None,
+        };
+        Some((id, response))
+    }
 }
 
 #[derive(Debug)]
@@ -88,7 +111,11 @@ impl<'a> Message<'a> {
         }
         let answers = envelope.get("result").is_some() || envelope.get("error").is_some();
         if answers && envelope.get("method").is_none() {
-            return Ok(Self::Response);
+            return Ok(Self::Response(ClientResponse {
+                id: id.and_then(string),
+                result: envelope.get("result"),
+                error: envelope.get("error"),
+            }));
         }
         let Ok(Some(method)) = envelope.string("method") else {
             return Err(reject(RpcError::invalid_request(
@@ -168,7 +195,7 @@ fn read_batch(text: &str, max: usize) -> Result<Vec<&RawValue>, RpcError> {
 mod tests {
     use super::*;
 
-    fn code(text: &str) -> (Option<String>, i32) {
+    fn code(text: &str) -> (Option<String>, i64) {
         let rejected = Payload::read(text.as_bytes(), 3).unwrap_err();
         (
             rejected.id.map(|id| id.get().to_owned()),
@@ -265,7 +292,7 @@ mod tests {
         ));
         assert!(matches!(
             read(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
-            Payload::One(Message::Response)
+            Payload::One(Message::Response(_))
         ));
         assert!(matches!(read(" [{},{}] "), Payload::Batch(messages) if messages.len() == 2));
     }

@@ -6,8 +6,10 @@ use rmcp::model::RequestMetaObject;
 use serde_json::value::RawValue;
 
 use super::error::RpcError;
+use super::level::Level;
 use super::message::{is_id, members};
 use super::revision::Revision;
+use super::routing::joined;
 use crate::members::{Members, is_object};
 
 /// The key of the revision.
@@ -19,12 +21,25 @@ const CAPABILITIES: &str = RequestMetaObject::DRAFT_REQUIRED_KEYS[1];
 /// The longest name of a request for its progress, in bytes.
 const MAX_TOKEN: usize = 1024;
 
+/// The key of who the client is.
+const CLIENT_INFO: &str = "io.modelcontextprotocol/clientInfo";
+
+/// The key of what the client wants to see of logs.
+const LOG_LEVEL: &str = "io.modelcontextprotocol/logLevel";
+
+/// The key of the token for progress.
+const PROGRESS: &str = "progressToken";
+
 /// What the gateway reads from `_meta`.
 #[derive(Debug, Default)]
 pub(crate) struct Meta<'a> {
     /// The revision that the request names, as it names it.
     pub(crate) version: Option<Cow<'a, str>>,
-    has_capabilities: bool,
+    /// What the client can be asked, an object.
+    pub(crate) capabilities: Option<&'a RawValue>,
+    /// The token under which the client hears of progress.
+    pub(crate) progress: Option<&'a RawValue>,
+    members: Members<'a>,
 }
 
 impl<'a> Meta<'a> {
@@ -38,7 +53,9 @@ impl<'a> Meta<'a> {
             .map_err(|_| missing(VERSION, "a string"))?;
         Ok(Self {
             version,
-            has_capabilities: meta.get(CAPABILITIES).is_some_and(is_object),
+            capabilities: meta.get(CAPABILITIES).filter(|raw| is_object(raw)),
+            progress: token(&meta),
+            members: meta,
         })
     }
 
@@ -51,7 +68,7 @@ impl<'a> Meta<'a> {
         let revision: Revision = version
             .parse()
             .map_err(|_| RpcError::unsupported_version(version))?;
-        if revision.is_modern() && !self.has_capabilities {
+        if revision.is_modern() && self.capabilities.is_none() {
             return Err(missing(CAPABILITIES, "an object"));
         }
         Ok(Some(revision))
@@ -62,17 +79,38 @@ impl<'a> Meta<'a> {
     pub(crate) fn progress_token(params: &Members<'a>) -> Option<&'a RawValue> {
         let raw = params.get("_meta")?;
         // Few requests have one, and the others need not be read a second time.
-        if !raw.get().contains("progressToken") {
+        if !raw.get().contains(PROGRESS) {
             return None;
         }
-        let token = Members::read(raw.get()).ok()?.get("progressToken")?;
-        (is_id(token) && token.get().len() <= MAX_TOKEN).then_some(token)
+        token(&Members::read(raw.get()).ok()?)
+    }
+
+    /// The least severe log message that the client wants of this request (2026-07-28, Logging).
+    pub(crate) fn level(&self) -> Result<Option<Level>, RpcError> {
+        let wrong = || missing(LOG_LEVEL, "a log level");
+        let level = self.members.string(LOG_LEVEL).map_err(|_| wrong())?;
+        level
+            .map(|level| level.parse().map_err(|_| wrong()))
+            .transpose()
+    }
+
+    /// What is neither the connection's nor the transport's, such as trace context: members without
+    /// the braces, on one line.
+    pub(crate) fn own(&self) -> String {
+        let ours =
+            |name: &str| [VERSION, CAPABILITIES, CLIENT_INFO, LOG_LEVEL, PROGRESS].contains(&name);
+        joined(&self.members, |_| None, ours)
     }
 
     /// The error for a request of the modern era that names no revision.
     pub(crate) fn missing_version() -> RpcError {
         missing(VERSION, "a string")
     }
+}
+
+fn token<'a>(meta: &Members<'a>) -> Option<&'a RawValue> {
+    let token = meta.get(PROGRESS)?;
+    (is_id(token) && token.get().len() <= MAX_TOKEN).then_some(token)
 }
 
 fn missing(key: &str, kind: &str) -> RpcError {
@@ -85,7 +123,7 @@ fn missing(key: &str, kind: &str) -> RpcError {
 mod tests {
     use super::*;
 
-    fn revision(params: &str) -> Result<Option<Revision>, i32> {
+    fn revision(params: &str) -> Result<Option<Revision>, i64> {
         let params = Members::read(params).unwrap();
         Meta::read(&params)
             .and_then(|meta| meta.revision())

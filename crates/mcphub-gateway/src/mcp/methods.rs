@@ -12,14 +12,18 @@ use rmcp::model::CacheScope;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::caller::Caller;
+use super::conversation::Conversation;
 use super::error::RpcError;
+use super::memory::MAX_WATCHED;
 use super::message::{Message, Request};
 use super::reply::{Outcome, Reply};
 use super::revision::Revision;
-use crate::federation::{Route, View};
+use super::routing::{self, PROMPTS_GET, RESOURCES_READ, Routed};
+use crate::federation::{Kind, Route, View};
 use crate::gateway::Inner;
 use crate::members::is_object;
-use crate::upstream::{CallResult, Given, Progress};
+use crate::upstream::{CallResult, Given};
 
 pub(crate) const INITIALIZE: &str = "initialize";
 pub(crate) const LISTEN: &str = "subscriptions/listen";
@@ -53,29 +57,131 @@ const COMPLETE: &str = concat!(
 /// The same where it said whose the result is.
 const COMPLETE_OF_SERVER: &str = r#"{"resultType":"complete""#;
 
+/// How a request is answered.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// At once.
+    Whole(Outcome),
+    /// By a server, which may say more before.
+    Talk(Box<Conversation>),
+}
+
 /// Answers a request, all methods but `subscriptions/listen`, which is a matter of the transport.
-/// What comes of it before is told to `progress`.
 pub(crate) async fn answer(
-    gateway: &Inner,
+    gateway: &Arc<Inner>,
     view: &Arc<View>,
     request: &Request<'_>,
-    revision: Revision,
-    progress: Option<&Progress>,
-) -> Result<Outcome, RpcError> {
-    match (&*request.method, revision.is_modern()) {
-        (TOOLS_CALL, _) => call(gateway, view, request, revision, progress).await,
-        ("tools/list", _) => list(gateway, view, request, revision),
+    caller: &Caller<'_>,
+) -> Result<Answer, RpcError> {
+    let revision = caller.revision;
+    let outcome = match (&*request.method, revision.is_modern()) {
+        (TOOLS_CALL, _) => return call(gateway, view, request, caller).await,
         // Whoever asks what the gateway speaks may do so in any revision that has `_meta`.
-        ("server/discover", _) => Ok(discover(gateway, view)),
-        (INITIALIZE, false) => initialize(view, request),
-        ("ping", false) => Ok(Outcome(vec![Bytes::from_static(b"{}")])),
-        (method, _) => Err(RpcError::method_not_found(method, revision)),
+        ("server/discover", _) => discover(gateway, view),
+        (INITIALIZE, false) => initialize(view, request)?,
+        ("logging/setLevel", false) if view.about().logging => set_level(gateway, request, caller)?,
+        ("resources/subscribe" | "resources/unsubscribe", false) if view.about().resources => {
+            watch(gateway, view, request, caller)?
+        }
+        ("ping", false) => Outcome(vec![Bytes::from_static(b"{}")]),
+        (method, modern) => match kind(view, method) {
+            Some(kind) => list(gateway, view, request, kind, revision)?,
+            None => {
+                let routed = routing::route(view, request)?
+                    .filter(|routed| routed.route.upstream.relay().is_some())
+                    .ok_or_else(|| RpcError::method_not_found(method, modern))?;
+                return talk(gateway, view, request, caller, routed);
+            }
+        },
+    };
+    Ok(Answer::Whole(outcome))
+}
+
+impl Answer {
+    /// The outcome, whatever a server says before it.
+    pub(crate) async fn end(self) -> Result<Outcome, RpcError> {
+        match self {
+            Self::Whole(outcome) => Ok(outcome),
+            Self::Talk(mut conversation) => conversation.end().await,
+        }
     }
+}
+
+/// Whether a call goes to a server that speaks for itself.
+pub(crate) fn is_relayed(view: &View, request: &Request<'_>) -> bool {
+    let route = tool_name(request).ok().and_then(|name| view.route(&name));
+    route.is_some_and(|route| route.upstream.relay().is_some())
+}
+
+fn talk(
+    gateway: &Arc<Inner>,
+    view: &Arc<View>,
+    request: &Request<'_>,
+    caller: &Caller<'_>,
+    routed: Routed,
+) -> Result<Answer, RpcError> {
+    let conversation = Conversation::new(gateway, view, request, caller, routed)?;
+    Ok(Answer::Talk(Box::new(conversation)))
+}
+
+/// What a method lists, where the endpoint has any of it.
+fn kind(view: &View, method: &str) -> Option<Kind> {
+    let kind = Kind::ALL.into_iter().find(|kind| kind.method() == method)?;
+    let offered = match kind {
+        Kind::Tools => true,
+        Kind::Prompts => view.about().prompts,
+        Kind::Resources | Kind::ResourceTemplates => view.about().resources,
+    };
+    offered.then_some(kind)
+}
+
+/// `logging/setLevel`, which holds for the session (2025-11-25, Logging).
+fn set_level(
+    gateway: &Inner,
+    request: &Request<'_>,
+    caller: &Caller<'_>,
+) -> Result<Outcome, RpcError> {
+    let level = request.params.string("level").ok().flatten();
+    let level = level
+        .and_then(|level| level.parse().ok())
+        .ok_or_else(|| RpcError::invalid_params("Invalid params: `level` is not a log level"))?;
+    if let Some(session) = caller.session {
+        gateway.memories.of(session).set_level(level);
+    }
+    Ok(Outcome(vec![Bytes::from_static(b"{}")]))
+}
+
+/// `resources/subscribe` and `resources/unsubscribe`; updates come on the session's stream
+/// (2025-11-25, Resources, Subscriptions).
+fn watch(
+    gateway: &Inner,
+    view: &View,
+    request: &Request<'_>,
+    caller: &Caller<'_>,
+) -> Result<Outcome, RpcError> {
+    let uri = routing::resource_uri(request)?;
+    routing::resource(view, &uri)?;
+    let session = caller.session.ok_or_else(|| {
+        RpcError::invalid_request("Invalid request: updates of a resource need a session")
+    })?;
+    let memory = gateway.memories.of(session);
+    if request.method == "resources/unsubscribe" {
+        memory.unwatch(&uri);
+    } else if !memory.watch(&uri) {
+        return Err(RpcError::invalid_params(format!(
+            "A session watches at most {MAX_WATCHED} resources"
+        )));
+    }
+    Ok(Outcome(vec![Bytes::from_static(b"{}")]))
 }
 
 /// Answers a batch, which only 2025-03-26 has (2025-03-26, Overview, Batching): one reply for each
 /// request in it, in order, each with its own error.
-pub(crate) async fn batch(gateway: &Inner, view: &Arc<View>, messages: &[&RawValue]) -> Vec<Reply> {
+pub(crate) async fn batch(
+    gateway: &Arc<Inner>,
+    view: &Arc<View>,
+    messages: &[&RawValue],
+) -> Vec<Reply> {
     // Not begun before they are asked, a few at a time.
     let work: Vec<_> = messages
         .iter()
@@ -88,10 +194,10 @@ pub(crate) async fn batch(gateway: &Inner, view: &Arc<View>, messages: &[&RawVal
         .await
 }
 
-async fn in_batch(gateway: &Inner, view: &Arc<View>, raw: &RawValue) -> Option<Reply> {
+async fn in_batch(gateway: &Arc<Inner>, view: &Arc<View>, raw: &RawValue) -> Option<Reply> {
     let request = match Message::read(raw.get()) {
         Ok(Message::Request(request)) => request,
-        Ok(Message::Notification(_) | Message::Response) => return None,
+        Ok(Message::Notification(_) | Message::Response(_)) => return None,
         Err(rejected) => return Some(Reply::error(rejected.id, &rejected.error)),
     };
     let outcome = if request.method == INITIALIZE {
@@ -99,7 +205,18 @@ async fn in_batch(gateway: &Inner, view: &Arc<View>, raw: &RawValue) -> Option<R
             "Invalid request: initialize is never part of a batch",
         ))
     } else {
-        answer(gateway, view, &request, Revision::V2025_03_26, None).await
+        let caller = Caller {
+            revision: Revision::V2025_03_26,
+            session: None,
+            abilities: 0,
+            streams: false,
+            headers: None,
+            progress: None,
+        };
+        match answer(gateway, view, &request, &caller).await {
+            Ok(answer) => answer.end().await,
+            Err(error) => Err(error),
+        }
     };
     Some(match outcome {
         Ok(outcome) => Reply::result(request.id, outcome),
@@ -124,7 +241,7 @@ pub(crate) fn negotiate(request: &Request<'_>) -> Result<Revision, RpcError> {
 fn initialize(view: &View, request: &Request<'_>) -> Result<Outcome, RpcError> {
     let result = json!({
         "protocolVersion": negotiate(request)?.as_str(),
-        "capabilities": capabilities(),
+        "capabilities": view.capabilities(),
         "serverInfo": serde_json::from_str::<Value>(SERVER_INFO).unwrap_or_default(),
         "instructions": view.instructions(),
     });
@@ -134,20 +251,17 @@ fn initialize(view: &View, request: &Request<'_>) -> Result<Outcome, RpcError> {
 fn discover(gateway: &Inner, view: &View) -> Outcome {
     let members = json!({
         "supportedVersions": Revision::ALL.map(Revision::as_str),
-        "capabilities": capabilities(),
+        "capabilities": view.capabilities(),
         "instructions": view.instructions(),
     });
     cacheable(gateway.settings.list_ttl, members.to_string().into())
-}
-
-fn capabilities() -> Value {
-    json!({"tools": {"listChanged": true}})
 }
 
 fn list(
     gateway: &Inner,
     view: &View,
     request: &Request<'_>,
+    kind: Kind,
     revision: Revision,
 ) -> Result<Outcome, RpcError> {
     let cursor = match request.params.get("cursor").map(RawValue::get) {
@@ -163,8 +277,8 @@ fn list(
             )
         }
     };
-    let page = view.page(cursor.as_deref()).ok_or_else(|| {
-        RpcError::invalid_params("Invalid cursor: it is not of this list, or the tools have changed; list again from the start")
+    let page = view.page(kind, cursor.as_deref()).ok_or_else(|| {
+        RpcError::invalid_params("Invalid cursor: it is not of this list, or the list has changed; list again from the start")
     })?;
     if revision.is_modern() {
         return Ok(cacheable(gateway.settings.list_ttl, page.result.clone()));
@@ -193,21 +307,25 @@ fn with_members(members: Bytes, mut object: Bytes) -> Outcome {
 }
 
 async fn call(
-    gateway: &Inner,
-    view: &View,
+    gateway: &Arc<Inner>,
+    view: &Arc<View>,
     request: &Request<'_>,
-    revision: Revision,
-    progress: Option<&Progress>,
-) -> Result<Outcome, RpcError> {
+    caller: &Caller<'_>,
+) -> Result<Answer, RpcError> {
     let name = tool_name(request)?;
     let route = view.route(&name).ok_or_else(|| unknown_tool(&name))?;
+    if route.upstream.relay().is_some() {
+        routing::check_call(request)?;
+        let routed = Routed::named(route.clone(), "name");
+        return talk(gateway, view, request, caller, routed);
+    }
     let arguments = arguments(request)?;
     let limit = gateway.settings.call_timeout;
     let start = Instant::now();
     let upstream = &route.upstream;
-    let answer = match progress {
-        None => upstream.call(&route.tool, &arguments),
-        Some(progress) => upstream.call_telling(&route.tool, &arguments, progress),
+    let answer = match caller.progress {
+        None => upstream.call(&route.own, &arguments),
+        Some(progress) => upstream.call_telling(&route.own, &arguments, progress),
     };
     let answer = if route.upstream.call_limit().is_some_and(|own| own <= limit) {
         answer.await
@@ -220,13 +338,15 @@ async fn call(
         let answer = Box::pin(tokio::time::timeout(limit, answer)).await;
         answer.unwrap_or_else(|_| Err(late()))
     };
-    tracing::debug!(server = %route.server, tool = &*route.tool, elapsed = ?start.elapsed(), "a call");
+    tracing::debug!(server = %route.server, tool = &*route.own, elapsed = ?start.elapsed(), "a call");
     let result = answer.or_else(|error| failure(&name, route, &error))?;
-    Ok(if revision.is_modern() {
-        complete(result)
+    let given = result.given();
+    let result = result.into_bytes();
+    Ok(Answer::Whole(if caller.revision.is_modern() {
+        complete(result, given, false)
     } else {
-        Outcome(vec![result.into_bytes()])
-    })
+        Outcome(vec![result])
+    }))
 }
 
 /// The arguments in a `tools/call`.
@@ -243,7 +363,20 @@ fn arguments<'a>(request: &Request<'a>) -> Result<Arguments<'a>, RpcError> {
     }
 }
 
-/// The name in a `tools/call`.
+/// What `Mcp-Name` has to repeat (2026-07-28, Streamable HTTP, Standard Headers).
+pub(crate) fn mirrored<'a>(request: &Request<'a>) -> Result<Option<Cow<'a, str>>, RpcError> {
+    match &*request.method {
+        TOOLS_CALL | PROMPTS_GET => tool_name(request).map(Some),
+        RESOURCES_READ => routing::resource_uri(request).map(Some),
+        method if method.starts_with(routing::TASKS) => request
+            .params
+            .string("taskId")
+            .map_err(|_| RpcError::malformed_params("Invalid params: `taskId` is not a string")),
+        _ => Ok(None),
+    }
+}
+
+/// The name in a `tools/call` or `prompts/get`.
 pub(crate) fn tool_name<'a>(request: &Request<'a>) -> Result<Cow<'a, str>, RpcError> {
     let Ok(Some(name)) = request.params.string("name") else {
         return Err(RpcError::malformed_params(
@@ -260,8 +393,8 @@ fn unknown_tool(name: &str) -> RpcError {
 
 /// What the caller gets of an upstream's error. That a server cannot be reached is something a
 /// model can act on, so it is an error of the tool (2026-07-28, Tools, Error Handling).
-fn failure(name: &str, route: &Route, error: &Error) -> Result<CallResult, RpcError> {
-    tracing::debug!(server = %route.server, tool = &*route.tool, error = %error.report(), "a call failed");
+pub(super) fn failure(name: &str, route: &Route, error: &Error) -> Result<CallResult, RpcError> {
+    tracing::debug!(server = %route.server, tool = &*route.own, error = %error.report(), "a call failed");
     match error.kind() {
         ErrorKind::NotFound => return Err(unknown_tool(name)),
         ErrorKind::InvalidInput => {
@@ -271,7 +404,7 @@ fn failure(name: &str, route: &Route, error: &Error) -> Result<CallResult, RpcEr
             )));
         }
         ErrorKind::Internal => {
-            tracing::error!(server = %route.server, tool = &*route.tool, error = %error.report(), "a call failed");
+            tracing::error!(server = %route.server, tool = &*route.own, error = %error.report(), "a call failed");
             return Err(RpcError::internal());
         }
         _ => {}
@@ -287,17 +420,22 @@ fn failure(name: &str, route: &Route, error: &Error) -> Result<CallResult, RpcEr
     CallResult::of(&ToolResult::error(text)).map_err(|_| RpcError::internal())
 }
 
-fn clipped(text: &str) -> Cow<'_, str> {
+pub(super) fn clipped(text: &str) -> Cow<'_, str> {
     match text.char_indices().nth(MAX_ERROR) {
         Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
         None => Cow::Borrowed(text),
     }
 }
 
-/// The result with what the modern era asks of every result, where its server did not give it.
-fn complete(result: CallResult) -> Outcome {
-    let given = result.given();
-    let result = result.into_bytes();
+/// The result with what the modern era asks of every result, where its server did not give it. One
+/// that clients may keep, and whose server does not say for how long, is not to be kept.
+pub(super) fn complete(result: Bytes, given: Given, cacheable: bool) -> Outcome {
+    if cacheable && !given.ttl {
+        let scope = json!(CacheScope::Private);
+        let hints = format!(r#"{{"ttlMs":0,"cacheScope":{scope}"#);
+        let kept = with_members(hints.into(), result).0.concat();
+        return complete(kept.into(), given, false);
+    }
     match given {
         Given {
             result_type: true, ..
@@ -315,7 +453,9 @@ mod tests {
 
     fn completed(result: &str) -> String {
         let result = RawValue::from_string(result.to_owned()).unwrap();
-        String::from_utf8(complete(result.into()).0.concat()).unwrap()
+        let result = CallResult::from(result);
+        let given = result.given();
+        String::from_utf8(complete(result.into_bytes(), given, false).0.concat()).unwrap()
     }
 
     #[test]

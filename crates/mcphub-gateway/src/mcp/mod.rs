@@ -1,16 +1,26 @@
-//! The protocol of clients: tools, in both eras of MCP, over streamable HTTP and stdio.
+//! The protocol of clients, in both eras of MCP, over streamable HTTP and stdio.
 //!
 //! A message is read as raw text ([`message`]), its revision is found ([`revision`], [`meta`]),
-//! and one of the methods answers it ([`methods`]). The transports ([`http`], [`stdio`]) only carry
+//! and one of the methods answers it ([`methods`]), or a server does by itself, in a
+//! [`conversation`]. The transports ([`http`], [`stdio`]) only carry
 //! messages: everything that is the same on both is above them.
 
+mod caller;
+pub(crate) mod cancel;
+mod conversation;
 mod error;
+mod gathering;
 pub(crate) mod http;
+mod level;
 mod listen;
+pub(crate) mod memory;
 mod message;
 mod meta;
 mod methods;
+pub(crate) mod questions;
 mod reply;
 mod revision;
+mod routing;
 pub(crate) mod session;
 pub(crate) mod stdio;
+mod watching;

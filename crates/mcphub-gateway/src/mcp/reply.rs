@@ -36,10 +36,12 @@ impl Reply {
     /// The answer to a request that failed. Without an id where that could not be read
     /// (2026-07-28, Overview, Error Responses).
     pub(crate) fn error(id: Option<&RawValue>, error: &RpcError) -> Self {
-        let mut body = json!({"code": error.code, "message": error.message});
-        if let Some(data) = &error.data {
-            body["data"] = data.clone();
-        }
+        let (code, message) = (error.code, json!(error.message));
+        let data = match &error.data {
+            Some(data) => format!(r#","data":{}"#, data.get()),
+            None => String::new(),
+        };
+        let body = format!(r#"{{"code":{code},"message":{message}{data}}}"#);
         let id = id.map_or_else(String::new, |id| format!(r#""id":{},"#, id.get()));
         Self {
             pieces: vec![format!(r#"{{"jsonrpc":"2.0",{id}"error":{body}}}"#).into()],

@@ -16,8 +16,8 @@ use tokio::time::{Instant, sleep};
 
 use super::revision::Revision;
 
-/// `REVISION.LIST.RANDOM`: the revision that was settled on, the digest of the list that the client
-/// was about to read, and 128 random bits.
+/// `REVISION.LISTS.ABILITIES.RANDOM`: the revision that was settled on, the digest of the lists that
+/// the client was about to read, what the client can be asked, and 128 random bits.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct SessionId {
     revision: Revision,
@@ -29,7 +29,7 @@ impl SessionId {
     ///
     /// # Errors
     /// `Internal` when the system gives no random numbers.
-    pub(crate) fn new(revision: Revision, list: &str) -> Result<Self> {
+    pub(crate) fn new(revision: Revision, lists: &str, abilities: u8) -> Result<Self> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| {
             Error::internal("the system gives no random numbers")
@@ -37,7 +37,7 @@ impl SessionId {
                 .during("session::new")
         })?;
         let text = format!(
-            "{}.{list}.{:032x}",
+            "{}.{lists}.{abilities:02x}.{:032x}",
             revision.as_str(),
             u128::from_be_bytes(random)
         );
@@ -52,8 +52,14 @@ impl SessionId {
         self.revision
     }
 
-    /// The digest of the list when the session began.
-    pub(crate) fn list(&self) -> &str {
+    /// What the client can be asked: see [`ClientAbilities`](crate::upstream::ClientAbilities).
+    pub(crate) fn abilities(&self) -> u8 {
+        let part = self.text.split('.').nth(2).unwrap_or_default();
+        u8::from_str_radix(part, 16).unwrap_or_default()
+    }
+
+    /// The digest of the lists when the session began.
+    pub(crate) fn lists(&self) -> &str {
         self.text.split('.').nth(1).unwrap_or_default()
     }
 
@@ -85,7 +91,10 @@ impl FromStr for SessionId {
         let revision: Option<Revision> = parts.next().and_then(|revision| revision.parse().ok());
         match revision.filter(|revision| !revision.is_modern()) {
             Some(revision)
-                if hex(parts.next(), 16) && hex(parts.next(), 32) && parts.next().is_none() =>
+                if hex(parts.next(), 32)
+                    && hex(parts.next(), 2)
+                    && hex(parts.next(), 32)
+                    && parts.next().is_none() =>
             {
                 Ok(Self {
                     revision,
@@ -285,8 +294,10 @@ mod tests {
     use async_trait::async_trait;
     use mcphub_core::ErrorKind;
 
+    const LISTS: &str = "0123456789abcdef0123456789abcdef";
+
     fn id() -> SessionId {
-        SessionId::new(Revision::V2025_06_18, "0123456789abcdef").unwrap()
+        SessionId::new(Revision::V2025_06_18, LISTS, 5).unwrap()
     }
 
     #[test]
@@ -295,8 +306,8 @@ mod tests {
         let read: SessionId = id.as_str().parse().unwrap();
         assert_eq!(read, id);
         assert_eq!(
-            (read.revision(), read.list()),
-            (Revision::V2025_06_18, "0123456789abcdef")
+            (read.revision(), read.lists(), read.abilities()),
+            (Revision::V2025_06_18, LISTS, 5)
         );
         assert!(id.as_str().bytes().all(|b| (0x21..=0x7e).contains(&b)));
     }
@@ -310,7 +321,7 @@ mod tests {
             "6f1c7b1e-3b1f-4e0e-9d5d-0d7f1f0c9a11",
             &modern,
             &long,
-            &id().as_str().to_uppercase()[..58],
+            &id().as_str().to_uppercase()[..id().as_str().len() - 1],
         ] {
             assert!(text.parse::<SessionId>().is_err(), "{text}");
         }

@@ -1,12 +1,16 @@
 //! What all upstreams over HTTP have in common: the client, and what its errors say.
 
+use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use mcphub_core::{Error, Result};
 use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
+use rmcp::transport::common::http_header::{BASE64_HEADER_PREFIX, BASE64_HEADER_SUFFIX};
 use url::Url;
 
 /// A client that follows redirects within one origin only: what was meant for one origin, body and
@@ -97,5 +101,35 @@ pub(super) fn clip(text: &str, limit: usize) -> String {
     match text.char_indices().nth(limit) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+/// A value of `Mcp-Name` or `Mcp-Param-*` (MCP 2026-07-28, Streamable HTTP, Value Encoding).
+pub(crate) fn encoded(text: &str) -> Cow<'_, str> {
+    let plain = text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\t'))
+        && text.trim_matches([' ', '\t']) == text
+        && !(text.starts_with(BASE64_HEADER_PREFIX) && text.ends_with(BASE64_HEADER_SUFFIX));
+    if plain {
+        return Cow::Borrowed(text);
+    }
+    let encoded = STANDARD.encode(text);
+    Cow::Owned([BASE64_HEADER_PREFIX, &encoded, BASE64_HEADER_SUFFIX].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_travel_as_the_table_of_value_encoding_says() {
+        for (text, header) in [
+            ("us-west1", "us-west1"),
+            ("Hello, 世界", "=?base64?SGVsbG8sIOS4lueVjA==?="),
+            (" padded ", "=?base64?IHBhZGRlZCA=?="),
+            ("line1\nline2", "=?base64?bGluZTEKbGluZTI=?="),
+            ("=?base64?literal?=", "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?="),
+        ] {
+            assert_eq!(encoded(text), header);
+        }
     }
 }

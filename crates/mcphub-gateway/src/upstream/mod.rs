@@ -3,12 +3,15 @@
 //! One folder or file per kind. Nothing in here knows who called or under which name: names are
 //! mapped in `federation`, the protocol of clients is spoken in `mcp`.
 
+mod client;
 mod connector;
 mod down;
 mod http;
+mod inventory;
 pub mod native;
 mod planned;
 mod progress;
+mod relay;
 mod result;
 pub mod streamable_http;
 
@@ -23,12 +26,16 @@ use mcphub_core::call::Arguments;
 use mcphub_core::catalog::CatalogServer;
 use serde_json::value::RawValue;
 
+pub use client::ClientAbilities;
 pub use connector::{Connector, UpstreamSettings};
 pub use down::Down;
+pub(crate) use http::encoded;
+pub use inventory::{About, Inventory};
 pub use planned::planned_tools;
 pub use progress::Progress;
+pub use relay::{Exchange, Failure, Forward, Relay, Response, Said};
 pub use result::CallResult;
-pub(crate) use result::Given;
+pub(crate) use result::{Given, one_line};
 
 /// One MCP server as the gateway calls it.
 ///
@@ -40,6 +47,17 @@ pub(crate) use result::Given;
 pub trait Upstream: Send + Sync + Debug + 'static {
     /// The tools of the server, in its order, each as the JSON object that `tools/list` has.
     async fn tools(&self) -> Result<Vec<UpstreamTool>>;
+
+    /// All that the server offers. Default: its tools.
+    async fn inventory(&self) -> Result<Inventory> {
+        self.tools().await.map(Inventory::of_tools)
+    }
+
+    /// What takes whole requests of a server that speaks MCP itself; calls of its tools go there
+    /// too. Default: there is none.
+    fn relay(&self) -> Option<&dyn Relay> {
+        None
+    }
 
     /// Calls a tool by its own name. The arguments are forwarded as they were sent.
     async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> Result<CallResult>;
@@ -65,10 +83,10 @@ pub trait Upstream: Send + Sync + Debug + 'static {
     fn changes(&self) -> BoxStream<'static, ()>;
 }
 
-/// A tool as an upstream lists it.
+/// A tool as an upstream lists it, or a prompt, a resource or a template of one.
 #[derive(Debug, Clone)]
 pub struct UpstreamTool {
-    /// Its own name, which `definition` repeats.
+    /// Its own name or URI, which `definition` repeats.
     pub name: String,
     /// The JSON object, on one line.
     pub definition: Box<RawValue>,

@@ -23,6 +23,7 @@ pub struct CallResult {
 pub(crate) struct Given {
     pub(crate) result_type: bool,
     pub(crate) meta: bool,
+    pub(crate) ttl: bool,
 }
 
 impl CallResult {
@@ -108,7 +109,7 @@ fn size(content: &Content) -> usize {
 }
 
 impl Given {
-    fn of(result: &str) -> Self {
+    pub(crate) fn of(result: &str) -> Self {
         struct Scan;
         impl<'de> Visitor<'de> for Scan {
             type Value = Given;
@@ -122,6 +123,7 @@ impl Given {
                 while let Some(key) = map.next_key::<Cow<'de, str>>()? {
                     given.result_type |= key == "resultType";
                     given.meta |= key == "_meta";
+                    given.ttl |= key == "ttlMs";
                     map.next_value::<IgnoredAny>()?;
                 }
                 Ok(given)
@@ -132,8 +134,19 @@ impl Given {
         read.unwrap_or(Given {
             result_type: true,
             meta: true,
+            ttl: true,
         })
     }
+}
+
+/// The same JSON on one line. A line end in JSON is always insignificant white space: a string
+/// holds it escaped.
+pub(crate) fn one_line(raw: &RawValue) -> Box<RawValue> {
+    if !raw.get().contains(['\n', '\r']) {
+        return raw.to_owned();
+    }
+    let text = raw.get().replace(['\n', '\r'], " ");
+    RawValue::from_string(text).unwrap_or_else(|_| raw.to_owned())
 }
 
 #[cfg(test)]
@@ -142,7 +155,9 @@ mod tests {
 
     fn given(text: &str) -> (bool, bool) {
         let raw = RawValue::from_string(text.to_owned()).unwrap();
-        let Given { result_type, meta } = CallResult::from(raw).given();
+        let Given {
+            result_type, meta, ..
+        } = CallResult::from(raw).given();
         (result_type, meta)
     }
 

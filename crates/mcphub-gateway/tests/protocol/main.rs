@@ -1,9 +1,11 @@
 //! What a gateway says to its clients, over real sockets.
 
 mod federation;
+mod mcp_server;
 mod modern;
 mod nodes;
 mod old_era;
+mod relay;
 mod rmcp_client;
 mod stdio;
 mod support;

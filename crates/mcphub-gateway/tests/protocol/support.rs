@@ -19,13 +19,16 @@ use mcphub_core::server::ServerName;
 use mcphub_core::spec::{Dialect, Method};
 use mcphub_core::tool::{ApiInfo, Tool, ToolName, ToolSet};
 use mcphub_core::{Error, ErrorKind, Result};
-use mcphub_gateway::upstream::{CallResult, Connect, Down, Upstream, UpstreamTool};
+use mcphub_gateway::upstream::{
+    CallResult, Connect, Connector, Down, Upstream, UpstreamSettings, UpstreamTool,
+};
 use mcphub_gateway::{ClientAddress, Gateway, GatewayBuilder, GatewaySettings};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
+use url::Url;
 
 /// No test waits longer for anything.
 pub const BOUND: Duration = Duration::from_secs(10);
@@ -134,6 +137,8 @@ impl Upstream for Server {
 #[derive(Debug, Default)]
 pub struct Hub {
     servers: Mutex<HashMap<String, (u64, Arc<Server>)>>,
+    /// MCP servers that are really called.
+    remote: Mutex<HashMap<String, (u64, Url)>>,
     /// What was planned for every server.
     pub planned: Mutex<Vec<Tool>>,
     /// Servers that cannot be called.
@@ -151,6 +156,15 @@ impl Hub {
             .lock()
             .unwrap()
             .insert(name.into(), (version, Arc::clone(server)));
+    }
+
+    /// Adds an MCP server that is called over HTTP.
+    pub fn attach(&self, name: &str, url: &Url) {
+        let version = self.version.fetch_add(1, Ordering::SeqCst) + 1;
+        self.remote
+            .lock()
+            .unwrap()
+            .insert(name.into(), (version, url.clone()));
     }
 
     /// Makes a new revision of a server that cannot be called.
@@ -237,9 +251,24 @@ impl CatalogSource for Hub {
                 },
             })
         };
+        let remote = self.remote.lock().unwrap();
+        let remote = remote.iter().map(|(name, (revision, url))| {
+            Arc::new(CatalogServer {
+                name: ServerName::new(name).unwrap(),
+                revision: CatalogVersion {
+                    registry: *revision,
+                    deployments: 0,
+                },
+                tools: plan(name, Vec::new()),
+                upstream: Target::Mcp(Endpoint {
+                    url: url.clone(),
+                    headers: Vec::new(),
+                }),
+            })
+        });
         Ok(Catalog {
             version,
-            servers: servers.iter().map(server).collect(),
+            servers: servers.iter().map(server).chain(remote).collect(),
         })
     }
 }
@@ -249,6 +278,16 @@ impl Connect for Hub {
         self.connected.fetch_add(1, Ordering::SeqCst);
         if let Target::Down(reason) = &server.upstream {
             return Arc::new(Down::new(Arc::clone(&server.tools), reason.clone()));
+        }
+        if self
+            .remote
+            .lock()
+            .unwrap()
+            .contains_key(server.name.as_str())
+        {
+            let mut settings = UpstreamSettings::default();
+            settings.mcp.initial_backoff = Duration::from_millis(10);
+            return Connector::new(settings).unwrap().connect(server);
         }
         let servers = self.servers.lock().unwrap();
         Arc::clone(&servers[server.name.as_str()].1) as Arc<dyn Upstream>
@@ -351,10 +390,14 @@ impl Served {
             .post(path)
             .header("mcp-protocol-version", "2026-07-28")
             .header("mcp-method", body["method"].as_str().unwrap());
-        if let ("tools/call", Some(name)) = (
-            body["method"].as_str().unwrap(),
-            body["params"]["name"].as_str(),
-        ) {
+        let params = &body["params"];
+        let name = match body["method"].as_str().unwrap() {
+            "tools/call" | "prompts/get" => params["name"].as_str(),
+            "resources/read" => params["uri"].as_str(),
+            "tasks/get" => params["taskId"].as_str(),
+            _ => None,
+        };
+        if let Some(name) = name {
             request = request.header("mcp-name", name);
         }
         request.body(body.to_string())

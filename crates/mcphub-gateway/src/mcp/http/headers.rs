@@ -14,7 +14,7 @@ use crate::gateway::Inner;
 use crate::mcp::error::RpcError;
 use crate::mcp::message::Request;
 use crate::mcp::meta::Meta;
-use crate::mcp::methods::{INITIALIZE, TOOLS_CALL, tool_name};
+use crate::mcp::methods::{self, INITIALIZE};
 use crate::mcp::revision::Revision;
 use crate::mcp::session::SessionId;
 
@@ -171,8 +171,7 @@ fn mirrored(request: &Request<'_>, headers: &HeaderMap) -> Result<(), RpcError> 
     if method != Some(&*request.method) {
         return Err(mismatch(HEADER_MCP_METHOD, method, &request.method));
     }
-    if request.method == TOOLS_CALL {
-        let name = tool_name(request)?;
+    if let Some(name) = methods::mirrored(request)? {
         let stated = single(headers, HEADER_MCP_NAME)?;
         let decoded = stated.map(decoded).transpose()?;
         if decoded.as_deref() != Some(&*name) {

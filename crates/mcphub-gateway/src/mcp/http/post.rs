@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::poll;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use mcphub_core::shared::SessionKey;
 use rmcp::transport::common::http_header::HEADER_SESSION_ID;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
@@ -20,14 +21,17 @@ use super::headers::{self, Accepts};
 use super::{Refusal, event, json, progress, status};
 use crate::federation::{Scope, View};
 use crate::gateway::Inner;
+use crate::mcp::caller::Caller;
+use crate::mcp::conversation::Turn;
 use crate::mcp::error::RpcError;
 use crate::mcp::listen::Subscription;
 use crate::mcp::message::{Message, Notification, Payload, Request};
 use crate::mcp::meta::Meta;
-use crate::mcp::methods::{self, INITIALIZE, LISTEN, TOOLS_CALL};
+use crate::mcp::methods::{self, Answer, INITIALIZE, LISTEN, TOOLS_CALL};
 use crate::mcp::reply::Reply;
 use crate::mcp::revision::Revision;
 use crate::mcp::session::SessionId;
+use crate::upstream::ClientAbilities;
 
 /// Answers a POST.
 pub(super) async fn answer(gateway: &Arc<Inner>, scope: Scope, request: HttpRequest) -> Response {
@@ -77,8 +81,11 @@ async fn exchange(
             }))
         }
         Message::Notification(notification) => notified(gateway, headers, &notification).await,
-        Message::Response => {
-            session_revision(gateway, headers).await?;
+        Message::Response(response) => {
+            let session = speaks(gateway, headers).await?.1;
+            if let Some((id, answer)) = response.answer() {
+                gateway.questions.answered(session, id, answer);
+            }
             Ok(StatusCode::ACCEPTED.into_response())
         }
     }
@@ -131,33 +138,63 @@ async fn one(
     request: &Request<'_>,
     bytes: &Bytes,
 ) -> Result<Response, RpcError> {
-    let revision = match headers::revision(request, headers)? {
-        stated if stated.is_modern() || request.method == INITIALIZE => stated,
-        stated => match headers::session(gateway, headers).await? {
-            // What was settled on counts where nothing else is said.
-            Some(session) if headers::version(headers)?.is_none() => session.revision(),
-            _ => stated,
-        },
+    let mut revision = headers::revision(request, headers)?;
+    let mut session = None;
+    if !revision.is_modern() && request.method != INITIALIZE {
+        session = headers::session(gateway, headers).await?;
+        // What was settled on counts where nothing else is said.
+        if let Some(session) = &session
+            && headers::version(headers)?.is_none()
+        {
+            revision = session.revision();
+        }
+    }
+    let caller = Caller {
+        revision,
+        session: session.as_ref().map(SessionId::key),
+        abilities: session.as_ref().map_or(0, SessionId::abilities),
+        streams: accepts.events,
+        headers: Some(headers),
+        progress: None,
     };
     if revision.is_modern() && request.method == LISTEN {
-        let subscription = Subscription::read(request)?;
+        let subscription = Subscription::read(request, view)?;
         return super::stream::listen(gateway, scope, view, accepts, subscription);
     }
     if accepts.events
         && request.method == TOOLS_CALL
         && let Some(token) = Meta::progress_token(&request.params)
+        && !methods::is_relayed(view, request)
     {
         let (gateway, view, bytes) = (Arc::clone(gateway), Arc::clone(view), bytes.clone());
         return progress::call(gateway, view, bytes, revision, accepts, token).await;
     }
-    let outcome = methods::answer(gateway, view, request, revision, None).await?;
+    let outcome = match methods::answer(gateway, view, request, &caller).await? {
+        Answer::Whole(outcome) => outcome,
+        Answer::Talk(mut conversation) => match conversation.next().await {
+            Turn::End(end) => end?,
+            Turn::Cancelled => return Err(RpcError::cancelled()),
+            Turn::Message(first) => {
+                return Ok(super::stream::talk(
+                    gateway,
+                    first,
+                    conversation,
+                    request.id,
+                ));
+            }
+        },
+    };
     let mut response = deliver(accepts, StatusCode::OK, Reply::result(request.id, outcome));
     if request.method == INITIALIZE {
-        let session =
-            SessionId::new(methods::negotiate(request)?, view.digest()).map_err(|error| {
-                tracing::error!(error = %error.report(), "no session can be made");
-                RpcError::internal()
-            })?;
+        let session = SessionId::new(
+            methods::negotiate(request)?,
+            view.digest(),
+            abilities(request),
+        )
+        .map_err(|error| {
+            tracing::error!(error = %error.report(), "no session can be made");
+            RpcError::internal()
+        })?;
         if let (Ok(name), Ok(value)) = (
             HeaderName::from_bytes(HEADER_SESSION_ID.as_bytes()),
             HeaderValue::from_str(session.as_str()),
@@ -168,19 +205,33 @@ async fn one(
     Ok(response)
 }
 
-/// Takes a notification. None asks for anything here: over HTTP a client cancels by going away.
+/// What the client that begins a session can be asked.
+fn abilities(request: &Request<'_>) -> u8 {
+    let capabilities = request.params.get("capabilities");
+    capabilities.map_or(0, |raw| ClientAbilities::read(raw).bits())
+}
+
+/// Takes a notification. In the modern era a client cancels by going away; before, it says so.
 async fn notified(
     gateway: &Inner,
     headers: &HeaderMap,
     notification: &Notification<'_>,
 ) -> Result<Response, Refusal> {
-    session_revision(gateway, headers).await?;
+    let session = speaks(gateway, headers).await?.1;
+    if let (Some(session), "notifications/cancelled") = (session, &*notification.method)
+        && let Some(id) = notification.params.get("requestId")
+    {
+        gateway.running.cancel(session, id.get());
+    }
     tracing::trace!(method = &*notification.method, "a client told something");
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
-/// The revision that headers alone tell.
-async fn session_revision(gateway: &Inner, headers: &HeaderMap) -> Result<Revision, RpcError> {
+/// The revision and the session that headers alone tell.
+async fn speaks(
+    gateway: &Inner,
+    headers: &HeaderMap,
+) -> Result<(Revision, Option<SessionKey>), RpcError> {
     let stated = headers::version(headers)?;
     let stated = stated
         .map(|text| {
@@ -189,12 +240,12 @@ async fn session_revision(gateway: &Inner, headers: &HeaderMap) -> Result<Revisi
         })
         .transpose()?;
     if stated.is_some_and(Revision::is_modern) {
-        return Ok(Revision::V2026_07_28);
+        return Ok((Revision::V2026_07_28, None));
     }
     let session = headers::session(gateway, headers).await?;
-    Ok(stated
-        .or(session.map(|session| session.revision()))
-        .unwrap_or(Revision::UNSTATED))
+    let settled = session.as_ref().map(SessionId::revision);
+    let revision = stated.or(settled).unwrap_or(Revision::UNSTATED);
+    Ok((revision, session.as_ref().map(SessionId::key)))
 }
 
 /// Answers a batch, which only 2025-03-26 has (2025-03-26, Overview, Batching).
@@ -205,7 +256,7 @@ async fn batch(
     accepts: Accepts,
     messages: &[&RawValue],
 ) -> Result<Response, Refusal> {
-    let revision = session_revision(gateway, headers).await?;
+    let (revision, _) = speaks(gateway, headers).await?;
     if revision != Revision::V2025_03_26 {
         return Err(RpcError::invalid_request(
             "Invalid request: only revision 2025-03-26 has batches",

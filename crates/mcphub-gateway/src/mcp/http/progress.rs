@@ -23,6 +23,7 @@ use super::status;
 use super::stream::NO_BUFFERING;
 use crate::federation::View;
 use crate::gateway::Inner;
+use crate::mcp::caller::Caller;
 use crate::mcp::error::RpcError;
 use crate::mcp::message::{Message, Payload};
 use crate::mcp::methods;
@@ -62,7 +63,7 @@ pub(super) async fn call(
 }
 
 async fn reply(
-    gateway: &Inner,
+    gateway: &Arc<Inner>,
     view: &Arc<View>,
     bytes: &[u8],
     revision: Revision,
@@ -73,7 +74,19 @@ async fn reply(
         let error = RpcError::internal();
         return (status(error.status), Reply::error(None, &error));
     };
-    match methods::answer(gateway, view, &request, revision, Some(progress)).await {
+    let caller = Caller {
+        revision,
+        session: None,
+        abilities: 0,
+        streams: false,
+        headers: None,
+        progress: Some(progress),
+    };
+    let outcome = match methods::answer(gateway, view, &request, &caller).await {
+        Ok(answer) => answer.end().await,
+        Err(error) => Err(error),
+    };
+    match outcome {
         Ok(outcome) => (StatusCode::OK, Reply::result(request.id, outcome)),
         Err(error) => (status(error.status), Reply::error(Some(request.id), &error)),
     }

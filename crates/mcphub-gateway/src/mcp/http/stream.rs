@@ -7,14 +7,17 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, Stream, StreamExt};
+use serde_json::value::RawValue;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Refusal;
 use super::headers::{self, Accepts};
 use crate::federation::{Scope, View};
 use crate::gateway::Inner;
+use crate::mcp::conversation::{Conversation, Turn};
 use crate::mcp::error::RpcError;
-use crate::mcp::listen::{LIST_CHANGED, ListChanges, Subscription};
+use crate::mcp::listen::{Changes, Subscription};
+use crate::mcp::reply::Reply;
 use crate::mcp::revision::Revision;
 use crate::mcp::session::{SessionId, SessionStream};
 
@@ -58,8 +61,29 @@ pub(super) fn listen(
         ));
     }
     let permit = permit(gateway)?;
-    let messages = subscription.messages(ListChanges::since(gateway, scope, view.digest()));
-    Ok(events(gateway, permit, messages))
+    let watched = subscription.watched();
+    let changes = Changes::since(gateway, scope, view.digest(), watched);
+    let messages = subscription.messages(changes);
+    Ok(events(gateway, Some(permit), messages))
+}
+
+/// The answer to a request whose server says something before it.
+pub(super) fn talk(
+    gateway: &Inner,
+    first: String,
+    conversation: Box<Conversation>,
+    id: &RawValue,
+) -> Response {
+    let rest = stream::unfold(Some((conversation, id.to_owned())), |state| async move {
+        let (mut conversation, id) = state?;
+        match conversation.next().await {
+            Turn::Message(message) => Some((message, Some((conversation, id)))),
+            Turn::End(Ok(outcome)) => Some((Reply::result(&id, outcome).into_line(), None)),
+            Turn::End(Err(error)) => Some((Reply::error(Some(&id), &error).into_line(), None)),
+            Turn::Cancelled => None,
+        }
+    });
+    events(gateway, None, stream::iter([first]).chain(rest))
 }
 
 async fn old_stream(
@@ -79,14 +103,15 @@ async fn old_stream(
         .ok_or_else(Refusal::no_server)?;
     let permit = permit(gateway)?;
     // A session that began with another list, here or before a restart, hears of that at once.
-    let seen = session.as_ref().map_or(view.digest(), SessionId::list);
-    let changes = ListChanges::since(gateway, scope, seen);
+    let seen = session.as_ref().map_or(view.digest(), SessionId::lists);
+    let key = session.as_ref().map(SessionId::key);
+    let changes = Changes::of_session(gateway, scope, seen, key);
     let open = session.map(|session| SessionStream::open(&gateway.sessions, session.key()));
-    Ok(events(gateway, permit, announcements(changes, open)))
+    Ok(events(gateway, Some(permit), announcements(changes, open)))
 }
 
 fn announcements(
-    changes: ListChanges,
+    changes: Changes,
     open: Option<SessionStream>,
 ) -> impl Stream<Item = String> + Send + 'static {
     stream::unfold((changes, open), |(mut changes, open)| async move {
@@ -97,12 +122,12 @@ fn announcements(
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
+            let change = tokio::select! {
                 change = changes.next() => change?,
                 () = ended => return None,
-            }
+            };
             if open.as_ref().is_none_or(SessionStream::is_newest) {
-                return Some((LIST_CHANGED.to_owned(), (changes, open)));
+                return Some((change.announcement(), (changes, open)));
             }
         }
     })
@@ -139,7 +164,7 @@ fn permit(gateway: &Inner) -> Result<OwnedSemaphorePermit, RpcError> {
 
 fn events(
     gateway: &Inner,
-    permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
     messages: impl Stream<Item = String> + Send + 'static,
 ) -> Response {
     let events = messages.map(move |message| {

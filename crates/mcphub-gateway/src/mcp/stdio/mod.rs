@@ -7,30 +7,34 @@
 mod line;
 mod running;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt;
+use mcphub_core::shared::SessionKey;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use self::line::{Line, Read};
 use self::running::Running;
+use super::caller::Caller;
+use super::conversation::Turn;
 use super::error::RpcError;
-use super::listen::{LIST_CHANGED, ListChanges, Subscription};
+use super::listen::{Changes, Subscription};
 use super::message::{Message, Notification, Payload, Request};
 use super::meta::Meta;
-use super::methods::{self, INITIALIZE, LISTEN};
-use super::reply::{Outcome, Reply};
+use super::methods::{self, Answer, INITIALIZE, LISTEN};
+use super::reply::Reply;
 use super::revision::Revision;
 use crate::federation::Scope;
 use crate::gateway::Inner;
-use crate::upstream::Progress;
+use crate::upstream::{ClientAbilities, Progress};
 
 /// How long what is running may take after the client has closed its end.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -58,6 +62,8 @@ where
         scope,
         output,
         revision: None,
+        key: connection_key()?,
+        abilities: 0,
         announcing: false,
         requests: Running::default(),
         subscriptions: Running::default(),
@@ -98,6 +104,10 @@ struct Client {
     output: mpsc::Sender<String>,
     /// What `initialize` settled on.
     revision: Option<Revision>,
+    /// Stands for the connection where HTTP has a session.
+    key: SessionKey,
+    /// What `initialize` said that the client can be asked.
+    abilities: u8,
     /// Whether changes are announced in the manner of the old era.
     announcing: bool,
     requests: Running,
@@ -150,7 +160,11 @@ impl Client {
             Ok(Payload::One(Message::Notification(notification))) => {
                 self.notification(&notification)
             }
-            Ok(Payload::One(Message::Response)) => {}
+            Ok(Payload::One(Message::Response(response))) => {
+                if let Some((id, answer)) = response.answer() {
+                    self.gateway.questions.answered(Some(self.key), id, answer);
+                }
+            }
             Ok(Payload::Batch(messages)) if self.revision == Some(Revision::V2025_03_26) => {
                 let replies = self.batch(&messages).await;
                 if !replies.is_empty() {
@@ -183,14 +197,22 @@ impl Client {
         let revision = self.revision_of(request)?;
         if request.method == INITIALIZE && !revision.is_modern() {
             // Answered before the next line is read, which may already count on it.
-            let outcome = answer(&self.gateway, &self.scope, request, revision, None).await?;
+            let Answer::Whole(outcome) =
+                answer(&self.gateway, &self.scope, request, &self.caller(revision)).await?
+            else {
+                return Err(RpcError::internal());
+            };
             self.revision = Some(methods::negotiate(request)?);
+            if let Some(capabilities) = request.params.get("capabilities") {
+                self.abilities = ClientAbilities::read(capabilities).bits();
+            }
             self.send(Reply::result(request.id, outcome)).await;
             return Ok(());
         }
         if request.method == LISTEN && revision.is_modern() {
             return self.listen(request);
         }
+        let caller = self.caller(revision);
         let task = {
             let (gateway, scope, output, bytes) = (
                 Arc::clone(&self.gateway),
@@ -205,8 +227,24 @@ impl Client {
                 };
                 let token = Meta::progress_token(&request.params);
                 let progress = token.map(|token| Progress::new(token, output.clone()));
-                let answered = answer(&gateway, &scope, &request, revision, progress.as_ref());
-                let reply = match answered.await {
+                let caller = Caller {
+                    progress: progress.as_ref(),
+                    ..caller
+                };
+                let outcome = match answer(&gateway, &scope, &request, &caller).await {
+                    Ok(Answer::Whole(outcome)) => Ok(outcome),
+                    Ok(Answer::Talk(mut conversation)) => loop {
+                        match conversation.next().await {
+                            Turn::Message(message) => {
+                                let _ = output.send(message).await;
+                            }
+                            Turn::End(end) => break end,
+                            Turn::Cancelled => return,
+                        }
+                    },
+                    Err(error) => Err(error),
+                };
+                let reply = match outcome {
                     Ok(outcome) => Reply::result(request.id, outcome),
                     Err(error) => Reply::error(Some(request.id), &error),
                 };
@@ -215,6 +253,17 @@ impl Client {
         };
         self.requests.spawn(id, task);
         Ok(())
+    }
+
+    fn caller(&self, revision: Revision) -> Caller<'static> {
+        Caller {
+            revision,
+            session: Some(self.key),
+            abilities: self.abilities,
+            streams: true,
+            headers: None,
+            progress: None,
+        }
     }
 
     /// The revision of a request: what it says, else what `initialize` settled on.
@@ -232,14 +281,17 @@ impl Client {
     }
 
     fn listen(&mut self, request: &Request<'_>) -> Result<(), RpcError> {
-        let subscription = Subscription::read(request)?;
+        let snapshot = self.gateway.roster.snapshot();
+        let view = snapshot.view(&self.scope).ok_or_else(no_server)?;
+        let subscription = Subscription::read(request, view)?;
         if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
             return Err(RpcError::refused(
                 503,
                 "As many subscriptions are open as there may be",
             ));
         }
-        let mut messages = Box::pin(subscription.messages(self.changes()));
+        let changes = self.changes(subscription.watched());
+        let mut messages = Box::pin(subscription.messages(changes));
         let output = self.output.clone();
         self.subscriptions.spawn(request.id.get(), async move {
             while let Some(message) = messages.next().await {
@@ -251,23 +303,24 @@ impl Client {
         Ok(())
     }
 
-    fn changes(&self) -> ListChanges {
+    fn changes(&self, watched: watch::Receiver<BTreeSet<String>>) -> Changes {
         let snapshot = self.gateway.roster.snapshot();
         let digest = snapshot
             .view(&self.scope)
             .map(|view| view.digest())
             .unwrap_or_default();
-        ListChanges::since(&self.gateway, self.scope.clone(), digest)
+        Changes::since(&self.gateway, self.scope.clone(), digest, watched)
     }
 
     fn notification(&mut self, notification: &Notification<'_>) {
         match &*notification.method {
             "notifications/initialized" if self.revision.is_some() && !self.announcing => {
                 self.announcing = true;
-                let (mut changes, output) = (self.changes(), self.output.clone());
+                let watched = self.gateway.memories.of(self.key).watched();
+                let (mut changes, output) = (self.changes(watched), self.output.clone());
                 self.background.spawn(async move {
-                    while changes.next().await.is_some() {
-                        if output.send(LIST_CHANGED.to_owned()).await.is_err() {
+                    while let Some(change) = changes.next().await {
+                        if output.send(change.announcement()).await.is_err() {
                             break;
                         }
                     }
@@ -293,19 +346,28 @@ impl Client {
 }
 
 async fn answer(
-    gateway: &Inner,
+    gateway: &Arc<Inner>,
     scope: &Scope,
     request: &Request<'_>,
-    revision: Revision,
-    progress: Option<&Progress>,
-) -> Result<Outcome, RpcError> {
+    caller: &Caller<'_>,
+) -> Result<Answer, RpcError> {
     let view = gateway
         .roster
         .snapshot()
         .view(scope)
         .cloned()
         .ok_or_else(no_server)?;
-    methods::answer(gateway, &view, request, revision, progress).await
+    methods::answer(gateway, &view, request, caller).await
+}
+
+/// A key that no session over HTTP has.
+fn connection_key() -> io::Result<SessionKey> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    Ok(SessionKey::of(&format!(
+        "stdio {:032x}",
+        u128::from_be_bytes(random)
+    )))
 }
 
 fn no_server() -> RpcError {

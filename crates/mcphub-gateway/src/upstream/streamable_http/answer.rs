@@ -12,7 +12,8 @@ use reqwest::header::CONTENT_TYPE;
 use serde_json::value::RawValue;
 use sse_stream::SseByteStream;
 
-use super::message::{Failure, Incoming};
+use super::message::Incoming;
+use crate::upstream::Failure;
 use crate::upstream::http::cause;
 
 /// What a server answered to one request.
@@ -53,7 +54,7 @@ pub(super) async fn read(response: Response, id: u64, limit: usize) -> Result<An
     }
 }
 
-async fn whole(mut response: Response, limit: usize) -> Result<Vec<u8>> {
+pub(super) async fn whole(mut response: Response, limit: usize) -> Result<Vec<u8>> {
     let mut body = Vec::new();
     loop {
         match response.chunk().await {
@@ -155,7 +156,7 @@ impl Events {
     }
 }
 
-fn nonsense(reason: &str) -> Error {
+pub(super) fn nonsense(reason: &str) -> Error {
     Error::new(
         ErrorKind::Upstream,
         "the MCP server's answer makes no sense",
@@ -163,7 +164,7 @@ fn nonsense(reason: &str) -> Error {
     .with("reason", reason)
 }
 
-fn broken(reason: &str) -> Error {
+pub(super) fn broken(reason: &str) -> Error {
     Error::new(ErrorKind::Upstream, "the MCP server's answer broke off").with("reason", reason)
 }
 

@@ -1,4 +1,4 @@
-//! The stream of a server's announcements that its tools changed.
+//! The stream of a server's announcements that its lists changed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,14 @@ use reqwest::StatusCode;
 
 use super::answer::{Events, is_events};
 use super::message::{Call, Incoming, Params};
+use super::updates::UPDATED;
 use super::wire::{Era, Wire};
 
+/// The method that opens a stream of the modern era.
+pub(super) const LISTEN: &str = "subscriptions/listen";
+
 /// The largest event of such a stream, in bytes.
-const MAX_EVENT: usize = 1024 * 1024;
+pub(super) const MAX_EVENT: usize = 1024 * 1024;
 
 /// An item for each announced change, and one each time a broken stream is open again, because what
 /// was announced meanwhile is lost. Never ends; a server without announcements gives no item.
@@ -63,6 +67,7 @@ impl Listener {
         if self.events.is_none() {
             self.events = Some(open(&self.wire).await?);
             if std::mem::take(&mut self.lost) {
+                self.wire.updated.lost();
                 return Ok(());
             }
         }
@@ -73,8 +78,17 @@ impl Listener {
             events.forget_read();
             self.backoff = self.wire.client.settings.initial_backoff;
             let message = serde_json::from_str::<Incoming<'_>>(&data);
-            match message.ok().and_then(|message| message.method) {
-                Some(method) if method == "notifications/tools/list_changed" => return Ok(()),
+            let Some((method, params)) = message
+                .ok()
+                .and_then(|message| Some((message.method?, message.params)))
+            else {
+                continue;
+            };
+            match &*method {
+                "notifications/tools/list_changed"
+                | "notifications/prompts/list_changed"
+                | "notifications/resources/list_changed" => return Ok(()),
+                UPDATED => self.wire.updated.tell(params),
                 _ => {}
             }
         }
@@ -88,7 +102,8 @@ impl Listener {
 async fn open(wire: &Wire) -> Result<Events> {
     let opening = async {
         let era = wire.era().await?;
-        let call = Call::new("subscriptions/listen", Params::listen());
+        let about = wire.about();
+        let call = Call::new(LISTEN, Params::listen(about.prompts, about.resources));
         let response = match &era {
             Era::Modern => wire.post(&era, &call, wire.id()).await?,
             Era::Legacy { .. } => wire.get(&era).await?,

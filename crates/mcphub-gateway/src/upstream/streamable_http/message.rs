@@ -7,6 +7,9 @@ use mcphub_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::members::quoted;
+use crate::upstream::{Failure, Forward, Response, one_line};
+
 /// The revision of the modern era that is spoken.
 pub(super) const MODERN: &str = "2026-07-28";
 
@@ -63,11 +66,15 @@ pub(super) struct Params<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     cursor: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    notifications: Option<Filter>,
+    notifications: Option<Filter<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uri: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    level: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     protocol_version: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    capabilities: Option<Empty>,
+    capabilities: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_info: Option<Implementation>,
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
@@ -90,20 +97,51 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// `subscriptions/listen` for changes of the list of tools.
-    pub(super) fn listen() -> Self {
+    /// `subscriptions/listen` for changes of these lists.
+    pub(super) fn listen(prompts: bool, resources: bool) -> Self {
         Self {
             notifications: Some(Filter {
                 tools_list_changed: true,
+                prompts_list_changed: prompts,
+                resources_list_changed: resources,
+                resource_subscriptions: &[],
             }),
             ..Self::default()
         }
     }
 
-    pub(super) fn initialize() -> Self {
+    /// `subscriptions/listen` for changes of these resources.
+    pub(super) fn listen_to(uris: &'a [String]) -> Self {
+        Self {
+            notifications: Some(Filter {
+                resource_subscriptions: uris,
+                ..Filter::default()
+            }),
+            ..Self::default()
+        }
+    }
+
+    /// `resources/subscribe` and `resources/unsubscribe`.
+    pub(super) fn resource(uri: &'a str) -> Self {
+        Self {
+            uri: Some(uri),
+            ..Self::default()
+        }
+    }
+
+    /// `logging/setLevel`.
+    pub(super) fn level(level: &'a str) -> Self {
+        Self {
+            level: Some(level),
+            ..Self::default()
+        }
+    }
+
+    /// `initialize` with these capabilities of a client.
+    pub(super) fn initialize(capabilities: &'a RawValue) -> Self {
         Self {
             protocol_version: Some(LEGACY[0]),
-            capabilities: Some(Empty {}),
+            capabilities: Some(capabilities),
             client_info: Some(Implementation::default()),
             ..Self::default()
         }
@@ -146,10 +184,17 @@ impl Default for Implementation {
     }
 }
 
-#[derive(Serialize, Clone, Copy)]
+#[derive(Serialize, Clone, Copy, Default)]
 #[serde(rename_all = "camelCase")]
-struct Filter {
+struct Filter<'a> {
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     tools_list_changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    prompts_list_changed: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    resources_list_changed: bool,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    resource_subscriptions: &'a [String],
 }
 
 #[derive(Serialize, Clone, Copy)]
@@ -188,31 +233,78 @@ pub(super) struct Incoming<'a> {
     #[serde(borrow, default)]
     pub(super) method: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
+    pub(super) params: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     pub(super) result: Option<&'a RawValue>,
     #[serde(default)]
     pub(super) error: Option<Failure>,
 }
 
-/// A JSON-RPC error.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct Failure {
-    pub(super) code: i64,
-    #[serde(default)]
-    pub(super) message: String,
+/// Whether only a server of the modern era answers this (MCP 2026-07-28, Error Codes).
+pub(super) fn is_modern(failure: &Failure) -> bool {
+    use rmcp::model::ErrorCode;
+    [
+        ErrorCode::HEADER_MISMATCH,
+        ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY,
+        ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
+    ]
+    .iter()
+    .any(|code| i64::from(code.0) == failure.code)
 }
 
-impl Failure {
-    /// Whether only a server of the modern era answers this (MCP 2026-07-28, Error Codes).
-    pub(super) fn is_modern(&self) -> bool {
-        use rmcp::model::ErrorCode;
-        [
-            ErrorCode::HEADER_MISMATCH,
-            ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY,
-            ErrorCode::UNSUPPORTED_PROTOCOL_VERSION,
-        ]
-        .iter()
-        .any(|code| i64::from(code.0) == self.code)
+/// A request of any method. Its id is its progress token too, so that no two have the same.
+pub(super) fn forward(forward: &Forward, id: u64, modern: bool) -> Vec<u8> {
+    let mut meta = Vec::new();
+    if modern {
+        meta.push(format!(
+            r#""io.modelcontextprotocol/protocolVersion":"{MODERN}","io.modelcontextprotocol/clientInfo":{{"name":"mcphub","version":"{}"}},"io.modelcontextprotocol/clientCapabilities":{}"#,
+            env!("CARGO_PKG_VERSION"),
+            forward.abilities.text(true),
+        ));
+        if let Some(level) = &forward.log_level {
+            meta.push(format!(
+                r#""io.modelcontextprotocol/logLevel":{}"#,
+                quoted(level)
+            ));
+        }
     }
+    if forward.progress {
+        meta.push(format!(r#""progressToken":{id}"#));
+    }
+    if !forward.meta.is_empty() {
+        meta.push(forward.meta.clone());
+    }
+    let meta = meta.join(",");
+    let comma = if forward.params.is_empty() { "" } else { "," };
+    let params = match &*meta {
+        "" => forward.params.clone(),
+        meta => format!("{}{comma}\"_meta\":{{{meta}}}", forward.params),
+    };
+    let method = quoted(&forward.method);
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method},"params":{{{params}}}}}"#).into_bytes()
+}
+
+/// The answer to a request of the server.
+pub(super) fn response(id: &RawValue, answer: &Response) -> Vec<u8> {
+    let (member, value) = match answer {
+        Response::Result(result) => ("result", result),
+        Response::Error(error) => ("error", error),
+    };
+    let (id, value) = (id.get(), value.get());
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{value}}}"#).into_bytes()
+}
+
+/// The notification that a request is given up (2025-11-25, Cancellation).
+pub(super) fn cancelled(id: u64) -> Vec<u8> {
+    format!(
+        r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"the caller went away"}}}}"#
+    )
+    .into_bytes()
+}
+
+/// `{}`.
+pub(super) fn empty() -> Box<RawValue> {
+    RawValue::from_string("{}".to_owned()).unwrap_or_default()
 }
 
 /// A tool's result on one line, without `resultType`, which belongs to the era of this server and
@@ -247,16 +339,6 @@ pub(super) fn tool_result(result: Box<RawValue>) -> Result<Box<RawValue>> {
     }
     let rest = to_raw_value(&members).map_err(|error| nonsense().caused_by(error))?;
     Ok(one_line(&rest))
-}
-
-/// The same JSON on one line. A line end in JSON is always insignificant white space: a string
-/// holds it escaped.
-pub(super) fn one_line(raw: &RawValue) -> Box<RawValue> {
-    if !raw.get().contains(['\n', '\r']) {
-        return raw.to_owned();
-    }
-    let text = raw.get().replace(['\n', '\r'], " ");
-    RawValue::from_string(text).unwrap_or_else(|_| raw.to_owned())
 }
 
 #[cfg(test)]

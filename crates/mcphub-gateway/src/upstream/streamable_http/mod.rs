@@ -4,10 +4,14 @@
 
 mod answer;
 mod changes;
+mod exchange;
 mod message;
+mod sessions;
 mod settings;
+mod updates;
 mod wire;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -16,12 +20,15 @@ use futures::stream::BoxStream;
 use mcphub_core::call::Arguments;
 use mcphub_core::deployment::Endpoint;
 use mcphub_core::{Error, ErrorKind, Result};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use self::message::{Call, Params, one_line};
+use self::message::{Call, Params};
 use self::wire::Wire;
-use super::{CallResult, Upstream, UpstreamTool};
+use super::{
+    About, CallResult, Exchange, Forward, Inventory, Relay, Upstream, UpstreamTool, one_line,
+};
+use crate::federation::Kind;
+use crate::members::Members;
 pub use settings::{McpClient, McpSettings};
 
 /// An MCP server over streamable HTTP.
@@ -41,47 +48,80 @@ impl McpHttp {
         }
     }
 
-    async fn all_tools(&self) -> Result<Vec<UpstreamTool>> {
+    /// All pages of a list.
+    async fn all(&self, kind: Kind) -> Result<Vec<UpstreamTool>> {
         let settings = &self.wire.client.settings;
-        let (mut tools, mut cursor, mut bytes) = (Vec::new(), None::<String>, 0);
+        let (mut items, mut cursor, mut bytes) = (Vec::new(), None::<String>, 0);
         loop {
-            let result = self
-                .wire
-                .request(&Call::new("tools/list", Params::list(cursor.as_deref())))
-                .await?;
+            let call = Call::new(kind.method(), Params::list(cursor.as_deref()));
+            let result = self.wire.request(&call).await?;
             bytes += result.get().len();
-            let page: Page<'_> = serde_json::from_str(result.get())
-                .map_err(|error| self.nonsense("tools/list").caused_by(error))?;
-            for definition in page.tools {
-                match serde_json::from_str::<Named>(definition.get()) {
-                    Ok(Named { name }) => tools.push(UpstreamTool {
+            let page = Page::read(&result, kind)
+                .map_err(|error| self.nonsense(kind.method()).caused_by(error))?;
+            for definition in page.items {
+                let name = Members::read(definition.get())
+                    .ok()
+                    .and_then(|it| it.string(kind.key()).ok()?.map(Cow::into_owned));
+                match name {
+                    Some(name) => items.push(UpstreamTool {
                         name,
                         definition: one_line(definition),
                     }),
-                    Err(error) => {
-                        tracing::warn!(server = %self.wire.host, %error, "a listed tool is left out")
+                    None => {
+                        tracing::warn!(server = %self.wire.host, kind = kind.member(), "what is listed without a name is left out");
                     }
                 }
             }
-            if tools.len() > settings.max_tools || bytes > settings.max_message {
+            if items.len() > settings.max_tools || bytes > settings.max_message {
                 return Err(Error::new(
                     ErrorKind::TooLarge,
-                    "the MCP server lists more tools than are taken",
+                    "the MCP server lists more than is taken",
                 )
                 .with("server", &self.wire.host)
+                .with("method", kind.method())
                 .with("limit", settings.max_tools));
             }
             match page.next_cursor {
-                None => return Ok(tools),
-                // A server that gives the same cursor for ever, or pages without tools.
-                next if next == cursor || tools.is_empty() => {
+                None => return Ok(items),
+                // A server that gives the same cursor for ever, or pages with nothing in them.
+                next if next == cursor || items.is_empty() => {
                     return Err(self
-                        .nonsense("tools/list")
+                        .nonsense(kind.method())
                         .with("reason", "its pages do not end"));
                 }
                 next => cursor = next,
             }
         }
+    }
+
+    /// A list besides the tools. One that fails is empty: it does not hide the others.
+    async fn also(&self, kind: Kind, offered: bool) -> Vec<UpstreamTool> {
+        if !offered {
+            return Vec::new();
+        }
+        self.all(kind).await.unwrap_or_else(|error| {
+            tracing::warn!(server = %self.wire.host, error = %error.report(), "a list is left out");
+            Vec::new()
+        })
+    }
+
+    async fn everything(&self) -> Result<Inventory> {
+        self.wire.era().await?;
+        let tools = self.all(Kind::Tools).await?;
+        // What the server said when it was met for this.
+        let about = self.wire.about();
+        let (prompts, resources, templates) = futures::join!(
+            self.also(Kind::Prompts, about.prompts),
+            self.also(Kind::Resources, about.resources),
+            self.also(Kind::ResourceTemplates, about.resources),
+        );
+        Ok(Inventory {
+            tools,
+            prompts,
+            resources,
+            templates,
+            about: About::clone(&about),
+        })
     }
 
     fn nonsense(&self, method: &'static str) -> Error {
@@ -94,18 +134,21 @@ impl McpHttp {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
 struct Page<'a> {
-    #[serde(borrow)]
-    tools: Vec<&'a RawValue>,
-    #[serde(default)]
+    items: Vec<&'a RawValue>,
     next_cursor: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Named {
-    name: String,
+impl<'a> Page<'a> {
+    fn read(result: &'a RawValue, kind: Kind) -> serde_json::Result<Self> {
+        let members = Members::read(result.get())?;
+        let items = members.get(kind.member());
+        let next = members.get("nextCursor");
+        Ok(Self {
+            items: serde_json::from_str(items.map_or("null", RawValue::get))?,
+            next_cursor: serde_json::from_str(next.map_or("null", RawValue::get))?,
+        })
+    }
 }
 
 #[async_trait]
@@ -113,8 +156,22 @@ impl Upstream for McpHttp {
     /// All pages. Ends within [`McpSettings::list_timeout`].
     async fn tools(&self) -> Result<Vec<UpstreamTool>> {
         self.wire
-            .within(self.wire.client.settings.list_timeout, self.all_tools())
+            .within(
+                self.wire.client.settings.list_timeout,
+                self.all(Kind::Tools),
+            )
             .await
+    }
+
+    /// All pages of all lists. Ends within [`McpSettings::list_timeout`].
+    async fn inventory(&self) -> Result<Inventory> {
+        self.wire
+            .within(self.wire.client.settings.list_timeout, self.everything())
+            .await
+    }
+
+    fn relay(&self) -> Option<&dyn Relay> {
+        Some(self)
     }
 
     /// Ends within [`McpSettings::call_timeout`].
@@ -134,6 +191,20 @@ impl Upstream for McpHttp {
 
     fn changes(&self) -> BoxStream<'static, ()> {
         changes::changes(Arc::clone(&self.wire))
+    }
+}
+
+#[async_trait]
+impl Relay for McpHttp {
+    /// Ends within [`McpSettings::call_timeout`].
+    async fn open(&self, request: Forward) -> Result<Box<dyn Exchange>> {
+        let limit = self.wire.client.settings.call_timeout;
+        let exchange = self.wire.within(limit, self.wire.open(&request)).await?;
+        Ok(Box::new(exchange))
+    }
+
+    fn updates(&self, uris: Vec<String>) -> BoxStream<'static, String> {
+        updates::updates(Arc::clone(&self.wire), uris)
     }
 }
 

@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use mcphub_core::deployment::Endpoint;
 use mcphub_core::secret::ExposeSecret;
 use mcphub_core::{Error, ErrorKind, Result};
@@ -20,10 +18,13 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
-use super::answer::{self, Answer};
-use super::message::{Call, Failure, LEGACY, MODERN, Params, initialized};
+use super::answer::{self, Answer, Events, is_events};
+use super::exchange::{HttpExchange, Source};
+use super::message::{self, Call, LEGACY, MODERN, Params, initialized};
+use super::sessions::{Owner, UpstreamSessions};
 use super::settings::McpClient;
-use crate::upstream::http;
+use super::updates::Updated;
+use crate::upstream::{About, ClientAbilities, Failure, Forward, Said, http, one_line};
 
 /// What a server was found to speak.
 #[derive(Debug, Clone)]
@@ -36,6 +37,8 @@ pub(super) enum Era {
         version: &'static str,
         /// The session, where the server keeps one.
         session: Option<HeaderValue>,
+        /// Whether the server was asked for all log messages of the session.
+        talks: Arc<OnceCell<()>>,
     },
 }
 
@@ -47,8 +50,17 @@ pub(super) struct Wire {
     pub(super) host: String,
     /// Found once by whoever needs it first; replaced when it turns out to be wrong.
     era: ArcSwap<OnceCell<Era>>,
+    /// Sessions of the legacy era that belong to sessions or abilities of clients.
+    sessions: UpstreamSessions,
+    /// What the server said of itself when it was met last.
+    about: ArcSwap<About>,
+    /// What the stream of the shared session tells of resources.
+    pub(super) updated: Updated,
     next_id: AtomicU64,
 }
+
+/// The longest instructions of a server that are told, in characters.
+const MAX_INSTRUCTIONS: usize = 32_768;
 
 impl Wire {
     pub(super) fn new(endpoint: Endpoint, client: McpClient) -> Self {
@@ -58,6 +70,9 @@ impl Wire {
             client,
             host,
             era: ArcSwap::default(),
+            sessions: UpstreamSessions::new(),
+            about: ArcSwap::default(),
+            updated: Updated::new(),
             next_id: AtomicU64::new(1),
         }
     }
@@ -96,6 +111,138 @@ impl Wire {
     pub(super) async fn era(&self) -> Result<Era> {
         let cell = self.era.load_full();
         cell.get_or_try_init(|| self.probe()).await.cloned()
+    }
+
+    /// What the server said of itself when it was met last.
+    pub(super) fn about(&self) -> Arc<About> {
+        self.about.load_full()
+    }
+
+    /// Sends a request of any method.
+    ///
+    /// # Errors
+    /// `Unavailable` when there is no connection, `Upstream` when the server answers with an HTTP
+    /// error that has no JSON-RPC error in it.
+    pub(super) async fn open(self: &Arc<Self>, forward: &Forward) -> Result<HttpExchange> {
+        let mut stale = true;
+        loop {
+            let cell = self.cell(forward).await?;
+            let known = cell.initialized();
+            let era = cell
+                .get_or_try_init(|| self.initialize(&forward.abilities))
+                .await?
+                .clone();
+            if forward.log_level.is_some() && !forward.choice {
+                self.ask_for_logs(&era).await;
+            }
+            let id = self.id();
+            let modern = matches!(era, Era::Modern);
+            let headers = self.forward_headers(&era, forward)?;
+            let body = message::forward(forward, id, modern);
+            let response = self.send(Method::POST, headers, Some(body)).await?;
+            let status = response.status();
+            let limit = self.client.settings.max_message;
+            let source = if status.is_success() && is_events(&response) {
+                Source::Events(Box::new(Events::new(response, limit)))
+            } else {
+                let answer = self.read(response, id).await?;
+                // See `request`.
+                if stale && known && refuses_era(&era, status, &answer) {
+                    stale = false;
+                    self.forget_cell(forward, &cell);
+                    continue;
+                }
+                Source::Whole(Box::new(match answer {
+                    Answer::Result(result) => Said::Result(one_line(&result)),
+                    Answer::Failure(failure) => Said::Failure(failure),
+                    Answer::Status => return Err(self.status(status)),
+                }))
+            };
+            return Ok(HttpExchange {
+                wire: Arc::clone(self),
+                era,
+                id,
+                source,
+            });
+        }
+    }
+
+    /// What is known of the server where this request goes: of a legacy server that keeps sessions,
+    /// the session that belongs to whoever asks.
+    async fn cell(&self, forward: &Forward) -> Result<Arc<OnceCell<Era>>> {
+        let shared = self.era.load_full();
+        let era = shared.get_or_try_init(|| self.probe()).await?;
+        let owner = Owner::of(forward);
+        match era {
+            Era::Legacy {
+                session: Some(_), ..
+            } if !owner.is_nobody() => Ok(self.sessions.of(owner)),
+            _ => Ok(shared),
+        }
+    }
+
+    fn forget_cell(&self, forward: &Forward, wrong: &Arc<OnceCell<Era>>) {
+        self.forget(wrong);
+        self.sessions.forget(&Owner::of(forward), wrong);
+    }
+
+    /// Legacy servers send the log messages that a session asked for; the caller's choice among
+    /// them is made by the gateway, because others may share the session.
+    async fn ask_for_logs(&self, era: &Era) {
+        let Era::Legacy { talks, .. } = era else {
+            return;
+        };
+        if !self.about.load().logging {
+            return;
+        }
+        let asked = talks.get_or_try_init(|| async {
+            let id = self.id();
+            let call = Call::new("logging/setLevel", Params::level("debug"));
+            let response = self.post(era, &call, id).await?;
+            self.read(response, id).await.map(|_| ())
+        });
+        if let Err(error) = asked.await {
+            tracing::debug!(server = %self.host, error = %error.report(), "the server sends the log messages that it likes");
+        }
+    }
+
+    /// Sends a message that has no answer.
+    pub(super) async fn tell(&self, era: &Era, message: Vec<u8>) -> Result<()> {
+        let response = self
+            .send(Method::POST, self.headers(era, None)?, Some(message))
+            .await?;
+        if response.status().is_success() {
+            Ok(())
+        } else {
+            Err(self.status(response.status()))
+        }
+    }
+
+    fn forward_headers(&self, era: &Era, forward: &Forward) -> Result<HeaderMap> {
+        let mut headers = self.base_headers(era, false)?;
+        match era {
+            Era::Modern => {
+                headers.insert(HEADER_MCP_METHOD, header_text(&forward.method));
+                if let Some(name) = &forward.name {
+                    headers.insert(HEADER_MCP_NAME, header_text(name));
+                }
+                for (name, value) in &forward.headers {
+                    if let (Ok(name), Ok(value)) = (
+                        HeaderName::from_bytes(name.as_bytes()),
+                        HeaderValue::from_str(value),
+                    ) {
+                        headers.insert(name, value);
+                    }
+                }
+            }
+            Era::Legacy { version, .. } => {
+                headers.insert(
+                    HEADER_MCP_PROTOCOL_VERSION,
+                    HeaderValue::from_static(version),
+                );
+            }
+        }
+        Ok(headers)
     }
 
     /// Bounds a piece of work.
@@ -144,16 +291,18 @@ impl Wire {
         let status = response.status();
         match self.read(response, id).await {
             Ok(Answer::Result(result)) => {
-                let discovered = serde_json::from_str::<Discovered>(result.get());
-                if discovered.is_ok_and(|it| {
-                    it.supported_versions
+                let discovered = serde_json::from_str::<Discovered<'_>>(result.get());
+                if let Ok(it) = discovered
+                    && it
+                        .supported_versions
                         .iter()
                         .any(|version| version == MODERN)
-                }) {
+                {
+                    self.note(it.capabilities, it.instructions);
                     return Ok(Era::Modern);
                 }
             }
-            Ok(Answer::Failure(failure)) if failure.is_modern() => {
+            Ok(Answer::Failure(failure)) if message::is_modern(&failure) => {
                 // An unsupported version may still leave the versions of the handshake.
                 tracing::debug!(server = %self.host, code = failure.code, "a modern request is refused");
             }
@@ -164,19 +313,28 @@ impl Wire {
             Err(error) if error.kind() == ErrorKind::Upstream && status.is_success() => {}
             Err(error) => return Err(error),
         }
-        self.initialize().await
+        self.initialize(&ClientAbilities::default()).await
     }
 
-    /// The handshake of the legacy era (MCP 2025-11-25, Lifecycle).
-    async fn initialize(&self) -> Result<Era> {
+    fn note(&self, capabilities: Option<&RawValue>, instructions: Option<String>) {
+        let mut about = capabilities.map(About::read).unwrap_or_default();
+        about.instructions = instructions.map(|text| http::clip(&text, MAX_INSTRUCTIONS));
+        self.about.store(Arc::new(about));
+    }
+
+    /// The handshake of the legacy era (MCP 2025-11-25, Lifecycle), for clients with these
+    /// abilities.
+    async fn initialize(&self, abilities: &ClientAbilities) -> Result<Era> {
         let id = self.id();
         let none = Era::Legacy {
             version: LEGACY[0],
             session: None,
+            talks: Arc::default(),
         };
-        let response = self
-            .post(&none, &Call::new("initialize", Params::initialize()), id)
-            .await?;
+        let capabilities =
+            RawValue::from_string(abilities.text(false)).unwrap_or_else(|_| message::empty());
+        let call = Call::new("initialize", Params::initialize(&capabilities));
+        let response = self.post(&none, &call, id).await?;
         let status = response.status();
         let session = response.headers().get(HEADER_SESSION_ID).cloned();
         let result = match self.read(response, id).await? {
@@ -184,8 +342,8 @@ impl Wire {
             Answer::Failure(failure) => return Err(self.failure("initialize", &failure)),
             Answer::Status => return Err(self.status(status)),
         };
-        let agreed = serde_json::from_str::<Initialized>(result.get()).ok();
-        let version = agreed.and_then(|it| {
+        let agreed = serde_json::from_str::<Initialized<'_>>(result.get()).ok();
+        let version = agreed.as_ref().and_then(|it| {
             LEGACY
                 .into_iter()
                 .find(|known| *known == it.protocol_version)
@@ -197,17 +355,15 @@ impl Wire {
             )
             .with("server", &self.host)
         })?;
-        let era = Era::Legacy { version, session };
-        let response = self
-            .send(
-                Method::POST,
-                self.headers(&era, None)?,
-                Some(initialized()?),
-            )
-            .await?;
-        if !response.status().is_success() {
-            return Err(self.status(response.status()));
+        if let Some(it) = agreed {
+            self.note(it.capabilities, it.instructions);
         }
+        let era = Era::Legacy {
+            version,
+            session,
+            talks: Arc::default(),
+        };
+        self.tell(&era, initialized()?).await?;
         Ok(era)
     }
 
@@ -263,7 +419,9 @@ impl Wire {
             .map_err(|error| error.with("server", &self.host))
     }
 
-    fn headers(&self, era: &Era, call: Option<&Call<'_>>) -> Result<HeaderMap> {
+    /// What every request carries: the endpoint's own headers, what is accepted, the version of the
+    /// modern era, and the session of the other.
+    fn base_headers(&self, era: &Era, streaming: bool) -> Result<HeaderMap> {
         let mut headers = HeaderMap::with_capacity(8);
         for (name, secret) in &self.endpoint.headers {
             let wrong = || {
@@ -275,8 +433,7 @@ impl Wire {
             value.set_sensitive(true);
             headers.append(known, value);
         }
-        let get = call.is_none() && matches!(era, Era::Legacy { .. });
-        let accept = if get {
+        let accept = if streaming {
             "text/event-stream, application/json"
         } else {
             "application/json, text/event-stream"
@@ -288,6 +445,21 @@ impl Wire {
                     HEADER_MCP_PROTOCOL_VERSION,
                     HeaderValue::from_static(MODERN),
                 );
+            }
+            Era::Legacy { session, .. } => {
+                if let Some(session) = session {
+                    headers.insert(HEADER_SESSION_ID, session.clone());
+                }
+            }
+        }
+        Ok(headers)
+    }
+
+    fn headers(&self, era: &Era, call: Option<&Call<'_>>) -> Result<HeaderMap> {
+        let get = call.is_none() && matches!(era, Era::Legacy { .. });
+        let mut headers = self.base_headers(era, get)?;
+        match era {
+            Era::Modern => {
                 if let Some(call) = call {
                     headers.insert(HEADER_MCP_METHOD, HeaderValue::from_static(call.method));
                     if let Some(name) = call.name {
@@ -295,16 +467,13 @@ impl Wire {
                     }
                 }
             }
-            Era::Legacy { version, session } => {
+            Era::Legacy { version, .. } => {
                 // The request that negotiates the version cannot have it yet.
                 if call.is_none_or(|call| call.method != "initialize") {
                     headers.insert(
                         HEADER_MCP_PROTOCOL_VERSION,
                         HeaderValue::from_static(version),
                     );
-                }
-                if let Some(session) = session {
-                    headers.insert(HEADER_SESSION_ID, session.clone());
                 }
             }
         }
@@ -331,14 +500,22 @@ impl Wire {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Discovered {
+struct Discovered<'a> {
     supported_versions: Vec<String>,
+    #[serde(borrow, default)]
+    capabilities: Option<&'a RawValue>,
+    #[serde(default)]
+    instructions: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Initialized {
+struct Initialized<'a> {
     protocol_version: String,
+    #[serde(borrow, default)]
+    capabilities: Option<&'a RawValue>,
+    #[serde(default)]
+    instructions: Option<String>,
 }
 
 /// Whether a server refuses the way it is spoken to, and not the request.
@@ -368,32 +545,6 @@ fn refuses_caller(status: StatusCode) -> bool {
     )
 }
 
-/// A value of `Mcp-Name` (MCP 2026-07-28, Streamable HTTP, Value Encoding).
 fn header_text(text: &str) -> HeaderValue {
-    let plain = text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\t'))
-        && text.trim_matches([' ', '\t']) == text
-        && !(text.starts_with("=?base64?") && text.ends_with("?="));
-    if let (true, Ok(value)) = (plain, HeaderValue::from_str(text)) {
-        return value;
-    }
-    let encoded = format!("=?base64?{}?=", STANDARD.encode(text));
-    HeaderValue::try_from(encoded).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_travel_as_the_table_of_value_encoding_says() {
-        for (text, header) in [
-            ("us-west1", "us-west1"),
-            ("Hello, 世界", "=?base64?SGVsbG8sIOS4lueVjA==?="),
-            (" padded ", "=?base64?IHBhZGRlZCA=?="),
-            ("line1\nline2", "=?base64?bGluZTEKbGluZTI=?="),
-            ("=?base64?literal?=", "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?="),
-        ] {
-            assert_eq!(header_text(text), header);
-        }
-    }
+    HeaderValue::from_str(&http::encoded(text)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }

@@ -1,0 +1,83 @@
+//! A gateway in front of MCP servers: `cargo run -p mcphub-gateway --example front -- ADDRESS NAME=URL…`
+//!
+//! All of them are at `/mcp`, and each untouched at `/mcp/NAME`. This is what a host of its own needs:
+//! a catalogue of servers, a gateway over it, and a socket.
+
+use std::error::Error;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use mcphub_core::Result;
+use mcphub_core::catalog::{Catalog, CatalogServer, CatalogSource, CatalogVersion, Upstream};
+use mcphub_core::deployment::Endpoint;
+use mcphub_core::server::ServerName;
+use mcphub_core::spec::Dialect;
+use mcphub_core::tool::{ApiInfo, ToolSet};
+use mcphub_gateway::{ClientAddress, Gateway, Listener};
+
+/// Servers that never change.
+#[derive(Debug)]
+struct Fixed(Vec<Arc<CatalogServer>>);
+
+#[async_trait]
+impl CatalogSource for Fixed {
+    async fn version(&self) -> Result<CatalogVersion> {
+        Ok(CatalogVersion::default())
+    }
+
+    async fn catalog(&self) -> Result<Catalog> {
+        Ok(Catalog {
+            version: CatalogVersion::default(),
+            servers: self.0.clone(),
+        })
+    }
+}
+
+fn server(argument: &str) -> std::result::Result<Arc<CatalogServer>, Box<dyn Error>> {
+    let (name, url) = argument.split_once('=').ok_or("a server is NAME=URL")?;
+    let api = ApiInfo {
+        title: name.to_owned(),
+        version: String::new(),
+        dialect: Dialect::default(),
+        description: None,
+    };
+    // Nothing is planned for a server that lists its tools by itself.
+    let tools = ToolSet {
+        api,
+        servers: Vec::new(),
+        security_schemes: Default::default(),
+        tools: Vec::new(),
+    };
+    Ok(Arc::new(CatalogServer {
+        name: ServerName::new(name)?,
+        revision: CatalogVersion::default(),
+        tools: Arc::new(tools),
+        upstream: Upstream::Mcp(Endpoint {
+            url: url.parse()?,
+            headers: Vec::new(),
+        }),
+    }))
+}
+
+#[tokio::main]
+async fn main() -> std::result::Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let address = arguments.next().ok_or("usage: front ADDRESS NAME=URL…")?;
+    let servers: Vec<_> = arguments
+        .map(|argument| server(&argument))
+        .collect::<std::result::Result<_, _>>()?;
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| "a crypto provider is installed already")?;
+    let gateway = Gateway::builder(Arc::new(Fixed(servers))).build()?;
+    gateway.refresh().await?;
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    let service = gateway
+        .router()
+        .into_make_service_with_connect_info::<ClientAddress>();
+    tokio::select! {
+        served = axum::serve(Listener::new(listener), service) => served?,
+        () = gateway.run() => {}
+    }
+    Ok(())
+}

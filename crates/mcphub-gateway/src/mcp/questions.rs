@@ -1,0 +1,265 @@
+//! Requests to clients of the old era, and calls that wait for input of modern ones.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use mcphub_core::server::ServerName;
+use mcphub_core::shared::SessionKey;
+use mcphub_core::{Error, Result};
+use serde_json::value::RawValue;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::upstream::{Exchange, Response};
+
+/// What begins the state that stands for a call which waits here.
+pub(crate) const WAITING: &str = "mcphub-waiting-";
+
+/// The most calls that wait for input of modern clients. Of more, the oldest are given up.
+const MAX_WAITING: usize = 1_024;
+
+/// What was asked and is not answered.
+#[derive(Debug, Default)]
+pub(crate) struct Questions {
+    asked: Mutex<HashMap<String, Asked>>,
+    waiting: Mutex<VecDeque<Waiting>>,
+}
+
+#[derive(Debug)]
+struct Asked {
+    owner: Option<SessionKey>,
+    answer: oneshot::Sender<Response>,
+}
+
+/// A question to a client. Nobody waits for its answer once this is dropped.
+#[derive(Debug)]
+pub(crate) struct Question {
+    questions: Arc<Questions>,
+    id: String,
+    answer: oneshot::Receiver<Response>,
+}
+
+/// A call whose server waits for input.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    token: String,
+    until: Instant,
+    /// What the call was, which the retry has to repeat.
+    pub(crate) call: Call,
+    pub(crate) exchange: Box<dyn Exchange>,
+    /// The server's request, by its id.
+    pub(crate) request: Box<RawValue>,
+}
+
+/// What a request is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) server: ServerName,
+    pub(crate) method: String,
+    pub(crate) own: Box<str>,
+}
+
+impl Questions {
+    /// Asks a client; `owner` is its session.
+    ///
+    /// # Errors
+    /// `Internal` when the system gives no random numbers.
+    pub(crate) fn ask(self: &Arc<Self>, owner: Option<SessionKey>) -> Result<Question> {
+        let id = format!("mcphub-{}", random()?);
+        let (sender, answer) = oneshot::channel();
+        let asked = Asked {
+            owner,
+            answer: sender,
+        };
+        lock(&self.asked).insert(id.clone(), asked);
+        Ok(Question {
+            questions: Arc::clone(self),
+            id,
+            answer,
+        })
+    }
+
+    /// Takes a client's answer. One that nobody waits for, or that comes from another session, is
+    /// ignored.
+    pub(crate) fn answered(&self, owner: Option<SessionKey>, id: &str, response: Response) {
+        let mut asked = lock(&self.asked);
+        if asked.get(id).is_none_or(|asked| asked.owner != owner) {
+            return;
+        }
+        if let Some(asked) = asked.remove(id) {
+            // Fails when whoever asked has gone.
+            let _ = asked.answer.send(response);
+        }
+    }
+
+    /// Keeps a call until its caller sends the input, and gives the state that stands for it.
+    ///
+    /// # Errors
+    /// `Internal` when the system gives no random numbers.
+    pub(crate) fn wait(
+        &self,
+        call: Call,
+        exchange: Box<dyn Exchange>,
+        request: Box<RawValue>,
+        keep: Duration,
+    ) -> Result<String> {
+        let token = format!("{WAITING}{}", random()?);
+        let mut waiting = lock(&self.waiting);
+        let dropped = (waiting.len() >= MAX_WAITING).then(|| waiting.pop_front());
+        waiting.push_back(Waiting {
+            token: token.clone(),
+            until: Instant::now() + keep,
+            call,
+            exchange,
+            request,
+        });
+        drop(waiting);
+        // Outside the lock: it tells its server.
+        drop(dropped);
+        Ok(token)
+    }
+
+    /// Takes up a call that waits. `None` when there is none of that state that is the same call.
+    pub(crate) fn resume(&self, token: &str, call: &Call) -> Option<Waiting> {
+        let mut waiting = lock(&self.waiting);
+        let found = waiting.iter().position(|waiting| {
+            waiting.token == token && waiting.call == *call && Instant::now() < waiting.until
+        })?;
+        waiting.remove(found)
+    }
+
+    /// Gives up the calls that have waited for too long.
+    pub(crate) fn expire(&self) {
+        let now = Instant::now();
+        let mut waiting = lock(&self.waiting);
+        let mut over = Vec::new();
+        while waiting.front().is_some_and(|waiting| waiting.until <= now) {
+            over.extend(waiting.pop_front());
+        }
+        drop(waiting);
+        drop(over);
+    }
+}
+
+impl Question {
+    /// The id of the request, a JSON string.
+    pub(crate) fn id(&self) -> String {
+        format!("\"{}\"", self.id)
+    }
+
+    /// Waits for the answer. `None` when it does not come in time.
+    pub(crate) async fn answer(&mut self, limit: Duration) -> Option<Response> {
+        tokio::time::timeout(limit, &mut self.answer)
+            .await
+            .ok()?
+            .ok()
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        lock(&self.questions.asked).remove(&self.id);
+    }
+}
+
+fn random() -> Result<String> {
+    let mut random = [0; 16];
+    getrandom::fill(&mut random)
+        .map_err(|error| Error::internal("the system gives no random numbers").caused_by(error))?;
+    Ok(format!("{:032x}", u128::from_be_bytes(random)))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each change is made whole before anything in it can panic.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::upstream::Said;
+    use async_trait::async_trait;
+
+    #[derive(Debug)]
+    struct Silent;
+
+    #[async_trait]
+    impl Exchange for Silent {
+        async fn next(&mut self) -> Result<Said> {
+            std::future::pending().await
+        }
+
+        async fn answer(&mut self, _: &RawValue, _: Response) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
+    fn call(own: &str) -> Call {
+        Call {
+            server: ServerName::new("shop").unwrap(),
+            method: "tools/call".to_owned(),
+            own: own.into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_counts_from_the_session_that_was_asked_and_once() {
+        let questions = Arc::new(Questions::default());
+        let (owner, other) = (SessionKey::of("a"), SessionKey::of("b"));
+        let mut question = questions.ask(Some(owner)).unwrap();
+        let id = question.id();
+        let id = id.trim_matches('"');
+        let answer = |text: &str| Response::Result(raw(text));
+        questions.answered(Some(other), id, answer("1"));
+        questions.answered(None, id, answer("2"));
+        questions.answered(Some(owner), "mcphub-0", answer("3"));
+        questions.answered(Some(owner), id, answer("4"));
+        questions.answered(Some(owner), id, answer("5"));
+        let answer = question.answer(Duration::ZERO).await;
+        assert!(matches!(answer, Some(Response::Result(result)) if result.get() == "4"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_question_that_nobody_asks_any_more_is_forgotten() {
+        let questions = Arc::new(Questions::default());
+        let mut question = questions.ask(None).unwrap();
+        assert!(question.answer(Duration::from_secs(60)).await.is_none());
+        drop(question);
+        assert!(lock(&questions.asked).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_waits_for_itself_for_a_while() {
+        let questions = Questions::default();
+        let keep = Duration::from_secs(60);
+        let wait = || {
+            questions
+                .wait(call("a"), Box::new(Silent), raw("1"), keep)
+                .unwrap()
+        };
+        let (first, second) = (wait(), wait());
+        assert!(first != second && first.starts_with(WAITING));
+        assert!(questions.resume(&first, &call("b")).is_none());
+        assert!(questions.resume(&first, &call("a")).is_some());
+        assert!(questions.resume(&first, &call("a")).is_none());
+        tokio::time::advance(keep).await;
+        assert!(questions.resume(&second, &call("a")).is_none());
+        questions.expire();
+        assert!(lock(&questions.waiting).is_empty());
+    }
+
+    #[test]
+    fn the_calls_that_wait_are_bounded() {
+        let questions = Questions::default();
+        for _ in 0..MAX_WAITING + 3 {
+            let wait = questions.wait(call("a"), Box::new(Silent), raw("1"), Duration::ZERO);
+            wait.unwrap();
+        }
+        assert_eq!(lock(&questions.waiting).len(), MAX_WAITING);
+    }
+}

@@ -1,0 +1,251 @@
+//! Which server a request is for, and what is sent there.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use super::caller::{Caller, parameters};
+use super::error::RpcError;
+use super::message::{Request, members};
+use super::meta::Meta;
+use super::methods::{TOOLS_CALL, tool_name};
+use crate::federation::{HeaderParameter, Route, View};
+use crate::members::{Members, is_object, quoted, string};
+use crate::upstream::{ClientAbilities, Forward, encoded};
+
+pub(crate) const PROMPTS_GET: &str = "prompts/get";
+pub(crate) const RESOURCES_READ: &str = "resources/read";
+const COMPLETE: &str = "completion/complete";
+pub(crate) const TASKS: &str = "tasks/";
+
+/// What is about the connection between a client and the gateway, and never goes further.
+const OF_A_CONNECTION: [&str; 7] = [
+    "initialize",
+    "logging/setLevel",
+    "ping",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "server/discover",
+    "subscriptions/listen",
+];
+
+/// Where a request goes, and the values in its `params` that are others there.
+pub(super) struct Routed {
+    pub(super) route: Route,
+    /// What `Mcp-Name` says at the server.
+    name: Option<String>,
+    /// A member of `params`, and its JSON text for the server.
+    edit: Option<(&'static str, String)>,
+}
+
+/// Where a request goes. `None` for a method that no server of the endpoint is known to have.
+pub(super) fn route(view: &View, request: &Request<'_>) -> Result<Option<Routed>, RpcError> {
+    let about = view.about();
+    match &*request.method {
+        PROMPTS_GET if about.prompts => {
+            let name = tool_name(request)?;
+            let route = view.prompt(&name).ok_or_else(|| unknown("prompt", &name))?;
+            Ok(Some(Routed::named(route.clone(), "name")))
+        }
+        RESOURCES_READ if about.resources => {
+            let uri = resource_uri(request)?;
+            let route = resource(view, &uri)?;
+            Ok(Some(Routed::named(route, "uri")))
+        }
+        COMPLETE if about.completions => completion(view, request).map(Some),
+        method if method.starts_with(TASKS) && request.params.get("taskId").is_some() => {
+            task(view, request)
+        }
+        method if OF_A_CONNECTION.contains(&method) => Ok(None),
+        // What an extension of the only server has; of several, nobody knows which is meant.
+        _ => Ok(view.alone().map(|(server, upstream)| Routed {
+            route: Route::new(server, &*request.method, upstream),
+            name: None,
+            edit: None,
+        })),
+    }
+}
+
+impl Routed {
+    /// A request whose member `member` names what it is about.
+    pub(super) fn named(route: Route, member: &'static str) -> Self {
+        let own = route.own.to_string();
+        Self {
+            edit: Some((member, quoted(&own))),
+            name: Some(own),
+            route,
+        }
+    }
+
+    /// The request for the server.
+    pub(super) fn forward(
+        &self,
+        request: &Request<'_>,
+        caller: &Caller<'_>,
+    ) -> Result<Forward, RpcError> {
+        let meta = Meta::read(&request.params)?;
+        let modern = caller.revision.is_modern();
+        let edited = |name: &str| match &self.edit {
+            Some((member, value)) if *member == name => Some(&**value),
+            _ => None,
+        };
+        let mut abilities = match meta.capabilities.filter(|_| modern) {
+            Some(capabilities) => ClientAbilities::read_whole(capabilities),
+            None => caller.session_abilities(),
+        };
+        if !caller.streams && !modern {
+            // No question could reach the client.
+            abilities = ClientAbilities::default();
+        }
+        Ok(Forward {
+            method: request.method.to_string(),
+            name: self.name.clone(),
+            params: joined(&request.params, edited, |name| name == "_meta"),
+            meta: meta.own(),
+            progress: caller.streams && meta.progress.is_some(),
+            abilities,
+            session: caller.session.filter(|_| !modern),
+            headers: match caller.headers.filter(|_| modern) {
+                Some(headers) => parameters(headers),
+                // A client that does not know of them, or has no headers.
+                None => self.parameters(request),
+            },
+            ..Forward::default()
+        })
+    }
+
+    /// The arguments that the server wants to have as headers too.
+    fn parameters(&self, request: &Request<'_>) -> Vec<(String, String)> {
+        let Some(arguments) = request.params.get("arguments") else {
+            return Vec::new();
+        };
+        let header = |parameter: &HeaderParameter| {
+            let value = parameter.value(arguments)?;
+            Some((parameter.header().to_owned(), encoded(&value).into_owned()))
+        };
+        self.route.parameters.iter().filter_map(header).collect()
+    }
+}
+
+/// The members of an object but some, on one line and without the braces.
+pub(super) fn joined<'e>(
+    members: &Members<'_>,
+    edited: impl Fn(&str) -> Option<&'e str>,
+    left_out: impl Fn(&str) -> bool,
+) -> String {
+    let mut text = String::new();
+    for (name, value) in members.iter().filter(|(name, _)| !left_out(name)) {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        text.push_str(&quoted(name));
+        text.push(':');
+        match edited(name) {
+            Some(edited) => text.push_str(edited),
+            None => text.push_str(&on_one_line(value)),
+        }
+    }
+    text
+}
+
+fn on_one_line(value: &RawValue) -> Cow<'_, str> {
+    if value.get().contains(['\n', '\r']) {
+        Cow::Owned(value.get().replace(['\n', '\r'], " "))
+    } else {
+        Cow::Borrowed(value.get())
+    }
+}
+
+/// The URI in a request about a resource.
+pub(super) fn resource_uri<'a>(request: &Request<'a>) -> Result<Cow<'a, str>, RpcError> {
+    let Ok(Some(uri)) = request.params.string("uri") else {
+        return Err(RpcError::malformed_params(
+            "Invalid params: `uri` is not a string",
+        ));
+    };
+    Ok(uri)
+}
+
+pub(super) fn resource(view: &View, uri: &str) -> Result<Route, RpcError> {
+    view.resource(uri).ok_or_else(|| {
+        let mut error = unknown("resource", uri);
+        error.data =
+            serde_json::value::to_raw_value(&serde_json::json!({"uri": clipped(uri)})).ok();
+        error
+    })
+}
+
+/// `completion/complete`: what is completed names a prompt or a template (2026-07-28, Completion).
+fn completion(view: &View, request: &Request<'_>) -> Result<Routed, RpcError> {
+    let wrong = || {
+        RpcError::malformed_params("Invalid params: `ref` names no prompt and no resource template")
+    };
+    let raw = request.params.get("ref").ok_or_else(wrong)?;
+    let of = members("ref", raw)?;
+    let named = |member: &str| of.string(member).ok().flatten().ok_or_else(wrong);
+    let (member, route) = match named("type")?.as_ref() {
+        "ref/prompt" => {
+            let name = named("name")?;
+            let route = view.prompt(&name);
+            (
+                "name",
+                route.cloned().ok_or_else(|| unknown("prompt", &name))?,
+            )
+        }
+        "ref/resource" => ("uri", resource(view, &named("uri")?)?),
+        _ => return Err(wrong()),
+    };
+    let own = quoted(&route.own);
+    let edited = joined(&of, |name| (name == member).then_some(&*own), |_| false);
+    Ok(Routed {
+        route,
+        name: None,
+        edit: Some(("ref", format!("{{{edited}}}"))),
+    })
+}
+
+/// A request about a task: at an endpoint of many servers its id begins with the server's name.
+fn task(view: &View, request: &Request<'_>) -> Result<Option<Routed>, RpcError> {
+    let Ok(Some(public)) = request.params.string("taskId") else {
+        return Err(RpcError::malformed_params(
+            "Invalid params: `taskId` is not a string",
+        ));
+    };
+    let found = match view.alone() {
+        Some(alone) => Some((alone, &*public)),
+        None => public
+            .split_once('/')
+            .and_then(|(server, own)| Some((view.server(server)?, own))),
+    };
+    let ((server, upstream), own) = found.ok_or_else(|| unknown("task", &public))?;
+    let route = Route::new(server, own, upstream);
+    Ok(Some(Routed::named(route, "taskId")))
+}
+
+/// The id of a server's task at this endpoint.
+pub(super) fn task_id(view: &View, route: &Route, own: &RawValue) -> Option<String> {
+    let own = string(own)?;
+    match view.alone() {
+        Some(_) => None,
+        None => Some(quoted(&format!("{}/{own}", route.server))),
+    }
+}
+
+/// Whether params are for [`TOOLS_CALL`] as MCP has them. Whoever has native tools reads more.
+pub(super) fn check_call(request: &Request<'_>) -> Result<(), RpcError> {
+    debug_assert_eq!(request.method, TOOLS_CALL);
+    match request.params.get("arguments") {
+        Some(raw) if !is_object(raw) && raw.get() != "null" => Err(RpcError::malformed_params(
+            "Invalid params: `arguments` is not an object",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn unknown(what: &str, name: &str) -> RpcError {
+    RpcError::invalid_params(format!("Unknown {what}: {}", clipped(name)))
+}
+
+fn clipped(text: &str) -> String {
+    text.chars().take(256).collect()
+}

@@ -1,0 +1,110 @@
+//! Servers that speak MCP themselves: whole requests, with all that is said until they are answered.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use mcphub_core::Result;
+use mcphub_core::shared::SessionKey;
+use serde_json::value::RawValue;
+
+use super::client::ClientAbilities;
+
+/// A server that takes requests of any method.
+///
+/// # Behavior
+/// - `open` and each `next` end within a bound that the implementation documents.
+/// - An exchange that is dropped before its end is cancelled: the server is told.
+/// - What is said in an exchange belongs to its request and to no other.
+#[async_trait]
+pub trait Relay: Send + Sync + Debug + 'static {
+    /// Sends a request.
+    async fn open(&self, request: Forward) -> Result<Box<dyn Exchange>>;
+
+    /// The URI of one of these resources, the server's own, each time it may have changed.
+    fn updates(&self, uris: Vec<String>) -> BoxStream<'static, String>;
+}
+
+/// One request that is on its way, and what comes back.
+#[async_trait]
+pub trait Exchange: Send + Debug {
+    /// What the server says next. Not to be called after [`Said::Result`] or [`Said::Failure`].
+    async fn next(&mut self) -> Result<Said>;
+
+    /// Answers a request of the server: the member `result` or `error` of the response.
+    async fn answer(&mut self, id: &RawValue, answer: Response) -> Result<()>;
+}
+
+/// A request for a server, with its own names and URIs.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Forward {
+    /// The method.
+    pub method: String,
+    /// What `Mcp-Name` repeats, where the method has such a thing.
+    pub name: Option<String>,
+    /// The members of `params` but `_meta`: JSON text without the braces.
+    pub params: String,
+    /// The members of `_meta` that are neither the transport's nor the connection's.
+    pub meta: String,
+    /// Whether the caller wants to hear of progress.
+    pub progress: bool,
+    /// The least severe log message that the caller wants. `None`: none.
+    pub log_level: Option<String>,
+    /// The caller did not choose that level, so that a server with a choice of its own is not asked.
+    pub choice: bool,
+    /// What the caller can be asked.
+    pub abilities: ClientAbilities,
+    /// Whose session it belongs to, where the caller has one.
+    pub session: Option<SessionKey>,
+    /// Headers that repeat parameters (`Mcp-Param-*`).
+    pub headers: Vec<(String, String)>,
+}
+
+/// One thing that a server says in an exchange. All text is on one line.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Said {
+    /// A notification.
+    Notification {
+        /// Its method.
+        method: String,
+        /// Its `params`; `{}` where it has none.
+        params: Box<RawValue>,
+    },
+    /// A request, to be answered by the caller's client.
+    Request {
+        /// Its id on this connection.
+        id: Box<RawValue>,
+        /// Its method.
+        method: String,
+        /// Its `params`; `{}` where it has none.
+        params: Box<RawValue>,
+    },
+    /// The result. It is the last.
+    Result(Box<RawValue>),
+    /// The error. It is the last.
+    Failure(Failure),
+}
+
+/// What a request of a server is answered with.
+#[derive(Debug, Clone)]
+pub enum Response {
+    /// The member `result`.
+    Result(Box<RawValue>),
+    /// The member `error`.
+    Error(Box<RawValue>),
+}
+
+/// A JSON-RPC error as a server gave it.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub struct Failure {
+    /// Its code.
+    pub code: i64,
+    /// Its message.
+    #[serde(default)]
+    pub message: String,
+    /// Its data, as text.
+    #[serde(default)]
+    pub data: Option<Box<RawValue>>,
+}

@@ -1,0 +1,771 @@
+//! All of MCP through the gateway, in front of servers of both eras, for clients of both.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use serde_json::{Value, json};
+
+use crate::mcp_server::{Era, McpServer, TOOLS};
+use crate::support::{
+    BOUND, Events, Hub, Served, answer, modern_body, names, quick, serve_hub, until,
+};
+
+const ERAS: [Era; 2] = [Era::Modern, Era::Legacy];
+
+async fn in_front_of(servers: &[(&str, &Arc<McpServer>)]) -> Served {
+    let hub = Arc::new(Hub::default());
+    for (name, server) in servers {
+        hub.attach(name, &server.url);
+    }
+    let served = serve_hub(hub, quick()).await;
+    until("the first list", async || {
+        served
+            .gateway
+            .servers()
+            .iter()
+            .all(|server| server.tools > 0)
+    })
+    .await;
+    served
+}
+
+async fn with_one(era: Era) -> (Served, Arc<McpServer>) {
+    let server = McpServer::start(era).await;
+    (in_front_of(&[("shop", &server)]).await, server)
+}
+
+/// A client of one era at one endpoint.
+struct Client<'a> {
+    served: &'a Served,
+    path: &'a str,
+    session: Option<String>,
+    capabilities: Value,
+}
+
+const ALL: &str = r#"{"elicitation":{"url":{}},"roots":{},"sampling":{}}"#;
+
+impl<'a> Client<'a> {
+    async fn of(served: &'a Served, path: &'a str, era: Era) -> Self {
+        Self::able(served, path, era, ALL).await
+    }
+
+    async fn able(served: &'a Served, path: &'a str, era: Era, capabilities: &str) -> Self {
+        let capabilities: Value = serde_json::from_str(capabilities).unwrap();
+        let session = match era {
+            Era::Modern => None,
+            Era::Legacy => {
+                let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+                    "protocolVersion": "2025-11-25", "capabilities": capabilities, "clientInfo": {"name": "t", "version": "1"}}});
+                let response = served
+                    .post(path)
+                    .body(body.to_string())
+                    .send()
+                    .await
+                    .unwrap();
+                Some(
+                    response.headers()["mcp-session-id"]
+                        .to_str()
+                        .unwrap()
+                        .to_owned(),
+                )
+            }
+        };
+        Self {
+            served,
+            path,
+            session,
+            capabilities,
+        }
+    }
+
+    fn request(&self, id: i64, method: &str, mut params: Value) -> reqwest::RequestBuilder {
+        match &self.session {
+            None => {
+                let meta = params["_meta"].take();
+                let mut body = modern_body(id, method, {
+                    params.as_object_mut().unwrap().remove("_meta");
+                    params
+                });
+                let whole = &mut body["params"]["_meta"];
+                whole["io.modelcontextprotocol/clientCapabilities"] = self.capabilities.clone();
+                for (name, value) in meta.as_object().into_iter().flatten() {
+                    whole[name] = value.clone();
+                }
+                self.served.modern_request(self.path, &body)
+            }
+            Some(session) => {
+                let body = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+                self.in_session(session).body(body.to_string())
+            }
+        }
+    }
+
+    fn in_session(&self, session: &str) -> reqwest::RequestBuilder {
+        self.served
+            .post(self.path)
+            .header("mcp-session-id", session)
+            .header("mcp-protocol-version", "2025-11-25")
+    }
+
+    async fn ask(&self, method: &str, params: Value) -> Value {
+        answer(self.request(1, method, params)).await.1
+    }
+
+    async fn result(&self, method: &str, params: Value) -> Value {
+        let answer = self.ask(method, params).await;
+        answer
+            .get("result")
+            .unwrap_or_else(|| panic!("{method}: {answer}"))
+            .clone()
+    }
+
+    async fn events(&self, id: i64, method: &str, params: Value) -> Events {
+        Events::open(self.request(id, method, params)).await
+    }
+
+    /// Answers a request that came on a stream.
+    async fn respond(&self, id: &Value, result: Value) {
+        let body = json!({"jsonrpc": "2.0", "id": id, "result": result});
+        let session = self.session.as_deref().unwrap();
+        let (status, _) = answer(self.in_session(session).body(body.to_string())).await;
+        assert_eq!(status, 202);
+    }
+}
+
+/// What a server got as `params`, which its results repeat as text.
+fn got(text: &Value) -> Value {
+    serde_json::from_str(text.as_str().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn everything_is_listed_and_read_under_one_roof() {
+    for server_era in ERAS {
+        let (one, two) = (
+            McpServer::start(server_era).await,
+            McpServer::start(Era::Modern).await,
+        );
+        let served = in_front_of(&[("one", &one), ("two", &two)]).await;
+        for client_era in ERAS {
+            let client = Client::of(&served, "/mcp", client_era).await;
+            let prompts = client.result("prompts/list", json!({})).await;
+            let prompts = prompts["prompts"].as_array().unwrap();
+            assert_eq!(prompts[0]["name"], "one_greet");
+            assert_eq!(prompts[1]["name"], "two_greet");
+            let resources = client.result("resources/list", json!({})).await;
+            let uris: Vec<&Value> = resources["resources"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|it| &it["uri"])
+                .collect();
+            assert_eq!(
+                uris,
+                [
+                    "test://one/a",
+                    "ui://one/app",
+                    "test://two/a",
+                    "ui://two/app"
+                ]
+            );
+            let templates = client.result("resources/templates/list", json!({})).await;
+            assert_eq!(
+                templates["resourceTemplates"][1]["uriTemplate"],
+                "test://two/t/{id}"
+            );
+            let tools = client.result("tools/list", json!({})).await;
+            assert_eq!(
+                tools["tools"][0]["_meta"]["ui"]["resourceUri"],
+                "ui://one/app"
+            );
+
+            let read = client
+                .result("resources/read", json!({"uri": "test://one/t/7"}))
+                .await;
+            assert_eq!(read["contents"][0]["uri"], "test://one/t/7");
+            let prompt = client
+                .result(
+                    "prompts/get",
+                    json!({"name": "two_greet", "arguments": {"who": "x"}}),
+                )
+                .await;
+            let content = &prompt["messages"][0]["content"];
+            assert_eq!(content["resource"]["uri"], "test://two/a");
+            assert_eq!(got(&content["resource"]["text"])["name"], "greet");
+            let linked = client
+                .result("tools/call", json!({"name": "one_link"}))
+                .await;
+            assert_eq!(linked["content"][0]["uri"], "test://one/a");
+            assert_eq!(linked["taskId"], "one/7");
+            for (reference, own) in [
+                (
+                    json!({"type": "ref/prompt", "name": "one_greet"}),
+                    json!({"type": "ref/prompt", "name": "greet"}),
+                ),
+                (
+                    json!({"type": "ref/resource", "uri": "test://one/t/{id}"}),
+                    json!({"type": "ref/resource", "uri": "test://t/{id}"}),
+                ),
+            ] {
+                let params = json!({"ref": reference, "argument": {"name": "who", "value": "a"}});
+                let completed = client.result("completion/complete", params).await;
+                assert_eq!(got(&completed["completion"]["values"][0])["ref"], own);
+            }
+            let cacheable = (
+                read["resultType"].clone(),
+                read["ttlMs"].clone(),
+                read["cacheScope"].clone(),
+            );
+            match client_era {
+                Era::Modern => {
+                    assert_eq!(cacheable, (json!("complete"), json!(0), json!("private")))
+                }
+                Era::Legacy => assert_eq!(cacheable, (Value::Null, Value::Null, Value::Null)),
+            }
+            for (method, params) in [
+                ("prompts/get", json!({"name": "three_greet"})),
+                ("resources/read", json!({"uri": "test://three/a"})),
+                ("resources/read", json!({"uri": "test://a"})),
+            ] {
+                assert_eq!(client.ask(method, params).await["error"]["code"], -32602);
+            }
+            assert_eq!(
+                client.ask("x/echo", json!({})).await["error"]["code"],
+                -32601
+            );
+        }
+        let sent = one.sent("resources/read");
+        assert_eq!(sent[0].body["params"]["uri"], "test://t/7");
+        if server_era == Era::Modern {
+            assert_eq!(sent[0].headers["mcp-name"], "test://t/7");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_server_is_untouched_at_its_own_endpoint() {
+    for server_era in ERAS {
+        let (served, server) = with_one(server_era).await;
+        for client_era in ERAS {
+            let client = Client::of(&served, "/mcp/shop", client_era).await;
+            assert_eq!(
+                names(&json!({"result": client.result("tools/list", json!({})).await})),
+                TOOLS
+            );
+            let resources = client.result("resources/list", json!({})).await;
+            assert_eq!(resources["resources"][0]["uri"], "test://a");
+            let linked = client.result("tools/call", json!({"name": "link"})).await;
+            assert_eq!(linked["content"][0]["uri"], "test://a");
+            // What the gateway does not know goes through.
+            let echoed = client.result("x/echo", json!({"y": {"z": 1}})).await;
+            assert_eq!(echoed["params"]["y"], json!({"z": 1}));
+            assert_eq!(
+                client.ask("x/unknown", json!({})).await["error"]["code"],
+                -32601
+            );
+        }
+        let modern = Client::of(&served, "/mcp/shop", Era::Modern).await;
+        for method in [
+            "initialize",
+            "ping",
+            "logging/setLevel",
+            "resources/subscribe",
+        ] {
+            let before = server.sent(method).len();
+            let params = json!({"uri": "test://a", "level": "info"});
+            let refused = modern.ask(method, params).await;
+            assert_eq!(refused["error"]["code"], -32601, "{method}: {refused}");
+            assert_eq!(server.sent(method).len(), before, "{method}");
+        }
+        let discovered =
+            served.modern_request("/mcp/shop", &modern_body(1, "server/discover", json!({})));
+        let (_, discovered) = answer(discovered).await;
+        let capabilities = &discovered["result"]["capabilities"];
+        assert_eq!(
+            capabilities["resources"],
+            json!({"listChanged": true, "subscribe": true})
+        );
+        assert_eq!(capabilities["extensions"], json!({"test/x": {"a": 1}}));
+        assert!(
+            discovered["result"]["instructions"]
+                .as_str()
+                .unwrap()
+                .contains("Be kind.")
+        );
+        assert_eq!(server.sent("x/echo").len(), 2);
+    }
+}
+
+#[tokio::test]
+async fn what_is_sent_is_what_the_client_wrote_and_the_rest_is_ours() {
+    for server_era in ERAS {
+        let (served, server) = with_one(server_era).await;
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"shop_echo","arguments":{{"n": 1.10,"b":123456789012345678901234567890}},"_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{ALL},"traceparent":"00-1","progressToken":"mine","x":{{"y":1.0}}}}}}}}"#
+        );
+        let request = served
+            .post("/mcp")
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", "tools/call")
+            .header("mcp-name", "shop_echo")
+            .header("mcp-param-region", "eu")
+            .header("x-other", "1")
+            .body(body);
+        let (status, _) = answer(request).await;
+        assert_eq!(status, 200);
+        let sent = &server.sent("tools/call")[0];
+        assert!(
+            sent.text
+                .contains(r#""arguments":{"n": 1.10,"b":123456789012345678901234567890}"#),
+            "{}",
+            sent.text
+        );
+        let meta = &sent.body["params"]["_meta"];
+        assert_eq!(
+            (&meta["traceparent"], &meta["x"]),
+            (&json!("00-1"), &json!({"y": 1.0}))
+        );
+        assert_eq!(meta["progressToken"], sent.body["id"]);
+        assert!(sent.headers.get("x-other").is_none());
+        let version = meta
+            .get("io.modelcontextprotocol/protocolVersion")
+            .is_some();
+        assert_eq!(version, server_era == Era::Modern);
+        if server_era == Era::Modern {
+            assert_eq!(sent.headers["mcp-param-region"], "eu");
+            assert_eq!(
+                meta["io.modelcontextprotocol/clientCapabilities"]["roots"],
+                json!({})
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_of_before_sends_no_headers_and_the_server_gets_them() {
+    let (served, server) = with_one(Era::Modern).await;
+    let client = Client::of(&served, "/mcp", Era::Legacy).await;
+    let arguments = json!({"region": "Düsseldorf", "n": 7});
+    let params = json!({"name": "shop_echo", "arguments": arguments});
+    client.result("tools/call", params).await;
+    let sent = &server.sent("tools/call")[0];
+    assert_eq!(
+        sent.headers["mcp-param-region"],
+        "=?base64?RMO8c3NlbGRvcmY=?="
+    );
+}
+
+#[tokio::test]
+async fn what_is_said_before_the_answer_is_streamed() {
+    for server_era in ERAS {
+        let (served, _server) = with_one(server_era).await;
+        for client_era in ERAS {
+            let client = Client::of(&served, "/mcp", client_era).await;
+            let meta = match client_era {
+                Era::Modern => {
+                    json!({"progressToken": "p\"1", "io.modelcontextprotocol/logLevel": "info"})
+                }
+                Era::Legacy => {
+                    client
+                        .result("logging/setLevel", json!({"level": "info"}))
+                        .await;
+                    json!({"progressToken": "p\"1"})
+                }
+            };
+            let mut events = client
+                .events(7, "tools/call", json!({"name": "shop_say", "_meta": meta}))
+                .await;
+            let progress = events.next().await.unwrap();
+            assert_eq!(
+                progress["params"],
+                json!({"progressToken": "p\"1", "progress": 0.5, "x": 1})
+            );
+            assert_eq!(events.next().await.unwrap()["params"]["level"], "warning");
+            assert_eq!(events.next().await.unwrap()["method"], "notifications/x");
+            let end = events.next().await.unwrap();
+            assert_eq!(
+                (&end["id"], &end["result"]["content"][0]["text"]),
+                (&json!(7), &json!("said"))
+            );
+            assert_eq!(events.next().await, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_stream_gets_the_answer_alone() {
+    let (served, server) = with_one(Era::Legacy).await;
+    let client = Client::of(&served, "/mcp", Era::Legacy).await;
+    let session = client.session.as_deref().unwrap();
+    for (tool, text) in [("shop_say", "said"), ("shop_ask", "cannot be asked")] {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "_meta": {"progressToken": 1}}});
+        let request = served
+            .client
+            .post(served.url("/mcp"))
+            .header("content-type", "application/json")
+            .header("accept", "application/json")
+            .header("mcp-session-id", session)
+            .body(body.to_string());
+        let (_, answer) = answer(request).await;
+        assert!(
+            answer["result"]["content"][0]["text"]
+                .as_str()
+                .unwrap()
+                .contains(text),
+            "{answer}"
+        );
+    }
+    assert!(
+        server.sent("tools/call")[0].body["params"]
+            .get("_meta")
+            .is_none()
+    );
+}
+
+#[tokio::test]
+async fn an_error_of_a_server_arrives_as_it_is_and_nonsense_as_ours() {
+    for server_era in ERAS {
+        let (served, _server) = with_one(server_era).await;
+        for (client_era, status) in [(Era::Modern, 400), (Era::Legacy, 200)] {
+            let client = Client::of(&served, "/mcp", client_era).await;
+            let request = client.request(1, "tools/call", json!({"name": "shop_refuse"}));
+            let (found, refused) = answer(request).await;
+            assert_eq!(found, status);
+            let data = json!({"requiredCapabilities": {"x": 1.0}});
+            assert_eq!(
+                refused["error"],
+                json!({"code": -32021, "message": "no", "data": data})
+            );
+            let wrong = client
+                .ask("tools/call", json!({"name": "shop_wrong"}))
+                .await;
+            assert_eq!(wrong["error"]["code"], -31502);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_before_asks_a_client_of_before_as_it_goes() {
+    let (served, server) = with_one(Era::Legacy).await;
+    let client = Client::of(&served, "/mcp", Era::Legacy).await;
+    let stranger = Client::of(&served, "/mcp", Era::Legacy).await;
+    let mut events = client
+        .events(1, "tools/call", json!({"name": "shop_ask"}))
+        .await;
+    let question = events.next().await.unwrap();
+    assert_eq!(question["method"], "elicitation/create");
+    assert_eq!(question["params"], json!({"message": "Who?"}));
+    // An answer from another session is nobody's.
+    stranger
+        .respond(&question["id"], json!({"action": "stolen"}))
+        .await;
+    client
+        .respond(&question["id"], json!({"action": "accept"}))
+        .await;
+    let end = events.next().await.unwrap();
+    assert_eq!(
+        got(&end["result"]["content"][0]["text"]),
+        json!({"action": "accept"})
+    );
+    // The server knows what this client can be asked, in a session of its own.
+    let initialized = server.sent("initialize");
+    let capabilities: Vec<&Value> = initialized
+        .iter()
+        .map(|it| &it.body["params"]["capabilities"])
+        .collect();
+    assert_eq!(
+        capabilities,
+        [&json!({}), &serde_json::from_str::<Value>(ALL).unwrap()]
+    );
+}
+
+#[tokio::test]
+async fn a_server_of_before_asks_a_modern_client_with_a_result() {
+    let (served, server) = with_one(Era::Legacy).await;
+    let client = Client::of(&served, "/mcp", Era::Modern).await;
+    let params = json!({"name": "shop_ask", "arguments": {}});
+    let first = client.result("tools/call", params.clone()).await;
+    assert_eq!(first["resultType"], "input_required");
+    assert_eq!(
+        first["inputRequests"]["input"],
+        json!({"method": "elicitation/create", "params": {"message": "Who?"}})
+    );
+    let retry = |state: &Value| {
+        let mut params = params.clone();
+        params["requestState"] = state.clone();
+        params["inputResponses"] = json!({"input": {"action": "accept"}});
+        params
+    };
+    let end = client
+        .result("tools/call", retry(&first["requestState"]))
+        .await;
+    assert_eq!(got(&end["content"][0]["text"]), json!({"action": "accept"}));
+    assert_eq!(end["resultType"], "complete");
+    assert_eq!(server.sent("tools/call").len(), 1);
+    for state in [&first["requestState"], &json!("mcphub-waiting-0")] {
+        assert_eq!(
+            client.ask("tools/call", retry(state)).await["error"]["code"],
+            -32602
+        );
+    }
+    let unable = Client::able(&served, "/mcp", Era::Modern, "{}").await;
+    let refused = unable.result("tools/call", params).await;
+    assert_eq!(got(&refused["content"][0]["text"])["code"], -32601);
+}
+
+#[tokio::test]
+async fn a_modern_server_asks_a_modern_client_untouched() {
+    let (served, _server) = with_one(Era::Modern).await;
+    let client = Client::of(&served, "/mcp", Era::Modern).await;
+    let first = client
+        .result("tools/call", json!({"name": "shop_ask"}))
+        .await;
+    assert_eq!(
+        (&first["resultType"], &first["requestState"]),
+        (&json!("input_required"), &json!("s1"))
+    );
+    assert_eq!(first["inputRequests"]["dirs"]["method"], "roots/list");
+    let params = json!({"name": "shop_ask", "requestState": "s1", "inputResponses": {"name": 1, "dirs": 2}, "arguments": {"a": 1}});
+    let end = client.result("tools/call", params).await;
+    assert_eq!(
+        got(&end["content"][0]["text"]),
+        json!(["s1", {"name": 1, "dirs": 2}, {"a": 1}])
+    );
+}
+
+#[tokio::test]
+async fn a_modern_server_asks_a_client_of_before_as_it_goes() {
+    let (served, server) = with_one(Era::Modern).await;
+    let client = Client::of(&served, "/mcp", Era::Legacy).await;
+    let mut events = client
+        .events(
+            1,
+            "tools/call",
+            json!({"name": "shop_ask", "arguments": {"a": 1}}),
+        )
+        .await;
+    for (method, result) in [
+        ("elicitation/create", json!({"action": "decline"})),
+        ("roots/list", json!({"roots": []})),
+    ] {
+        let question = events.next().await.unwrap();
+        assert_eq!(question["method"], method);
+        client.respond(&question["id"], result).await;
+    }
+    let end = events.next().await.unwrap();
+    let answers = json!({"name": {"action": "decline"}, "dirs": {"roots": []}});
+    assert_eq!(
+        got(&end["result"]["content"][0]["text"]),
+        json!(["s1", answers, {"a": 1}])
+    );
+    assert_eq!(server.sent("tools/call").len(), 2);
+
+    let unable = Client::able(&served, "/mcp", Era::Legacy, r#"{"elicitation":{}}"#).await;
+    let refused = unable.ask("tools/call", json!({"name": "shop_ask"})).await;
+    assert!(
+        refused["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("roots/list"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_waits_for_is_cancelled_at_the_server() {
+    for server_era in ERAS {
+        let (served, server) = with_one(server_era).await;
+        for client_era in ERAS {
+            let client = Client::of(&served, "/mcp", client_era).await;
+            let before = cancelled(&server);
+            let params = json!({"name": "shop_hang", "_meta": {"io.modelcontextprotocol/logLevel": "debug"}});
+            let mut events = client.events(3, "tools/call", params).await;
+            assert_eq!(events.next().await.unwrap()["params"]["data"], "on it");
+            match &client.session {
+                None => drop(events),
+                Some(session) => {
+                    let body = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 3}});
+                    let (status, _) =
+                        answer(client.in_session(session).body(body.to_string())).await;
+                    assert_eq!(status, 202);
+                    assert_eq!(events.next().await, None, "no answer follows");
+                }
+            }
+            until("the cancellation", async || cancelled(&server) > before).await;
+        }
+    }
+}
+
+/// How many calls the server knows to be cancelled.
+fn cancelled(server: &McpServer) -> usize {
+    match server.era {
+        Era::Modern => server.dropped.load(Ordering::SeqCst),
+        Era::Legacy => {
+            let told = server.sent("notifications/cancelled");
+            let calls = server.sent("tools/call");
+            let is_call = |id: &Value| calls.iter().any(|call| call.body["id"] == *id);
+            told.iter()
+                .filter(|it| is_call(&it.body["params"]["requestId"]))
+                .count()
+        }
+    }
+}
+
+#[tokio::test]
+async fn changes_of_every_list_are_announced() {
+    for server_era in ERAS {
+        let (served, server) = with_one(server_era).await;
+        until("the server's stream", async || {
+            server.streams.load(Ordering::SeqCst) > 0
+        })
+        .await;
+        let modern = Client::of(&served, "/mcp", Era::Modern).await;
+        let filter = json!({"notifications": {"promptsListChanged": true}});
+        let mut listening = modern
+            .events(1, "subscriptions/listen", filter.clone())
+            .await;
+        assert_eq!(
+            listening.next().await.unwrap()["params"]["notifications"],
+            filter["notifications"]
+        );
+        let old = Client::of(&served, "/mcp", Era::Legacy).await;
+        let mut stream = Events::open(
+            served
+                .client
+                .get(served.url("/mcp"))
+                .header("accept", "text/event-stream")
+                .header("mcp-session-id", old.session.as_deref().unwrap()),
+        )
+        .await;
+        server.add_prompt();
+        for events in [&mut listening, &mut stream] {
+            assert_eq!(
+                events.next().await.unwrap()["method"],
+                "notifications/prompts/list_changed"
+            );
+        }
+        let prompts = modern.result("prompts/list", json!({})).await;
+        assert_eq!(prompts["prompts"][1]["name"], "shop_more");
+    }
+}
+
+#[tokio::test]
+async fn whoever_watches_a_resource_hears_of_its_updates() {
+    for server_era in ERAS {
+        let (served, server) = with_one(server_era).await;
+        until("the server's stream", async || {
+            server.streams.load(Ordering::SeqCst) > 0
+        })
+        .await;
+        let watched = |server: &McpServer| match server.era {
+            Era::Modern => server
+                .sent("subscriptions/listen")
+                .iter()
+                .filter(|it| {
+                    it.body["params"]["notifications"]["resourceSubscriptions"]
+                        == json!(["test://a"])
+                })
+                .count(),
+            Era::Legacy => server.sent("resources/subscribe").len(),
+        };
+        let modern = Client::of(&served, "/mcp", Era::Modern).await;
+        let filter = json!({"notifications": {"resourceSubscriptions": ["test://shop/a"]}});
+        let mut listening = modern
+            .events(5, "subscriptions/listen", filter.clone())
+            .await;
+        assert_eq!(
+            listening.next().await.unwrap()["params"]["notifications"],
+            filter["notifications"]
+        );
+        let old = Client::of(&served, "/mcp", Era::Legacy).await;
+        let session = old.session.as_deref().unwrap();
+        let mut stream = Events::open(
+            served
+                .client
+                .get(served.url("/mcp"))
+                .header("accept", "text/event-stream")
+                .header("mcp-session-id", session),
+        )
+        .await;
+        old.result("resources/subscribe", json!({"uri": "test://shop/a"}))
+            .await;
+        until("both to watch", async || watched(&server) == 2).await;
+        // The server's streams are open once it counts them.
+        let streams = if server_era == Era::Modern { 3 } else { 1 };
+        until("the streams", async || {
+            server.streams.load(Ordering::SeqCst) >= streams
+        })
+        .await;
+        server.tell(
+            "notifications/resources/updated",
+            json!({"uri": "test://other"}),
+        );
+        server.tell(
+            "notifications/resources/updated",
+            json!({"uri": "test://a"}),
+        );
+        let update = listening.next().await.unwrap();
+        assert_eq!(update["method"], "notifications/resources/updated");
+        assert_eq!(update["params"]["uri"], "test://shop/a");
+        assert_eq!(
+            update["params"]["_meta"]["io.modelcontextprotocol/subscriptionId"],
+            5
+        );
+        assert_eq!(
+            stream.next().await.unwrap()["params"],
+            json!({"uri": "test://shop/a"})
+        );
+        old.result("resources/unsubscribe", json!({"uri": "test://shop/a"}))
+            .await;
+        drop(listening);
+        if server_era == Era::Legacy {
+            until("the end of the subscription", async || {
+                server.sent("resources/unsubscribe").len() == 1
+            })
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_task_is_asked_for_where_it_runs() {
+    let (served, server) = with_one(Era::Modern).await;
+    let client = Client::of(&served, "/mcp", Era::Modern).await;
+    let task = client
+        .result("tasks/get", json!({"taskId": "shop/a:/7"}))
+        .await;
+    assert_eq!(task["taskId"], "shop/a:/7");
+    assert_eq!(server.sent("tasks/get")[0].headers["mcp-name"], "a:/7");
+    assert_eq!(
+        client.ask("tasks/get", json!({"taskId": "7"})).await["error"]["code"],
+        -32602
+    );
+}
+
+#[tokio::test]
+async fn no_answer_reaches_another_caller() {
+    let modern = McpServer::start(Era::Modern).await;
+    let legacy = McpServer::start(Era::Legacy).await;
+    let served = in_front_of(&[("new", &modern), ("old", &legacy)]).await;
+    let old = Client::of(&served, "/mcp", Era::Legacy).await;
+    let new = Client::of(&served, "/mcp", Era::Modern).await;
+    let calls = (0..200).map(|n| {
+        let client = if n % 2 == 0 { &old } else { &new };
+        let tool = if n % 3 == 0 { "new_echo" } else { "old_echo" };
+        // All callers use the same id.
+        let request = client.request(
+            1,
+            "tools/call",
+            json!({"name": tool, "arguments": {"n": n}}),
+        );
+        async move {
+            let (_, answer) = tokio::time::timeout(BOUND, answer(request)).await.unwrap();
+            assert_eq!(answer["id"], 1);
+            assert_eq!(
+                got(&answer["result"]["content"][0]["text"])["arguments"]["n"],
+                n,
+                "{answer}"
+            );
+        }
+    });
+    futures::future::join_all(calls).await;
+}
