@@ -285,6 +285,10 @@ pub struct BodyContent {
     pub schema: Value,
     /// How members are written, by name; for form bodies. Only what the document states.
     pub encoding: IndexMap<String, Encoding>,
+    /// How the first parts of a list are written (3.2.0, `prefixEncoding`).
+    pub prefix_encoding: Vec<Encoding>,
+    /// How the parts of a list after them are written (3.2.0, `itemEncoding`).
+    pub item_encoding: Option<Encoding>,
     /// How values become XML, where the media type is XML.
     pub xml: Option<XmlShape>,
     /// What the members say of their arguments, by name.
@@ -296,8 +300,23 @@ pub struct BodyContent {
 pub struct Encoding {
     /// How a urlencoded form writes it.
     pub serialization: Option<Serialization>,
-    /// The media type of a part of a multipart form.
+    /// The media type of a part of a multipart body.
     pub media_type: Option<String>,
+    /// The headers of a part, by name, without `Content-Type`.
+    pub headers: IndexMap<String, PartHeader>,
+}
+
+/// A header of a part of a multipart body (OpenAPI 3.0.4, Header Object).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartHeader {
+    /// For the model.
+    pub description: Option<String>,
+    /// Whether the part needs it.
+    pub required: bool,
+    /// JSON Schema of the value.
+    pub schema: Value,
+    /// Whether members of an object are written `name=value`.
+    pub explode: bool,
 }
 
 /// How JSON values become XML (OpenAPI 3.0.4, 3.1.1 and 3.2.0, XML Object).

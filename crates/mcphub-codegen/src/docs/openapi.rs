@@ -7,8 +7,8 @@ use indexmap::IndexMap;
 use mcphub_core::schema::Schema;
 use mcphub_core::spec::{Location, Method, OAuthFlow, SecurityScheme, Serialization, Style};
 use mcphub_core::tool::{
-    BodyBinding, BodyFormat, BodySource, MemberBinding, OutputShape, ParameterBinding, Tool,
-    ToolSet,
+    BodyBinding, BodyFormat, BodySource, MemberBinding, OutputShape, ParameterBinding, PartBinding,
+    PartListBinding, Tool, ToolSet,
 };
 use serde_json::{Map, Value, json};
 
@@ -24,6 +24,9 @@ pub(super) fn openapi(tools: &ToolSet) -> Value {
     let mut newest = false;
     for tool in &tools.tools {
         let operation = writer.operation(tool, &tools.security_schemes);
+        // What is written by position is so from 3.2.0 on.
+        let body = tool.binding.body.as_ref();
+        newest |= body.is_some_and(|body| body.parts.is_some());
         let item = paths.entry(&tool.binding.path).or_default();
         match tool.binding.method {
             Method::Other(name) => {
@@ -252,10 +255,15 @@ fn request_body(tool: &Tool, body: &BodyBinding, names: &IndexMap<String, String
     let schema = match &body.source {
         BodySource::Argument(name) => match body.format {
             BodyFormat::Binary => json!({"type": "string", "format": "binary"}),
-            _ => argument(tool, name, names),
+            _ => match &body.parts {
+                Some(parts) => {
+                    part_list(tool, parts, argument(tool, name, names), names, &mut media)
+                }
+                None => argument(tool, name, names),
+            },
         },
         BodySource::Members(members) => {
-            let encoding = encoding(members);
+            let encoding = encoding(tool, members, names);
             if !encoding.is_empty() {
                 media.insert("encoding".to_owned(), Value::Object(encoding));
             }
@@ -296,7 +304,69 @@ fn object(tool: &Tool, members: &[MemberBinding], names: &IndexMap<String, Strin
     schema
 }
 
-fn encoding(members: &[MemberBinding]) -> Map<String, Value> {
+/// The schema of a list of parts; how they are written goes into the media type.
+fn part_list(
+    tool: &Tool,
+    parts: &PartListBinding,
+    mut schema: Value,
+    names: &IndexMap<String, String>,
+    media: &mut Map<String, Value>,
+) -> Value {
+    let file = || json!({"type": "string", "format": "binary"});
+    for (at, _) in parts
+        .prefix
+        .iter()
+        .enumerate()
+        .filter(|(_, part)| part.file)
+    {
+        if let Some(position) = schema.pointer_mut(&format!("/prefixItems/{at}")) {
+            *position = file();
+        }
+    }
+    if let (true, Some(items)) = (parts.items.file, schema.get_mut("items")) {
+        *items = file();
+    }
+    let encoding = |part: &PartBinding| Value::Object(part_encoding(tool, part, names));
+    if !parts.prefix.is_empty() {
+        let prefix = parts.prefix.iter().map(encoding).collect();
+        media.insert("prefixEncoding".to_owned(), Value::Array(prefix));
+    }
+    media.insert("itemEncoding".to_owned(), encoding(&parts.items));
+    schema
+}
+
+/// The Encoding Object of a part.
+fn part_encoding(
+    tool: &Tool,
+    part: &PartBinding,
+    names: &IndexMap<String, String>,
+) -> Map<String, Value> {
+    let mut out = Map::new();
+    if let Some(media_type) = &part.media_type {
+        out.insert("contentType".to_owned(), media_type.as_str().into());
+    }
+    let headers = part.headers.iter().map(|header| {
+        let preset = tool.binding.presets.get(&header.argument);
+        let schema = match preset {
+            Some(value) => json!({"const": value}),
+            None => argument(tool, &header.argument, names),
+        };
+        let described =
+            json!({"required": header.required, "explode": header.explode, "schema": schema});
+        (header.name.clone(), described)
+    });
+    let headers: Map<_, _> = headers.collect();
+    if !headers.is_empty() {
+        out.insert("headers".to_owned(), Value::Object(headers));
+    }
+    out
+}
+
+fn encoding(
+    tool: &Tool,
+    members: &[MemberBinding],
+    names: &IndexMap<String, String>,
+) -> Map<String, Value> {
     let mut out = Map::new();
     for member in members {
         let mut encoding = Map::new();
@@ -314,12 +384,8 @@ fn encoding(members: &[MemberBinding]) -> Map<String, Value> {
                 }
             }
         }
-        let stated = member
-            .part
-            .as_ref()
-            .and_then(|part| part.media_type.as_deref());
-        if let Some(media_type) = stated {
-            encoding.insert("contentType".to_owned(), media_type.into());
+        if let Some(part) = &member.part {
+            encoding.extend(part_encoding(tool, part, names));
         }
         if !encoding.is_empty() {
             out.insert(member.name.clone(), Value::Object(encoding));

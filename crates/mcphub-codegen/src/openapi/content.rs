@@ -1,9 +1,12 @@
 //! Request Body Object, Response Object, Media Type Object and Encoding Object.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
-use mcphub_core::spec::{BodyContent, Encoding, RequestBody, Response, Serialization, Style};
+use mcphub_core::spec::{
+    BodyContent, Encoding, PartHeader, RequestBody, Response, Serialization, Style,
+};
 use serde_json::{Map, Value, json};
 
 use super::node::{Node, Object};
@@ -14,6 +17,9 @@ use super::{Skip, Walk};
 
 /// The most media types of one body or answer.
 const MAX_MEDIA_TYPES: usize = 64;
+
+/// The most positions, and the most headers of a part, that are read.
+const MAX_PARTS: usize = 64;
 
 /// One entry of a `content` map.
 struct Media<'d> {
@@ -81,12 +87,15 @@ impl<'d> Walk<'d> {
             } else {
                 None
             };
-            let encoding = self.encoding(media.object, here);
+            let encoding = self.encodings(media.object, here, shared);
+            let (prefix_encoding, item_encoding) = self.positions(media.object, here, shared);
             let hints = self.member_hints(media.object.get("schema"), here.key("schema"))?;
             content.push(BodyContent {
                 media_type: media.media_type,
                 schema: schema.unwrap_or_else(any),
                 encoding,
+                prefix_encoding,
+                item_encoding,
                 xml,
                 hints,
             });
@@ -253,27 +262,127 @@ impl<'d> Walk<'d> {
         Some(json!({"type": "array", "items": item}))
     }
 
-    fn encoding(&mut self, media: &'d Object<'d>, at: Place<'_>) -> IndexMap<String, Encoding> {
+    fn encodings(
+        &mut self,
+        media: &'d Object<'d>,
+        at: Place<'_>,
+        shared: bool,
+    ) -> IndexMap<String, Encoding> {
         let encoding_at = at.key("encoding");
         let mut out = IndexMap::new();
         for (name, encoding) in self.object(media, "encoding", at).into_iter().flatten() {
-            let here = encoding_at.key(name);
-            let Node::Object(encoding) = encoding else {
-                self.remarks
-                    .wrong_type(here, "an encoding object", encoding);
-                continue;
-            };
-            let content = self.text(encoding, "contentType", here);
-            let media_type = content
-                .as_deref()
-                .and_then(|types| essence(types.split(',').next()?.trim()));
-            let encoding = Encoding {
-                serialization: self.encoded(encoding, media_type.as_deref(), here),
-                media_type,
-            };
-            if encoding != Encoding::default() {
+            let encoding = self.encoding(encoding, encoding_at.key(name), shared);
+            if let Some(encoding) = encoding.filter(|it| *it != Encoding::default()) {
                 out.insert(name.to_owned(), encoding);
             }
+        }
+        out
+    }
+
+    /// How the parts of a list are written (3.2.0, Media Type Object): the first ones, and the rest.
+    fn positions(
+        &mut self,
+        media: &'d Object<'d>,
+        at: Place<'_>,
+        shared: bool,
+    ) -> (Vec<Encoding>, Option<Encoding>) {
+        let prefix_at = at.key("prefixEncoding");
+        let prefix = match media.get("prefixEncoding") {
+            None => &[],
+            Some(Node::Array(prefix)) => prefix.as_slice(),
+            Some(other) => {
+                self.remarks
+                    .wrong_type(prefix_at, "an array of encoding objects", other);
+                &[]
+            }
+        };
+        let prefix = prefix.iter().take(MAX_PARTS).enumerate();
+        let prefix = prefix.map(|(index, encoding)| {
+            let encoding = self.encoding(encoding, prefix_at.index(index), shared);
+            encoding.unwrap_or_default()
+        });
+        let prefix = prefix.collect();
+        let items = media.get("itemEncoding");
+        let items = items.and_then(|items| self.encoding(items, at.key("itemEncoding"), shared));
+        (prefix, items)
+    }
+
+    fn encoding(
+        &mut self,
+        encoding: &'d Node<'d>,
+        at: Place<'_>,
+        shared: bool,
+    ) -> Option<Encoding> {
+        let Node::Object(encoding) = encoding else {
+            self.remarks.wrong_type(at, "an encoding object", encoding);
+            return None;
+        };
+        for nested in ["encoding", "prefixEncoding", "itemEncoding"] {
+            if encoding.get(nested).is_some() {
+                self.remarks.warn("nested-encoding", at.key(nested), || {
+                    "a multipart body within a part is not written; the part is JSON".to_owned()
+                });
+            }
+        }
+        let content = self.text(encoding, "contentType", at);
+        let media_type = content
+            .as_deref()
+            .and_then(|types| essence(types.split(',').next()?.trim()));
+        Some(Encoding {
+            serialization: self.encoded(encoding, media_type.as_deref(), at),
+            media_type,
+            headers: self.part_headers(encoding, at, shared),
+        })
+    }
+
+    /// The headers of a part; `Content-Type` is described otherwise (3.0.4, Encoding Object).
+    fn part_headers(
+        &mut self,
+        encoding: &'d Object<'d>,
+        at: Place<'_>,
+        shared: bool,
+    ) -> IndexMap<String, PartHeader> {
+        let headers_at = at.key("headers");
+        let mut out = IndexMap::new();
+        let headers = self.object(encoding, "headers", at);
+        for (name, header) in headers.into_iter().flatten().take(MAX_PARTS) {
+            let here = headers_at.key(name);
+            if name.eq_ignore_ascii_case("content-type") {
+                continue;
+            }
+            if !is_token(name) {
+                self.remarks.warn("invalid-header", here, || {
+                    format!("{} cannot be the name of a header", shown(name))
+                });
+                continue;
+            }
+            let target = match self.follow(header, here) {
+                Ok(target) => target,
+                Err(skip) => {
+                    self.remarks.warn(skip.code, here, || skip.message);
+                    continue;
+                }
+            };
+            let here = target.place(here);
+            let Some(header) = target.object() else {
+                self.remarks
+                    .wrong_type(here, "a header object", target.value);
+                continue;
+            };
+            let schema = header.get("schema").map(|schema| {
+                self.part_schema(schema, here.key("schema"), shared || target.shared())
+            });
+            let description = self.text(header, "description", here);
+            out.insert(
+                name.to_owned(),
+                PartHeader {
+                    description: description.map(Cow::into_owned),
+                    required: self.flag(header, "required", here).unwrap_or_default(),
+                    // A header with `content` is a text in a format of its own.
+                    schema: schema.unwrap_or_else(|| json!({"type": "string"})),
+                    explode: self.flag(header, "explode", here).unwrap_or_default(),
+                },
+            );
         }
         out
     }

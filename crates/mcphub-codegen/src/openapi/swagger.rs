@@ -146,6 +146,8 @@ impl<'d> Walk<'d> {
             media_type: media_type.clone(),
             schema: schema.clone(),
             encoding: IndexMap::new(),
+            prefix_encoding: Vec::new(),
+            item_encoding: None,
             xml: xml.clone().filter(|_| is_xml(media_type)),
             hints: hints.clone(),
         });
@@ -182,7 +184,7 @@ impl<'d> Walk<'d> {
         if object.get("type").is_some_and(|kind| kind == "array") {
             let encoding = Encoding {
                 serialization: Some(self.collection(object, Style::Form, at)),
-                media_type: None,
+                ..Encoding::default()
             };
             form.encoding.insert(name.clone().into_owned(), encoding);
         }
@@ -316,6 +318,8 @@ impl Form {
                 media_type: if multipart { MULTIPART } else { FORM }.to_owned(),
                 schema,
                 encoding: self.encoding,
+                prefix_encoding: Vec::new(),
+                item_encoding: None,
                 xml: None,
                 hints: self.hints,
             }],

@@ -23,11 +23,9 @@ impl<'a> Planning<'a> {
         let Some(body) = &operation.body else {
             return Ok(None);
         };
-        let best = body
-            .content
-            .iter()
-            .filter_map(|content| self.form(content).map(|form| (form, content)));
-        if let Some((form, content)) = best.min_by_key(|(form, _)| form.rank) {
+        let offered = body.content.iter();
+        let offered = offered.map(|content| (self.form(content), content));
+        if let Some((form, content)) = offered.min_by_key(|(form, _)| form.rank) {
             return Ok(Some(Chosen {
                 body,
                 content,
@@ -35,17 +33,7 @@ impl<'a> Planning<'a> {
                 media_type: form.media_type,
             }));
         }
-        let found: Vec<_> = body
-            .content
-            .iter()
-            .take(4)
-            .map(|content| content.media_type.as_str())
-            .collect();
-        let message = if found.is_empty() {
-            "its body has no media type".to_owned()
-        } else {
-            format!("a body of {} cannot be sent", found.join(", "))
-        };
+        let message = "its body has no media type".to_owned();
         if body.required {
             return Err(Refusal {
                 code: "unsupported-body",
@@ -61,8 +49,8 @@ impl<'a> Planning<'a> {
         Ok(None)
     }
 
-    /// How a media type is written; `None` for other multipart types than forms.
-    fn form(&self, content: &'a BodyContent) -> Option<Form<'a>> {
+    /// How a media type is written.
+    fn form(&self, content: &'a BodyContent) -> Form<'a> {
         let name = content.media_type.as_str();
         let (rank, format) = match name {
             "application/json" => (0, BodyFormat::Json),
@@ -73,33 +61,33 @@ impl<'a> Planning<'a> {
             "application/x-www-form-urlencoded" => (2, BodyFormat::Form),
             "multipart/form-data" => (3, BodyFormat::Multipart),
             "*/*" | "application/*" if !self.is_bytes(&content.schema) => {
-                return Some(Form {
+                return Form {
                     rank: 6,
                     format: BodyFormat::Json,
                     media_type: "application/json",
-                });
+                };
             }
             "multipart/*" => {
-                return Some(Form {
+                return Form {
                     rank: 3,
                     format: BodyFormat::Multipart,
                     media_type: "multipart/form-data",
-                });
+                };
             }
             "text/*" => {
-                return Some(Form {
+                return Form {
                     rank: 8,
                     format: BodyFormat::Text,
                     media_type: "text/plain",
-                });
+                };
             }
-            name if name.starts_with("multipart/") => return None,
+            name if name.starts_with("multipart/") => (3, BodyFormat::Multipart),
             name if name.contains('*') => {
-                return Some(Form {
+                return Form {
                     rank: 9,
                     format: BodyFormat::Binary,
                     media_type: "application/octet-stream",
-                });
+                };
             }
             name if is_json(name) => (1, BodyFormat::Json),
             _ if content.xml.is_some() && self.has_structure(&content.schema) => {
@@ -109,11 +97,11 @@ impl<'a> Planning<'a> {
             name if is_text(name) => (8, BodyFormat::Text),
             _ => (9, BodyFormat::Binary),
         };
-        Some(Form {
+        Form {
             rank,
             format,
             media_type: name,
-        })
+        }
     }
 
     /// Whether a schema describes more than a text: XML is then made from values.

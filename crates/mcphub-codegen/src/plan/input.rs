@@ -6,6 +6,7 @@ use indexmap::IndexMap;
 use mcphub_core::spec::{ArgumentHints, Operation, Parameter, Severity};
 use mcphub_core::tool::{
     AnswerBinding, BodyBinding, BodyFormat, BodySource, MemberBinding, ParameterBinding,
+    PartListBinding,
 };
 use serde_json::{Map, Value, json};
 
@@ -14,6 +15,7 @@ use super::argument::{self, Home};
 use super::body::Chosen;
 use super::draft::Draft;
 use super::members::Members;
+use super::part_header::part_headers;
 use super::{Planning, Refusal, part};
 use crate::keyword::has_type;
 
@@ -29,8 +31,10 @@ pub(super) struct Input {
 }
 
 /// The body as arguments.
-enum Shape<'v> {
+pub(super) enum Shape<'v> {
     Members(Members<'v>),
+    /// A list of parts.
+    Parts(Value, PartListBinding),
     Whole(Cow<'v, Value>),
 }
 
@@ -63,6 +67,11 @@ impl<'a> Planning<'a> {
             (Some(_), _) => wanted.push((Home::Body, "body")),
             (None, _) => {}
         }
+        let headers = match (&shape, &chosen) {
+            (Some(shape), Some(chosen)) => part_headers(shape, chosen),
+            _ => Vec::new(),
+        };
+        wanted.extend(headers.iter().map(|it| (Home::Body, it.wanted.as_str())));
         let answers = self.answers_wanted(operation);
         wanted.extend(answers.names());
         let mut names = argument::names(&wanted).into_iter();
@@ -83,7 +92,11 @@ impl<'a> Planning<'a> {
         }
         let body = match (chosen, shape) {
             (Some(chosen), Some(shape)) => {
-                Some(self.body_binding(&chosen, shape, names.by_ref(), &mut root))
+                let mut body = self.body_binding(&chosen, shape, names.by_ref(), &mut root);
+                for (header, name) in headers.into_iter().zip(names.by_ref()) {
+                    header.bind(name, &mut body, &mut root);
+                }
+                Some(body)
             }
             _ => None,
         };
@@ -150,6 +163,13 @@ impl<'a> Planning<'a> {
                 Cow::Owned(json!({"type": "string"}))
             });
         }
+        // A form has fields, whatever its schema is.
+        if chosen.format == BodyFormat::Multipart
+            && chosen.media_type != "multipart/form-data"
+            && let Some((schema, parts)) = self.part_list(chosen.content)
+        {
+            return Shape::Parts(schema, parts);
+        }
         match self
             .definitions
             .members(schema, self.options.max_input_schema)
@@ -181,6 +201,13 @@ impl<'a> Planning<'a> {
         root: &mut Root,
     ) -> BodyBinding {
         let required = chosen.body.required;
+        let mut whole = |schema: &Value, root: &mut Root| {
+            let name = names.next().unwrap_or_else(|| "body".to_owned());
+            let description = chosen.body.description.as_deref();
+            root.add(&name, described(schema, description), required);
+            BodySource::Argument(name)
+        };
+        let mut parts = None;
         let source = match shape {
             Shape::Members(members) => {
                 let mut bindings = Vec::with_capacity(members.properties.len());
@@ -212,15 +239,11 @@ impl<'a> Planning<'a> {
                 }
                 BodySource::Members(bindings)
             }
-            Shape::Whole(schema) => {
-                let name = names.next().unwrap_or_else(|| "body".to_owned());
-                root.add(
-                    &name,
-                    described(&schema, chosen.body.description.as_deref()),
-                    required,
-                );
-                BodySource::Argument(name)
+            Shape::Parts(schema, list) => {
+                parts = Some(list).filter(|list| *list != PartListBinding::default());
+                whole(&schema, root)
             }
+            Shape::Whole(schema) => whole(&schema, root),
         };
         BodyBinding {
             media_type: chosen.media_type.to_owned(),
@@ -232,12 +255,13 @@ impl<'a> Planning<'a> {
                 .xml
                 .clone()
                 .filter(|_| chosen.format == BodyFormat::Xml),
+            parts,
         }
     }
 }
 
 /// The object at the top.
-struct Root {
+pub(super) struct Root {
     properties: Map<String, Value>,
     required: Vec<Value>,
     presets: IndexMap<String, Value>,
@@ -254,12 +278,12 @@ impl Root {
         }
     }
 
-    fn preset(&mut self, name: &str, value: &Value, schema: Value) {
+    pub(super) fn preset(&mut self, name: &str, value: &Value, schema: Value) {
         self.presets.insert(name.to_owned(), value.clone());
         self.preset_schemas.insert(name.to_owned(), schema);
     }
 
-    fn add(&mut self, name: &str, schema: Value, required: bool) {
+    pub(super) fn add(&mut self, name: &str, schema: Value, required: bool) {
         self.properties.insert(name.to_owned(), schema);
         if required {
             self.required.push(name.into());
@@ -315,7 +339,7 @@ fn parameter_schema(parameter: &Parameter) -> Value {
 }
 
 /// The schema as an object, with this description instead of its own.
-fn described(schema: &Value, description: Option<&str>) -> Value {
+pub(super) fn described(schema: &Value, description: Option<&str>) -> Value {
     let mut schema = object(schema);
     let description = description.map(str::trim).filter(|text| !text.is_empty());
     if let (Value::Object(schema), Some(description)) = (&mut schema, description) {
@@ -324,7 +348,7 @@ fn described(schema: &Value, description: Option<&str>) -> Value {
     schema
 }
 
-fn object(schema: &Value) -> Value {
+pub(super) fn object(schema: &Value) -> Value {
     match schema {
         Value::Bool(false) => json!({"not": {}}),
         Value::Object(_) => schema.clone(),

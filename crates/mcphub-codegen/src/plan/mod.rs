@@ -24,6 +24,7 @@ mod outline;
 mod output;
 mod pages;
 mod part;
+mod part_header;
 mod plain;
 mod preset;
 mod selection;

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use mcphub_core::tool::PartBinding;
+use mcphub_core::spec::{BodyContent, Encoding};
+use mcphub_core::tool::{PartBinding, PartListBinding};
 use serde_json::{Map, Value, json};
 
 use super::Planning;
@@ -44,6 +45,7 @@ impl Planning<'_> {
                 media_type: media_type
                     .filter(|name| !name.contains('*'))
                     .map(str::to_owned),
+                ..PartBinding::default()
             };
             return (Cow::Owned(schema), Some(part));
         }
@@ -51,14 +53,14 @@ impl Planning<'_> {
             // Values have no other text than JSON, so a model writes it.
             let schema = json!({"type": "string", "contentMediaType": text});
             let part = PartBinding {
-                file: false,
                 media_type: Some(text.to_owned()),
+                ..PartBinding::default()
             };
             return (Cow::Owned(schema), Some(part));
         }
         let part = media_type.map(|media_type| PartBinding {
-            file: false,
             media_type: Some(media_type.to_owned()),
+            ..PartBinding::default()
         });
         // What would be written so anyway is not stated again.
         let plain = |part: &PartBinding| {
@@ -69,6 +71,53 @@ impl Planning<'_> {
                     .is_some_and(|name| name.contains('*'))
         };
         (Cow::Borrowed(schema), part.filter(|part| !plain(part)))
+    }
+
+    /// The parts of a list, each by its position, and the list as an argument; `None` when the body is
+    /// no list (OpenAPI 3.2.0, Encoding By Position).
+    pub(super) fn part_list(&self, content: &BodyContent) -> Option<(Value, PartListBinding)> {
+        let list = self.definitions.resolve(&content.schema).as_object();
+        let mut list = list.filter(|list| has_type(list, "array"))?.clone();
+        let any = json!({});
+        let (items, item_encoding) = (list.get("items"), content.item_encoding.as_ref());
+        let (item_schema, item_part) = self.position(items.unwrap_or(&any), item_encoding);
+        let first = list.get("prefixItems").and_then(Value::as_array);
+        let first = first.map_or(&[][..], Vec::as_slice);
+        let positions = 0..first.len().max(content.prefix_encoding.len());
+        let (schemas, prefix): (Vec<_>, Vec<_>) = positions
+            .map(|at| {
+                let schema = first.get(at).or(items).unwrap_or(&any);
+                let encoding = content.prefix_encoding.get(at).or(item_encoding);
+                self.position(schema, encoding)
+            })
+            .unzip();
+        if list.get("items").is_some_and(Value::is_object) {
+            list.insert("items".to_owned(), item_schema);
+        }
+        if !schemas.is_empty() {
+            list.insert("prefixItems".to_owned(), Value::Array(schemas));
+        }
+        let parts = PartListBinding {
+            prefix,
+            items: item_part,
+        };
+        Some((Value::Object(list), parts))
+    }
+
+    /// One position of a list of parts.
+    fn position(&self, schema: &Value, encoding: Option<&Encoding>) -> (Value, PartBinding) {
+        let media_type = encoding.and_then(|encoding| encoding.media_type.as_deref());
+        let target = self.definitions.resolve(schema).as_object();
+        if target.is_some_and(|target| has_type(target, "array")) {
+            // What is one part is not several: it is JSON.
+            let part = PartBinding {
+                media_type: media_type.filter(|name| is_json(name)).map(str::to_owned),
+                ..PartBinding::default()
+            };
+            return (schema.clone(), part);
+        }
+        let (schema, part) = self.part(schema, media_type);
+        (schema.into_owned(), part.unwrap_or_default())
     }
 
     /// Whether a value may be a string.

@@ -51,8 +51,10 @@ fn used(binding: &HttpBinding) -> Vec<&str> {
         Some(BodySource::Members(members)) => members.iter().map(|m| m.argument.as_str()).collect(),
         _ => Vec::new(),
     };
+    let headers = binding.body.iter().flat_map(BodyBinding::part_headers);
+    let headers = headers.map(|header| header.argument.as_str());
     let answer = binding.answer.arguments();
-    outside.chain(body).chain(answer).collect()
+    outside.chain(body).chain(headers).chain(answer).collect()
 }
 
 fn is_required(binding: &HttpBinding, argument: &str) -> bool {

@@ -34,9 +34,9 @@ impl BodyBinding {
         match &self.source {
             BodySource::Argument(argument) => match arguments.get(argument) {
                 Some(raw) => self
-                    .whole(raw)
+                    .whole(raw, arguments)
                     .map(Some)
-                    .map_err(|error| error.with("argument", argument)),
+                    .map_err(|error| in_argument(error, argument)),
                 None if self.required => Err(missing(argument)),
                 None => Ok(None),
             },
@@ -48,13 +48,13 @@ impl BodyBinding {
                 if present.is_empty() && !self.required {
                     Ok(None)
                 } else {
-                    self.members(&present).map(Some)
+                    self.members(&present, arguments).map(Some)
                 }
             }
         }
     }
 
-    fn whole(&self, raw: &RawValue) -> Result<Body> {
+    fn whole(&self, raw: &RawValue, arguments: &Arguments<'_>) -> Result<Body> {
         let bytes = match self.format {
             BodyFormat::Json => raw.get().as_bytes().to_vec(),
             BodyFormat::Text => style::scalar(raw)?.into_bytes(),
@@ -63,9 +63,15 @@ impl BodyBinding {
             BodyFormat::Xml => xml::document(self.xml.as_ref(), xml::Value::Whole(raw))?,
             BodyFormat::Form => form(raw)?.into_bytes(),
             BodyFormat::Multipart => {
-                let mut parts = Multipart::default();
-                for (name, raw) in style::members(raw)? {
-                    parts.value(&name, raw, None)?;
+                let mut parts = Multipart::new(arguments);
+                // A form has fields, and no order alone.
+                let is_form = self.media_type == "multipart/form-data";
+                if !is_form && raw.get().starts_with('[') {
+                    parts.list(raw, self.parts.as_ref())?;
+                } else {
+                    for (name, raw) in style::members(raw)? {
+                        parts.value(&name, raw, None)?;
+                    }
                 }
                 return Ok(parts.finish(&self.media_type));
             }
@@ -73,7 +79,11 @@ impl BodyBinding {
         Ok(self.of(bytes))
     }
 
-    fn members(&self, members: &[(&MemberBinding, &RawValue)]) -> Result<Body> {
+    fn members(
+        &self,
+        members: &[(&MemberBinding, &RawValue)],
+        arguments: &Arguments<'_>,
+    ) -> Result<Body> {
         match self.format {
             BodyFormat::Form => {
                 let mut pairs = Vec::new();
@@ -86,11 +96,11 @@ impl BodyBinding {
                 Ok(self.of(join(&pairs, "&").into_bytes()))
             }
             BodyFormat::Multipart => {
-                let mut parts = Multipart::default();
+                let mut parts = Multipart::new(arguments);
                 for (member, raw) in members {
                     parts
                         .member(member, raw)
-                        .map_err(|e| e.with("argument", &member.argument))?;
+                        .map_err(|error| in_argument(error, &member.argument))?;
                 }
                 Ok(parts.finish(&self.media_type))
             }
@@ -134,6 +144,14 @@ impl BodyBinding {
         }
         Ok(out)
     }
+}
+
+/// Names the argument, unless what failed is a header of its parts, which is one of its own.
+fn in_argument(error: Error, argument: &str) -> Error {
+    if error.context().any(|(key, _)| key == "argument") {
+        return error;
+    }
+    error.with("argument", argument)
 }
 
 /// A JSON object of these members, each as it was sent.

@@ -2,6 +2,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::Multipart;
+use crate::call::Arguments;
 use crate::tool::MemberBinding;
 
 fn member(binding: &str) -> MemberBinding {
@@ -10,7 +11,8 @@ fn member(binding: &str) -> MemberBinding {
 
 /// The parts of a body with these members, as a reader splits it; each ends before its line end.
 fn parts(members: &[(&str, &str)]) -> Result<Vec<String>, String> {
-    let mut form = Multipart::default();
+    let arguments = Arguments::default();
+    let mut form = Multipart::new(&arguments);
     for (binding, value) in members {
         let raw = RawValue::from_string((*value).to_owned()).unwrap();
         form.member(&member(binding), &raw)
@@ -141,7 +143,8 @@ fn what_is_no_file_is_refused() {
 #[test]
 fn a_boundary_depends_on_the_content_alone_and_is_not_in_it() {
     let boundary = |value: &Value| {
-        let mut form = Multipart::default();
+        let arguments = Arguments::default();
+        let mut form = Multipart::new(&arguments);
         let raw = RawValue::from_string(value.to_string()).unwrap();
         form.member(&member(PLAIN), &raw).unwrap();
         let body = form.finish("multipart/form-data");

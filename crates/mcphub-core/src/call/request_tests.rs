@@ -154,6 +154,7 @@ fn bodies_keep_the_text_of_their_values() {
         required: false,
         source: BodySource::Members(vec![member("id"), member("price")]),
         xml: None,
+        parts: None,
     });
     let body = call(
         &json,
@@ -175,6 +176,7 @@ fn bodies_keep_the_text_of_their_values() {
         required: true,
         source: BodySource::Members(vec![member("a"), member("o"), member("s")]),
         xml: None,
+        parts: None,
     });
     let body = call(&form, r#"{"a": [1, 2], "o": {"k": [1]}, "s": "x&y"}"#)
         .unwrap()
@@ -321,6 +323,7 @@ fn whole(format: BodyFormat, media_type: &str, value: &str) -> Result<Body> {
         required: true,
         source: BodySource::Argument("body".to_owned()),
         xml: None,
+        parts: None,
     });
     let request = call(&binding, &format!(r#"{{"body": {value}}}"#))?;
     Ok(request.body.unwrap())

@@ -74,6 +74,35 @@ pub struct BodyBinding {
     /// How values become XML; [`BodyFormat::Xml`] alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub xml: Option<XmlShape>,
+    /// How the items of a list become parts; [`BodyFormat::Multipart`] alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts: Option<PartListBinding>,
+}
+
+impl BodyBinding {
+    /// The headers of parts, in the order of the parts.
+    pub fn part_headers(&self) -> impl Iterator<Item = &PartHeaderBinding> {
+        let members = match &self.source {
+            BodySource::Members(members) => members.as_slice(),
+            BodySource::Argument(_) => &[],
+        };
+        let named = members.iter().flat_map(|member| &member.part);
+        let lists = self.parts.iter();
+        let listed = lists.flat_map(|list| list.prefix.iter().chain([&list.items]));
+        named.chain(listed).flat_map(|part| &part.headers)
+    }
+}
+
+/// The parts of a multipart body by their position (OpenAPI 3.2.0, Encoding By Position).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartListBinding {
+    /// The first ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prefix: Vec<PartBinding>,
+    /// Those after them.
+    #[serde(default)]
+    pub items: PartBinding,
 }
 
 /// How a body is written.
@@ -87,7 +116,8 @@ pub enum BodyFormat {
     Form,
     /// `text/…`, YAML, XML without a described structure: the argument is a string.
     Text,
-    /// `multipart/form-data` (RFC 7578).
+    /// `multipart/form-data` (RFC 7578) and other multipart types (RFC 2046, 5.1): the members of an
+    /// object by name, or the items of a list in order.
     Multipart,
     /// Any other media type: the argument is the bytes in base64.
     Binary,
@@ -127,7 +157,7 @@ pub struct MemberBinding {
 }
 
 /// One part of a multipart body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartBinding {
     /// Whether the argument is a file: its bytes in base64, or an object with these as `data` and,
@@ -138,6 +168,26 @@ pub struct PartBinding {
     /// value that is no file is JSON text when this is JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
+    /// What else is said of the part, in headers of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<PartHeaderBinding>,
+}
+
+/// One argument that goes into a header of a part, in the style `simple` (OpenAPI 3.0.4, Encoding
+/// Object, `headers`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartHeaderBinding {
+    /// The name in the tool's input schema, or of a preset.
+    pub argument: String,
+    /// The name on the wire.
+    pub name: String,
+    /// Whether a part needs it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub required: bool,
+    /// Whether members of an object are written `name=value`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub explode: bool,
 }
 
 /// How a JSON answer becomes `structuredContent`, which clients before 2026-07-28 accept as an

@@ -18,7 +18,7 @@ use serde_json::Value;
 pub use answer::{AnswerBinding, FieldsBinding, MAX_PAGES, PagesBinding};
 pub use binding::{
     BodyBinding, BodyFormat, BodySource, HttpBinding, MemberBinding, OutputShape, ParameterBinding,
-    PartBinding,
+    PartBinding, PartHeaderBinding, PartListBinding,
 };
 pub use choice::{Criterion, Facet, Selection, ToolChoices};
 pub use kind::ToolKind;

@@ -32,6 +32,7 @@ async fn the_gateway_sends_what_the_table_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn generated_servers_send_what_the_table_says() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let groups = table::table();
     let tools = tools(&groups);
     for language in Language::wanted() {

@@ -330,7 +330,7 @@ fn parts_of_a_form_may_be_files() {
 #[test]
 fn a_body_that_cannot_be_sent_is_an_error_only_when_it_is_required() {
     let with = |required: bool| {
-        let body = json!({"required": required, "content": {"multipart/related": {"schema": {"type": "object"}}}});
+        let body = json!({"required": required, "content": {}});
         plan(json!({"/a": {"post": {"requestBody": body}}}), json!({}))
     };
     let plan = with(true);
@@ -344,7 +344,7 @@ fn a_body_that_cannot_be_sent_is_an_error_only_when_it_is_required() {
         ),
         (Severity::Error, "unsupported-body", "/paths/~1a/post")
     );
-    assert!(remark.message.contains("multipart/related"));
+    assert!(remark.message.contains("no media type"));
     let plan = with(false);
     assert!(plan.tools.tools[0].binding.body.is_none());
     assert_eq!(plan.diagnostics[0].severity, Severity::Warning);

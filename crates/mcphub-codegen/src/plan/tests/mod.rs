@@ -6,6 +6,7 @@ mod hints;
 mod names;
 mod outputs;
 mod pages;
+mod parts;
 mod profiles;
 mod selections;
 mod sizes;

@@ -13,6 +13,7 @@ use url::Url;
 use super::annotation::annotation;
 use super::literal::{LINE, bracketed, docstring, python_literal, python_text, python_value};
 use super::names::Names;
+use super::parts;
 use crate::targets::arguments::arguments;
 
 /// A function as its template needs it: every text is Python already.
@@ -118,7 +119,7 @@ fn decorator(tool: &Tool, parameters: &Parameters) -> Vec<String> {
 }
 
 /// The function's parameters: one for each argument that the binding uses and a client gives.
-struct Parameters {
+pub(super) struct Parameters {
     arguments: Vec<Parameter>,
     /// What every call sends, as Python, by argument.
     presets: HashMap<String, String>,
@@ -168,7 +169,7 @@ impl Parameters {
     }
 
     /// The Python expression that has the value of an argument.
-    fn name(&self, argument: &str) -> &str {
+    pub(super) fn name(&self, argument: &str) -> &str {
         if let Some(preset) = self.presets.get(argument) {
             return preset;
         }
@@ -322,7 +323,7 @@ fn parameter_call(parameter: &ParameterBinding, value: &str) -> String {
 }
 
 /// Problems name the argument, which is the name on the wire unless told otherwise.
-fn own_argument(name: &str, argument: &str) -> Option<String> {
+pub(super) fn own_argument(name: &str, argument: &str) -> Option<String> {
     (name != argument).then(|| format!("argument={}", python_literal(argument)))
 }
 
@@ -355,7 +356,13 @@ fn body_calls(body: &BodyBinding, function: &str, parameters: &Parameters) -> Ve
                         "json_lines"
                     }
                 }
-                BodyFormat::Multipart => "multipart_value",
+                BodyFormat::Multipart => {
+                    if let Some(list) = &body.parts {
+                        return parts::list(body, list, arguments, parameters);
+                    }
+                    arguments.extend(media_type("multipart/form-data"));
+                    "multipart_value"
+                }
                 BodyFormat::Xml => {
                     arguments.push(shape(function));
                     arguments.extend(media_type("application/xml"));
@@ -382,13 +389,10 @@ fn body_calls(body: &BodyBinding, function: &str, parameters: &Parameters) -> Ve
             lines
         }
         (BodySource::Members(members), BodyFormat::Multipart) => {
-            let arguments: Vec<_> = optional.into_iter().collect();
+            let media_type = media_type("multipart/form-data");
+            let arguments: Vec<_> = optional.into_iter().chain(media_type).collect();
             let mut lines = vec![bracketed("form = request.multipart(", &arguments, ")", 4)];
-            lines.extend(
-                members
-                    .iter()
-                    .map(|member| part_call(member, parameters.name(&member.argument))),
-            );
+            lines.extend(members.iter().flat_map(|m| parts::field(m, parameters)));
             lines
         }
         (BodySource::Members(members), format) => {
@@ -425,26 +429,6 @@ fn shape(function: &str) -> String {
     format!("shape=shape({})", python_literal(function))
 }
 
-fn part_call(member: &MemberBinding, value: &str) -> String {
-    let mut arguments = vec![python_literal(&member.name), value.to_owned()];
-    if let Some(part) = &member.part {
-        arguments.extend(part.file.then(|| "file=True".to_owned()));
-        let media_type = part.media_type.as_deref();
-        arguments.extend(media_type.map(|name| format!("media_type={}", python_literal(name))));
-    }
-    // JSON is the one media type that a form takes for a style.
-    if let Some(how) = member
-        .serialization
-        .as_ref()
-        .filter(|how| how.content.is_none())
-    {
-        arguments.push(format!("style={}", style_literal(how.style)));
-        arguments.extend((!how.explode).then(|| "explode=False".to_owned()));
-    }
-    arguments.extend(own_argument(&member.name, &member.argument));
-    bracketed("form.field(", &arguments, ")", 4)
-}
-
 fn field_call(member: &MemberBinding, value: &str) -> String {
     let mut arguments = vec![python_literal(&member.name), value.to_owned()];
     match &member.serialization {
@@ -477,7 +461,7 @@ fn python_bool(value: bool) -> &'static str {
     if value { "True" } else { "False" }
 }
 
-fn style_literal(style: Style) -> &'static str {
+pub(super) fn style_literal(style: Style) -> &'static str {
     match style {
         Style::Matrix => "\"matrix\"",
         Style::Label => "\"label\"",

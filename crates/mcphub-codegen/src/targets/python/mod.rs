@@ -8,6 +8,7 @@ mod function;
 mod literal;
 mod lock;
 mod names;
+mod parts;
 mod view;
 
 use std::fmt;

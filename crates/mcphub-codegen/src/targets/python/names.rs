@@ -93,6 +93,7 @@ const OWN: &[&str] = &[
     "annotations",
     "api",
     "form",
+    "form_part",
     "members",
     "request",
     "self",

@@ -3,7 +3,7 @@
 use mcphub_core::spec::{Location, Serialization, Style};
 use mcphub_core::tool::{
     BodyBinding, BodyFormat, BodySource, HttpBinding, MemberBinding, OutputShape, ParameterBinding,
-    Tool,
+    PartBinding, PartHeaderBinding, PartListBinding, Tool,
 };
 use mcphub_core::{Error, Result};
 use serde::Serialize;
@@ -295,6 +295,9 @@ impl Writer<'_> {
         let media_type = rust_literal(&body.media_type);
         let members = match &body.source {
             BodySource::Argument(argument) => {
+                if let Some(parts) = &body.parts {
+                    return Ok(self.part_list(body, parts, argument));
+                }
                 let (before, value) = self.value(argument);
                 let arguments = [
                     value,
@@ -349,8 +352,55 @@ impl Writer<'_> {
             };
             let head = format!("{variable}.{method}");
             lines.push(rust_call(&head, &arguments, "?;", INDENT));
+            for header in member.part.iter().flat_map(|part| &part.headers) {
+                lines.extend(self.part_header(header));
+            }
         }
         Ok(lines)
+    }
+
+    /// A body of parts by their position.
+    fn part_list(&self, body: &BodyBinding, list: &PartListBinding, argument: &str) -> Vec<String> {
+        let media_type = [rust_literal(&body.media_type).into()];
+        let mut lines = vec![rust_let(
+            "let parts",
+            "request.multipart",
+            &media_type,
+            INDENT,
+        )];
+        if !body.required {
+            lines.push("parts.optional();".to_owned());
+        }
+        let (before, value) = self.value(argument);
+        lines.extend(before);
+        let arguments = [value, rust_literal(argument).into()];
+        lines.push(rust_call("parts.list", &arguments, "?;", INDENT));
+        let next = list.prefix.iter().map(|part| ("parts.next", part));
+        for (head, part) in next.chain([("parts.rest", &list.items)]) {
+            let how = own_argument(part_options(part), "body", argument);
+            lines.push(rust_call(head, &[how], "?;", INDENT));
+            for header in &part.headers {
+                lines.extend(self.part_header(header));
+            }
+        }
+        lines
+    }
+
+    /// A header of the parts that were added last.
+    fn part_header(&self, header: &PartHeaderBinding) -> Vec<String> {
+        let mut how = Expression::from("style::simple()");
+        if header.explode {
+            how = how.link("explode(true)");
+        }
+        let how = own_argument(how, &header.name, &header.argument);
+        let (before, value) = self.value(&header.argument);
+        let arguments = [rust_literal(&header.name).into(), value, how];
+        let head = match header.required {
+            true => "parts.required_header",
+            false => "parts.header",
+        };
+        let call = rust_call(head, &arguments, "?;", INDENT);
+        before.into_iter().chain([call]).collect()
     }
 }
 
@@ -377,16 +427,23 @@ fn part(member: &MemberBinding) -> (&'static str, Expression) {
     if let Some(how_written) = how_written.filter(|how| how.content.is_none()) {
         return ("styled", how(how_written, Location::Query));
     }
+    let part = member.part.as_ref();
+    (
+        "part",
+        part_options(part.unwrap_or(&PartBinding::default())),
+    )
+}
+
+/// `Part::new().file()`.
+fn part_options(binding: &PartBinding) -> Expression {
     let mut part = Expression::from("Part::new()");
-    if let Some(binding) = &member.part {
-        if binding.file {
-            part = part.link("file()");
-        }
-        if let Some(media_type) = &binding.media_type {
-            part = part.link(format!("media_type({})", rust_literal(media_type)));
-        }
+    if binding.file {
+        part = part.link("file()");
     }
-    ("part", part)
+    if let Some(media_type) = &binding.media_type {
+        part = part.link(format!("media_type({})", rust_literal(media_type)));
+    }
+    part
 }
 
 /// Problems name the argument, which is the name on the wire unless told otherwise.

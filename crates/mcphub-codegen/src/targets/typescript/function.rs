@@ -3,7 +3,7 @@
 use mcphub_core::spec::{Location, NextPage, Serialization, Style};
 use mcphub_core::tool::{
     BodyBinding, BodyFormat, BodySource, FieldsBinding, HttpBinding, MemberBinding, OutputShape,
-    ParameterBinding, Tool,
+    ParameterBinding, PartBinding, PartHeaderBinding, PartListBinding, Tool,
 };
 use mcphub_core::{Error, Result};
 use serde::Serialize;
@@ -282,6 +282,10 @@ fn body_calls(binding: &HttpBinding, body: &BodyBinding, stem: &str) -> Result<V
     let shape = || format!("shape: shape({})", ts_literal(stem));
     let optional = || (!body.required).then(|| "required: false".to_owned());
     Ok(match (&body.source, body.format) {
+        (BodySource::Argument(argument), BodyFormat::Multipart) if body.parts.is_some() => {
+            let parts = body.parts.clone().unwrap_or_default();
+            part_list(binding, argument, &body.media_type, &parts)
+        }
         (BodySource::Argument(argument), format) => {
             let (method, media_type) = match format {
                 BodyFormat::Json => ("json", json()),
@@ -314,7 +318,8 @@ fn body_calls(binding: &HttpBinding, body: &BodyBinding, stem: &str) -> Result<V
             let options: Vec<_> = optional().into_iter().chain(multipart()).collect();
             let head = "const form = request.multipart";
             let mut lines = vec![ts_call(head, &[], &options, INDENT)];
-            lines.extend(members.iter().map(|m| part_call(binding, m)));
+            let numbered = (1..).zip(members);
+            lines.extend(numbered.flat_map(|(number, m)| part_call(binding, m, number)));
             lines
         }
         (BodySource::Members(members), format @ (BodyFormat::Json | BodyFormat::Xml)) => {
@@ -359,13 +364,56 @@ fn field_call(binding: &HttpBinding, member: &MemberBinding) -> String {
     ts_call("form.field", &arguments, &options, INDENT)
 }
 
-fn part_call(binding: &HttpBinding, member: &MemberBinding) -> String {
-    let mut options = Vec::new();
-    if let Some(part) = &member.part {
-        options.extend(part.file.then(|| "file: true".to_owned()));
-        let media_type = part.media_type.as_deref();
-        options.extend(media_type.map(|name| format!("mediaType: {}", ts_literal(name))));
+/// A body of parts by their position.
+fn part_list(
+    binding: &HttpBinding,
+    argument: &str,
+    media_type: &str,
+    parts: &PartListBinding,
+) -> Vec<String> {
+    let options = [
+        format!("argument: {}", ts_literal(argument)),
+        format!("mediaType: {}", ts_literal(media_type)),
+    ];
+    let value = [value(binding, argument)];
+    let head = "const parts = request.multipartList";
+    let mut lines = vec![ts_call(head, &value, &options, INDENT)];
+    let numbered = (1..).zip(&parts.prefix);
+    let next = numbered.map(|(number, part)| (format!("part{number}"), "next", part));
+    let rest = ("rest".to_owned(), "rest", &parts.items);
+    for (name, method, part) in next.chain([rest]) {
+        let head = match part.headers.is_empty() {
+            true => format!("parts.{method}"),
+            false => format!("const {name} = parts.{method}"),
+        };
+        lines.push(ts_call(&head, &[], &part_options(part), INDENT));
+        lines.extend(header_calls(binding, &name, part));
     }
+    lines
+}
+
+/// How a part is written where its value does not say it.
+fn part_options(part: &PartBinding) -> Vec<String> {
+    let file = part.file.then(|| "file: true".to_owned());
+    let media_type = part.media_type.as_deref();
+    let media_type = media_type.map(|name| format!("mediaType: {}", ts_literal(name)));
+    file.into_iter().chain(media_type).collect()
+}
+
+/// One statement for each header of these parts.
+fn header_calls(binding: &HttpBinding, parts: &str, part: &PartBinding) -> Vec<String> {
+    let call = |header: &PartHeaderBinding| {
+        let mut options = vec![format!("argument: {}", ts_literal(&header.argument))];
+        options.extend(header.required.then(|| "required: true".to_owned()));
+        options.extend(header.explode.then(|| "explode: true".to_owned()));
+        let arguments = [ts_literal(&header.name), value(binding, &header.argument)];
+        ts_call(&format!("{parts}.header"), &arguments, &options, INDENT)
+    };
+    part.headers.iter().map(call).collect()
+}
+
+fn part_call(binding: &HttpBinding, member: &MemberBinding, number: usize) -> Vec<String> {
+    let mut options = member.part.as_ref().map(part_options).unwrap_or_default();
     // JSON is the one media type that a form takes for a style.
     let how = member.serialization.as_ref();
     if let Some(how) = how.filter(|how| how.content.is_none()) {
@@ -374,7 +422,15 @@ fn part_call(binding: &HttpBinding, member: &MemberBinding) -> String {
     }
     options.extend(own_argument(&member.name, &member.argument));
     let arguments = [ts_literal(&member.name), value(binding, &member.argument)];
-    ts_call("form.field", &arguments, &options, INDENT)
+    let headers = member.part.as_ref().filter(|part| !part.headers.is_empty());
+    let Some(part) = headers else {
+        return vec![ts_call("form.field", &arguments, &options, INDENT)];
+    };
+    let name = format!("part{number}");
+    let head = format!("const {name} = form.field");
+    let mut lines = vec![ts_call(&head, &arguments, &options, INDENT)];
+    lines.extend(header_calls(binding, &name, part));
+    lines
 }
 
 fn style_name(style: Style) -> &'static str {

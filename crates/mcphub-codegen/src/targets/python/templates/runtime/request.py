@@ -204,20 +204,33 @@ class Request:
         if present or required:
             self._set_body(_checked("body", lambda: xml.document(shape, present)), media_type)
 
-    def multipart(self, *, required: bool = True) -> MultipartForm:
+    def multipart(self, *, required: bool = True, media_type: str = "multipart/form-data") -> MultipartForm:
         """The body as parts, to be filled; none at all when no field is set, unless it is required."""
-        self._multipart = MultipartForm(required)
+        self._multipart = MultipartForm(required, media_type)
         return self._multipart
 
-    def multipart_value(self, value: object, *, argument: str) -> None:
-        """The body as parts that are the members of one value."""
+    def multipart_value(self, value: object, *, argument: str, media_type: str = "multipart/form-data") -> None:
+        """The body as parts that are the members of one value, or its items, which a form does not have."""
         if value is UNSET:
+            return
+        if isinstance(value, list) and media_type != "multipart/form-data":
+            self.multipart_list(value, argument=argument, media_type=media_type).rest()
             return
         if not isinstance(value, dict):
             raise ArgumentError(argument, "must be an object")
-        parts = self.multipart()
+        form = self.multipart(media_type=media_type)
         for name, member in value.items():
-            parts.field(str(name), member, argument=argument)
+            form.field(str(name), member, argument=argument)
+
+    def multipart_list(self, value: object, *, argument: str, media_type: str) -> PartList:
+        """The body as parts in order, of which `next` and `rest` say how they are written.
+
+        The members of a dict are parts with names.
+        """
+        if isinstance(value, list):
+            return PartList(self.multipart(media_type=media_type).parts, value, argument)
+        self.multipart_value(value, argument=argument, media_type=media_type)
+        return PartList(multipart.Multipart(), [], argument)
 
     def form(self, *, required: bool = True, media_type: str = "application/x-www-form-urlencoded") -> Form:
         """The body as a form, to be filled; none at all when no field is set, unless it is required."""
@@ -247,8 +260,8 @@ class Request:
         if self._form is not None and (self._form.fields or self._form.required or self._form.touched):
             self._set_body(serialization.join(self._form.fields, "&"), self._form.media_type)
         if self._multipart is not None and (self._multipart.touched or self._multipart.required):
-            boundary, body = self._multipart.parts.finish()
-            self._set_body(body, f"multipart/form-data; boundary={boundary}")
+            media_type, body = self._multipart.parts.finish(self._multipart.media_type)
+            self._set_body(body, media_type)
         if self.body is not None:
             self.headers.append(("content-type", self._media_type))
 
@@ -321,11 +334,63 @@ class Form:
         self.fields += _pairs(argument or name, name, value, style or "form", explode, allow_reserved, content)
 
 
+class Parts:
+    """Parts that were just added to a body."""
+
+    def __init__(self, parts: Sequence[multipart.Part]) -> None:
+        self._parts = parts
+
+    def header(
+        self, name: str, value: object, *, argument: str, required: bool = False, explode: bool = False
+    ) -> Parts:
+        """A header of each of these parts."""
+        if not self._parts:
+            return self
+        text = _text(argument, name, value, "simple", explode, None, serialization.plain)
+        if text is None:
+            if required:
+                raise ArgumentError(argument, "a required argument is missing")
+            return self
+        _header_text(argument, text)
+        for part in self._parts:
+            if name.lower() == "content-disposition":
+                part.disposition = text
+            else:
+                part.headers.append((name, text))
+        return self
+
+
+class PartList:
+    """The items of a list, which become parts of a body."""
+
+    def __init__(self, parts: multipart.Multipart, items: list[object], argument: str) -> None:
+        self._parts = parts
+        self._items = items
+        self._argument = argument
+        self._at = 0
+
+    def next(self, *, file: bool = False, media_type: str | None = None) -> Parts:
+        """The next item as a part."""
+        return self._add(self._items[self._at : self._at + 1], file, media_type)
+
+    def rest(self, *, file: bool = False, media_type: str | None = None) -> Parts:
+        """The items that are left, as a part each."""
+        return self._add(self._items[self._at :], file, media_type)
+
+    def _add(self, items: list[object], file: bool, media_type: str | None) -> Parts:
+        self._at += len(items)
+        before = len(self._parts.parts)
+        for item in items:
+            _checked(self._argument, partial(self._parts.item, item, file=file, media_type=media_type))
+        return Parts(self._parts.parts[before:])
+
+
 class MultipartForm:
     """The fields of a multipart body."""
 
-    def __init__(self, required: bool) -> None:
+    def __init__(self, required: bool, media_type: str) -> None:
         self.required = required
+        self.media_type = media_type
         self.parts = multipart.Multipart()
         self.touched = False
 
@@ -339,15 +404,17 @@ class MultipartForm:
         style: Style | None = None,
         explode: bool = True,
         argument: str | None = None,
-    ) -> None:
+    ) -> Parts:
         """A field; one with a style is text, as in a URL but for the escapes."""
         if value is UNSET:
-            return
+            return Parts([])
         self.touched = True
+        before = len(self.parts.parts)
         if style is not None:
             _checked(argument or name, partial(self.parts.styled, name, value, style, explode))
         else:
             _checked(argument or name, partial(self.parts.add, name, value, file=file, media_type=media_type))
+        return Parts(self.parts.parts[before:])
 
 
 def _text(

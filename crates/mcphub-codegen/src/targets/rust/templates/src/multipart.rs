@@ -1,4 +1,4 @@
-//! `multipart/form-data` (RFC 7578), and bytes in base64.
+//! Bodies of parts (RFC 7578; RFC 2046, 5.1), and bytes in base64.
 
 use base64::Engine as _;
 use base64::alphabet;
@@ -29,24 +29,30 @@ pub(crate) fn bytes(value: &Value) -> Result<Vec<u8>> {
     decoded.map_err(|_| expected.into())
 }
 
-/// The parts of a form so far.
+/// The parts of a body so far.
 #[derive(Debug, Default)]
 pub(crate) struct Multipart(Vec<Sent>);
 
 #[derive(Debug)]
 struct Sent {
-    name: String,
-    filename: Option<String>,
+    /// The value of `Content-Disposition`.
+    disposition: Option<String>,
     media_type: Option<String>,
+    headers: Vec<(String, String)>,
     bytes: Vec<u8>,
 }
 
 impl Multipart {
+    /// How many parts there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Adds a value with a style, which is text without a media type (OpenAPI 3.1.1, Encoding
     /// Object).
     pub(crate) fn styled(&mut self, name: &str, value: &Value, how: &How) -> Result<()> {
         for (name, text) in serialization::pairs(name, value, how, Escape::None)? {
-            self.push(&name, text.into_bytes(), None);
+            self.push(Some(&name), text.into_bytes(), None);
         }
         Ok(())
     }
@@ -59,13 +65,32 @@ impl Multipart {
             Value::Null if !json => Ok(()),
             Value::Array(items) if !json => {
                 let mut items = items.iter().filter(|item| !item.is_null());
-                items.try_for_each(|item| self.item(name, item, part))
+                items.try_for_each(|item| self.item(Some(name), item, part))
             }
-            other => self.item(name, other, part),
+            other => self.item(Some(name), other, part),
         }
     }
 
-    fn item(&mut self, name: &str, value: &Value, part: &Part) -> Result<()> {
+    /// Adds an item of a list, which has no name; `null` is left out, but for JSON.
+    pub(crate) fn next(&mut self, value: &Value, part: &Part) -> Result<()> {
+        if value.is_null() && !part.media_type.is_some_and(is_json) {
+            return Ok(());
+        }
+        self.item(None, value, part)
+    }
+
+    /// Adds a header to the parts from `first` on.
+    pub(crate) fn describe(&mut self, first: usize, name: &str, text: &str) {
+        for part in self.0.iter_mut().skip(first) {
+            if name.eq_ignore_ascii_case("content-disposition") {
+                part.disposition = Some(text.to_owned());
+            } else {
+                part.headers.push((name.to_owned(), text.to_owned()));
+            }
+        }
+    }
+
+    fn item(&mut self, name: Option<&str>, value: &Value, part: &Part) -> Result<()> {
         if part.file {
             return self.file(name, value, part.media_type.unwrap_or(ANY_FILE));
         }
@@ -81,8 +106,8 @@ impl Multipart {
     }
 
     /// A file: its bytes in base64, or an object with these as `data`, and `filename` and
-    /// `contentType` where they matter.
-    fn file(&mut self, name: &str, value: &Value, media_type: &str) -> Result<()> {
+    /// `contentType` where they matter. A field has a file name in any case.
+    fn file(&mut self, name: Option<&str>, value: &Value, media_type: &str) -> Result<()> {
         let data = match value.as_object() {
             Some(members) => members
                 .get("data")
@@ -94,22 +119,22 @@ impl Multipart {
             member.map(serialization::scalar).transpose()
         };
         let media_type = member("contentType")?.unwrap_or_else(|| media_type.to_owned());
-        let sent = Sent {
-            name: name.to_owned(),
-            filename: Some(member("filename")?.unwrap_or_else(|| name.to_owned())),
-            bytes: bytes(data)?,
-            media_type: Some(media_type),
-        };
-        header_text(sent.media_type.as_deref().unwrap_or_default())?;
-        self.0.push(sent);
+        header_text(&media_type)?;
+        let filename = member("filename")?.or_else(|| name.map(str::to_owned));
+        self.push(name, bytes(data)?, Some(media_type));
+        if let (Some(filename), Some(sent)) = (filename, self.0.last_mut()) {
+            let disposition = sent.disposition.as_deref().unwrap_or("attachment");
+            let filename = quoted(&filename);
+            sent.disposition = Some(format!("{disposition}; filename=\"{filename}\""));
+        }
         Ok(())
     }
 
-    fn push(&mut self, name: &str, bytes: Vec<u8>, media_type: Option<String>) {
+    fn push(&mut self, name: Option<&str>, bytes: Vec<u8>, media_type: Option<String>) {
         self.0.push(Sent {
-            name: name.to_owned(),
-            filename: None,
+            disposition: name.map(|name| format!("form-data; name=\"{}\"", quoted(name))),
             media_type,
+            headers: Vec::new(),
             bytes,
         });
     }
@@ -132,20 +157,28 @@ impl Multipart {
             out.extend_from_slice(b"\r\n");
         }
         out.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
+        if media_type == "multipart/related" {
+            // RFC 2387, 3.1: what is related says what its root is.
+            let root = self.0.first().and_then(|part| part.media_type.as_deref());
+            let root = quoted(root.unwrap_or("text/plain"));
+            let media_type = format!("{media_type}; type=\"{root}\"; boundary={boundary}");
+            return (media_type, out);
+        }
         (format!("{media_type}; boundary={boundary}"), out)
     }
 }
 
 impl Sent {
     fn head(&self) -> String {
-        let name = quoted(&self.name);
-        let mut head = format!("Content-Disposition: form-data; name=\"{name}\"");
-        if let Some(filename) = &self.filename {
-            head.push_str(&format!("; filename=\"{}\"", quoted(filename)));
+        let mut head = String::new();
+        if let Some(disposition) = &self.disposition {
+            head.push_str(&format!("Content-Disposition: {disposition}\r\n"));
         }
-        head.push_str("\r\n");
         if let Some(media_type) = &self.media_type {
             head.push_str(&format!("Content-Type: {media_type}\r\n"));
+        }
+        for (name, text) in &self.headers {
+            head.push_str(&format!("{name}: {text}\r\n"));
         }
         head
     }

@@ -1,5 +1,6 @@
 //! Arguments become a request, as the API's document says.
 
+use std::collections::VecDeque;
 use std::fmt;
 
 use serde::Serialize;
@@ -57,7 +58,7 @@ pub enum Format {
     JsonLines,
     /// A form whose fields are the members of the value.
     Form,
-    /// Parts that are the members of the value.
+    /// Parts that are the members of the value, or its items, which a form does not have.
     Multipart,
     /// XML, of the shape that this file of schemas has.
     Xml(&'static str),
@@ -225,9 +226,9 @@ impl HttpRequest {
             Format::Xml(schemas) => xml::document(&Shape::of(schemas), &value),
             Format::Multipart => {
                 let mut parts = Multipart::default();
-                let members = at(argument, serialization::members(&value))?;
-                for (name, member) in members {
-                    at(argument, parts.value(name, member, &Part::default()))?;
+                let rest = at(argument, split(&mut parts, value, media_type))?;
+                for item in rest {
+                    at(argument, parts.next(&item, &Part::default()))?;
                 }
                 self.whole = Some(parts.finish(media_type));
                 return Ok(());
@@ -262,6 +263,8 @@ impl HttpRequest {
         self.parts.insert(Parts {
             media_type,
             parts: Multipart::default(),
+            items: VecDeque::new(),
+            first: 0,
             touched: false,
             optional: false,
         })
@@ -427,6 +430,10 @@ impl Form {
 pub struct Parts {
     media_type: &'static str,
     parts: Multipart,
+    /// The items of a list that are no parts yet.
+    items: VecDeque<Value>,
+    /// Where the parts begin that were added last.
+    first: usize,
     touched: bool,
     optional: bool,
 }
@@ -478,6 +485,7 @@ impl Parts {
     /// A part, or one for each item of a list.
     pub fn part<V: Serialize>(&mut self, name: &str, value: Option<&V>, part: Part) -> Result<()> {
         let argument = part.argument.unwrap_or(name);
+        self.first = self.parts.count();
         if let Some(value) = value {
             self.touched = true;
             let value = json(argument, value)?;
@@ -489,6 +497,7 @@ impl Parts {
     /// Parts that are written as the fields of a form are.
     pub fn styled<V: Serialize>(&mut self, name: &str, value: Option<&V>, how: How) -> Result<()> {
         let argument = how.named(name);
+        self.first = self.parts.count();
         if let Some(value) = value {
             self.touched = true;
             let value = json(argument, value)?;
@@ -497,11 +506,88 @@ impl Parts {
         Ok(())
     }
 
+    /// A list of parts, of which nothing is said but their order; [`Parts::next`] and
+    /// [`Parts::rest`] say how they are written. The members of an object are parts with names.
+    pub fn list<V: Serialize>(&mut self, value: Option<&V>, argument: &str) -> Result<()> {
+        if let Some(value) = value {
+            self.touched = true;
+            let value = json(argument, value)?;
+            let items = split(&mut self.parts, value, self.media_type);
+            self.items = at(argument, items)?.into();
+        }
+        Ok(())
+    }
+
+    /// The next item of the list.
+    pub fn next(&mut self, part: Part) -> Result<()> {
+        self.first = self.parts.count();
+        match self.items.pop_front() {
+            Some(item) => at(part.argument.unwrap_or("body"), self.parts.next(&item, &part)),
+            None => Ok(()),
+        }
+    }
+
+    /// The items of the list that are left.
+    pub fn rest(&mut self, part: Part) -> Result<()> {
+        self.first = self.parts.count();
+        let argument = part.argument.unwrap_or("body");
+        for item in std::mem::take(&mut self.items) {
+            at(argument, self.parts.next(&item, &part))?;
+        }
+        Ok(())
+    }
+
+    /// A header of the parts that were added last (OpenAPI 3.0.4, Encoding Object, `headers`).
+    pub fn header<V: Serialize>(&mut self, name: &str, value: Option<&V>, how: How) -> Result<()> {
+        self.describe(name, value, how).map(|_| ())
+    }
+
+    /// A header that such a part has to have.
+    pub fn required_header<V: Serialize>(
+        &mut self,
+        name: &str,
+        value: Option<&V>,
+        how: How,
+    ) -> Result<()> {
+        let missing = || ArgumentError::missing(how.named(name));
+        self.describe(name, value, how)?.then_some(()).ok_or_else(missing)
+    }
+
+    /// Whether there is a value, or no part that needs one.
+    fn describe<V: Serialize>(&mut self, name: &str, value: Option<&V>, how: How) -> Result<bool> {
+        let argument = how.named(name);
+        if self.parts.count() == self.first {
+            return Ok(true);
+        }
+        let Some(value) = value else { return Ok(false) };
+        let value = json(argument, value)?;
+        let Some(text) = at(argument, single(name, &value, &how, Escape::None))? else {
+            return Ok(false);
+        };
+        at(argument, header_text(&text))?;
+        self.parts.describe(self.first, name, &text);
+        Ok(true)
+    }
+
     fn finish(self) -> Option<Sent> {
         if self.optional && !self.touched {
             return None;
         }
         Some(self.parts.finish(self.media_type))
+    }
+}
+
+/// Takes a value apart: the members of an object become parts, the items of a list are given back.
+/// A form has fields, and no order alone.
+fn split(parts: &mut Multipart, value: Value, media_type: &str) -> serialization::Result<Vec<Value>> {
+    match value {
+        Value::Array(items) if media_type != "multipart/form-data" => Ok(items),
+        other => {
+            for (name, member) in serialization::members(&other)? {
+                parts.value(name, member, &Part::default())?;
+            }
+            Ok(Vec::new())
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-/** Bodies of `multipart/form-data` (RFC 7578), and bytes in base64. */
+/** Bodies of parts (RFC 7578; RFC 2046, 5.1), and bytes in base64. */
 
 import { createHash } from "node:crypto";
 
@@ -28,8 +28,12 @@ export interface PartOptions {
   explode?: boolean;
 }
 
-interface Part {
-  head: string;
+/** One part of a body. */
+export interface Part {
+  /** The value of `Content-Disposition`. */
+  disposition: string | undefined;
+  mediaType: string | undefined;
+  headers: [name: string, value: string][];
   content: string | Uint8Array;
 }
 
@@ -42,69 +46,99 @@ export function base64Bytes(value: unknown): Uint8Array {
   return Buffer.from(text, "base64");
 }
 
-/** The parts of a form so far. */
+/** The parts of a body so far. */
 export class Multipart {
   readonly #parts: Part[] = [];
 
   /**
-   * Adds a value: text, an object as JSON, an array as one part for each item, nothing for `null`.
+   * Adds a value: text, an object as JSON, an array as one part for each item, nothing for `null`. Returns the parts.
    *
    * A file may be an object with `data`, and `filename` and `contentType` where they matter.
    */
-  add(name: string, value: unknown, options: PartOptions = {}): void {
+  add(name: string, value: unknown, options: PartOptions = {}): Part[] {
+    const before = this.#parts.length;
     const json = options.mediaType !== undefined && isJson(options.mediaType);
     if (options.style !== undefined) {
       const fields = pairs(name, value, options.style, options.explode ?? true, plain);
-      for (const [key, text] of fields) this.#push(key, text);
+      for (const [key, content] of fields) this.#parts.push(part(content, undefined, field(key)));
     } else if (Array.isArray(value) && !json) {
-      for (const item of value) if (item !== null) this.#item(name, item, options);
+      for (const item of value) if (item !== null) this.#parts.push(partOf(name, item, options));
     } else if (value !== null || json) {
-      this.#item(name, value, options);
+      this.#parts.push(partOf(name, value, options));
     }
+    return this.#parts.slice(before);
+  }
+
+  /** Adds an item of an array, which has no name; `null` is left out, but for JSON. Returns the part. */
+  item(value: unknown, options: PartOptions = {}): Part[] {
+    if (value === null && !(options.mediaType !== undefined && isJson(options.mediaType))) return [];
+    const added = partOf(undefined, value, options);
+    this.#parts.push(added);
+    return [added];
   }
 
   /**
-   * The boundary and the body.
+   * The media type with the boundary, and the body.
    *
    * The boundary is made of a digest of the parts, which no part can hold, so that the same arguments are the same
    * bytes.
    */
-  finish(): { boundary: string; body: Uint8Array } {
+  finish(mediaType: string): { mediaType: string; body: Uint8Array } {
     const digest = createHash("sha256");
-    for (const part of this.#parts) digest.update(part.head).update(part.content);
+    for (const part of this.#parts) digest.update(headOf(part)).update(part.content);
     const boundary = digest.digest("hex").slice(0, 32);
-    const chunks = this.#parts.flatMap((part) => [`--${boundary}\r\n${part.head}\r\n`, part.content, "\r\n"]);
-    return { boundary, body: Buffer.concat([...chunks, `--${boundary}--\r\n`].map((chunk) => Buffer.from(chunk))) };
+    const chunks = this.#parts.flatMap((part) => [`--${boundary}\r\n${headOf(part)}\r\n`, part.content, "\r\n"]);
+    // RFC 2387, 3.1: what is related says what its root is.
+    const root = quoted(this.#parts[0]?.mediaType ?? "text/plain");
+    const related = mediaType === "multipart/related" ? `; type="${root}"` : "";
+    return {
+      mediaType: `${mediaType}${related}; boundary=${boundary}`,
+      body: Buffer.concat([...chunks, `--${boundary}--\r\n`].map((chunk) => Buffer.from(chunk))),
+    };
   }
+}
 
-  #item(name: string, value: unknown, { file, mediaType }: PartOptions): void {
-    if (file) this.#file(name, value, mediaType ?? ANY_FILE);
-    else if (mediaType !== undefined && isJson(mediaType)) this.#push(name, jsonText(value), mediaType);
-    else if (mediaType === undefined && (isObject(value) || Array.isArray(value))) {
-      this.#push(name, jsonText(value), "application/json");
-    } else this.#push(name, scalar(value), mediaType);
+function part(content: string | Uint8Array, mediaType: string | undefined, disposition: string | undefined): Part {
+  return { content, mediaType, disposition, headers: [] };
+}
+
+function partOf(name: string | undefined, value: unknown, { file, mediaType }: PartOptions): Part {
+  if (file) return fileOf(name, value, mediaType ?? ANY_FILE);
+  const disposition = name === undefined ? undefined : field(name);
+  if (mediaType !== undefined && isJson(mediaType)) return part(jsonText(value), mediaType, disposition);
+  if (mediaType === undefined && (isObject(value) || Array.isArray(value))) {
+    return part(jsonText(value), "application/json", disposition);
   }
+  return part(scalar(value), mediaType, disposition);
+}
 
-  #file(name: string, value: unknown, mediaType: string): void {
-    if (!isObject(value)) {
-      this.#push(name, base64Bytes(value), mediaType, name);
-      return;
-    }
+function fileOf(name: string | undefined, value: unknown, usual: string): Part {
+  let [filename, mediaType, bytes] = [name, usual, value];
+  if (isObject(value)) {
     if (!Object.hasOwn(value, "data")) throw new ValueError("a file has its bytes in base64 as `data`");
-    const { data, filename, contentType } = value;
-    const stated = scalar(contentType ?? mediaType);
+    mediaType = scalar(value["contentType"] ?? usual);
     // RFC 9110, 5.5: CR and LF would add a header.
-    if (hasControl(stated)) throw new ValueError("a header value cannot hold control characters");
-    this.#push(name, base64Bytes(data), stated, scalar(filename ?? name));
+    if (hasControl(mediaType)) throw new ValueError("a header value cannot hold control characters");
+    const stated = value["filename"] ?? undefined;
+    filename = stated === undefined ? name : scalar(stated);
+    bytes = value["data"];
   }
+  const disposition = name === undefined ? undefined : field(name);
+  const named = filename === undefined ? disposition : `${disposition ?? "attachment"}; filename="${quoted(filename)}"`;
+  return part(base64Bytes(bytes), mediaType, named);
+}
 
-  #push(name: string, content: string | Uint8Array, mediaType?: string, filename?: string): void {
-    let head = `Content-Disposition: form-data; name="${quoted(name)}"`;
-    if (filename !== undefined) head += `; filename="${quoted(filename)}"`;
-    head += "\r\n";
-    if (mediaType !== undefined) head += `Content-Type: ${mediaType}\r\n`;
-    this.#parts.push({ head, content });
-  }
+function headOf({ disposition, mediaType, headers }: Part): string {
+  const stated: [string, string | undefined][] = [
+    ["Content-Disposition", disposition],
+    ["Content-Type", mediaType],
+    ...headers,
+  ];
+  return stated.map(([name, value]) => (value === undefined ? "" : `${name}: ${value}\r\n`)).join("");
+}
+
+function field(name: string): string {
+  return `form-data; name="${quoted(name)}"`;
 }
 
 /** A name as browsers write it (WHATWG HTML, multipart/form-data encoding). */

@@ -1,6 +1,6 @@
 /** Arguments become an HTTP request. */
 
-import { Multipart, base64Bytes, type PartOptions } from "./multipart.ts";
+import { Multipart, base64Bytes, type Part, type PartOptions } from "./multipart.ts";
 import * as serialization from "./serialization.ts";
 import { ValueError, percent, plain, reserved, type Escape, type Pair, type Style } from "./serialization.ts";
 import { xmlDocument, type Shape } from "./xml.ts";
@@ -221,12 +221,27 @@ export class HttpRequest {
     return form;
   }
 
-  /** The body as parts that are the members of one value. */
+  /** The body as parts that are the members of one value, or its items, which a form does not have. */
   multipartValue(value: unknown, options: BodyOptions & { argument: string }): void {
     if (value === undefined) return;
+    if (Array.isArray(value) && options.mediaType !== undefined && options.mediaType !== MULTIPART) {
+      this.multipartList(value, { argument: options.argument, mediaType: options.mediaType }).rest();
+      return;
+    }
     if (!serialization.isObject(value)) throw new ArgumentError(options.argument, "must be an object");
     const form = this.multipart(options);
     for (const [name, member] of Object.entries(value)) form.field(name, member, { argument: options.argument });
+  }
+
+  /**
+   * The body as parts in order, of which `next` and `rest` say how they are written. The members of an object are parts
+   * with names.
+   */
+  multipartList(value: unknown, options: { argument: string; mediaType: string }): PartList {
+    if (!Array.isArray(value)) this.multipartValue(value, options);
+    const items: readonly unknown[] = Array.isArray(value) ? value : [];
+    const form = Array.isArray(value) ? this.multipart({ mediaType: options.mediaType }) : undefined;
+    return new PartList(items, (item, part) => form?.item(item, options.argument, part) ?? []);
   }
 
   /** The body as a form, to be filled; none at all when no field is set, unless it is required. */
@@ -350,19 +365,80 @@ export class MultipartForm {
   }
 
   /** A field: text, an object as JSON, an array as one part for each item, or a file. */
-  field(name: string, value: unknown, options: PartOptions & { argument?: string } = {}): void {
-    if (value === undefined) return;
+  field(name: string, value: unknown, options: PartOptions & { argument?: string } = {}): Parts {
+    if (value === undefined) return new Parts([]);
     this.#touched = true;
-    checked(options.argument ?? name, () => {
-      this.#parts.add(name, value, options);
-    });
+    return new Parts(checked(options.argument ?? name, () => this.#parts.add(name, value, options)));
+  }
+
+  /** An item of an array. */
+  item(value: unknown, argument: string, options: PartOptions): Part[] {
+    this.#touched = true;
+    return checked(argument, () => this.#parts.item(value, options));
   }
 
   /** The body, be it an empty one; `undefined` where none is sent. */
   finish(): Body | undefined {
     if (!this.#required && !this.#touched) return undefined;
-    const { boundary, body } = this.#parts.finish();
-    return { body, mediaType: `${this.#mediaType}; boundary=${boundary}` };
+    return this.#parts.finish(this.#mediaType);
+  }
+}
+
+/** Parts that were just added to a body. */
+export class Parts {
+  readonly #parts: readonly Part[];
+
+  constructor(parts: readonly Part[]) {
+    this.#parts = parts;
+  }
+
+  /** A header of each of these parts. */
+  header(
+    name: string,
+    value: unknown,
+    options: { argument: string; required?: boolean; explode?: boolean },
+  ): this {
+    if (this.#parts.length === 0) return this;
+    const { argument, required, explode } = options;
+    const text = singleText(name, value, { argument, ...(explode !== undefined && { explode }) }, plain);
+    if (text === undefined) {
+      if (required) throw new ArgumentError(argument, "a required argument is missing");
+      return this;
+    }
+    refuseControls(argument, text);
+    for (const part of this.#parts) {
+      if (name.toLowerCase() === "content-disposition") part.disposition = text;
+      else part.headers.push([name, text]);
+    }
+    return this;
+  }
+}
+
+/** The items of an array, which become parts of a body. */
+export class PartList {
+  readonly #items: readonly unknown[];
+  readonly #add: (item: unknown, options: PartOptions) => Part[];
+  #at = 0;
+
+  constructor(items: readonly unknown[], add: (item: unknown, options: PartOptions) => Part[]) {
+    this.#items = items;
+    this.#add = add;
+  }
+
+  /** The next item as a part. */
+  next(options: PartOptions = {}): Parts {
+    return this.#take(1, options);
+  }
+
+  /** The items that are left, as a part each. */
+  rest(options: PartOptions = {}): Parts {
+    return this.#take(this.#items.length, options);
+  }
+
+  #take(count: number, options: PartOptions): Parts {
+    const items = this.#items.slice(this.#at, this.#at + count);
+    this.#at += items.length;
+    return new Parts(items.flatMap((item) => this.#add(item, options)));
   }
 }
 
