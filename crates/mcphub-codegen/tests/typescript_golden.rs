@@ -60,6 +60,8 @@ fn every_variable_is_listed_and_read_under_the_names_of_the_python_target() {
             "SHOP_BASE_URL",
             "SHOP_HEADERS",
             "SHOP_BEARER_TOKEN",
+            "SHOP_CLIENT_CERT",
+            "SHOP_CA_CERT",
             "SHOP_SHOP_KEY",
             "SHOP_QUERY_KEY",
             "SHOP_SESSION",

@@ -101,6 +101,10 @@ pub enum Purpose {
     Bearer,
     /// The secret of one security scheme, by name.
     Scheme(String),
+    /// A client certificate and its private key: a PEM file, or its text.
+    Identity,
+    /// Certificates of authorities to trust besides the system's: a PEM file, or its text.
+    Authorities,
 }
 
 impl Project {

@@ -2,6 +2,7 @@
 
 use mcphub_core::Result;
 use mcphub_core::project::{Purpose, Variable};
+use mcphub_core::spec::SecurityScheme;
 use mcphub_core::tool::ToolSet;
 use serde_json::{Map, Value, json};
 
@@ -64,12 +65,15 @@ impl Setting {
     /// to do with it.
     pub(crate) fn of(variables: &[Variable], tools: &ToolSet, base_url: Option<&str>) -> Vec<Self> {
         let bearer = tools.security_schemes.is_empty();
+        let mut schemes = tools.security_schemes.values();
+        let certificates = schemes.any(|scheme| matches!(scheme, SecurityScheme::MutualTls));
         let settings = variables.iter().filter_map(|variable| {
             let (title, required, secret) = match &variable.purpose {
                 Purpose::BaseUrl => ("Base URL".to_owned(), base_url.is_none(), false),
                 Purpose::Headers => ("Headers".to_owned(), false, true),
                 Purpose::Bearer if bearer => ("Bearer token".to_owned(), false, true),
                 Purpose::Scheme(name) => (one_line(name, MAX_TITLE), false, true),
+                Purpose::Identity if certificates => ("Client certificate".to_owned(), false, true),
                 _ => return None,
             };
             let default = match variable.purpose {

@@ -1,5 +1,6 @@
 //! What parts of a document call themselves: `$self` of the document (3.2.0, OpenAPI Object), and
-//! `$id`, `$anchor` and `$dynamicAnchor` of schemas (JSON Schema 2020-12, Core, 8.2).
+//! `$id`, `$anchor` and `$dynamicAnchor` of schemas (JSON Schema 2020-12, Core, 8.2), and
+//! `$recursiveAnchor` (2019-09, Core, 8.2.4.2), which is a dynamic anchor without a name.
 //!
 //! Few documents have any of these. Without them nothing in here runs, and a reference is the
 //! pointer after its `#`.
@@ -26,6 +27,9 @@ const NAMELESS: &str = "document:///";
 
 /// What the URI of draft 4 has, where `$id` is called `id`.
 const DRAFT_4: &str = "json-schema.org/draft-04/schema";
+
+/// What says in 2019-09 that references to a whole resource are dynamic.
+const RECURSIVE: &str = "$recursiveAnchor";
 
 /// The identifiers of one document.
 #[derive(Debug)]
@@ -63,7 +67,7 @@ pub(super) type Found<'d> = (&'d Node<'d>, String);
 impl<'d> Identifiers<'d> {
     /// The identifiers of a document; `None` when its text has none.
     pub(super) fn read(document: &'d Node<'d>, text: &[u8], source: &str) -> Option<Self> {
-        let marks = ["$id", "$anchor", "$dynamicAnchor", "$self", DRAFT_4];
+        let marks = ["$id", "$anchor", "$dynamicAnchor", RECURSIVE, "$self", DRAFT_4];
         if !marks.iter().any(|mark| contains(text, mark)) {
             return None;
         }
@@ -313,7 +317,11 @@ impl<'d> Identifiers<'d> {
                 resource = self.add(uri, value, pointer);
             }
         }
-        for (name, dynamic) in names {
+        let is_whole = |resource: &Resource<'_>| resource.pointer == pointer;
+        let recursive = matches!(members.get(RECURSIVE), Some(Node::Bool(true)))
+            && self.resources.get(resource).is_some_and(is_whole);
+        let recursive = (recursive.then_some(""), true);
+        for (name, dynamic) in names.into_iter().chain([recursive]) {
             let Some(name) = name.filter(|_| self.take(pointer)) else {
                 continue;
             };

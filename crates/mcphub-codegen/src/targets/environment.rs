@@ -34,6 +34,10 @@ pub(super) enum SchemeKind {
     },
     Basic,
     Bearer,
+    /// The answer to what the API asks.
+    Digest,
+    /// The client certificate, which is one for all schemes.
+    Certificate,
 }
 
 impl Environment {
@@ -93,19 +97,34 @@ impl Environment {
                 "A token for every bearer, OAuth 2 or OpenID Connect scheme without a secret of its own.".into()
             },
         );
+        let identity = add(
+            format!("{prefix}_CLIENT_CERT"),
+            Purpose::Identity,
+            "A client certificate and its private key, shown to an API that asks for one: a PEM file, or its text.".into(),
+        );
+        add(
+            format!("{prefix}_CA_CERT"),
+            Purpose::Authorities,
+            "Certificates of authorities to trust besides the system's: a PEM file, or its text."
+                .into(),
+        );
         let mut schemes = Vec::new();
         for (name, scheme) in &tools.security_schemes {
             let Some((kind, description)) = describe(scheme) else {
                 continue;
             };
             let suffix = snake(name, "secret").to_ascii_uppercase();
-            schemes.push(Scheme {
-                name: name.clone(),
-                variable: add(
+            let variable = match kind {
+                SchemeKind::Certificate => identity.clone(),
+                _ => add(
                     format!("{prefix}_{suffix}"),
                     Purpose::Scheme(name.clone()),
                     description.to_owned(),
                 ),
+            };
+            schemes.push(Scheme {
+                name: name.clone(),
+                variable,
                 kind,
             });
         }
@@ -142,6 +161,11 @@ fn describe(scheme: &SecurityScheme) -> Option<(SchemeKind, &'static str)> {
             "`user:password`, sent as basic authentication.",
         ),
         SecurityScheme::Bearer => (SchemeKind::Bearer, "A bearer token."),
+        SecurityScheme::Digest => (
+            SchemeKind::Digest,
+            "`user:password`, with which what the API asks is answered (HTTP digest).",
+        ),
+        SecurityScheme::MutualTls => (SchemeKind::Certificate, "A client certificate."),
         SecurityScheme::OAuth2 { .. } => (
             SchemeKind::Bearer,
             "An OAuth 2 access token that you obtained.",

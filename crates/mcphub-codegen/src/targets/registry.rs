@@ -39,7 +39,7 @@ pub(super) fn server_json(package: &Package<'_>, environment: &Environment) -> R
             "name": variable.name,
             "description": variable.description.replace('`', ""),
             "isRequired": variable.purpose == Purpose::BaseUrl && package.needs_base_url,
-            "isSecret": variable.purpose != Purpose::BaseUrl,
+            "isSecret": !matches!(variable.purpose, Purpose::BaseUrl | Purpose::Authorities),
         })
     });
     let title = one_line(package.title, MAX_DESCRIPTION);

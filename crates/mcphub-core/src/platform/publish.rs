@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
 use url::Url;
 
 use super::Platform;
@@ -11,7 +10,7 @@ use crate::event::Event;
 use crate::project::RenderOptions;
 use crate::secret::Credentials;
 use crate::server::{self, Serve, ServerName};
-use crate::spec::{Diagnostic, Document, SecurityScheme};
+use crate::spec::{Diagnostic, Document};
 use crate::store::{Registration, ServerSummary};
 use crate::tool::{Plan, ToolChoices, ToolSet};
 use crate::{Error, ErrorKind, Result};
@@ -74,8 +73,7 @@ impl Platform {
     /// # Errors
     /// `InvalidDocument`, `TooLarge` or `Unsupported` when the document cannot be read or offers
     /// no operation;
-    /// `InvalidInput` when nothing says where the API is, the choices select no operation, or a
-    /// generated project is given a credential that it cannot send.
+    /// `InvalidInput` when nothing says where the API is, or the choices select no operation.
     pub fn prepare(&self, request: PublishRequest) -> Result<Prepared> {
         let parsed = self.parser.parse(&request.document)?;
         let mut options = self.plan_options.clone();
@@ -87,9 +85,6 @@ impl Platform {
         server::base_url(request.base_url.as_ref(), &tools, &request.document.source)?;
         if request.base_url.is_some() {
             tools.ignore_operation_servers();
-        }
-        if request.serve == Serve::Process {
-            sent_by_projects(&request.credentials, &tools.security_schemes)?;
         }
         let mut diagnostics = parsed.diagnostics;
         diagnostics.extend(planned);
@@ -269,40 +264,5 @@ impl Platform {
             Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
             outcome => outcome.map(drop),
         }
-    }
-}
-
-/// Refuses what would silently not be sent.
-fn sent_by_projects(
-    credentials: &Credentials,
-    schemes: &IndexMap<String, SecurityScheme>,
-) -> Result<()> {
-    let digest = |name: &&String| matches!(schemes.get(*name), Some(SecurityScheme::Digest));
-    match credentials.schemes.keys().find(digest) {
-        None => Ok(()),
-        Some(name) => Err(Error::invalid(
-            "HTTP digest is for native servers: a generated project does not answer challenges",
-        )
-        .with("scheme", name)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_project_is_not_given_a_secret_that_it_cannot_send() {
-        let schemes = IndexMap::from([
-            ("digest".to_owned(), SecurityScheme::Digest),
-            ("bearer".to_owned(), SecurityScheme::Bearer),
-        ]);
-        let given = |scheme: &str| {
-            let mut credentials = Credentials::default();
-            credentials.schemes.insert(scheme.to_owned(), "s".into());
-            sent_by_projects(&credentials, &schemes)
-        };
-        assert!(given("bearer").is_ok());
-        assert!(given("digest").unwrap_err().report().contains("digest"));
     }
 }

@@ -186,6 +186,8 @@ fn environment(
             Purpose::BaseUrl => Some(record.base_url()?.to_string().into()),
             Purpose::Bearer => credentials.bearer.clone(),
             Purpose::Scheme(name) => credentials.schemes.get(name).cloned(),
+            Purpose::Identity => credentials.identity.clone(),
+            Purpose::Authorities => credentials.authorities.clone().map(Into::into),
             Purpose::Headers if !credentials.headers.is_empty() => {
                 let headers: serde_json::Map<_, _> = credentials
                     .headers

@@ -62,10 +62,9 @@ pub async fn run(args: Up) -> Result<ExitCode> {
 async fn requests(args: &Up) -> Result<Vec<PublishRequest>> {
     let credentials = credentials::from_flags(&args.api)?;
     if matches!(args.serve, ServeMode::Process) {
-        let certificates = credentials.identity.is_some() || credentials.authorities.is_some();
-        if !credentials.clients.is_empty() || certificates {
+        if !credentials.clients.is_empty() {
             return Err(Error::invalid(
-                "--client-env, --client-cert and --ca-cert are for --serve native: a generated project takes tokens that are there already, and trusts the system's authorities",
+                "--client-env is for --serve native: a generated project takes tokens that are there already",
             ));
         }
     }

@@ -125,12 +125,22 @@ fn environment(
         Purpose::Headers => Some(r#"{"X-Every-Call": "yes"}"#.to_owned().into()),
         Purpose::Bearer => credentials.bearer.clone(),
         Purpose::Scheme(scheme) => credentials.schemes.get(scheme).cloned(),
+        // One as text, the other as a file.
+        Purpose::Identity => credentials.identity.clone(),
+        Purpose::Authorities => credentials.authorities.as_deref().map(file),
         _ => None,
     };
     let variables = project.environment.iter();
     variables
         .filter_map(|variable| Some((variable.name.clone(), value(&variable.purpose)?)))
         .collect()
+}
+
+/// The path of a file with this in it.
+fn file(authorities: &str) -> SecretString {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("authorities.pem");
+    std::fs::write(&path, authorities).unwrap();
+    path.to_str().unwrap().into()
 }
 
 async fn python(

@@ -11,6 +11,7 @@ mod answers;
 #[path = "../../../../crates/mcphub-core/tests/answers/mod.rs"]
 mod answers_table;
 mod arguments;
+mod credentials;
 mod generated;
 mod recorder;
 #[path = "../../../../crates/mcphub-core/tests/wire/mod.rs"]

@@ -1,7 +1,7 @@
-//! Schemas that depend on who refers to them (JSON Schema 2020-12, Core, 8.2.3.2), and schemas of
-//! other dialects.
+//! Schemas that depend on who refers to them (JSON Schema 2020-12, Core, 8.2.3.2; 2019-09, Core,
+//! 8.2.4.2), and schemas of other dialects.
 //!
-//! A `$dynamicRef` leads to another schema on each way that leads to it. What comes out has plain
+//! A `$dynamicRef` or a `$recursiveRef` leads to another schema on each way that leads to it. What comes out has plain
 //! references alone: a definition that is reached on several such ways is there once for each.
 
 use serde_json::{Map, Value, json};
@@ -22,18 +22,26 @@ impl<'d> Walk<'d> {
         outer
     }
 
-    /// Adds what a schema's `$dynamicRef` leads to.
-    pub(super) fn dynamic_reference(
+    /// Adds what a schema's `$dynamicRef` and `$recursiveRef` lead to.
+    pub(super) fn dynamic_references(
         &mut self,
         source: &'d Object<'d>,
         at: Place<'_>,
         out: &mut Map<String, Value>,
     ) {
-        const KEY: &str = "$dynamicRef";
-        let Some(Node::String(reference)) = source.get(KEY) else {
-            return;
-        };
-        let at = at.key(KEY);
+        for key in ["$dynamicRef", "$recursiveRef"] {
+            if let Some(Node::String(reference)) = source.get(key) {
+                self.dynamic_reference(reference, at.key(key), out);
+            }
+        }
+    }
+
+    fn dynamic_reference(
+        &mut self,
+        reference: &'d str,
+        at: Place<'_>,
+        out: &mut Map<String, Value>,
+    ) {
         let found = match &self.identifiers {
             Some(identifiers) => identifiers
                 .resolve_dynamic(reference, &at.pointer(), self.schemas.scope)

@@ -94,7 +94,7 @@ impl<'d> Walk<'d> {
                 }
                 "example" => example(source, value, &mut out),
                 "$schema" => self.schema_dialect(source, key, at),
-                "$dynamicRef" => {}
+                "$dynamicRef" | "$recursiveRef" => {}
                 "dependencies" if self.reference_siblings() && !ignored => {
                     if let Node::Object(members) = value {
                         self.dependencies(members, at.key(key), &mut out);
@@ -104,7 +104,7 @@ impl<'d> Walk<'d> {
                 _ => self.keyword(key, value, source, at.key(key), &mut out),
             }
         }
-        self.dynamic_reference(source, at, &mut out);
+        self.dynamic_references(source, at, &mut out);
         self.discriminate(source, at, &mut out);
         complete(&mut out);
         if nullable {

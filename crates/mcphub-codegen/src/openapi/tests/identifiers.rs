@@ -159,6 +159,27 @@ fn a_recursive_schema_that_is_extended_recurs_as_the_extension() {
     );
 }
 
+/// JSON Schema 2019-09, Core, 8.2.4.2: the same as above, before anchors had names.
+#[test]
+fn a_recursive_reference_leads_to_the_outermost_that_recurs() {
+    let tree = |anchor: bool| {
+        json!({"$id": "tree", "$recursiveAnchor": anchor, "type": "object",
+            "properties": {"children": {"type": "array", "items": {"$recursiveRef": "#"}}}})
+    };
+    let strict = json!({"$id": "strict", "$recursiveAnchor": true, "$ref": "tree",
+        "unevaluatedProperties": false});
+    for (anchor, leads_to) in [(true, "#/$defs/Strict"), (false, "#/$defs/Tree")] {
+        let (found, parsed) = answer(
+            json!({"$ref": "strict"}),
+            json!({"Tree": tree(anchor), "Strict": strict.clone()}),
+        );
+        assert_eq!(remarks(&parsed), []);
+        let items = &found["Tree"]["properties"]["children"]["items"];
+        assert_eq!(*items, json!({"$ref": leads_to}), "{anchor}");
+        assert!(!found.to_string().contains("recursive"), "{found}");
+    }
+}
+
 #[test]
 fn scopes_and_pointers_are_bounded() {
     // Each of these schemas has a dynamic anchor of its own and leads to all others.

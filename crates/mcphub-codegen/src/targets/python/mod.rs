@@ -45,7 +45,9 @@ macro_rules! templates {
 
 const RUNTIME: &[(&str, &str)] = runtime![
     "api.py",
+    "certificates.py",
     "credentials.py",
+    "digest.py",
     "fields.py",
     "multipart.py",
     "pages.py",

@@ -48,6 +48,10 @@ pub(super) struct View {
     base_url_name: String,
     base_url_variable: String,
     headers_name: String,
+    identity_variable: String,
+    identity_name: String,
+    authorities_variable: String,
+    authorities_name: String,
     headers_variable: String,
     bearer_variable: String,
     // Of `tools/__init__.py`.
@@ -148,6 +152,10 @@ impl View {
                 .map_or_else(|| "None".to_owned(), python_literal),
             base_url_variable: python_literal(&base_url_name),
             headers_variable: python_literal(&headers_name),
+            identity_variable: python_literal(environment.name(&Purpose::Identity)),
+            identity_name: environment.name(&Purpose::Identity).to_owned(),
+            authorities_variable: python_literal(environment.name(&Purpose::Authorities)),
+            authorities_name: environment.name(&Purpose::Authorities).to_owned(),
             bearer_variable: python_literal(environment.name(&Purpose::Bearer)),
             imports: imports(&sorted),
             pins: Vec::new(),
@@ -289,6 +297,8 @@ fn schemes(schemes: &[Scheme]) -> String {
                 SchemeKind::ApiKey { place, name } => ("apiKey", Some((place, name))),
                 SchemeKind::Basic => ("basic", None),
                 SchemeKind::Bearer => ("bearer", None),
+                SchemeKind::Digest => ("digest", None),
+                SchemeKind::Certificate => ("certificate", None),
             };
             let mut arguments = vec![
                 python_literal(kind),

@@ -35,8 +35,10 @@ macro_rules! templates {
 /// Files that are the same in every project, at their place in it.
 const SAME: &[(&str, &str)] = templates![
     "src/api.rs",
+    "src/challenge.rs",
     "src/cli.rs",
     "src/credentials.rs",
+    "src/digest.rs",
     "src/lib.rs",
     "src/multipart.rs",
     "src/problems.rs",

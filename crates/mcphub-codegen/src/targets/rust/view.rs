@@ -53,6 +53,8 @@ pub(super) struct View {
     base_url_variable: String,
     headers_variable: String,
     bearer_variable: String,
+    identity_variable: String,
+    authorities_variable: String,
     // Of `tools/mod.rs`.
     tools: String,
     module_names: Vec<String>,
@@ -154,6 +156,8 @@ impl View {
             base_url_variable: variable("BASE_URL", Purpose::BaseUrl),
             headers_variable: variable("HEADERS", Purpose::Headers),
             bearer_variable: variable("BEARER", Purpose::Bearer),
+            identity_variable: variable("IDENTITY", Purpose::Identity),
+            authorities_variable: variable("AUTHORITIES", Purpose::Authorities),
             schemas: schemas(tools, stems)?,
             examples: call_example::examples(tools)?,
             schemes: schemes(tools, &environment.schemes),
@@ -334,6 +338,8 @@ fn entry(name: &str, scheme: Option<&Scheme>, indent: usize) -> String {
         },
         Some(SchemeKind::Basic) => "kind: Kind::Basic".to_owned(),
         Some(SchemeKind::Bearer) => "kind: Kind::Bearer".to_owned(),
+        Some(SchemeKind::Digest) => "kind: Kind::Digest".to_owned(),
+        Some(SchemeKind::Certificate) => "kind: Kind::Certificate".to_owned(),
         None => "kind: Kind::Unsupported".to_owned(),
     };
     let variable = scheme.map_or("", |scheme| scheme.variable.as_str());

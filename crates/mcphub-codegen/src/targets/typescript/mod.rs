@@ -34,7 +34,9 @@ macro_rules! templates {
 /// Files that are the same in every project, at their place in it.
 const SAME: &[(&str, &str)] = templates![
     "src/api.ts",
+    "src/certificates.ts",
     "src/credentials.ts",
+    "src/digest.ts",
     "src/exact.ts",
     "src/fields.ts",
     "src/main.ts",

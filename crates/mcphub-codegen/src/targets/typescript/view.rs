@@ -47,6 +47,8 @@ pub(super) struct View {
     base_url_variable: String,
     headers_variable: String,
     bearer_variable: String,
+    identity_variable: String,
+    authorities_variable: String,
     // Of `tools/index.ts`.
     tools: String,
     /// One for each tag, in order of appearance.
@@ -135,6 +137,8 @@ impl View {
             base_url_variable: variable(Purpose::BaseUrl),
             headers_variable: variable(Purpose::Headers),
             bearer_variable: variable(Purpose::Bearer),
+            identity_variable: variable(Purpose::Identity),
+            authorities_variable: variable(Purpose::Authorities),
             tools: list(&order),
             schemas: schemas(tools, &order)?,
             examples: call_example::examples(tools)?,
@@ -272,6 +276,8 @@ fn members(scheme: &Scheme) -> String {
         ),
         SchemeKind::Basic => format!("kind: \"basic\", variable: {variable}"),
         SchemeKind::Bearer => format!("kind: \"bearer\", variable: {variable}"),
+        SchemeKind::Digest => format!("kind: \"digest\", variable: {variable}"),
+        SchemeKind::Certificate => format!("kind: \"certificate\", variable: {variable}"),
     }
 }
 

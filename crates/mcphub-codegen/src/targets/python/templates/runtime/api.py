@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+import ssl
 from collections.abc import Sequence
 from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
@@ -14,6 +15,8 @@ import anyio
 import httpx2
 
 from . import __version__
+from .certificates import tls
+from .digest import Digest
 from .fields import Fields
 from .pages import MAX_PAGES, NextPage, Pages
 from .request import UNSET, ArgumentError, Request, Unset
@@ -42,21 +45,25 @@ class Api:
     """A connection pool to the API. Use it as an async context manager."""
 
     def __init__(self, settings: Settings, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        """Raises `ValueError` when the certificates of the settings cannot be used."""
         self._settings = settings
-        self._client = httpx2.AsyncClient(
-            transport=transport,
-            timeout=httpx2.Timeout(TIMEOUT, connect=CONNECT_TIMEOUT),
-            # A cookie of one call never goes with another.
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        )
+        self._digests: dict[str, Digest] = {}
+        authorities, identity = settings.credentials.authorities, settings.credentials.identity
+        self._client = _client(transport, tls(authorities, None))
+        # Connections that have shown a certificate serve no call that should show none.
+        self._certified = self._client if identity is None else _client(transport, tls(authorities, identity))
 
     async def __aenter__(self) -> Api:
         await self._client.__aenter__()
+        if self._certified is not self._client:
+            await self._certified.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._certified is not self._client:
+            await self._certified.__aexit__(kind, error, trace)
         await self._client.__aexit__(kind, error, trace)
 
     async def call(
@@ -136,8 +143,7 @@ class Api:
         headers = _headers(request)
         method, body = request.method, request.body
         for _ in range(MAX_REDIRECTS + 1):
-            message = httpx2.Request(method, url, headers=headers, content=body)
-            response = await self._client.send(message, stream=True)
+            response = await self._exchange(request, httpx2.Request(method, url, headers=headers, content=body))
             try:
                 if not response.has_redirect_location:
                     return await _read(response, url)
@@ -150,6 +156,24 @@ class Api:
                 headers = [(name, value) for name, value in headers if name != b"content-type"]
             url = target
         raise _Refused(f"The API at {_host(url)} redirected more than {MAX_REDIRECTS} times; the call was given up")
+
+    async def _exchange(self, request: Request, message: httpx2.Request) -> httpx2.Response:
+        """Sends a message, and once more with the answer to what the API asks."""
+        client = self._certified if request.certified else self._client
+        if request.login is None:
+            return await client.send(message, stream=True)
+        digest = self._digests.setdefault(request.login, Digest(request.login))
+        answer = _answer(digest, message)
+        response = await client.send(message, stream=True)
+        asked = ", ".join(response.headers.get_list("www-authenticate")) if response.status_code == 401 else ""
+        if not asked or not digest.ask(asked, answer):
+            return response
+        await response.aclose()
+        _answer(digest, message)
+        response = await client.send(message, stream=True)
+        if response.status_code == 401:
+            digest.forget()
+        return response
 
 
 class _Refused(Exception):
@@ -173,6 +197,24 @@ def _failure(error: Exception, base: httpx2.URL, request: Request) -> str:
     if isinstance(error, httpx2.InvalidURL):
         return f"The request cannot be made: {error}"
     return f"The API at {host} did not answer as HTTP asks: {_cause(error)}{_doubt(request)}"
+
+
+def _client(transport: httpx2.AsyncBaseTransport | None, context: ssl.SSLContext) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(
+        transport=transport,
+        verify=context,
+        timeout=httpx2.Timeout(TIMEOUT, connect=CONNECT_TIMEOUT),
+        # A cookie of one call never goes with another.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+    )
+
+
+def _answer(digest: Digest, message: httpx2.Request) -> str | None:
+    """Puts the answer to what was asked last into a message, and returns it."""
+    answer = digest.answer(message.method, message.url.raw_path.decode("ascii"), message.content)
+    if answer is not None:
+        message.headers["authorization"] = answer
+    return answer
 
 
 def _picked(answer: Answer, fields: Fields) -> tuple[Answer, list[str]]:

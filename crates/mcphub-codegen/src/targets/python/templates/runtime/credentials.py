@@ -15,10 +15,11 @@ class Scheme:
     """How the API wants to be shown who calls.
 
     `variable` is the environment variable that holds the secret. `location` and `name` belong to
-    API keys. The secret of `basic` is `user:password`.
+    API keys. The secret of `basic` and of `digest` is `user:password`; that of `certificate` is the
+    identity of the credentials.
     """
 
-    kind: Literal["apiKey", "basic", "bearer", "unsupported"]
+    kind: Literal["apiKey", "basic", "bearer", "digest", "certificate"]
     variable: str
     location: Literal["header", "query", "cookie"] = "header"
     name: str = ""
@@ -34,6 +35,10 @@ class Credentials:
     """For every bearer scheme without a secret of its own, and for every call to an API without schemes."""
     schemes: Mapping[str, str] = field(default_factory=dict, repr=False)
     """By the name of the scheme."""
+    identity: str | None = field(default=None, repr=False)
+    """A client certificate and its private key: a PEM file, or its text."""
+    authorities: str | None = field(default=None, repr=False)
+    """Certificates of authorities to trust besides the system's: a PEM file, or its text."""
 
     def authorize(self, request: Request, schemes: Mapping[str, Scheme]) -> None:
         """Adds what the operation asks for, and the headers for every call.
@@ -46,6 +51,9 @@ class Credentials:
             secret = self._secret(name, schemes)
             if secret is not None:
                 _apply(request, schemes[name], secret)
+        if all(scheme.kind != "certificate" for scheme in schemes.values()):
+            # Nothing says which operations ask for it.
+            request.certified = True
         if not schemes and self.bearer is not None:
             request.set_header("authorization", f"Bearer {self.bearer}")
         for name, value in self.headers.items():
@@ -69,3 +77,7 @@ def _apply(request: Request, scheme: Scheme, secret: str) -> None:
         request.set_header("authorization", f"Basic {base64.b64encode(secret.encode()).decode()}")
     elif scheme.kind == "bearer":
         request.set_header("authorization", f"Bearer {secret}")
+    elif scheme.kind == "digest":
+        request.login = secret
+    elif scheme.kind == "certificate":
+        request.certified = True

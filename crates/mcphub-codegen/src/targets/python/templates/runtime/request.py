@@ -64,6 +64,10 @@ class Request:
         self.security = security
         self.headers: list[tuple[str, str]] = [("accept", accept)]
         self.body: bytes | None = None
+        self.login: str | None = None
+        """`user:password`, with which a question of the API is answered (HTTP digest)."""
+        self.certified = False
+        """Whether the connection shows the client certificate, where there is one."""
         self._media_type = ""
         self._template = path
         self._path = path

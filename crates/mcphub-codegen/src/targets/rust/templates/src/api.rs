@@ -1,5 +1,6 @@
 //! Requests go to the API, and its answers come back as tool results.
 
+use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
@@ -9,13 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{
-    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER, USER_AGENT,
+    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    USER_AGENT, WWW_AUTHENTICATE,
 };
-use reqwest::{Client, Method, Request, Response, StatusCode};
+use reqwest::{Certificate, Client, Identity, Method, Request, Response, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
 use crate::about;
+use crate::credentials::{Credentials, Kind};
+use crate::digest::{Digest, Given};
 use crate::request::{ArgumentError, HttpRequest};
 use crate::result::{Answer, Output, ToolResult};
 use crate::retry::{MAX_RETRIES, wait_for};
@@ -50,6 +55,10 @@ impl Transport for Client {
 pub struct Api {
     settings: Arc<Settings>,
     transport: Arc<dyn Transport>,
+    /// Connections that show the client certificate serve no call that should show none.
+    certified: Arc<dyn Transport>,
+    /// By the name of the scheme.
+    digests: Arc<HashMap<&'static str, Digest>>,
 }
 
 impl fmt::Debug for Api {
@@ -62,22 +71,34 @@ impl fmt::Debug for Api {
 }
 
 impl Api {
-    /// The API over HTTP. Fails when this machine has no TLS certificates to trust.
+    /// The API over HTTP. Fails when this machine has no TLS certificates to trust, or those of the
+    /// settings cannot be used.
     pub fn new(settings: Settings) -> reqwest::Result<Self> {
         // A host that has chosen a provider keeps it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .build()?;
-        Ok(Self::with_transport(settings, Arc::new(client)))
+        let client = connections(&settings.credentials, None)?;
+        let certified = match &settings.credentials.identity {
+            Some(identity) => connections(&settings.credentials, Some(identity))?,
+            None => client.clone(),
+        };
+        let api = Self::with_transport(settings, Arc::new(client));
+        Ok(Self {
+            certified: Arc::new(certified),
+            ..api
+        })
     }
 
     /// The API over something else, such as a stub.
     pub fn with_transport(settings: Settings, transport: Arc<dyn Transport>) -> Self {
+        let secrets = &settings.credentials.schemes;
+        let digests = SCHEMES.iter().filter_map(|scheme| {
+            let secret = secrets.get(scheme.name)?;
+            (scheme.kind == Kind::Digest).then(|| (scheme.name, Digest::new(secret.clone())))
+        });
         Self {
+            digests: Arc::new(digests.collect()),
             settings: Arc::new(settings),
+            certified: transport.clone(),
             transport,
         }
     }
@@ -104,7 +125,11 @@ impl Api {
         credentials.authorize(&mut request, SCHEMES);
         log_in(&mut request, &base);
         let exchange = Exchange {
-            transport: &*self.transport,
+            transport: match request.certified {
+                true => &*self.certified,
+                false => &*self.transport,
+            },
+            digest: request.login.and_then(|scheme| self.digests.get(scheme)),
             host: host(&base),
             safe: matches!(
                 request.method,
@@ -122,6 +147,8 @@ impl Api {
 /// One call. Its errors are texts for the model, without secrets.
 struct Exchange<'a> {
     transport: &'a dyn Transport,
+    /// What answers the questions of the API.
+    digest: Option<&'a Digest>,
     /// The part of the URL that may be shown.
     host: String,
     /// Whether the request asks for no change (RFC 9110, 9.2.1).
@@ -173,11 +200,7 @@ impl Exchange<'_> {
         mut body: Option<Vec<u8>>,
     ) -> Result<Answer, String> {
         for _ in 0..=MAX_REDIRECTS {
-            let mut request = Request::new(method.clone(), url.clone());
-            *request.headers_mut() = headers.clone();
-            *request.body_mut() = body.clone().map(Into::into);
-            let sent = self.transport.send(request).await;
-            let response = sent.map_err(|error| self.unanswered(&error))?;
+            let response = self.exchange(&method, &url, &headers, &body).await?;
             let status = response.status();
             let location = response.headers().get(LOCATION);
             let Some(location) = location.filter(|_| status.is_redirection()) else {
@@ -197,6 +220,53 @@ impl Exchange<'_> {
             "The API at {} redirected more than {MAX_REDIRECTS} times; the call was given up",
             self.host
         ))
+    }
+
+    /// Sends a request, and once more with the answer to what the API asks.
+    async fn exchange(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: &Option<Vec<u8>>,
+    ) -> Result<Response, String> {
+        let (response, given) = self.once(method, url, headers, body).await?;
+        let Some(digest) = self.digest.filter(|_| is_refusal(&response)) else {
+            return Ok(response);
+        };
+        let asked = response.headers().get_all(WWW_AUTHENTICATE).iter();
+        let asked: Vec<_> = asked.filter_map(|value| value.to_str().ok()).collect();
+        if !digest.ask(&asked.join(", "), given.as_ref()) {
+            return Ok(response);
+        }
+        let (response, _) = self.once(method, url, headers, body).await?;
+        if is_refusal(&response) {
+            digest.forget();
+        }
+        Ok(response)
+    }
+
+    /// Sends a request with the answer to what was asked last.
+    async fn once(
+        &self,
+        method: &Method,
+        url: &Url,
+        headers: &HeaderMap,
+        body: &Option<Vec<u8>>,
+    ) -> Result<(Response, Option<Given>), String> {
+        let mut request = Request::new(method.clone(), url.clone());
+        *request.headers_mut() = headers.clone();
+        *request.body_mut() = body.clone().map(Into::into);
+        let digest = self.digest;
+        let given = digest.and_then(|it| it.answer(method.as_str(), url, body.as_deref()));
+        if let Some(given) = &given {
+            let value = HeaderValue::from_str(&given.header);
+            let mut value = value.map_err(|_| "The API asks what no header can answer")?;
+            value.set_sensitive(true);
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        let sent = self.transport.send(request).await;
+        Ok((sent.map_err(|error| self.unanswered(&error))?, given))
     }
 
     /// Where a redirect leads. Another origin gets neither the request nor its credentials.
@@ -264,6 +334,28 @@ impl Exchange<'_> {
             ". The request may have been carried out all the same"
         }
     }
+}
+
+fn is_refusal(response: &Response) -> bool {
+    response.status() == StatusCode::UNAUTHORIZED
+}
+
+/// Connections that trust the authorities of the credentials, too, and show this identity.
+fn connections(
+    credentials: &Credentials,
+    identity: Option<&SecretString>,
+) -> reqwest::Result<Client> {
+    let mut builder = Client::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false);
+    if let Some(pem) = &credentials.authorities {
+        builder = builder.tls_certs_merge(Certificate::from_pem_bundle(pem.as_bytes())?);
+    }
+    if let Some(pem) = identity {
+        builder = builder.identity(Identity::from_pem(pem.expose_secret().as_bytes())?);
+    }
+    builder.build()
 }
 
 fn headers(request: &HttpRequest) -> Result<HeaderMap, String> {

@@ -32,6 +32,10 @@ pub enum Kind {
     Basic,
     /// As a bearer token.
     Bearer,
+    /// `user:password`, with which a question of the API is answered (HTTP digest).
+    Digest,
+    /// The client certificate of the credentials, which the connection shows.
+    Certificate,
     /// It takes more than a secret, and nothing is sent for it.
     Unsupported,
 }
@@ -46,6 +50,10 @@ pub struct Credentials {
     pub bearer: Option<SecretString>,
     /// By the name of the scheme.
     pub schemes: HashMap<String, SecretString>,
+    /// A client certificate and its private key in PEM.
+    pub identity: Option<SecretString>,
+    /// Certificates in PEM of authorities to trust besides the system's.
+    pub authorities: Option<String>,
 }
 
 impl Credentials {
@@ -65,10 +73,15 @@ impl Credentials {
         let chosen = alternatives.find(complete);
         let chosen = chosen.or(request.security.first()).copied();
         for name in chosen.unwrap_or_default() {
-            if let Some((kind, secret)) = secret(name) {
-                apply(request, kind, secret.expose_secret());
+            match secret(name) {
+                Some((Kind::Digest, _)) => request.login = Some(name),
+                Some((kind, secret)) => apply(request, kind, secret.expose_secret()),
+                None => {}
             }
         }
+        // Without such a scheme nothing says which operations ask for it.
+        let certificate = |scheme: &Scheme| scheme.kind == Kind::Certificate;
+        request.certified |= !schemes.iter().any(certificate);
         if let (true, Some(token)) = (schemes.is_empty(), &self.bearer) {
             apply(request, Kind::Bearer, token.expose_secret());
         }
@@ -88,6 +101,8 @@ fn apply(request: &mut HttpRequest, kind: Kind, secret: &str) {
             request.set_header("authorization", format!("Basic {pair}"));
         }
         Kind::Bearer => request.set_header("authorization", format!("Bearer {secret}")),
-        Kind::Unsupported => {}
+        Kind::Certificate => request.certified = true,
+        // What answers is the part of whoever sends the request.
+        Kind::Digest | Kind::Unsupported => {}
     }
 }

@@ -5,9 +5,11 @@
 
 pub mod about;
 pub mod api;
+mod challenge;
 pub mod choices;
 pub mod cli;
 pub mod credentials;
+mod digest;
 mod multipart;
 mod problems;
 pub mod request;

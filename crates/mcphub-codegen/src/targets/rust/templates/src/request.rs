@@ -78,6 +78,10 @@ pub struct HttpRequest {
     pub(crate) repeatable: bool,
     /// Names are in lower case.
     pub(crate) headers: Vec<Pair>,
+    /// The scheme whose secret answers what the API asks (HTTP digest).
+    pub(crate) login: Option<&'static str>,
+    /// Whether the connection shows the client certificate, where there is one.
+    pub(crate) certified: bool,
     template: &'static str,
     path: String,
     path_arguments: Vec<(String, String)>,
@@ -110,6 +114,8 @@ impl HttpRequest {
             security: Vec::new(),
             repeatable: IDEMPOTENT.contains(&method),
             headers: Vec::new(),
+            login: None,
+            certified: false,
             template: path,
             path: path.to_owned(),
             path_arguments: Vec::new(),
@@ -522,7 +528,10 @@ impl Parts {
     pub fn next(&mut self, part: Part) -> Result<()> {
         self.first = self.parts.count();
         match self.items.pop_front() {
-            Some(item) => at(part.argument.unwrap_or("body"), self.parts.next(&item, &part)),
+            Some(item) => at(
+                part.argument.unwrap_or("body"),
+                self.parts.next(&item, &part),
+            ),
             None => Ok(()),
         }
     }
@@ -550,7 +559,9 @@ impl Parts {
         how: How,
     ) -> Result<()> {
         let missing = || ArgumentError::missing(how.named(name));
-        self.describe(name, value, how)?.then_some(()).ok_or_else(missing)
+        self.describe(name, value, how)?
+            .then_some(())
+            .ok_or_else(missing)
     }
 
     /// Whether there is a value, or no part that needs one.
@@ -579,7 +590,11 @@ impl Parts {
 
 /// Takes a value apart: the members of an object become parts, the items of a list are given back.
 /// A form has fields, and no order alone.
-fn split(parts: &mut Multipart, value: Value, media_type: &str) -> serialization::Result<Vec<Value>> {
+fn split(
+    parts: &mut Multipart,
+    value: Value,
+    media_type: &str,
+) -> serialization::Result<Vec<Value>> {
     match value {
         Value::Array(items) if media_type != "multipart/form-data" => Ok(items),
         other => {

@@ -164,6 +164,7 @@ async fn secrets_go_where_their_scheme_says() {
         headers: vec![("X-All".to_owned(), "yes".into())],
         bearer: Some("token".into()),
         schemes: HashMap::from(secrets),
+        ..Credentials::default()
     };
     for (security, url, header) in [
         (&["q", "c"][..], "/?k%20y=1%26", ("cookie", "c=2%3B")),

@@ -4,14 +4,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { getSystemErrorMessage } from "node:util";
 
 import { USER_AGENT } from "./about.ts";
+import { authoritiesFrom, identityFrom, type Tls } from "./certificates.ts";
 import { authorize } from "./credentials.ts";
+import { Digest } from "./digest.ts";
 import { approximate, type Numeric } from "./exact.ts";
 import type { Fields } from "./fields.ts";
 import { MAX_PAGES, Pages, type NextPage } from "./pages.ts";
 import { ArgumentError, type HttpRequest } from "./request.ts";
 import { ToolResult, errorText, readJson, type Answer, type Output } from "./result.ts";
 import { MAX_RETRIES, waitFor } from "./retry.ts";
-import { send, type Send } from "./send.ts";
+import type { Secret } from "./secret.ts";
+import { send, type Outgoing, type Send } from "./send.ts";
 import { hasControl, isJson, jsonText } from "./serialization.ts";
 import { SCHEMES, type Settings } from "./settings.ts";
 
@@ -38,10 +41,17 @@ export interface AnswerOptions {
 export class Api {
   readonly #settings: Settings;
   readonly #transport: Send;
+  readonly #digests = new Map<string, Digest>();
+  /** What connections trust; and the same for those that show the client certificate. */
+  readonly #tls: Tls | undefined;
+  readonly #certified: Tls | undefined;
 
   constructor(settings: Settings, transport: Send = send) {
     this.#settings = settings;
     this.#transport = transport;
+    const { authorities, identity } = settings.credentials;
+    this.#tls = authorities === undefined ? undefined : { ca: authoritiesFrom(authorities) };
+    this.#certified = identity === undefined ? this.#tls : { ...this.#tls, ...identityFrom(identity) };
   }
 
   /**
@@ -122,7 +132,7 @@ export class Api {
     let body = request.body === undefined ? undefined : Buffer.from(request.body);
     let url = start;
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-      const response = await this.#transport(url, { method, headers, body, signal });
+      const response = await this.#exchange(request, url, { method, headers, body, signal });
       const location = response.status >= 300 && response.status < 400 ? response.headers.get("location") : null;
       if (location === null) return await read(response, url);
       await response.body?.cancel();
@@ -135,6 +145,32 @@ export class Api {
       }
     }
     throw new Refused(`The API at ${url.host} redirected more than ${MAX_REDIRECTS} times; the call was given up`);
+  }
+
+  /** Sends a request, and once more with the answer to what the API asks. */
+  async #exchange(request: HttpRequest, url: URL, outgoing: Outgoing): Promise<Response> {
+    const { method, headers, body } = outgoing;
+    const digest = this.#digest(request.login);
+    const tls = request.certified ? this.#certified : this.#tls;
+    const transport = async (): Promise<Response> => {
+      const answer = digest?.answer(method, url, body);
+      if (answer !== undefined) headers.set("authorization", answer);
+      return this.#transport(url, { ...outgoing, tls });
+    };
+    const response = await transport();
+    const asked = response.status === 401 ? response.headers.get("www-authenticate") : null;
+    if (digest === undefined || asked === null || !digest.ask(asked, headers.get("authorization"))) return response;
+    await response.body?.cancel();
+    const second = await transport();
+    if (second.status === 401) digest.forget();
+    return second;
+  }
+
+  #digest(login: Secret | undefined): Digest | undefined {
+    if (login === undefined) return undefined;
+    const known = this.#digests.get(login.reveal()) ?? new Digest(login);
+    this.#digests.set(login.reveal(), known);
+    return known;
   }
 }
 

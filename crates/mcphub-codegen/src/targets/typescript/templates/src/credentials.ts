@@ -9,6 +9,10 @@ export type Scheme =
   /** The secret is `user:password`. */
   | { kind: "basic"; variable: string }
   | { kind: "bearer"; variable: string }
+  /** The secret is `user:password`. */
+  | { kind: "digest"; variable: string }
+  /** The secret is the identity of the credentials. */
+  | { kind: "certificate"; variable: string }
   /** It takes more than a secret, and nothing is sent for it. */
   | { kind: "unsupported" };
 
@@ -20,6 +24,10 @@ export interface Credentials {
   bearer: Secret | undefined;
   /** By the name of the scheme. */
   schemes: ReadonlyMap<string, Secret>;
+  /** A client certificate and its private key: a PEM file, or its text. */
+  identity?: Secret | undefined;
+  /** Certificates of authorities to trust besides the system's: a PEM file, or its text. */
+  authorities?: string | undefined;
 }
 
 /**
@@ -35,15 +43,18 @@ export function authorize(request: HttpRequest, credentials: Credentials, scheme
   for (const name of complete ?? request.security[0] ?? []) {
     const scheme = schemes.get(name);
     const secret = secretOf(name);
-    if (scheme && secret) apply(request, scheme, secret.reveal());
+    if (scheme && secret) apply(request, scheme, secret);
   }
+  // Without such a scheme nothing says which operations ask for it.
+  if (![...schemes.values()].some((scheme) => scheme.kind === "certificate")) request.certified = true;
   if (schemes.size === 0 && credentials.bearer) {
     request.setHeader("authorization", `Bearer ${credentials.bearer.reveal()}`);
   }
   for (const [name, value] of credentials.headers) request.setHeader(name, value.reveal());
 }
 
-function apply(request: HttpRequest, scheme: Scheme, secret: string): void {
+function apply(request: HttpRequest, scheme: Scheme, hidden: Secret): void {
+  const secret = hidden.reveal();
   switch (scheme.kind) {
     case "apiKey":
       if (scheme.in === "query") request.addQuery(scheme.name, secret);
@@ -55,6 +66,12 @@ function apply(request: HttpRequest, scheme: Scheme, secret: string): void {
       break;
     case "bearer":
       request.setHeader("authorization", `Bearer ${secret}`);
+      break;
+    case "digest":
+      request.login = hidden;
+      break;
+    case "certificate":
+      request.certified = true;
       break;
     case "unsupported":
   }

@@ -1,6 +1,7 @@
 /** Arguments become an HTTP request. */
 
 import { Multipart, base64Bytes, type Part, type PartOptions } from "./multipart.ts";
+import type { Secret } from "./secret.ts";
 import * as serialization from "./serialization.ts";
 import { ValueError, percent, plain, reserved, type Escape, type Pair, type Style } from "./serialization.ts";
 import { xmlDocument, type Shape } from "./xml.ts";
@@ -81,6 +82,10 @@ export class HttpRequest {
   /** Names are in lower case. */
   headers: [name: string, value: string][];
   body: string | Uint8Array | undefined;
+  /** `user:password`, with which a question of the API is answered (HTTP digest). */
+  login: Secret | undefined;
+  /** Whether the connection shows the client certificate, where there is one. */
+  certified = false;
 
   readonly #template: string;
   readonly #pathArguments: [placeholder: string, argument: string][] = [];
@@ -393,11 +398,7 @@ export class Parts {
   }
 
   /** A header of each of these parts. */
-  header(
-    name: string,
-    value: unknown,
-    options: { argument: string; required?: boolean; explode?: boolean },
-  ): this {
+  header(name: string, value: unknown, options: { argument: string; required?: boolean; explode?: boolean }): this {
     if (this.#parts.length === 0) return this;
     const { argument, required, explode } = options;
     const text = singleText(name, value, { argument, ...(explode !== undefined && { explode }) }, plain);
