@@ -40,9 +40,10 @@ async function listTools(client) {
   return tools.map(plain);
 }
 
-async function call(client, { tool, arguments: args }) {
+async function call(client, { tool, arguments: args, progress }, heard) {
+  const options = progress ? { onprogress: ({ message }) => heard.push(message) } : {};
   try {
-    return { result: plain(await client.callTool({ name: tool, arguments: args })) };
+    return { result: plain(await client.callTool({ name: tool, arguments: args }, options)) };
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     return { error: { code: error.code, message: error.message } };
@@ -73,8 +74,9 @@ async function run({ url, mode, watch }, calls) {
       protocolVersion: client.getNegotiatedProtocolVersion(),
       tools: await listTools(client),
       calls: [],
+      progress: [],
     };
-    for (const one of calls) report.calls.push(await call(client, one));
+    for (const one of calls) report.calls.push(await call(client, one, report.progress));
     if (watch) {
       if (!client.getServerCapabilities()?.tools?.listChanged) {
         throw new Error('the server does not announce changes of its tools');

@@ -4,11 +4,12 @@
     client.py --mode auto|legacy|2026-07-28 [--watch] --stdio COMMAND [ARGUMENT ...]
 
 Connects, lists the tools and makes the calls that standard input asks for: a JSON array of
-`{"tool", "arguments"}`. The report has the members
+`{"tool", "arguments", "progress"}`, the last whether to ask for the progress of the call. The report has the members
 
     protocolVersion   the revision that was negotiated
     tools             the tools as the server listed them
     calls             for each call `{"result"}`, or `{"error": {"code", "message"}}` for a protocol error
+    progress          the messages of all progress that was heard of
     toolsAfter        with --watch: the tools after the list changed
 
 With `--watch` it prints the line `READY` before the report, once it is subscribed to list changes,
@@ -57,9 +58,14 @@ async def list_tools(client: Client) -> list[Any]:
             return tools
 
 
-async def call(client: Client, tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
+async def call(client: Client, asked: dict[str, Any], heard: list[str | None]) -> dict[str, Any]:
+    async def hear(progress: float, total: float | None, message: str | None) -> None:
+        heard.append(message)
+
+    callback = hear if asked.get("progress") else None
     try:
-        return {"result": plain(await client.call_tool(tool, arguments))}
+        result = await client.call_tool(asked["tool"], asked["arguments"], progress_callback=callback)
+        return {"result": plain(result)}
     except MCPError as error:
         return {"error": {"code": error.error.code, "message": error.error.message}}
 
@@ -125,10 +131,12 @@ async def run(options: argparse.Namespace, calls: list[dict[str, Any]]) -> dict[
             message_handler=changes.on_message,
             read_timeout_seconds=CONNECT_SECONDS,
         ) as client:
+            heard: list[str | None] = []
             report = {
                 "protocolVersion": client.protocol_version,
                 "tools": await list_tools(client),
-                "calls": [await call(client, one["tool"], one["arguments"]) for one in calls],
+                "calls": [await call(client, one, heard) for one in calls],
+                "progress": heard,
             }
             if options.watch:
                 async with changes.subscribed(client, http=bool(options.url)):

@@ -123,6 +123,8 @@ fn installed(path: &str) -> PathBuf {
 pub struct ToolCall {
     pub tool: String,
     pub arguments: Value,
+    /// Whether the client asks for the progress of the call.
+    pub progress: bool,
 }
 
 impl ToolCall {
@@ -130,11 +132,18 @@ impl ToolCall {
         Self {
             tool: tool.to_owned(),
             arguments,
+            progress: false,
         }
     }
 
+    /// The same, by a client that wants to hear of its progress.
+    pub fn with_progress(self) -> Self {
+        let progress = true;
+        Self { progress, ..self }
+    }
+
     fn to_json(&self) -> Value {
-        json!({ "tool": self.tool, "arguments": self.arguments })
+        json!({ "tool": self.tool, "arguments": self.arguments, "progress": self.progress })
     }
 }
 
@@ -147,6 +156,9 @@ pub struct Report {
     pub tools: Vec<Value>,
     /// One for each call, in their order.
     pub calls: Vec<Outcome>,
+    /// What it heard of the progress of the calls that ask for it.
+    #[serde(default)]
+    pub progress: Vec<String>,
     /// The definitions after the list changed; `None` when it was not watched.
     pub tools_after: Option<Vec<Value>>,
 }
