@@ -8,6 +8,7 @@ use mcphub_codegen::mock::{Mock, Request};
 use mcphub_codegen::openapi::{OpenApiParser, ParserSettings};
 use mcphub_codegen::plan::ToolPlanner;
 use mcphub_codegen::targets::python::PythonTarget;
+use mcphub_codegen::targets::rust::RustTarget;
 use mcphub_codegen::targets::typescript::TypeScriptTarget;
 use mcphub_codegen::{doctor, import, overlay as overlays};
 use mcphub_core::call::Arguments;
@@ -190,6 +191,7 @@ fn planned(parsed: &Parsed) {
     for target in [
         &PythonTarget::new() as &dyn Target,
         &TypeScriptTarget::new(),
+        &RustTarget::new(),
     ] {
         let project = target.render(&plan.tools, &options);
         assert!(project.is_ok(), "{project:?}");
