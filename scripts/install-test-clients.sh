@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Installs the MCP clients of the end-to-end tests under target/test-env: a Python environment with
-# the official SDK, Node with its SDK, and what desktop clients read bundles with; the official
-# conformance suite; and what generated TypeScript projects are built and tested with. Node itself
+# the official SDK, Node with its SDK, what desktop clients read bundles with, and MCP servers of
+# others; the official conformance suite; and what generated TypeScript projects are built and tested with. Node itself
 # comes as a Python package, because the one of Debian 12 is too old. Needs Python 3.10 or newer with
 # venv. Does nothing when all is there already.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 environment=${CARGO_TARGET_DIR:-target}/test-env
-mkdir -p "$environment/node" "$environment/bundle" "$environment/typescript" "$environment/conformance"
+mkdir -p "$environment"/{node,bundle,servers,typescript,conformance}
 environment=$(cd "$environment" && pwd)
 export XDG_CACHE_HOME=$environment/cache PIP_DISABLE_PIP_VERSION_CHECK=1
 export npm_config_cache=$environment/cache/npm npm_config_update_notifier=false
@@ -24,7 +24,7 @@ if [[ -f $mark && $(<"$mark") == "$wanted" ]]; then
     exit
 fi
 
-rm -rf "$mark" "$environment/python" "$environment"/{node,bundle,typescript,conformance}/node_modules
+rm -rf "$mark" "$environment/python" "$environment"/{node,bundle,servers,typescript,conformance}/node_modules
 python3 -m venv "$environment/python"
 "$environment/python/bin/pip" install --quiet \
     --requirement tests/clients/python/requirements.txt --requirement tests/clients/node/requirements.txt \
@@ -38,9 +38,11 @@ ln -sfn "$PWD/tests/clients/node/client.js" "$environment/node/client.js"
 for file in package.json package-lock.json; do
     project "$file" >"$environment/typescript/$file"
 done
-cp tests/clients/bundle/package.json tests/clients/bundle/package-lock.json "$environment/bundle/"
+for folder in bundle servers; do
+    cp "tests/clients/$folder/package.json" "tests/clients/$folder/package-lock.json" "$environment/$folder/"
+done
 cp tests/conformance/package.json tests/conformance/package-lock.json "$environment/conformance/"
-for folder in node bundle typescript conformance; do
+for folder in node bundle servers typescript conformance; do
     "$environment/node/node" "$node_home/lib/node_modules/npm/bin/npm-cli.js" \
         ci --prefix "$environment/$folder" --ignore-scripts --no-audit --no-fund --loglevel=error
 done

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use url::Url;
 
 use crate::Result;
+use crate::connection::Connection;
 use crate::deployment::Endpoint;
 use crate::secret::Credentials;
 use crate::server::ServerName;
@@ -69,8 +70,15 @@ pub enum Upstream {
         /// What is sent in order to be let in.
         credentials: Credentials,
     },
-    /// To an MCP server.
+    /// To an MCP server that a deployer runs.
     Mcp(Endpoint),
+    /// To an MCP server that exists already.
+    Connected {
+        /// How it is reached.
+        connection: Connection,
+        /// What is sent in order to be let in, and the variables of a program.
+        credentials: Credentials,
+    },
     /// Nowhere, for this reason.
     Down(String),
 }

@@ -15,9 +15,11 @@ pub mod call;
 pub mod catalog;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod connection;
 pub mod deployment;
 pub mod error;
 pub mod event;
+pub mod launch;
 pub mod platform;
 pub mod project;
 pub mod schema;

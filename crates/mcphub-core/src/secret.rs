@@ -40,6 +40,10 @@ pub struct Credentials {
     /// Certificates in PEM of authorities that are trusted besides the system's. No secret, but kept
     /// with what is used together with it.
     pub authorities: Option<String>,
+    /// Variables of a program that is started.
+    pub environment: BTreeMap<String, SecretString>,
+    /// The query of the URL of an MCP server, which often holds a key.
+    pub query: Option<SecretString>,
 }
 
 impl Credentials {
@@ -50,7 +54,7 @@ impl Credentials {
 
     /// The credentials as one flat list of `(key, value)`, the form that a store encrypts:
     /// `header:NAME`, `bearer`, `scheme:NAME`, `client:NAME`, `scopes:NAME`, `grant:NAME`,
-    /// `tls:identity`, `tls:authorities`.
+    /// `tls:identity`, `tls:authorities`, `env:NAME`, `url:query`.
     pub fn to_entries(&self) -> Vec<(String, SecretString)> {
         let headers = self
             .headers
@@ -79,11 +83,19 @@ impl Credentials {
         let authorities = authorities.map(|pem| ("tls:authorities".to_owned(), pem.clone().into()));
         let oauth = clients.chain(scopes).chain(grants);
         let tls = identity.chain(authorities);
+        let environment = self.environment.iter();
+        let environment = environment.map(|(k, v)| (format!("env:{k}"), v.clone()));
+        let query = self
+            .query
+            .iter()
+            .map(|v| ("url:query".to_owned(), v.clone()));
         headers
             .chain(bearer)
             .chain(schemes)
             .chain(oauth)
             .chain(tls)
+            .chain(environment)
+            .chain(query)
             .collect()
     }
 
@@ -115,6 +127,10 @@ impl Credentials {
                 Some(("tls", "authorities")) => {
                     credentials.authorities = Some(value.expose_secret().to_owned());
                 }
+                Some(("env", name)) => {
+                    credentials.environment.insert(name.to_owned(), value);
+                }
+                Some(("url", "query")) => credentials.query = Some(value),
                 _ => {
                     return Err(Error::internal("a stored credential has an unknown key")
                         .with("key", key)
@@ -207,6 +223,8 @@ mod tests {
             grants: [("login".to_owned(), grant())].into(),
             identity: Some("PEM-s3cret".into()),
             authorities: Some("PEM".to_owned()),
+            environment: [("API_KEY".to_owned(), "s3cret-9".into())].into(),
+            query: Some("key=s3cret-10".into()),
         };
         let again = Credentials::from_entries(credentials.to_entries()).unwrap();
         assert!(again.same_as(&credentials));

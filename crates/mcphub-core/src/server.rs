@@ -120,14 +120,21 @@ pub enum Serve {
     Native,
     /// A generated project runs as a local process.
     Process,
+    /// An MCP server that exists already answers at a URL.
+    Remote,
+    /// An MCP server that exists already is a program, which the gateway starts and speaks to over its
+    /// standard input and output.
+    Stdio,
 }
 
 impl Serve {
-    /// `native` or `process`.
+    /// `native`, `process`, `remote` or `stdio`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Native => "native",
             Self::Process => "process",
+            Self::Remote => "remote",
+            Self::Stdio => "stdio",
         }
     }
 }
@@ -139,9 +146,12 @@ impl FromStr for Serve {
         match text {
             "native" => Ok(Self::Native),
             "process" => Ok(Self::Process),
-            _ => {
-                Err(Error::invalid("a server is served `native` or `process`").with("serve", text))
-            }
+            "remote" => Ok(Self::Remote),
+            "stdio" => Ok(Self::Stdio),
+            _ => Err(
+                Error::invalid("a server is served `native`, `process`, `remote` or `stdio`")
+                    .with("serve", text),
+            ),
         }
     }
 }

@@ -10,6 +10,7 @@ use futures::future::FutureExt;
 use futures::stream::{self, BoxStream};
 use mcphub_core::catalog::CatalogSource;
 use mcphub_core::event::{Event, EventBus};
+use mcphub_core::launch::Launcher;
 use mcphub_core::secret::GrantKeeper;
 use mcphub_core::shared::{Rate, SessionKey, Shared};
 use mcphub_core::{Error, ErrorKind, Result};
@@ -80,6 +81,7 @@ pub struct GatewayBuilder {
     rate: Option<Rate>,
     upstreams: UpstreamSettings,
     grants: Option<Arc<dyn GrantKeeper>>,
+    launcher: Option<Arc<dyn Launcher>>,
     connector: Option<Arc<dyn Connect>>,
 }
 
@@ -127,6 +129,12 @@ impl GatewayBuilder {
         self
     }
 
+    /// What starts servers that are programs; without it such servers are down.
+    pub fn launcher(mut self, launcher: Arc<dyn Launcher>) -> Self {
+        self.launcher = Some(launcher);
+        self
+    }
+
     /// Makes upstreams in another way.
     pub fn connector(mut self, connector: Arc<dyn Connect>) -> Self {
         self.connector = Some(connector);
@@ -141,11 +149,14 @@ impl GatewayBuilder {
         let connector = match self.connector {
             Some(connector) => connector,
             None => {
-                let connector = Connector::new(self.upstreams)?;
-                Arc::new(match self.grants {
-                    Some(grants) => connector.keeping(grants),
-                    None => connector,
-                })
+                let mut connector = Connector::new(self.upstreams)?;
+                if let Some(grants) = self.grants {
+                    connector = connector.keeping(grants);
+                }
+                if let Some(launcher) = self.launcher {
+                    connector = connector.launching(launcher);
+                }
+                Arc::new(connector)
             }
         };
         let sessions = self.shared.as_ref().map(|shared| shared.sessions.clone());
@@ -196,6 +207,7 @@ impl Gateway {
             rate: None,
             upstreams: UpstreamSettings::default(),
             grants: None,
+            launcher: None,
             connector: None,
         }
     }

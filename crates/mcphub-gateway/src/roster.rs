@@ -160,7 +160,10 @@ impl Roster {
                             name: entry.name.clone(),
                             connection,
                             upstream: Arc::clone(&upstream),
-                            changes: matches!(entry.upstream, Target::Mcp(_)),
+                            changes: matches!(
+                                entry.upstream,
+                                Target::Mcp(_) | Target::Connected { .. }
+                            ),
                         })
                     });
                     Server {

@@ -1,5 +1,6 @@
 //! The command line: what can be said, and the help that teaches it.
 
+mod add;
 mod login;
 mod store;
 
@@ -14,6 +15,7 @@ use mcphub_core::shared::Rate;
 use mcphub_core::tool::{Criterion, ListLimit, Profile, ToolChoices};
 use url::Url;
 
+pub use add::Add;
 pub use login::Login;
 pub use store::*;
 
@@ -50,6 +52,8 @@ pub enum Command {
     Demo(Demo),
     /// Serve APIs as MCP tools: register their documents and open an endpoint
     Up(Up),
+    /// Put an MCP server that exists already behind the endpoint
+    Add(Add),
     /// Show what a document becomes: its tools, and what it gets wrong
     Inspect(Inspect),
     /// Call one tool of a document, without a gateway
@@ -615,6 +619,8 @@ The configuration is TOML. Everything is optional; these are the defaults:
   rate_limit = \"100/s\"           # for each client address; default none
   rate_burst = 100               # requests at once; default as many as the rate counts
   trusted_proxies = []           # networks such as \"10.0.0.0/8\" whose X-Forwarded-For counts
+  [servers.NAME]                 # MCP servers to register, as `mcphub add` does: url, headers,
+                                 # bearer_env or command, args, env, env_from; default none
 
 `mcphub.toml` in the working directory is read when --config is not given.")]
 pub struct ServeArgs {

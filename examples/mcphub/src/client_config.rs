@@ -1,4 +1,6 @@
-//! Configurations that a person pastes into an MCP client.
+//! Configurations of MCP clients: those that a person pastes into one, and those that one has.
+
+pub mod import;
 
 use serde_json::{Value, json};
 

@@ -1,15 +1,18 @@
 //! The configuration of `mcphub serve`: TOML, checked before anything is opened.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use mcphub_core::server::ServerName;
 use mcphub_core::shared::Rate;
 use mcphub_core::tenant::{Actor, TenantName};
 use mcphub_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
 
 use crate::cli::{SharedArgs, StoreArgs};
+use crate::connected::Configured;
 use crate::host::NOTHING_SHARED;
 
 /// The file that is read when none is named.
@@ -49,6 +52,8 @@ pub struct Config {
     pub rate_burst: Option<u32>,
     /// Networks of proxies whose `X-Forwarded-For` tells the client's address. Default none.
     pub trusted_proxies: Vec<IpNet>,
+    /// MCP servers that exist already, by name: registered when `mcphub serve` starts. Default none.
+    pub servers: BTreeMap<ServerName, Configured>,
 }
 
 impl Default for Config {
@@ -67,6 +72,7 @@ impl Default for Config {
             rate_limit: None,
             rate_burst: None,
             trusted_proxies: Vec::new(),
+            servers: BTreeMap::new(),
         }
     }
 }

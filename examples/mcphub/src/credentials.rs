@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use mcphub_core::secret::Credentials;
+use mcphub_core::secret::{Credentials, SecretString};
 use mcphub_core::{Error, Result};
 use mcphub_gateway::upstream::native::{NativeClient, NativeSettings};
 
@@ -24,18 +24,7 @@ pub fn from_flags(args: &ApiArgs) -> Result<Credentials> {
         let (name, value) = header.split_once(':').ok_or_else(|| {
             Error::invalid("--header takes `Name: value`, with a colon after the name")
         })?;
-        let name = name.trim();
-        if reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
-            return Err(Error::invalid("--header: this is no legal header name").with("name", name));
-        }
-        let value = value.trim();
-        if reqwest::header::HeaderValue::from_str(value).is_err() {
-            return Err(Error::invalid(
-                "--header: the value has characters that no header can hold",
-            )
-            .with("name", name));
-        }
-        credentials.headers.push((name.to_owned(), value.into()));
+        credentials.headers.push(self::header(name, value)?);
     }
     if let Some(variable) = &args.bearer_env {
         credentials.bearer = Some(variable_value("--bearer-env", variable)?.into());
@@ -79,6 +68,23 @@ pub fn from_flags(args: &ApiArgs) -> Result<Credentials> {
     }
     certificates(args, &mut credentials)?;
     Ok(credentials)
+}
+
+/// A header with its value.
+///
+/// # Errors
+/// `InvalidInput` for what no header can be.
+pub fn header(name: &str, value: &str) -> Result<(String, SecretString)> {
+    let (name, value) = (name.trim(), value.trim());
+    if reqwest::header::HeaderName::from_bytes(name.as_bytes()).is_err() {
+        return Err(Error::invalid("this is no legal header name").with("name", name));
+    }
+    if reqwest::header::HeaderValue::from_str(value).is_err() {
+        return Err(
+            Error::invalid("the value has characters that no header can hold").with("header", name),
+        );
+    }
+    Ok((name.to_owned(), value.into()))
 }
 
 /// Reads the files of certificates, and sees that they can be used.

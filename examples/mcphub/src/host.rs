@@ -7,12 +7,15 @@ use ipnet::IpNet;
 use mcphub_codegen::openapi::OpenApiParser;
 use mcphub_codegen::plan::ToolPlanner;
 use mcphub_codegen::targets::python::PythonTarget;
+use mcphub_core::launch::Launcher;
 use mcphub_core::platform::{Platform, ProcessRuntime};
 use mcphub_core::shared::{Rate, Shared};
 use mcphub_core::tenant::Scope;
 use mcphub_core::{Error, Result};
-use mcphub_deploy::process::{ProcessDeployer, ProcessSettings, PythonBuilder, PythonSettings};
-use mcphub_gateway::upstream::UpstreamSettings;
+use mcphub_deploy::process::{
+    ProcessDeployer, ProcessLauncher, ProcessSettings, PythonBuilder, PythonSettings,
+};
+use mcphub_gateway::upstream::{Connector, UpstreamSettings};
 use mcphub_gateway::{Gateway, GatewaySettings};
 use mcphub_store::{MasterKeys, SharedSettings, SqlStore, StoreSettings};
 use sha2::{Digest, Sha256};
@@ -90,6 +93,25 @@ impl Host {
         })
     }
 
+    /// What connects servers outside a gateway.
+    ///
+    /// # Errors
+    /// As [`Host::gateway`].
+    pub fn connector(&self) -> Result<Connector> {
+        Ok(Connector::new(self.upstreams())?.launching(self.launcher()))
+    }
+
+    fn launcher(&self) -> Arc<dyn Launcher> {
+        Arc::new(ProcessLauncher::default())
+    }
+
+    fn upstreams(&self) -> UpstreamSettings {
+        let mut upstreams = UpstreamSettings::default();
+        upstreams.native.refuse_private_addresses = self.refuse_private_addresses;
+        upstreams.native.max_retry_wait = self.max_retry_wait;
+        upstreams
+    }
+
     /// A gateway over the platform's catalogue.
     ///
     /// # Errors
@@ -101,12 +123,10 @@ impl Host {
             .extend(self.allowed_origins.iter().cloned());
         settings.instance = Some(self.instance.clone());
         settings.trusted_proxies.clone_from(&self.trusted_proxies);
-        let mut upstreams = UpstreamSettings::default();
-        upstreams.native.refuse_private_addresses = self.refuse_private_addresses;
-        upstreams.native.max_retry_wait = self.max_retry_wait;
         let gateway = Gateway::builder(self.platform.clone())
             .settings(settings)
-            .upstreams(upstreams)
+            .upstreams(self.upstreams())
+            .launcher(self.launcher())
             .grants(self.platform.clone())
             .shared(self.shared.clone());
         match self.rate {

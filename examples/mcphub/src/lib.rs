@@ -6,6 +6,7 @@ mod cli;
 mod client_config;
 mod commands;
 mod config;
+mod connected;
 mod credentials;
 pub mod demo_api;
 mod document;

@@ -19,6 +19,7 @@ pub mod builder;
 pub mod deployer;
 pub mod event;
 pub mod key_provider;
+pub mod launcher;
 pub mod shared;
 pub mod store;
 

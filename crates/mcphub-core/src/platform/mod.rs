@@ -20,6 +20,7 @@ pub use reconcile::Reconciled;
 
 use crate::artifact::Builder;
 use crate::catalog::{Catalog, CatalogServer, CatalogSource, CatalogVersion, Upstream};
+use crate::connection::Connection;
 use crate::deployment::{Deployer, Deployment, Phase};
 use crate::event::{Event, EventBus};
 use crate::project::Target;
@@ -228,6 +229,12 @@ impl Platform {
                 0,
             ),
             Serve::Process => self.deployed(&record, deployments),
+            Serve::Remote | Serve::Stdio => (
+                self.connected(&record)
+                    .await
+                    .unwrap_or_else(|error| Upstream::Down(error.report())),
+                0,
+            ),
         };
         let server = Arc::new(CatalogServer {
             name: record.name.clone(),
@@ -265,6 +272,17 @@ impl Platform {
         Ok(Upstream::Native {
             base_url: record.base_url()?,
             credentials,
+        })
+    }
+
+    async fn connected(&self, record: &ServerRecord) -> Result<Upstream> {
+        let document = self.store.document(&record.name).await?.ok_or_else(|| {
+            Error::internal("the document of a registered server is gone")
+                .with("server", &record.name)
+        })?;
+        Ok(Upstream::Connected {
+            connection: Connection::from_document(&document)?,
+            credentials: self.store.credentials(&record.name).await?,
         })
     }
 

@@ -6,6 +6,7 @@ use url::Url;
 
 use super::Platform;
 use crate::artifact::Artifact;
+use crate::connection::{self, Connection};
 use crate::event::Event;
 use crate::project::RenderOptions;
 use crate::secret::Credentials;
@@ -15,10 +16,11 @@ use crate::store::{Registration, ServerSummary};
 use crate::tool::{Plan, ToolChoices, ToolSet};
 use crate::{Error, ErrorKind, Result};
 
-/// An API that is to be served.
+/// An API that is to be served, or an MCP server that exists already.
 #[derive(Debug, Clone)]
 pub struct PublishRequest {
-    /// Its document.
+    /// Its document; of a server that exists already, what
+    /// [`Connection::document`](crate::connection::Connection::document) gives.
     pub document: Document,
     /// The name of its server; by default that of an earlier registration from the same source,
     /// else one made from the title.
@@ -75,6 +77,15 @@ impl Platform {
     /// no operation;
     /// `InvalidInput` when nothing says where the API is, or the choices select no operation.
     pub fn prepare(&self, request: PublishRequest) -> Result<Prepared> {
+        if matches!(request.serve, Serve::Remote | Serve::Stdio) {
+            let name = request.name.as_ref();
+            let tools = connection::plan(&request.document, name, request.serve)?;
+            return Ok(Prepared {
+                request,
+                tools: Arc::new(tools),
+                diagnostics: Vec::new(),
+            });
+        }
         let parsed = self.parser.parse(&request.document)?;
         let mut options = self.plan_options.clone();
         options.choices = request.choices.clone();
@@ -132,7 +143,8 @@ impl Platform {
     /// that came with an earlier revision. All else stays as it is.
     ///
     /// # Errors
-    /// `NotFound` when there is no such server, or the document is not kept; those of the store.
+    /// `NotFound` when there is no such server, or the document is not kept; `Conflict` when it was an
+    /// MCP server elsewhere; those of the store.
     pub async fn earlier(&self, name: &ServerName, revision: u64) -> Result<(PublishRequest, u64)> {
         let record = self.store.get(name).await?.ok_or_else(|| {
             Error::not_found("no server of that name is registered").with("name", name)
@@ -145,15 +157,37 @@ impl Platform {
                 .with("server", name)
                 .with("revision", revision)
         })?;
+        let serve = match (Connection::from_document(&document), record.serve) {
+            (Ok(connection), _) => {
+                self.refuse_other_place(name, &connection).await?;
+                connection.serve()
+            }
+            (Err(_), Serve::Remote | Serve::Stdio) => Serve::Native,
+            (Err(_), serve) => serve,
+        };
         let request = PublishRequest {
             document,
             name: Some(name.clone()),
-            serve: record.serve,
+            serve,
             base_url: record.base_url,
             credentials: self.store.credentials(name).await?,
             choices: record.choices.clone(),
         };
         Ok((request, record.revision))
+    }
+
+    /// The credentials that are kept are for where the server is now.
+    async fn refuse_other_place(&self, name: &ServerName, then: &Connection) -> Result<()> {
+        let now = self.store.document(name).await?;
+        match now.map(|document| Connection::from_document(&document)) {
+            Some(Ok(now)) if now == *then => Ok(()),
+            _ => Err(Error::new(
+                ErrorKind::Conflict,
+                "the server was reached in another way then; `mcphub add` it again with the credentials for that",
+            )
+            .with("server", name)
+            .with("then", then)),
+        }
     }
 
     async fn register(&self, prepared: Prepared, over: Option<u64>) -> Result<Published> {
@@ -165,7 +199,7 @@ impl Platform {
         let name = self.name(&request, &tools).await?;
         self.keep_logins(&name, &mut request, &tools).await?;
         let artifact = match request.serve {
-            Serve::Native => None,
+            Serve::Native | Serve::Remote | Serve::Stdio => None,
             Serve::Process => {
                 let source = &request.document.source;
                 let base_url = server::base_url(request.base_url.as_ref(), &tools, source)?;

@@ -24,6 +24,8 @@ use crate::tool::{
     ApiInfo, HttpBinding, OutputShape, Plan, Tool, ToolAnnotations, ToolChoices, ToolName, ToolSet,
 };
 
+mod connected;
+
 /// Reads a document whose text is the title; `broken` offers nothing.
 #[derive(Debug)]
 struct TitleParser;
@@ -417,6 +419,7 @@ fn upstream(platform: &Platform, name: &ServerName) -> String {
     match &server.upstream {
         Upstream::Native { base_url, .. } => format!("native {base_url}"),
         Upstream::Mcp(endpoint) => format!("mcp {}", endpoint.url),
+        Upstream::Connected { connection, .. } => format!("connected {connection}"),
         Upstream::Down(reason) => format!("down {reason}"),
     }
 }

@@ -1,5 +1,6 @@
 //! What a process finds in its environment.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use mcphub_core::deployment::DeploymentSpec;
@@ -76,6 +77,24 @@ pub(super) fn of_server(
         return Err(Error::invalid(
             "the artifact has no variable that says which port to listen on",
         ));
+    }
+    Ok(environment)
+}
+
+/// The environment of a program that is spoken to: what servers inherit, and the variables given.
+///
+/// # Errors
+/// `InvalidInput` when a name is no POSIX name.
+pub(super) fn of_program(
+    variables: &BTreeMap<String, SecretString>,
+) -> Result<Vec<(OsString, OsString)>> {
+    let mut environment: Vec<(OsString, OsString)> = std::env::vars_os()
+        .filter(|(name, _)| is_inherited(name))
+        .collect();
+    environment.push(("PYTHONUNBUFFERED".into(), "1".into()));
+    for (name, value) in variables {
+        check_name(name)?;
+        environment.push((name.into(), value.expose_secret().into()));
     }
     Ok(environment)
 }

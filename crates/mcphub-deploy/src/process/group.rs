@@ -14,6 +14,8 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
@@ -23,6 +25,7 @@ use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -31,6 +34,15 @@ use tokio::time::{Instant, sleep, timeout};
 const LIFELINE: &str = "\
 exec 3<&0 </dev/null
 ( ( trap '' HUP INT QUIT TERM PIPE; exec >/dev/null 2>&1; read -r _ <&3; kill -KILL 0 ) & )
+exec 3<&-
+exec \"$@\"
+";
+
+/// The same for a program that is spoken to, whose input is its own: the life-line is the other
+/// direction of the socket that is its standard error.
+const SPOKEN_TO: &str = "\
+exec 3<&2
+( ( trap '' HUP INT QUIT TERM PIPE; exec </dev/null >/dev/null 2>&1; read -r _ <&3; kill -KILL 0 ) & )
 exec 3<&-
 exec \"$@\"
 ";
@@ -48,29 +60,45 @@ pub(super) struct Start {
     pub environment: Vec<(OsString, OsString)>,
 }
 
+impl Start {
+    /// The command under a shell script, in a group of its own, with pipes for input and output.
+    fn command(&self, script: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", script, "sh"])
+            .arg(&self.executable)
+            .args(&self.arguments)
+            .current_dir(&self.directory)
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0);
+        command
+    }
+}
+
 /// A running group. Dropping it kills every process in it.
 pub(super) struct Group {
     leader: Child,
     id: Pid,
     gone: bool,
-    _lifeline: Option<ChildStdin>,
+    _lifeline: Lifeline,
 }
+
+/// The host's end, which the kernel closes when the host ends.
+enum Lifeline {
+    Input { _pipe: Option<ChildStdin> },
+    Error { _socket: OwnedWriteHalf },
+}
+
+/// A group that is spoken to, with its standard input, output and error.
+pub(super) type SpokenTo = (Group, ChildStdin, ChildStdout, OwnedReadHalf);
 
 impl Group {
     /// Starts a command as the leader of a group of its own, and gives its output.
     pub fn start(start: &Start) -> io::Result<(Self, ChildStdout, ChildStderr)> {
-        let mut leader = Command::new("/bin/sh")
-            .args(["-c", LIFELINE, "sh"])
-            .arg(&start.executable)
-            .args(&start.arguments)
-            .current_dir(&start.directory)
-            .env_clear()
-            .envs(start.environment.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0)
-            .spawn()?;
+        let mut leader = start.command(LIFELINE).stderr(Stdio::piped()).spawn()?;
         let id = leader.id().and_then(|id| i32::try_from(id).ok());
         // A child that was just started has all of these; taking `stdin` out matters, since
         // waiting for the child would close it.
@@ -85,11 +113,32 @@ impl Group {
                 leader,
                 id: Pid::from_raw(id),
                 gone: false,
-                _lifeline: lifeline,
+                _lifeline: Lifeline::Input { _pipe: lifeline },
             },
             stdout,
             stderr,
         ))
+    }
+
+    /// Starts a command like [`Group::start`], and gives what it is spoken to through.
+    pub fn start_spoken_to(start: &Start) -> io::Result<SpokenTo> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let stderr = Stdio::from(OwnedFd::from(theirs));
+        let mut leader = start.command(SPOKEN_TO).stderr(stderr).spawn()?;
+        let id = leader.id().and_then(|id| i32::try_from(id).ok());
+        let (Some(id), Some(stdin), Some(stdout)) = (id, leader.stdin.take(), leader.stdout.take())
+        else {
+            return Err(io::Error::other("the process has no id, input or output"));
+        };
+        let (stderr, lifeline) = tokio::net::UnixStream::from_std(ours)?.into_split();
+        let group = Self {
+            leader,
+            id: Pid::from_raw(id),
+            gone: false,
+            _lifeline: Lifeline::Error { _socket: lifeline },
+        };
+        Ok((group, stdin, stdout, stderr))
     }
 
     /// Waits until the leader ends. May be dropped and called again.

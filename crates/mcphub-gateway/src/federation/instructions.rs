@@ -16,11 +16,10 @@ const MAX_SERVERS: usize = 50;
 /// Of an endpoint with all servers.
 pub(super) fn all(members: &[Member<'_>]) -> String {
     if members.is_empty() {
-        return "No API is registered yet.".to_owned();
+        return "No server is registered yet.".to_owned();
     }
     let mut text =
-        "Tools that call these HTTP APIs; a tool's name begins with its server's name and `_`:"
-            .to_owned();
+        "Tools of these servers; a tool's name begins with its server's name and `_`:".to_owned();
     for member in members.iter().take(MAX_SERVERS) {
         text.push_str(&format!("\n- {}_: {}", member.server, title(member.api)));
     }
@@ -35,7 +34,7 @@ pub(super) fn one(member: &Member<'_>) -> String {
     if let Some(own) = &member.listing.about.instructions {
         return own.clone();
     }
-    let mut text = format!("Tools that call the HTTP API {}.", title(member.api));
+    let mut text = format!("Tools of {}.", title(member.api));
     if let Some(description) = member
         .api
         .description

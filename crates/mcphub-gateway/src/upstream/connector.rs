@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use mcphub_core::Result;
 use mcphub_core::catalog::{CatalogServer, Upstream as Target};
+use mcphub_core::connection::Connection;
+use mcphub_core::launch::Launcher;
 use mcphub_core::secret::{Credentials, GrantKeeper};
+use mcphub_core::server::ServerName;
+use mcphub_core::{Error, ErrorKind, Result};
 use url::Url;
 
+use super::channel::{ChannelSettings, McpProgram};
 use super::native::{NativeApi, NativeClient, NativeSettings};
 use super::streamable_http::{McpClient, McpHttp, McpSettings};
 use super::{Connect, Down, Upstream};
@@ -19,6 +23,8 @@ pub struct UpstreamSettings {
     pub native: NativeSettings,
     /// Of MCP servers over streamable HTTP.
     pub mcp: McpSettings,
+    /// Of MCP servers that are programs.
+    pub channel: ChannelSettings,
 }
 
 /// Connects every kind of server; all upstreams of a kind share one pool of connections.
@@ -27,6 +33,8 @@ pub struct Connector {
     native: NativeClient,
     mcp: McpClient,
     grants: Option<Arc<dyn GrantKeeper>>,
+    channel: ChannelSettings,
+    launcher: Option<Arc<dyn Launcher>>,
 }
 
 impl Connector {
@@ -39,7 +47,16 @@ impl Connector {
             native: NativeClient::new(settings.native)?,
             mcp: McpClient::new(settings.mcp)?,
             grants: None,
+            channel: settings.channel,
+            launcher: None,
         })
+    }
+
+    /// Starts servers that are programs. Without it such a server is down.
+    #[must_use]
+    pub fn launching(mut self, launcher: Arc<dyn Launcher>) -> Self {
+        self.launcher = Some(launcher);
+        self
     }
 
     /// Keeps logins of native servers where the catalogue has them from when they were renewed.
@@ -47,6 +64,30 @@ impl Connector {
     pub fn keeping(mut self, grants: Arc<dyn GrantKeeper>) -> Self {
         self.grants = Some(grants);
         self
+    }
+
+    /// The upstream of a server, for who wants to know why there is none.
+    ///
+    /// # Errors
+    /// `Unavailable` with the reason for a server that is down; `InvalidInput` for an address or
+    /// credentials that cannot be used, `Unsupported` for a kind of server that is not known.
+    pub fn reach(&self, server: &CatalogServer) -> Result<Arc<dyn Upstream>> {
+        match &server.upstream {
+            Target::Native {
+                base_url,
+                credentials,
+            } => Ok(Arc::new(self.native(server, base_url, credentials)?)),
+            Target::Mcp(endpoint) => Ok(Arc::new(McpHttp::new(endpoint.clone(), self.mcp.clone()))),
+            Target::Connected {
+                connection,
+                credentials,
+            } => self.connected(&server.name, connection, credentials),
+            Target::Down(reason) => Err(Error::new(ErrorKind::Unavailable, reason.clone())),
+            _ => Err(Error::new(
+                ErrorKind::Unsupported,
+                "this gateway does not know its kind of server",
+            )),
+        }
     }
 
     fn native(
@@ -66,25 +107,50 @@ impl Connector {
             None => api,
         })
     }
+
+    fn connected(
+        &self,
+        server: &ServerName,
+        connection: &Connection,
+        credentials: &Credentials,
+    ) -> Result<Arc<dyn Upstream>> {
+        match connection {
+            Connection::Http(remote) => {
+                let mut client = self.mcp.certified(credentials)?;
+                if let Some(limit) = connection.call_timeout() {
+                    client = client.with_call_timeout(limit);
+                }
+                Ok(Arc::new(McpHttp::new(remote.endpoint(credentials), client)))
+            }
+            Connection::Stdio(command) => {
+                let launcher = self.launcher.clone().ok_or_else(|| {
+                    let message = "this host starts no programs";
+                    Error::new(ErrorKind::Unsupported, message)
+                })?;
+                let mut settings = self.channel.clone();
+                if let Some(limit) = connection.call_timeout() {
+                    settings.call_timeout = limit;
+                }
+                let launch = command.launch(server, credentials)?;
+                Ok(Arc::new(McpProgram::new(launch, launcher, settings)))
+            }
+            Connection::Sse(_) => Err(Error::new(
+                ErrorKind::Unsupported,
+                "the transport HTTP+SSE of 2024-11-05 is not supported; many servers have streamable HTTP too, at another path such as /mcp",
+            )
+            .with("server", connection)),
+            _ => Err(Error::new(
+                ErrorKind::Unsupported,
+                "this gateway cannot reach a server in this way",
+            )
+            .with("connection", connection)),
+        }
+    }
 }
 
 impl Connect for Connector {
     fn connect(&self, server: &CatalogServer) -> Arc<dyn Upstream> {
-        let tools = || Arc::clone(&server.tools);
-        match &server.upstream {
-            Target::Native {
-                base_url,
-                credentials,
-            } => match self.native(server, base_url, credentials) {
-                Ok(api) => Arc::new(api),
-                Err(error) => Arc::new(Down::new(tools(), error.report())),
-            },
-            Target::Mcp(endpoint) => Arc::new(McpHttp::new(endpoint.clone(), self.mcp.clone())),
-            Target::Down(reason) => Arc::new(Down::new(tools(), reason.clone())),
-            _ => Arc::new(Down::new(
-                tools(),
-                "this gateway does not know its kind of server".to_owned(),
-            )),
-        }
+        self.reach(server)
+            .unwrap_or_else(|error| Arc::new(Down::new(Arc::clone(&server.tools), error.report())))
     }
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mcphub_core::secret::{ExposeSecret, SecretString};
 use mcphub_core::{Error, Result};
 use reqwest::header::HeaderValue;
 use reqwest::redirect::Policy;
+use reqwest::{Certificate, Identity};
 use rmcp::transport::common::http_header::{BASE64_HEADER_PREFIX, BASE64_HEADER_SUFFIX};
 use url::Url;
 
@@ -48,6 +50,37 @@ pub(super) fn builder(
         .connect_timeout(connect_timeout)
         .redirect(policy)
         .referer(false))
+}
+
+/// A client that trusts further authorities and shows a certificate where a server asks for one.
+///
+/// # Errors
+/// `InvalidInput` for what is no certificate in PEM, or a certificate without its private key.
+pub(super) fn certified(
+    mut builder: reqwest::ClientBuilder,
+    authorities: Option<&str>,
+    identity: Option<&SecretString>,
+) -> Result<reqwest::Client> {
+    if let Some(pem) = authorities {
+        let certificates = Certificate::from_pem_bundle(pem.as_bytes());
+        let certificates = certificates.ok().filter(|found| !found.is_empty());
+        let certificates = certificates.ok_or_else(|| {
+            Error::invalid("the authorities that are trusted are not certificates in PEM")
+        })?;
+        builder = builder.tls_certs_merge(certificates);
+    }
+    if let Some(pem) = identity {
+        // The reader's error could show a part of the key.
+        let identity = Identity::from_pem(pem.expose_secret().as_bytes()).map_err(|_| {
+            Error::invalid(
+                "the client certificate needs a certificate and its private key, both in PEM",
+            )
+        })?;
+        builder = builder.identity(identity);
+    }
+    builder.build().map_err(|_| {
+        Error::invalid("the certificates cannot be used: the private key belongs to another certificate, or an authority is none")
+    })
 }
 
 pub(super) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {

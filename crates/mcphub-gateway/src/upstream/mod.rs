@@ -3,6 +3,7 @@
 //! One folder or file per kind. Nothing in here knows who called or under which name: names are
 //! mapped in `federation`, the protocol of clients is spoken in `mcp`.
 
+pub mod channel;
 mod client;
 mod connector;
 mod down;

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use mcphub_core::audit::{Action, AuditHead};
-use mcphub_core::server::ServerName;
+use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::store::{ServerStatus, ToolPlace};
 use mcphub_core::tenant::{Actor, TenantName};
 use mcphub_core::tool::{ToolKind, ToolName};
 
-use super::{Format, ServeMode};
+use super::Format;
 
 /// Where things are kept.
 #[derive(Debug, Args, Default)]
@@ -49,7 +49,7 @@ pub struct SharedArgs {
 pub struct List {
     /// Those that are served in this way
     #[arg(long, value_enum, value_name = "HOW")]
-    pub serve: Option<ServeMode>,
+    pub serve: Option<ServedHow>,
 
     /// Those whose name and title have words that begin with each of these
     #[arg(long, value_name = "TEXT")]
@@ -145,6 +145,30 @@ impl From<StatusMode> for ServerStatus {
             StatusMode::Registered => Self::Registered,
             StatusMode::Outdated => Self::Outdated,
             StatusMode::Removed => Self::Removed,
+        }
+    }
+}
+
+/// `--serve` of `mcphub list`.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ServedHow {
+    /// APIs that the gateway calls itself
+    Native,
+    /// APIs whose generated project runs as a local process
+    Process,
+    /// MCP servers at a URL
+    Remote,
+    /// MCP servers that the gateway starts
+    Stdio,
+}
+
+impl From<ServedHow> for Serve {
+    fn from(how: ServedHow) -> Self {
+        match how {
+            ServedHow::Native => Self::Native,
+            ServedHow::Process => Self::Process,
+            ServedHow::Remote => Self::Remote,
+            ServedHow::Stdio => Self::Stdio,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod add;
 mod audit;
 mod bundle;
 mod call;
@@ -30,6 +31,7 @@ use crate::cli::Command;
 pub async fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Demo(args) => demo::run(args).await,
+        Command::Add(args) => add::run(args).await,
         Command::Up(args) => up::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Call(args) => call::run(args).await,

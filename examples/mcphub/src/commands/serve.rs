@@ -2,13 +2,13 @@
 
 use std::process::ExitCode;
 
-use mcphub_core::Result;
 use mcphub_core::tenant::Actor;
+use mcphub_core::{Error, ErrorKind, Result};
 
 use crate::cli::ServeArgs;
 use crate::config::Config;
 use crate::host::Host;
-use crate::{output, running, serving};
+use crate::{connected, output, progress, running, serving};
 
 pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     let mut config = Config::load(args.config.as_deref())?
@@ -33,6 +33,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
         }
         return Err(serving::in_use(config.listen));
     };
+    register(&host, &config).await?;
     let gateway = host.gateway()?;
     gateway.refresh().await?;
     let servers = host.platform.servers().await?;
@@ -53,4 +54,28 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     ))?;
     serving::serve_http(&host, &gateway, listener).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Registers the servers of the configuration. One that cannot be met is registered all the same:
+/// its tools come when it answers.
+async fn register(host: &Host, config: &Config) -> Result<()> {
+    for (name, configured) in &config.servers {
+        let wanted = configured.wanted(name)?;
+        if connected::is_registered(host, &wanted).await? {
+            continue;
+        }
+        let met = connected::add(host, wanted.clone(), true);
+        let met = progress::during(&format!("meeting {name}"), met).await;
+        match met.as_ref().map_err(Error::kind) {
+            Err(ErrorKind::Unavailable | ErrorKind::Upstream | ErrorKind::Timeout) => {
+                if let Err(error) = met {
+                    let report = error.report();
+                    output::say(&format!("warning: {name} does not answer: {report}"));
+                }
+                connected::add(host, wanted, false).await?;
+            }
+            _ => drop(met?),
+        }
+    }
+    Ok(())
 }

@@ -22,6 +22,8 @@ fn many() -> Credentials {
             (String::new(), SECRET.into()),
         ]
         .into(),
+        environment: [("API_KEY".to_owned(), SECRET.into())].into(),
+        query: Some("key=s3cret-Zm9v&a=b".into()),
         ..Credentials::default()
     }
 }

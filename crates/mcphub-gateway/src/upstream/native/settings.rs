@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcphub_core::secret::{ExposeSecret, SecretString};
-use mcphub_core::{Error, Result};
-use reqwest::{Certificate, Identity};
+use mcphub_core::Result;
+use mcphub_core::secret::SecretString;
 
 use super::address::PublicOnly;
 use super::budget::Budget;
@@ -107,27 +106,8 @@ impl NativeClient {
     }
 
     fn rebuilt(&self, identity: Option<&SecretString>) -> Result<Self> {
-        let mut builder = builder(&self.settings)?;
-        if let Some(pem) = &self.authorities {
-            let certificates = Certificate::from_pem_bundle(pem.as_bytes());
-            let certificates = certificates.ok().filter(|found| !found.is_empty());
-            let certificates = certificates.ok_or_else(|| {
-                Error::invalid("the authorities that are trusted are not certificates in PEM")
-            })?;
-            builder = builder.tls_certs_merge(certificates);
-        }
-        if let Some(pem) = identity {
-            // The reader's error could show a part of the key.
-            let identity = Identity::from_pem(pem.expose_secret().as_bytes()).map_err(|_| {
-                Error::invalid(
-                    "the client certificate needs a certificate and its private key, both in PEM",
-                )
-            })?;
-            builder = builder.identity(identity);
-        }
-        let http = builder.build().map_err(|_| {
-            Error::invalid("the certificates cannot be used: the private key belongs to another certificate, or an authority is none")
-        })?;
+        let builder = builder(&self.settings)?;
+        let http = http::certified(builder, self.authorities.as_deref(), identity)?;
         Ok(Self {
             http,
             ..self.clone()

@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcphub_core::Result;
+use mcphub_core::secret::Credentials;
 
 use crate::upstream::http;
+
+/// The most redirects that are followed, within one origin.
+const MAX_REDIRECTS: usize = 5;
 
 /// Limits of one MCP server over streamable HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,10 +59,38 @@ impl McpClient {
     /// # Errors
     /// `Internal` when the process has not installed a rustls crypto provider.
     pub fn new(settings: McpSettings) -> Result<Self> {
-        let http = http::client(settings.connect_timeout, 5)?;
+        let http = http::client(settings.connect_timeout, MAX_REDIRECTS)?;
         Ok(Self {
             http,
             settings: Arc::new(settings),
         })
+    }
+
+    /// This client, or one with connections of its own where a server's certificates ask for it.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is no certificate in PEM.
+    pub fn certified(&self, credentials: &Credentials) -> Result<Self> {
+        let (authorities, identity) = (&credentials.authorities, &credentials.identity);
+        if authorities.is_none() && identity.is_none() {
+            return Ok(self.clone());
+        }
+        let builder = http::builder(self.settings.connect_timeout, MAX_REDIRECTS)?;
+        Ok(Self {
+            http: http::certified(builder, authorities.as_deref(), identity.as_ref())?,
+            settings: Arc::clone(&self.settings),
+        })
+    }
+
+    /// This client with another limit for calls.
+    #[must_use]
+    pub fn with_call_timeout(&self, limit: Duration) -> Self {
+        Self {
+            http: self.http.clone(),
+            settings: Arc::new(McpSettings {
+                call_timeout: limit,
+                ..McpSettings::clone(&self.settings)
+            }),
+        }
     }
 }

@@ -489,12 +489,19 @@ impl Wire {
     }
 
     pub(super) fn status(&self, status: StatusCode) -> Error {
-        Error::new(
+        let error = Error::new(
             ErrorKind::Upstream,
             format!("the MCP server answered HTTP {}", status.as_u16()),
         )
         .with("server", &self.host)
-        .set_retryable(status.is_server_error())
+        .set_retryable(status.is_server_error());
+        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return error.with(
+                "reason",
+                "it refuses the credentials that it is sent, or asks for some",
+            );
+        }
+        error
     }
 }
 

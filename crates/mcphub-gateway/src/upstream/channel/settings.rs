@@ -1,0 +1,46 @@
+//! Limits of MCP servers over a channel.
+
+use std::time::Duration;
+
+/// Limits of one MCP server that is a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ChannelSettings {
+    /// How long a program may take from its start to the end of the handshake. Default 60 s: some
+    /// are downloaded first.
+    pub start_timeout: Duration,
+    /// How long a program may take to answer `server/discover`, before it is met in the era of
+    /// `initialize`. Default 5 s. A late answer still counts until that is answered.
+    pub discover_timeout: Duration,
+    /// How long a `tools/call` may take, a start before it included. Default 60 s.
+    pub call_timeout: Duration,
+    /// How long all pages of `tools/list` together may take. Default 10 s.
+    pub list_timeout: Duration,
+    /// The most tools that one server may list. Default 10,000.
+    pub max_tools: usize,
+    /// The largest list of tools, in bytes. Default 64 MiB.
+    pub max_list: usize,
+    /// The most requests to one program at once. Default 256. One more is refused, to be tried again.
+    pub max_in_flight: usize,
+    /// The first pause before a program that ended early is started again; it doubles with each
+    /// such end. Default 500 ms.
+    pub initial_backoff: Duration,
+    /// The longest such pause. Default 30 s.
+    pub max_backoff: Duration,
+}
+
+impl Default for ChannelSettings {
+    fn default() -> Self {
+        Self {
+            start_timeout: Duration::from_secs(60),
+            discover_timeout: Duration::from_secs(5),
+            call_timeout: Duration::from_secs(60),
+            list_timeout: Duration::from_secs(10),
+            max_tools: 10_000,
+            max_list: 64 * 1024 * 1024,
+            max_in_flight: 256,
+            initial_backoff: Duration::from_millis(500),
+            max_backoff: Duration::from_secs(30),
+        }
+    }
+}

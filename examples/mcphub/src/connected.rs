@@ -1,0 +1,277 @@
+//! MCP servers that exist already: what flags and configuration say of them, and how they are
+//! registered.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mcphub_core::catalog::{CatalogServer, CatalogVersion, Upstream};
+use mcphub_core::connection::Connection;
+use mcphub_core::platform::PublishRequest;
+use mcphub_core::secret::Credentials;
+use mcphub_core::server::{Serve, ServerName};
+use mcphub_core::spec::Document;
+use mcphub_core::store::{CredentialStore, DocumentStore, ServerStore};
+use mcphub_core::tool::ToolChoices;
+use mcphub_core::{Error, ErrorKind, Result};
+use mcphub_gateway::upstream::UpstreamTool;
+use serde::Deserialize;
+use url::Url;
+
+use crate::cli::{Add, ApiArgs};
+use crate::credentials;
+use crate::host::{self, Host};
+
+/// A server that is to be registered.
+#[derive(Clone)]
+pub struct Wanted {
+    pub name: ServerName,
+    pub connection: Connection,
+    pub credentials: Credentials,
+}
+
+/// A server that was registered.
+pub struct Added {
+    pub name: ServerName,
+    /// Where it is, for a person.
+    pub place: String,
+    /// The names of its tools; `None` when it was not asked.
+    pub tools: Option<Vec<String>>,
+    /// Whether anything differs from what was registered before.
+    pub changed: bool,
+}
+
+/// A server in the configuration of `mcphub serve`. No `Debug`: values may be secrets.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Configured {
+    url: Option<Url>,
+    headers: BTreeMap<String, String>,
+    bearer_env: Option<String>,
+    client_cert: Option<PathBuf>,
+    client_key: Option<PathBuf>,
+    ca_cert: Option<PathBuf>,
+    command: Option<String>,
+    args: Vec<String>,
+    env: BTreeMap<String, String>,
+    env_from: Vec<String>,
+    cwd: Option<PathBuf>,
+    timeout: Option<u64>,
+}
+
+/// The server that the flags of `mcphub add` describe.
+///
+/// # Errors
+/// `InvalidInput` for what does not describe one; no error shows a value.
+pub fn from_flags(args: &Add) -> Result<Wanted> {
+    let name = args.name.clone();
+    let name = name.ok_or_else(|| Error::invalid("give the server a name"))?;
+    let access = &args.access;
+    let api = ApiArgs {
+        headers: access.headers.clone(),
+        bearer_env: access.bearer_env.clone(),
+        client_cert: access.client_cert.clone(),
+        client_key: access.client_key.clone(),
+        ca_cert: access.ca_cert.clone(),
+        ..ApiArgs::default()
+    };
+    let program = &args.program;
+    let variables = program.variables.iter().cloned().collect();
+    wanted(
+        name,
+        args.url.clone(),
+        args.command.clone(),
+        &api,
+        variables,
+        &program.inherited,
+        program.cwd.clone(),
+    )?
+    .with_call_timeout(args.timeout)
+}
+
+impl Configured {
+    /// The server.
+    ///
+    /// # Errors
+    /// As [`from_flags`].
+    pub fn wanted(&self, name: &ServerName) -> Result<Wanted> {
+        let headers = self.headers.iter();
+        let api = ApiArgs {
+            headers: headers
+                .map(|(name, value)| format!("{name}: {value}"))
+                .collect(),
+            bearer_env: self.bearer_env.clone(),
+            client_cert: self.client_cert.clone(),
+            client_key: self.client_key.clone(),
+            ca_cert: self.ca_cert.clone(),
+            ..ApiArgs::default()
+        };
+        let command = self.command.iter().chain(&self.args).cloned().collect();
+        let wanted = wanted(
+            name.clone(),
+            self.url.clone(),
+            command,
+            &api,
+            self.env.clone(),
+            &self.env_from,
+            self.cwd.clone(),
+        );
+        let wanted = wanted.and_then(|wanted| wanted.with_call_timeout(self.timeout));
+        wanted.map_err(|error| error.with("server", name))
+    }
+}
+
+impl Wanted {
+    fn with_call_timeout(self, seconds: Option<u64>) -> Result<Self> {
+        Ok(Self {
+            connection: self.connection.with_call_timeout(seconds)?,
+            ..self
+        })
+    }
+}
+
+fn wanted(
+    name: ServerName,
+    url: Option<Url>,
+    command: Vec<String>,
+    api: &ApiArgs,
+    variables: BTreeMap<String, String>,
+    inherited: &[String],
+    directory: Option<PathBuf>,
+) -> Result<Wanted> {
+    let mut credentials = credentials::from_flags(api)?;
+    for (name, value) in variables {
+        credentials.environment.insert(name, value.into());
+    }
+    for from in inherited {
+        let (name, variable) = from.split_once('=').unwrap_or((from, from));
+        let value = credentials::variable_value("--env-from", variable)?;
+        credentials
+            .environment
+            .insert(name.to_owned(), value.into());
+    }
+    let for_program = !credentials.environment.is_empty() || directory.is_some();
+    let connection = match (url, command.is_empty()) {
+        (Some(_), _) if for_program => {
+            return Err(Error::invalid(
+                "variables and a working folder are for programs; a server with a URL takes headers",
+            ));
+        }
+        (Some(url), true) => Connection::http(url, &mut credentials)?,
+        (None, false) if is_for_url(&credentials) => {
+            return Err(Error::invalid(
+                "headers and tokens are for servers with a URL; a program takes variables",
+            ));
+        }
+        (None, false) => {
+            // Named by variables of the environment, perhaps, for whoever takes them.
+            (credentials.identity, credentials.authorities) = (None, None);
+            let directory = directory.map(|folder| std::path::absolute(&folder).unwrap_or(folder));
+            Connection::stdio(command)?.in_directory(directory)
+        }
+        _ => {
+            return Err(Error::invalid(
+                "a server has either a URL or a command, such as `mcphub add files -- npx server`",
+            ));
+        }
+    };
+    Ok(Wanted {
+        name,
+        connection,
+        credentials,
+    })
+}
+
+fn is_for_url(credentials: &Credentials) -> bool {
+    !credentials.headers.is_empty() || credentials.bearer.is_some()
+}
+
+/// Registers a server, by default after it was met.
+///
+/// # Errors
+/// `Conflict` when an API has the name; those of meeting the server and of the store.
+pub async fn add(host: &Host, wanted: Wanted, probe: bool) -> Result<Added> {
+    refuse_api(host, &wanted.name).await?;
+    let place = wanted.connection.to_string();
+    let (wanted, tools) = match probe {
+        true => {
+            let (wanted, tools) = meet(host, wanted).await?;
+            (wanted, Some(tools))
+        }
+        false => (wanted, None),
+    };
+    let tools = tools.as_deref();
+    let definitions = tools.unwrap_or_default().iter();
+    let definitions = definitions.map(|tool| tool.definition.clone()).collect();
+    let request = request(&wanted, wanted.connection.document(definitions)?);
+    let platform = host.platform.clone();
+    let prepared = host::blocking(move || platform.prepare(request)).await?;
+    let published = host.platform.publish(prepared).await?;
+    Ok(Added {
+        name: published.name,
+        place,
+        tools: tools.map(|tools| tools.iter().map(|tool| tool.name.clone()).collect()),
+        changed: published.changed,
+    })
+}
+
+/// Whether the server is registered just so, whatever it listed.
+///
+/// # Errors
+/// Those of the store.
+pub async fn is_registered(host: &Host, wanted: &Wanted) -> Result<bool> {
+    let document = host.store.document(&wanted.name).await?;
+    let known = document.and_then(|document| Connection::from_document(&document).ok());
+    Ok(known.as_ref() == Some(&wanted.connection)
+        && host
+            .store
+            .credentials(&wanted.name)
+            .await?
+            .same_as(&wanted.credentials))
+}
+
+/// An API has a document that somebody may want to keep.
+async fn refuse_api(host: &Host, name: &ServerName) -> Result<()> {
+    let known = match host.store.get(name).await {
+        Ok(known) => known.map(|record| record.serve),
+        // Planned by another version: nobody knows here what it is.
+        Err(error) if error.kind() == ErrorKind::Conflict => None,
+        Err(error) => return Err(error),
+    };
+    match known {
+        Some(Serve::Native | Serve::Process) => Err(Error::new(
+            ErrorKind::Conflict,
+            "an API is registered under this name; choose another, or `mcphub remove` it first",
+        )
+        .with("name", name)),
+        _ => Ok(()),
+    }
+}
+
+/// The tools that the server lists.
+async fn meet(host: &Host, wanted: Wanted) -> Result<(Wanted, Vec<UpstreamTool>)> {
+    let empty = request(&wanted, wanted.connection.document(Vec::new())?);
+    let empty = host.platform.prepare(empty)?;
+    let server = CatalogServer {
+        name: wanted.name.clone(),
+        revision: CatalogVersion::default(),
+        tools: Arc::clone(empty.tools()),
+        upstream: Upstream::Connected {
+            connection: wanted.connection.clone(),
+            credentials: wanted.credentials.clone(),
+        },
+    };
+    let tools = host.connector()?.reach(&server)?.tools().await?;
+    Ok((wanted, tools))
+}
+
+fn request(wanted: &Wanted, document: Document) -> PublishRequest {
+    PublishRequest {
+        document,
+        name: Some(wanted.name.clone()),
+        serve: wanted.connection.serve(),
+        base_url: None,
+        credentials: wanted.credentials.clone(),
+        choices: ToolChoices::default(),
+    }
+}

@@ -1,0 +1,149 @@
+//! `mcphub add`: MCP servers that exist already, behind the endpoint.
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::demo::Bookshop;
+use common::gateway::Gateway;
+use common::sandbox::Sandbox;
+use serde_json::{Value, json};
+
+/// A gateway over the bookshop, which is an MCP server for another gateway.
+struct Upstream {
+    _sandbox: Sandbox,
+    _shop: Bookshop,
+    gateway: Gateway,
+    up: Vec<String>,
+}
+
+impl Upstream {
+    fn start() -> Self {
+        let (sandbox, shop) = (Sandbox::new(), Bookshop::open());
+        let spec = sandbox.write("bookshop.yaml", Bookshop::document());
+        let up = ["up", &spec, "--base-url", &shop.url()].map(str::to_owned);
+        let gateway = Gateway::start(&sandbox, &up.each_ref().map(String::as_str));
+        Self {
+            _sandbox: sandbox,
+            _shop: shop,
+            gateway,
+            up: up.to_vec(),
+        }
+    }
+
+    /// Stops the gateway, and starts it again where it was.
+    fn restart(self, between: impl FnOnce()) -> Self {
+        let address = self.gateway.address().to_owned();
+        drop(self.gateway);
+        between();
+        let up: Vec<&str> = self.up.iter().map(String::as_str).collect();
+        Self {
+            gateway: Gateway::start_at(&self._sandbox, &up, &address),
+            ..self
+        }
+    }
+}
+
+/// Calls until the answer is as wanted, for at most half a minute.
+fn call_until(gateway: &Gateway, tool: &str, arguments: &Value, wanted: impl Fn(&Value) -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let answer = gateway.call(tool, arguments);
+        if wanted(&answer) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "last answer: {answer}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn fine(answer: &Value) -> bool {
+    answer["content"].is_array() && answer["isError"] != json!(true)
+}
+
+#[test]
+fn another_mcphub_is_an_upstream_that_may_die_and_come_back() {
+    let upstream = Upstream::start();
+    let url = upstream.gateway.server_url("bookshop");
+    let sandbox = Sandbox::new();
+    let added = sandbox.run(&["add", "far", &url, "--header", "X-Team: s3cret-team"]);
+    assert_eq!(added.code, Some(0), "{added:?}");
+    assert!(
+        added.stdout.contains("far: 12 tools from http://"),
+        "{added:?}"
+    );
+    assert!(added.stdout.contains("\n  listBooks\n"), "{added:?}");
+    let listed = sandbox.run(&["list", "--serve", "remote"]);
+    assert!(
+        listed.stdout.starts_with("far\t12 tools\tremote\t"),
+        "{listed:?}"
+    );
+    let audit = sandbox.run(&["audit", "list"]);
+    assert!(audit.stdout.contains("server:far"), "{audit:?}");
+    for shown in [&added, &listed, &audit] {
+        assert!(!format!("{shown:?}").contains("s3cret-team"), "{shown:?}");
+    }
+
+    let gateway = Gateway::start(&sandbox, &["serve"]);
+    let (tool, arguments) = ("far_listBooks", json!({"limit": 1}));
+    call_until(&gateway, tool, &arguments, fine);
+    let upstream = upstream.restart(|| {
+        let answer = gateway.call(tool, &arguments);
+        assert!(!fine(&answer), "{answer}");
+        assert!(
+            answer.to_string().contains("could not be reached"),
+            "{answer}"
+        );
+    });
+    call_until(&gateway, tool, &arguments, fine);
+    drop(upstream);
+
+    let again = Gateway::start(&sandbox, &["serve"]);
+    let answer = again.call(tool, &arguments);
+    assert!(
+        answer.to_string().contains("could not be reached"),
+        "it is still listed: {answer}"
+    );
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_registered_only_when_asked_to() {
+    let sandbox = Sandbox::new();
+    let nobody = "http://127.0.0.1:1/mcp?key=s3cret-key";
+    let refused = sandbox.run(&["add", "later", nobody]);
+    assert_eq!(refused.code, Some(6), "{refused:?}");
+    assert!(refused.stderr.contains("--no-probe"), "{refused:?}");
+    let listed = sandbox.run(&["list"]);
+    assert!(!listed.stdout.contains("later"), "{listed:?}");
+    let added = sandbox.run(&["add", "later", nobody, "--no-probe"]);
+    assert_eq!(added.code, Some(0), "{added:?}");
+    let listed = sandbox.run(&["list", "--format", "json"]);
+    let servers: Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!(servers[0]["serve"], "remote");
+    assert_eq!(servers[0]["source"], "http://127.0.0.1:1/mcp");
+    for shown in [&refused, &added, &listed] {
+        assert!(!format!("{shown:?}").contains("s3cret-key"), "{shown:?}");
+    }
+}
+
+#[test]
+fn credentials_do_not_go_where_a_server_was_before() {
+    let sandbox = Sandbox::new();
+    for url in ["http://127.0.0.1:1/mcp", "http://127.0.0.1:2/mcp"] {
+        let added = sandbox.run(&["add", "moved", url, "--header", "X-Key: k", "--no-probe"]);
+        assert_eq!(added.code, Some(0), "{added:?}");
+    }
+    let refused = sandbox.run(&["rollback", "moved", "1"]);
+    assert_eq!(refused.code, Some(5), "{refused:?}");
+    assert!(refused.stderr.contains("127.0.0.1:1"), "{refused:?}");
+}
+
+#[test]
+fn an_api_keeps_its_name() {
+    let (sandbox, shop) = (Sandbox::new(), Bookshop::open());
+    let spec = sandbox.write("bookshop.yaml", Bookshop::document());
+    let gateway = Gateway::start(&sandbox, &["up", &spec, "--base-url", &shop.url()]);
+    let refused = sandbox.run(&["add", "bookshop", &gateway.url(), "--no-probe"]);
+    assert_eq!(refused.code, Some(5), "{refused:?}");
+    assert!(refused.stderr.contains("mcphub remove"), "{refused:?}");
+}
