@@ -159,6 +159,7 @@ pub trait CredentialStore: Send + Sync + Debug + 'static {
 /// - Every change that a method of the store makes adds one entry, in the same step as the change;
 ///   what changes nothing adds none.
 /// - Numbers are 1, 2, 3 …, whoever writes at once, and every hash follows from the one before.
+/// - No entry has an earlier time than the one before it, also when the clock is set back.
 /// - A page has the entries that meet all conditions, in the order asked for; pages join.
 /// - No entry holds a secret.
 #[async_trait]

@@ -32,6 +32,10 @@ pub(crate) fn explain(code: &str) -> Explained {
             ErrorKind::Unavailable,
             "the database server takes no writes now; it may be a standby",
         ),
+        "25P03" | "25P04" => (
+            ErrorKind::Unavailable,
+            "the database server ended a transaction that it had not heard of for too long",
+        ),
         "53100" => (
             ErrorKind::Unavailable,
             "the disk of the database server is full; make room, nothing that was acknowledged is \

@@ -1,9 +1,10 @@
 //! Which indexes there have to be, beside those of keys.
 
 /// As the migrations make them.
-const INDEXES: [(&str, &str); 17] = [
+const INDEXES: [(&str, &str); 18] = [
     ("audit_action", "audit (tenant_id, action, sequence)"),
     ("audit_actor", "audit (tenant_id, actor, sequence)"),
+    ("audit_at", "audit (tenant_id, at, sequence)"),
     ("audit_target", "audit (tenant_id, target, sequence)"),
     ("credential_key_id", "credential (key_id)"),
     ("data_key_current", "data_key (current) WHERE current = 1"),

@@ -39,6 +39,11 @@ impl Server {
         self.patience
     }
 
+    /// Ends all connections. One whose server is gone without a word is left behind after 5 s.
+    pub(crate) async fn close(&self) {
+        let _ = tokio::time::timeout(SILENCE, self.pool.close()).await;
+    }
+
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
     }

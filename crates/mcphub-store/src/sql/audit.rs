@@ -13,22 +13,74 @@ use super::server::number;
 use super::statement::{Row, Statement};
 use super::{Session, SqlStore, now};
 
-/// A condition that was not given is met by every entry.
-const OLDEST_FIRST: &str = "
+const ENTRIES: &str = "
     SELECT sequence, at, actor, action, target, detail, hash FROM audit
-    WHERE tenant_id = $1 AND sequence > $2
-      AND ($3 IS NULL OR actor = $3) AND ($4 IS NULL OR action = $4)
-      AND ($5 IS NULL OR target = $5) AND at >= $6 AND at < $7
-    ORDER BY sequence
-    LIMIT $8";
+    WHERE tenant_id = $1";
 
-const NEWEST_FIRST: &str = "
-    SELECT sequence, at, actor, action, target, detail, hash FROM audit
-    WHERE tenant_id = $1 AND sequence < $2
-      AND ($3 IS NULL OR actor = $3) AND ($4 IS NULL OR action = $4)
-      AND ($5 IS NULL OR target = $5) AND at >= $6 AND at < $7
-    ORDER BY sequence DESC
-    LIMIT $8";
+/// Times do not go back in a log, so that they are bounds of its numbers.
+const SINCE: &str = "
+    AND sequence >= coalesce(
+        (SELECT sequence FROM audit WHERE tenant_id = $1 AND at >= $?
+         ORDER BY at, sequence LIMIT 1), 9223372036854775807)";
+
+const UNTIL: &str = "
+    AND sequence < coalesce(
+        (SELECT sequence FROM audit WHERE tenant_id = $1 AND at >= $?
+         ORDER BY at, sequence LIMIT 1), 9223372036854775807)";
+
+/// The row of a tenant, in a transaction that nobody else changes it beside.
+pub(crate) struct HeldTenant {
+    id: i64,
+    /// How often its servers changed.
+    version: i64,
+    /// Where its log ends.
+    head: AuditHead,
+    /// The time of the newest entry.
+    at: i64,
+    changed: bool,
+}
+
+impl HeldTenant {
+    /// Waits for whoever changes the tenant. On PostgreSQL this is the first statement, so that every
+    /// later one sees what the holder before has committed, and two writers never wait for each
+    /// other.
+    pub(super) async fn take(session: &mut Session, id: i64) -> Result<Self, Failure> {
+        let take = session.dialect().choose(
+            "SELECT version, audit_sequence, audit_hash, audit_at FROM tenant WHERE id = $1",
+            "SELECT version, audit_sequence, audit_hash, audit_at FROM tenant WHERE id = $1
+             FOR UPDATE",
+        );
+        let row = session.fetch_one(Statement::new(take).bind(id)).await?;
+        Ok(Self {
+            id,
+            version: row.get("version")?,
+            head: head_in(&row)?,
+            at: row.get("audit_at")?,
+            changed: false,
+        })
+    }
+
+    /// Counts a change of the servers, and gives its number.
+    pub(super) fn next_revision(&mut self) -> i64 {
+        self.version += 1;
+        self.changed = true;
+        self.version
+    }
+
+    /// What is left to be written of it.
+    pub(super) fn changed(self) -> Option<Statement> {
+        let update = "UPDATE tenant
+            SET version = $2, audit_sequence = $3, audit_hash = $4, audit_at = $5
+            WHERE id = $1";
+        let update = Statement::new(update)
+            .bind(self.id)
+            .bind(self.version)
+            .bind(i64::try_from(self.head.sequence).unwrap_or(i64::MAX))
+            .bind(self.head.hash.0.as_slice())
+            .bind(self.at);
+        self.changed.then_some(update)
+    }
+}
 
 #[async_trait]
 impl AuditStore for SqlStore {
@@ -53,22 +105,33 @@ impl SqlStore {
                 .with("limit", query.limit)
                 .into());
         }
-        let (select, beginning) = match query.order {
-            Order::OldestFirst => (OLDEST_FIRST, 0),
-            Order::NewestFirst => (NEWEST_FIRST, i64::MAX),
+        let (after, beginning, order) = match query.order {
+            Order::OldestFirst => (" AND sequence > $?", 0, " ORDER BY sequence"),
+            Order::NewestFirst => (" AND sequence < $?", i64::MAX, " ORDER BY sequence DESC"),
         };
-        let after = query
+        let place = query
             .after
             .map_or(beginning, |after| i64::try_from(after).unwrap_or(i64::MAX));
-        let select = Statement::new(select)
+        let mut select = Statement::new(ENTRIES)
             .bind(self.tenant_id)
-            .bind(after)
-            .bind(query.actor.as_ref().map(Actor::as_str))
-            .bind(query.action.as_ref().map(Action::as_str))
-            .bind(query.target.as_deref())
-            .bind(query.since.unwrap_or(i64::MIN))
-            .bind(query.until.unwrap_or(i64::MAX))
-            .bind(query.limit);
+            .then_with(after, place);
+        // Only conditions that are given, so that each set of them has an index that is made for it.
+        if let Some(actor) = &query.actor {
+            select = select.then_with(" AND actor = $?", actor.as_str());
+        }
+        if let Some(action) = &query.action {
+            select = select.then_with(" AND action = $?", action.as_str());
+        }
+        if let Some(target) = &query.target {
+            select = select.then_with(" AND target = $?", target);
+        }
+        if let Some(since) = query.since {
+            select = select.then_with(SINCE, since);
+        }
+        if let Some(until) = query.until {
+            select = select.then_with(UNTIL, until);
+        }
+        let select = select.then(order).then_with(" LIMIT $?", query.limit);
         let rows = self.engine().read().await?.fetch_all(select).await?;
         let entries: Vec<_> = rows.iter().map(entry).collect::<Result<_, Failure>>()?;
         // A full page may be the last one; then the next is empty.
@@ -87,19 +150,22 @@ impl SqlStore {
         target: String,
         detail: Value,
     ) -> Result<(), Failure> {
-        let head = head(session, self.tenant_id).await?;
         let detail = RawValue::from_string(detail.to_string()).map_err(unreadable)?;
+        let tenant = session.tenant()?;
         let mut entry = AuditEntry {
-            sequence: head.sequence + 1,
-            at: now(),
+            sequence: tenant.head.sequence + 1,
+            // A clock that was set back takes no entry before the one that it follows.
+            at: now().max(tenant.at),
             actor: self.scope.actor.clone(),
             action,
             target,
             detail,
             hash: Hash::default(),
         };
-        entry.hash = entry.hash_after(&head.hash, &self.scope.tenant);
-        append(session, self.tenant_id, &entry).await
+        entry.hash = entry.hash_after(&tenant.head.hash, &self.scope.tenant);
+        (tenant.head.sequence, tenant.head.hash) = (entry.sequence, entry.hash);
+        (tenant.at, tenant.changed) = (entry.at, true);
+        add(session, self.tenant_id, &entry).await
     }
 }
 
@@ -109,12 +175,26 @@ pub(super) async fn append(
     tenant_id: i64,
     entry: &AuditEntry,
 ) -> Result<(), Failure> {
-    let sequence = i64::try_from(entry.sequence).map_err(unreadable)?;
+    add(session, tenant_id, entry).await?;
+    let head = "UPDATE tenant
+        SET audit_sequence = $2, audit_hash = $3,
+            audit_at = CASE WHEN audit_at < $4 THEN $4 ELSE audit_at END
+        WHERE id = $1";
+    let head = Statement::new(head)
+        .bind(tenant_id)
+        .bind(i64::try_from(entry.sequence).map_err(unreadable)?)
+        .bind(entry.hash.0.as_slice())
+        .bind(entry.at);
+    session.execute(head).await?;
+    Ok(())
+}
+
+async fn add(session: &mut Session, tenant_id: i64, entry: &AuditEntry) -> Result<(), Failure> {
     let add = "INSERT INTO audit (tenant_id, sequence, at, actor, action, target, detail, hash)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let add = Statement::new(add)
         .bind(tenant_id)
-        .bind(sequence)
+        .bind(i64::try_from(entry.sequence).map_err(unreadable)?)
         .bind(entry.at)
         .bind(entry.actor.as_str())
         .bind(entry.action.as_str())
@@ -122,12 +202,6 @@ pub(super) async fn append(
         .bind(entry.detail.get())
         .bind(entry.hash.0.as_slice());
     session.execute(add).await?;
-    let head = "UPDATE tenant SET audit_sequence = $2, audit_hash = $3 WHERE id = $1";
-    let head = Statement::new(head)
-        .bind(tenant_id)
-        .bind(sequence)
-        .bind(entry.hash.0.as_slice());
-    session.execute(head).await?;
     Ok(())
 }
 
@@ -136,6 +210,10 @@ async fn head(session: &mut Session, tenant_id: i64) -> Result<AuditHead, Failur
     let row = session
         .fetch_one(Statement::new(head).bind(tenant_id))
         .await?;
+    head_in(&row)
+}
+
+fn head_in(row: &Row) -> Result<AuditHead, Failure> {
     Ok(AuditHead {
         sequence: number(row.get("audit_sequence")?)?,
         hash: hash(row.get("audit_hash")?)?,

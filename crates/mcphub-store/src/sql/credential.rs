@@ -19,6 +19,9 @@ const OF_SERVER: &str = "
     WHERE server.tenant_id = $1 AND server.name = $2 AND server.removed_at IS NULL
     ORDER BY credential.position";
 
+/// How many are written in one statement.
+const AT_ONCE: usize = 64;
+
 /// A credential under its key, as a row has it.
 pub(super) type Entry = (String, Sealed);
 
@@ -142,25 +145,35 @@ pub(super) fn seal(
         .collect()
 }
 
-/// Replaces the credentials of a server.
-pub(super) async fn replace(
+/// Deletes the credentials of a server.
+pub(super) async fn forget(session: &mut Session, server_id: i64) -> Result<(), Failure> {
+    let old = Statement::new("DELETE FROM credential WHERE server_id = $1").bind(server_id);
+    session.execute(old).await?;
+    Ok(())
+}
+
+/// Writes the credentials of a server that has none.
+pub(super) async fn add(
     session: &mut Session,
     server_id: i64,
     entries: &[Entry],
 ) -> Result<(), Failure> {
-    let old = Statement::new("DELETE FROM credential WHERE server_id = $1").bind(server_id);
-    session.execute(old).await?;
-    for (position, (key, sealed)) in (0i64..).zip(entries) {
-        let entry = "INSERT INTO credential (server_id, position, key, key_id, nonce, ciphertext)
-            VALUES ($1, $2, $3, $4, $5, $6)";
-        let entry = Statement::new(entry)
-            .bind(server_id)
-            .bind(position)
-            .bind(key)
-            .bind(&sealed.key_id)
-            .bind(sealed.nonce.as_slice())
-            .bind(sealed.ciphertext.as_slice());
-        session.execute(entry).await?;
+    let mut positions = 0i64..;
+    for entries in entries.chunks(AT_ONCE) {
+        let mut add = Statement::new(
+            "INSERT INTO credential (server_id, position, key, key_id, nonce, ciphertext) VALUES",
+        );
+        for (number, (position, (key, sealed))) in positions.by_ref().zip(entries).enumerate() {
+            add = add
+                .then(if number == 0 { " " } else { ", " })
+                .then_with("($?, ", server_id)
+                .then_with("$?, ", position)
+                .then_with("$?, ", key)
+                .then_with("$?, ", &sealed.key_id)
+                .then_with("$?, ", sealed.nonce.as_slice())
+                .then_with("$?)", sealed.ciphertext.as_slice());
+        }
+        session.execute(add).await?;
     }
     Ok(())
 }

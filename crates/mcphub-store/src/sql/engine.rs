@@ -3,6 +3,7 @@
 #[cfg(feature = "postgres")]
 use std::time::Duration;
 
+use mcphub_core::Error;
 #[cfg(feature = "postgres")]
 use sqlx::Postgres;
 #[cfg(feature = "sqlite")]
@@ -11,6 +12,7 @@ use sqlx::Transaction;
 use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Database};
 
+use super::audit::HeldTenant;
 use super::failure::Failure;
 use super::statement::{Row, Statement};
 #[cfg(feature = "postgres")]
@@ -28,6 +30,10 @@ pub(crate) enum Engine {
 }
 
 /// What a database understands.
+#[cfg_attr(
+    not(all(feature = "sqlite", feature = "postgres")),
+    allow(dead_code, reason = "a build may leave an engine out")
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     Sqlite,
@@ -56,41 +62,37 @@ impl Engine {
 
     /// A connection for reading. Each statement sees all that was committed before it.
     pub(crate) async fn read(&self) -> Result<Session, Failure> {
-        Ok(match self {
+        Ok(Session::from(match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(pools) => Session::Sqlite(Link::Plain(pools.readers().acquire().await?)),
+            Self::Sqlite(pools) => Connected::Sqlite(Link::Plain(pools.readers().acquire().await?)),
             #[cfg(feature = "postgres")]
-            Self::Postgres(server) => Session::Postgres(
+            Self::Postgres(server) => Connected::Postgres(
                 Link::Plain(server.pool().acquire().await?),
                 server.patience(),
             ),
-        })
+        }))
     }
 
     /// A transaction that writes. Nobody else changes that tenant until it ends, so that what it
     /// reads stays true; dropped without [`Session::commit`] it leaves nothing.
     pub(crate) async fn write(&self, tenant_id: i64) -> Result<Session, Failure> {
-        match self {
+        let connected = match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(pools) => {
-                // It has one writer for all.
-                let _ = tenant_id;
                 pools.refuse_another_file().await?;
                 let transaction = pools.writer().begin_with("BEGIN IMMEDIATE").await?;
-                Ok(Session::Sqlite(Link::Transaction(transaction)))
+                Connected::Sqlite(Link::Transaction(transaction))
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(server) => {
                 let patience = server.patience();
                 let transaction = postgres::in_time(patience, server.pool().begin()).await?;
-                let mut session = Session::Postgres(Link::Transaction(transaction), patience);
-                // The first statement takes the lock, so that every later one sees what the
-                // holder before it has committed, and two writers never wait for each other.
-                let lock = Statement::new("SELECT version FROM tenant WHERE id = $1 FOR UPDATE");
-                session.fetch_one(lock.bind(tenant_id)).await?;
-                Ok(session)
+                Connected::Postgres(Link::Transaction(transaction), patience)
             }
-        }
+        };
+        let mut session = Session::from(connected);
+        session.tenant = Some(HeldTenant::take(&mut session, tenant_id).await?);
+        Ok(session)
     }
 
     /// A transaction that only reads: all of it sees the database as it was at the first statement.
@@ -99,13 +101,16 @@ impl Engine {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(pools) => {
                 let transaction = pools.readers().begin().await?;
-                Ok(Session::Sqlite(Link::Transaction(transaction)))
+                Ok(Session::from(Connected::Sqlite(Link::Transaction(
+                    transaction,
+                ))))
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(server) => {
                 let patience = server.patience();
                 let transaction = postgres::in_time(patience, server.pool().begin()).await?;
-                let mut session = Session::Postgres(Link::Transaction(transaction), patience);
+                let connected = Connected::Postgres(Link::Transaction(transaction), patience);
+                let mut session = Session::from(connected);
                 let mode = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
                 session.execute(Statement::new(mode)).await?;
                 Ok(session)
@@ -115,12 +120,15 @@ impl Engine {
 
     /// A connection that may write, in no transaction: for what cannot be in one.
     pub(crate) async fn alone(&self) -> Result<Session, Failure> {
-        Ok(match self {
+        match self {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(pools) => Session::Sqlite(Link::Plain(pools.writer().acquire().await?)),
+            Self::Sqlite(pools) => {
+                let connection = pools.writer().acquire().await?;
+                Ok(Session::from(Connected::Sqlite(Link::Plain(connection))))
+            }
             #[cfg(feature = "postgres")]
-            Self::Postgres(_) => self.read().await?,
-        })
+            Self::Postgres(_) => self.read().await,
+        }
     }
 
     /// That the database is still there, where reading alone would not tell: the connections to a
@@ -139,13 +147,28 @@ impl Engine {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(pools) => pools.close().await,
             #[cfg(feature = "postgres")]
-            Self::Postgres(server) => server.pool().close().await,
+            Self::Postgres(server) => server.close().await,
         }
     }
 }
 
 /// A connection, in a transaction or not. Without one it goes back to its pool when it is dropped.
-pub(crate) enum Session {
+pub(crate) struct Session {
+    connected: Connected,
+    /// The tenant that a transaction changes.
+    tenant: Option<HeldTenant>,
+}
+
+impl From<Connected> for Session {
+    fn from(connected: Connected) -> Self {
+        Self {
+            connected,
+            tenant: None,
+        }
+    }
+}
+
+enum Connected {
     #[cfg(feature = "sqlite")]
     Sqlite(Link<Sqlite>),
     /// With how long an answer is waited for.
@@ -153,7 +176,7 @@ pub(crate) enum Session {
     Postgres(Link<Postgres>, Duration),
 }
 
-pub(crate) enum Link<DB: Database> {
+enum Link<DB: Database> {
     Plain(PoolConnection<DB>),
     Transaction(Transaction<'static, DB>),
 }
@@ -169,24 +192,26 @@ impl<DB: Database> Link<DB> {
 
 impl Session {
     pub(crate) fn dialect(&self) -> Dialect {
-        match self {
+        match self.connected {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(_) => Dialect::Sqlite,
+            Connected::Sqlite(_) => Dialect::Sqlite,
             #[cfg(feature = "postgres")]
-            Self::Postgres(..) => Dialect::Postgres,
+            Connected::Postgres(..) => Dialect::Postgres,
         }
     }
 
     /// Runs a statement. How many rows it changed.
     pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64, Failure> {
-        Ok(match self {
+        #[cfg(test)]
+        super::plan::check(self, &statement).await;
+        Ok(match &mut self.connected {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(link) => {
+            Connected::Sqlite(link) => {
                 let done = statement.for_sqlite().execute(link.connection()).await?;
                 done.rows_affected()
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres(link, patience) => {
+            Connected::Postgres(link, patience) => {
                 let work = statement.for_postgres().execute(link.connection());
                 postgres::in_time(*patience, work).await?.rows_affected()
             }
@@ -196,13 +221,13 @@ impl Session {
     /// Runs a statement that was made of what the schema says, and none of what anybody else says.
     pub(super) async fn run(&mut self, sql: String) -> Result<(), Failure> {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql));
-        match self {
+        match &mut self.connected {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(link) => {
+            Connected::Sqlite(link) => {
                 sql.execute(link.connection()).await?;
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres(link, patience) => {
+            Connected::Postgres(link, patience) => {
                 postgres::in_time(*patience, sql.execute(link.connection())).await?;
             }
         }
@@ -211,14 +236,16 @@ impl Session {
 
     /// All rows of a statement, which bounds them itself.
     pub(crate) async fn fetch_all(&mut self, statement: Statement) -> Result<Vec<Row>, Failure> {
-        Ok(match self {
+        #[cfg(test)]
+        super::plan::check(self, &statement).await;
+        Ok(match &mut self.connected {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(link) => {
+            Connected::Sqlite(link) => {
                 let rows = statement.for_sqlite().fetch_all(link.connection()).await?;
                 rows.into_iter().map(Row::Sqlite).collect()
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres(link, patience) => {
+            Connected::Postgres(link, patience) => {
                 let work = statement.for_postgres().fetch_all(link.connection());
                 let rows = postgres::in_time(*patience, work).await?;
                 rows.into_iter().map(Row::Postgres).collect()
@@ -231,14 +258,16 @@ impl Session {
         &mut self,
         statement: Statement,
     ) -> Result<Option<Row>, Failure> {
-        Ok(match self {
+        #[cfg(test)]
+        super::plan::check(self, &statement).await;
+        Ok(match &mut self.connected {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(link) => {
+            Connected::Sqlite(link) => {
                 let row = statement.for_sqlite().fetch_optional(link.connection());
                 row.await?.map(Row::Sqlite)
             }
             #[cfg(feature = "postgres")]
-            Self::Postgres(link, patience) => {
+            Connected::Postgres(link, patience) => {
                 let row = statement.for_postgres().fetch_optional(link.connection());
                 postgres::in_time(*patience, row).await?.map(Row::Postgres)
             }
@@ -251,20 +280,29 @@ impl Session {
         row.ok_or_else(|| Failure::from(sqlx::Error::RowNotFound))
     }
 
+    /// The tenant that this transaction changes.
+    pub(super) fn tenant(&mut self) -> Result<&mut HeldTenant, Failure> {
+        let none = || Error::internal("a change outside of a transaction that writes");
+        Ok(self.tenant.as_mut().ok_or_else(none)?)
+    }
+
     /// Makes the transaction's changes last. They are on disk when this returns.
-    pub(crate) async fn commit(self) -> Result<(), Failure> {
-        match self {
+    pub(crate) async fn commit(mut self) -> Result<(), Failure> {
+        if let Some(statement) = self.tenant.take().and_then(HeldTenant::changed) {
+            self.execute(statement).await?;
+        }
+        match self.connected {
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(Link::Transaction(transaction)) => transaction.commit().await?,
+            Connected::Sqlite(Link::Transaction(transaction)) => transaction.commit().await?,
             #[cfg(feature = "postgres")]
-            Self::Postgres(Link::Transaction(transaction), patience) => {
+            Connected::Postgres(Link::Transaction(transaction), patience) => {
                 postgres::in_time(patience, transaction.commit()).await?;
             }
             // What was not in a transaction is committed already.
             #[cfg(feature = "sqlite")]
-            Self::Sqlite(Link::Plain(_)) => {}
+            Connected::Sqlite(Link::Plain(_)) => {}
             #[cfg(feature = "postgres")]
-            Self::Postgres(Link::Plain(_), _) => {}
+            Connected::Postgres(Link::Plain(_), _) => {}
         }
         Ok(())
     }

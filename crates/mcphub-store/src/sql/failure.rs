@@ -33,6 +33,11 @@ impl From<sqlx::Error> for Failure {
                 ErrorKind::Unavailable,
                 "the database cannot be reached".to_owned(),
             ),
+            // Whatever ends a connection in its first words, such as a balancer whose server is away.
+            sqlx::Error::Protocol(_) => (
+                ErrorKind::Unavailable,
+                "the connection to the database broke, or no database server is there".to_owned(),
+            ),
             sqlx::Error::Tls(_) => {
                 let message = "the database server offers no TLS that is trusted; see sslmode and \
                                sslrootcert";

@@ -56,9 +56,18 @@ impl Keyring {
     /// That everything can be read: with another master key, part of the store would be unreadable
     /// to everybody.
     pub(super) async fn check(&self, session: &mut Session) -> Result<(), Failure> {
-        let used = Statement::new("SELECT DISTINCT key_id FROM credential LIMIT $1").bind(MOST);
-        for row in session.fetch_all(used).await? {
-            self.vault(session, &row.get::<String>("key_id")?).await?;
+        let mut before = String::new();
+        for _ in 0..MOST {
+            // From one to the next, not over all credentials.
+            let next = "SELECT min(key_id) AS id FROM credential WHERE key_id > $1";
+            let next = session
+                .fetch_one(Statement::new(next).bind(&before))
+                .await?;
+            let Some(id) = next.get::<Option<String>>("id")? else {
+                break;
+            };
+            self.vault(session, &id).await?;
+            before = id;
         }
         if let Some(id) = current_id(session).await? {
             self.vault(session, &id).await?;
@@ -151,9 +160,8 @@ pub(super) async fn master_key_in_use(session: &mut Session) -> Result<Option<St
     if let Some(row) = session.fetch_optional(wrapping).await? {
         return Ok(Some(row.get("id")?));
     }
-    let used = Statement::new("SELECT key_id AS id FROM credential LIMIT 1");
-    let row = session.fetch_optional(used).await?;
-    Ok(row.map(|row| row.get("id")).transpose()?)
+    let used = Statement::new("SELECT min(key_id) AS id FROM credential");
+    Ok(session.fetch_one(used).await?.get("id")?)
 }
 
 /// The id of the key that new credentials get, if there is one.

@@ -13,6 +13,7 @@
 //! | `optimize` | what makes a database slow, and its cure |
 //! | `archive` | all of it in one file, for another store |
 //! | `audit` | what was changed, by whom |
+//! | `plan` | that tests issue no statement that reads a whole table |
 //! | `failure` | what an engine says, in words that help |
 //!
 //! What differs between engines is in their folders: how connections are made, the schema's
@@ -30,6 +31,8 @@ mod failure;
 mod keyring;
 mod migration;
 mod optimize;
+#[cfg(test)]
+mod plan;
 mod registration;
 mod rotation;
 mod server;
@@ -55,6 +58,8 @@ pub(crate) use keyring::Keys;
 pub(crate) use migration::{applied, apply as migrate};
 pub use optimize::{Advice, OptimizeOptions};
 pub use rotation::Rotation;
+#[cfg(test)]
+pub(crate) use statement::Statement;
 pub use status::{KeyStatus, Problem, Status, TenantStatus};
 
 /// A handle on the store in a SQL database, for one tenant and actor.
@@ -103,7 +108,7 @@ impl SqlStore {
         Ok(store)
     }
 
-    /// Closes all connections, also of other handles. SQLite then folds the write-ahead log into
+    /// Closes all connections, also of other handles, within 5 s on a server. SQLite then folds the write-ahead log into
     /// the file; without this it does so when the file is opened the next time.
     pub async fn close(&self) {
         self.engine().close().await;

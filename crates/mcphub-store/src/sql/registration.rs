@@ -28,6 +28,28 @@ const UPSERT: &str = "
         updated_at = excluded.updated_at
     RETURNING id";
 
+/// All that has to be known before a server is written, in one answer. There is always a row.
+const BEFORE: &str = "
+    SELECT server.id, server.revision, server.fingerprint, server.removed_at,
+           (SELECT id FROM data_key WHERE current = 1) AS key_id,
+           (SELECT digest FROM document WHERE tenant_id = $1 AND digest = $3) AS known
+    FROM (SELECT 1) AS one
+    LEFT JOIN server ON server.tenant_id = $1 AND server.name = $2";
+
+/// What is there when a server is written.
+struct Before {
+    /// Its row, also of one that was removed.
+    id: Option<i64>,
+    /// Of the server, unless it was removed.
+    revision: Option<i64>,
+    fingerprint: Option<String>,
+    removed: bool,
+    /// The key that credentials are encrypted with, if there is one yet.
+    key_id: Option<String>,
+    /// Whether the document is stored.
+    document: bool,
+}
+
 /// A registration as the tables hold it.
 struct Rows {
     name: ServerName,
@@ -112,20 +134,26 @@ impl SqlStore {
         let rows = blocking(move || Rows::new(&shared, tenant_id, dialect)).await?;
 
         let mut session = self.engine().write(self.tenant_id).await?;
+        let mut before = self.look(&mut session, &rows).await?;
         if let Some(expected) = expected {
-            self.refuse_another_revision(&mut session, &rows.name, expected)
-                .await?;
+            refuse_another_revision(&before, &rows.name, expected)?;
         }
-        if let Some(revision) = self.same(&mut session, &rows, registration).await? {
+        if let Some(revision) = self
+            .same(&mut session, &before, &rows, registration)
+            .await?
+        {
             return Ok(Saved {
                 revision,
                 changed: false,
             });
         }
-        let sealed = self.seal(&mut session, registration).await?;
-        // A removed server of that name gives way.
-        self.forget_removed(&mut session, &rows.name).await?;
-        let revision = self.insert(&mut session, &rows, &sealed).await?;
+        let sealed = self.seal(&mut session, &before, registration).await?;
+        if before.removed {
+            // It gives way, and may take the document along that is to be written.
+            self.forget_removed(&mut session, &rows.name).await?;
+            (before.id, before.document) = (None, false);
+        }
+        let revision = self.insert(&mut session, &before, &rows, &sealed).await?;
         session.commit().await?;
         Ok(Saved {
             revision,
@@ -133,27 +161,41 @@ impl SqlStore {
         })
     }
 
+    async fn look(&self, session: &mut Session, rows: &Rows) -> Result<Before, Failure> {
+        let query = Statement::new(BEFORE)
+            .bind(self.tenant_id)
+            .bind(rows.name.as_str())
+            .bind(&rows.digest);
+        let row = session.fetch_one(query).await?;
+        let removed = row.get::<Option<i64>>("removed_at")?.is_some();
+        let revision: Option<i64> = row.get("revision")?;
+        Ok(Before {
+            id: row.get("id")?,
+            revision: revision.filter(|_| !removed),
+            fingerprint: row.get("fingerprint")?,
+            removed,
+            key_id: row.get("key_id")?,
+            document: row.get::<Option<String>>("known")?.is_some(),
+        })
+    }
+
     /// The revision that is there, if it is equal.
     async fn same(
         &self,
         session: &mut Session,
+        before: &Before,
         rows: &Rows,
         registration: &Registration,
     ) -> Result<Option<u64>, Failure> {
-        let query = "SELECT revision FROM server
-            WHERE tenant_id = $1 AND name = $2 AND fingerprint = $3 AND removed_at IS NULL";
-        let query = Statement::new(query)
-            .bind(self.tenant_id)
-            .bind(rows.name.as_str())
-            .bind(&rows.fingerprint);
-        let Some(row) = session.fetch_optional(query).await? else {
+        let Some(revision) = before.revision else {
             return Ok(None);
         };
+        if before.fingerprint.as_ref() != Some(&rows.fingerprint) {
+            return Ok(None);
+        }
         // Credentials that do not open are not equal: saving heals them.
         match self.load_credentials(session, &rows.name).await {
-            Ok(stored) if stored.same_as(&registration.credentials) => {
-                Ok(Some(number(row.get("revision")?)?))
-            }
+            Ok(stored) if stored.same_as(&registration.credentials) => Ok(Some(number(revision)?)),
             _ => Ok(None),
         }
     }
@@ -162,12 +204,16 @@ impl SqlStore {
     async fn seal(
         &self,
         session: &mut Session,
+        before: &Before,
         registration: &Registration,
     ) -> Result<Vec<Entry>, Failure> {
         if registration.credentials.is_empty() {
             return Ok(Vec::new());
         }
-        let vault = self.keyring().current(session).await?;
+        let vault = match &before.key_id {
+            Some(id) => self.keyring().vault(session, id).await?,
+            None => self.keyring().add(session, true).await?,
+        };
         let (name, credentials) = (&registration.name, &registration.credentials);
         Ok(credential::seal(
             &vault,
@@ -177,36 +223,14 @@ impl SqlStore {
         )?)
     }
 
-    async fn refuse_another_revision(
-        &self,
-        session: &mut Session,
-        name: &ServerName,
-        expected: u64,
-    ) -> Result<(), Failure> {
-        let query = "SELECT revision FROM server
-            WHERE tenant_id = $1 AND name = $2 AND removed_at IS NULL";
-        let query = Statement::new(query)
-            .bind(self.tenant_id)
-            .bind(name.as_str());
-        let row = session.fetch_optional(query).await?;
-        let revision: Option<i64> = row.map(|row| row.get("revision")).transpose()?;
-        if revision.map(number).transpose()? == Some(expected) {
-            return Ok(());
-        }
-        let message = "the server was changed by somebody else meanwhile; look at it again";
-        Err(Error::new(ErrorKind::Conflict, message)
-            .with("server", name)
-            .with("expected revision", expected)
-            .into())
-    }
-
     async fn insert(
         &self,
         session: &mut Session,
+        before: &Before,
         rows: &Rows,
         sealed: &[Entry],
     ) -> Result<u64, Failure> {
-        let revision = self.next_revision(session).await?;
+        let revision = session.tenant()?.next_revision();
         let upsert = Statement::new(UPSERT)
             .bind(self.tenant_id)
             .bind(rows.name.as_str())
@@ -227,10 +251,18 @@ impl SqlStore {
         let plan = Statement::new(plan).bind(id).bind(&rows.tools);
         session.execute(plan).await?;
         rows.index.replace(session, id).await?;
-        self.store_document(session, rows).await?;
+        if !before.document {
+            self.store_document(session, rows).await?;
+        }
+        if before.id.is_some() {
+            outdate(session, id, rows).await?;
+        }
         self.make_current(session, id, revision, rows).await?;
-        document::prune(session, self.tenant_id, id).await?;
-        credential::replace(session, id, sealed).await?;
+        if before.id.is_some() {
+            document::prune(session, self.tenant_id, id).await?;
+            credential::forget(session, id).await?;
+        }
+        credential::add(session, id, sealed).await?;
         let keys: Vec<&str> = sealed.iter().map(|(key, _)| key.as_str()).collect();
         let detail = json!({
             "revision": revision,
@@ -244,27 +276,21 @@ impl SqlStore {
         Ok(number(revision)?)
     }
 
-    /// Keeps the bytes, unless they are there.
+    /// Keeps the bytes.
     async fn store_document(&self, session: &mut Session, rows: &Rows) -> Result<(), Failure> {
-        // Megabytes are not sent only to be thrown away.
-        let known = "SELECT digest FROM document WHERE tenant_id = $1 AND digest = $2";
-        let known = Statement::new(known)
+        let bytes = "INSERT INTO document (tenant_id, digest, stored_at, bytes)
+            VALUES ($1, $2, $3, $4)
+            ON CONFLICT (tenant_id, digest) DO NOTHING";
+        let bytes = Statement::new(bytes)
             .bind(self.tenant_id)
-            .bind(&rows.digest);
-        if session.fetch_optional(known).await?.is_none() {
-            let bytes = "INSERT INTO document (tenant_id, digest, stored_at, bytes)
-                VALUES ($1, $2, $3, $4)";
-            let bytes = Statement::new(bytes)
-                .bind(self.tenant_id)
-                .bind(&rows.digest)
-                .bind(now())
-                .bind(&rows.bytes);
-            session.execute(bytes).await?;
-        }
+            .bind(&rows.digest)
+            .bind(now())
+            .bind(&rows.bytes);
+        session.execute(bytes).await?;
         Ok(())
     }
 
-    /// Marks the document as the server's, and keeps what it had before.
+    /// Marks the document as the server's, unless it is already.
     async fn make_current(
         &self,
         session: &mut Session,
@@ -272,13 +298,6 @@ impl SqlStore {
         revision: i64,
         rows: &Rows,
     ) -> Result<(), Failure> {
-        let outdate = "UPDATE document_version SET current = 0
-            WHERE server_id = $1 AND current = 1 AND (digest, source) <> ($2, $3)";
-        let outdate = Statement::new(outdate)
-            .bind(id)
-            .bind(&rows.digest)
-            .bind(&rows.source);
-        session.execute(outdate).await?;
         let add = "INSERT INTO document_version
                 (server_id, revision, tenant_id, digest, source, uploaded_at, current)
             SELECT $1, $2, $3, $4, $5, $6, 1
@@ -294,4 +313,26 @@ impl SqlStore {
         session.execute(add).await?;
         Ok(())
     }
+}
+
+/// Keeps the document that the server had, as one of before, where it gets another.
+async fn outdate(session: &mut Session, id: i64, rows: &Rows) -> Result<(), Failure> {
+    let outdate = "UPDATE document_version SET current = 0
+        WHERE server_id = $1 AND current = 1 AND (digest, source) <> ($2, $3)";
+    let outdate = Statement::new(outdate)
+        .bind(id)
+        .bind(&rows.digest)
+        .bind(&rows.source);
+    session.execute(outdate).await?;
+    Ok(())
+}
+
+fn refuse_another_revision(before: &Before, name: &ServerName, expected: u64) -> Result<()> {
+    if before.revision.map(number).transpose()? == Some(expected) {
+        return Ok(());
+    }
+    let message = "the server was changed by somebody else meanwhile; look at it again";
+    Err(Error::new(ErrorKind::Conflict, message)
+        .with("server", name)
+        .with("expected revision", expected))
 }

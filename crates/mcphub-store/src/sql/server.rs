@@ -214,7 +214,7 @@ impl SqlStore {
         if session.execute(hide).await? == 0 {
             return Ok(false);
         }
-        self.next_revision(&mut session).await?;
+        session.tenant()?.next_revision();
         self.record(&mut session, Action::SERVER_REMOVE, target(name), json!({}))
             .await?;
         session.commit().await?;
@@ -223,7 +223,7 @@ impl SqlStore {
 
     async fn bring_back(&self, name: &ServerName) -> Result<Option<u64>, Failure> {
         let mut session = self.engine().write(self.tenant_id).await?;
-        let revision = self.next_revision(&mut session).await?;
+        let revision = session.tenant()?.next_revision();
         let show = "UPDATE server
             SET removed_at = NULL, revision = $3, updated_at = $4,
                 indexed = CASE WHEN indexed = revision THEN $3 ELSE indexed END
@@ -284,13 +284,6 @@ impl SqlStore {
         let query = Statement::new(query).bind(self.tenant_id);
         let row = self.engine().read().await?.fetch_one(query).await?;
         Ok(number(row.get("version")?)?)
-    }
-
-    /// Counts a change, and gives its number.
-    pub(super) async fn next_revision(&self, session: &mut Session) -> Result<i64, Failure> {
-        let count = "UPDATE tenant SET version = version + 1 WHERE id = $1 RETURNING version";
-        let count = Statement::new(count).bind(self.tenant_id);
-        Ok(session.fetch_one(count).await?.get("version")?)
     }
 }
 

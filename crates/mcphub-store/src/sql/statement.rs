@@ -11,11 +11,13 @@ use sqlx::query::Query;
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
 
 /// SQL that both engines understand, and the values for `$1`, `$2` and so on, in order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Statement {
     sql: Cow<'static, str>,
     values: Vec<Value>,
     planned_anew: bool,
+    #[cfg(test)]
+    pub(super) reads_all: bool,
 }
 
 impl Statement {
@@ -24,6 +26,8 @@ impl Statement {
             sql: sql.into(),
             values: Vec::new(),
             planned_anew: false,
+            #[cfg(test)]
+            reads_all: false,
         }
     }
 
@@ -50,6 +54,31 @@ impl Statement {
         with
     }
 
+    /// Says that it reads whole tables because that is what it is for: the tests refuse any other
+    /// that does.
+    #[must_use]
+    #[cfg_attr(not(test), allow(unused_mut, reason = "only tests ask"))]
+    pub(crate) fn reads_all(mut self) -> Self {
+        #[cfg(test)]
+        {
+            self.reads_all = true;
+        }
+        self
+    }
+
+    /// The same with other text around its own, and the same values.
+    #[cfg(test)]
+    pub(super) fn behind(&self, sql: &'static str) -> Self {
+        let mut behind = self.clone().planned_anew();
+        behind.sql = format!("{sql} {}", self.sql).into();
+        behind
+    }
+
+    #[cfg(test)]
+    pub(super) fn sql(&self) -> &str {
+        &self.sql
+    }
+
     /// Has PostgreSQL plan it each time: which plan is good depends on the values.
     #[must_use]
     pub(crate) fn planned_anew(mut self) -> Self {
@@ -60,7 +89,7 @@ impl Statement {
 
 /// A value of one of the types that the schema has. An absent one knows its type, because Postgres
 /// asks for it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Value {
     Integer(Option<i64>),
     Text(Option<String>),

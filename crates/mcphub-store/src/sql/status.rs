@@ -127,7 +127,9 @@ impl SqlStore {
         let schema = Statement::new("SELECT max(version) AS version FROM _sqlx_migrations");
         let schema = session.fetch_one(schema).await?.get("version")?;
         let (engine, size) = self.system(&mut session).await?;
-        let tenants = session.fetch_all(Statement::new(TENANTS)).await?;
+        let tenants = session
+            .fetch_all(Statement::new(TENANTS).reads_all())
+            .await?;
         let tenants = tenants.iter().map(|row| {
             Ok(TenantStatus {
                 name: row.get("name")?,
@@ -138,7 +140,7 @@ impl SqlStore {
             })
         });
         let tenants = tenants.collect::<Result<_, Failure>>()?;
-        let keys = session.fetch_all(Statement::new(KEYS)).await?;
+        let keys = session.fetch_all(Statement::new(KEYS).reads_all()).await?;
         let keys = keys.iter().map(|row| {
             let id: String = row.get("id")?;
             Ok(KeyStatus {

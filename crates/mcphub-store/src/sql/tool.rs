@@ -16,8 +16,9 @@ use super::{Dialect, Session, SqlStore, blocking};
 const BATCH: u32 = 50;
 
 /// By name and title first, then by description. SQLite gives what it finds in the order of the
-/// rows, and PostgreSQL chooses between that order and the index of words, by how frequent they are:
-/// so neither sorts all that there is for the sake of a page.
+/// rows. PostgreSQL knows nothing of how frequent the beginning of a word is, and would look for a
+/// rare one in the order of the rows, that is in all of them: `+ 0` keeps it to the index of words,
+/// and a subquery to the servers of what was found.
 const FOUND_IN_SQLITE: &str = "
     SELECT * FROM (
         SELECT 0 AS class, tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
@@ -38,6 +39,7 @@ const FOUND_IN_SQLITE: &str = "
           AND ($5 IS NULL OR tool.kind = $5) AND server.removed_at IS NULL
         ORDER BY tool_text.rowid
         LIMIT $6)
+    ORDER BY class, id
     LIMIT $6";
 
 const FOUND_IN_POSTGRES: &str = "
@@ -45,20 +47,20 @@ const FOUND_IN_POSTGRES: &str = "
         SELECT CAST(0 AS BIGINT) AS class,
                tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
         FROM tool
-        JOIN server ON server.id = tool.server_id
         WHERE tool.words @@ CAST($3 AS tsquery) AND tool.id > $1
-          AND ($5 IS NULL OR tool.kind = $5) AND server.removed_at IS NULL
-        ORDER BY tool.id
+          AND ($5 IS NULL OR tool.kind = $5)
+          AND (SELECT removed_at FROM server WHERE id = tool.server_id) IS NULL
+        ORDER BY tool.id + 0
         LIMIT $6) AS by_heading
     UNION ALL
     SELECT * FROM (
         SELECT CAST(1 AS BIGINT) AS class,
                tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
         FROM tool
-        JOIN server ON server.id = tool.server_id
         WHERE tool.words @@ CAST($4 AS tsquery) AND tool.id > $2
-          AND ($5 IS NULL OR tool.kind = $5) AND server.removed_at IS NULL
-        ORDER BY tool.id
+          AND ($5 IS NULL OR tool.kind = $5)
+          AND (SELECT removed_at FROM server WHERE id = tool.server_id) IS NULL
+        ORDER BY tool.id + 0
         LIMIT $6) AS by_description
     ORDER BY class, id
     LIMIT $6";

@@ -8,6 +8,7 @@ use mcphub_core::tool::{PLAN_VERSION, ToolKind};
 use super::*;
 use crate::OptimizeOptions;
 use crate::postgres::migration::MIGRATIONS;
+use crate::sql::Statement;
 use crate::vault::{self, Vault};
 
 /// What a version of the schema holds of one server. A new migration adds its number here and to
@@ -83,7 +84,7 @@ async fn schema_of(version: i64, place: &Place) {
 
 #[tokio::test]
 async fn every_older_schema_is_brought_up_to_date_with_its_data() {
-    let released = [1, 2, 3, 4, 5];
+    let released = [1, 2, 3, 4, 5, 6];
     let known = MIGRATIONS.iter().map(|migration| migration.version);
     assert!(known.eq(released), "a new schema has to be listed here");
     for version in released {
@@ -239,4 +240,17 @@ async fn statistics_are_made_where_there_are_none() {
     }
     let analyzed = |it: &crate::Advice| it.statement.starts_with("ANALYZE");
     assert!(advice.iter().any(analyzed), "{advice:?}");
+}
+
+/// By what looks at every statement of these tests.
+#[tokio::test]
+async fn a_statement_without_an_index_is_refused() {
+    let Some(place) = Place::new() else { return };
+    let store = place.open().await;
+    let slow = tokio::spawn(async move {
+        let mut session = store.engine().read().await.unwrap();
+        let slow = Statement::new("SELECT name FROM server WHERE fingerprint = $1").bind("x");
+        let _ = session.fetch_all(slow).await;
+    });
+    assert!(slow.await.unwrap_err().is_panic());
 }

@@ -243,7 +243,7 @@ impl Part<'_> {
             })?;
             entries.push((credential.key.clone(), current.seal(&place, &value)?));
         }
-        credential::replace(self.session, id, &entries).await?;
+        credential::add(self.session, id, &entries).await?;
         self.counts.credentials += entries.len() as u64;
         Ok(())
     }
