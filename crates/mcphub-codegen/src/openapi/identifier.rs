@@ -67,7 +67,14 @@ pub(super) type Found<'d> = (&'d Node<'d>, String);
 impl<'d> Identifiers<'d> {
     /// The identifiers of a document; `None` when its text has none.
     pub(super) fn read(document: &'d Node<'d>, text: &[u8], source: &str) -> Option<Self> {
-        let marks = ["$id", "$anchor", "$dynamicAnchor", RECURSIVE, "$self", DRAFT_4];
+        let marks = [
+            "$id",
+            "$anchor",
+            "$dynamicAnchor",
+            RECURSIVE,
+            "$self",
+            DRAFT_4,
+        ];
         if !marks.iter().any(|mark| contains(text, mark)) {
             return None;
         }

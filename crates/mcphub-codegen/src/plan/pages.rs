@@ -40,7 +40,7 @@ const CURSOR_PARAMETERS: [&str; 14] = [
 ];
 
 /// Members that hold the cursor of the next page.
-const CURSORS: [&str; 14] = [
+const CURSORS: [&str; 15] = [
     "nextcursor",
     "nextpagecursor",
     "nextpagetoken",
@@ -54,6 +54,7 @@ const CURSORS: [&str; 14] = [
     "nextpagekey",
     "scrollid",
     "lastid",
+    "nextpage",
     "next",
 ];
 
@@ -143,32 +144,48 @@ impl Planning<'_> {
             return None;
         }
         let items = self.items(schema, 2)?;
-        let next = self
-            .cursor(&query, schema)
+        let cursor = self.cursor(&query, schema);
+        // A number may be a point in time, which leads from the newest page nowhere.
+        let number = |(parameter, _): &(&Parameter, _)| self.is(&parameter.schema, "integer");
+        let (numbers, cursors) = match cursor {
+            Some(cursor) if number(&cursor) => (Some(cursor.1), None),
+            cursor => (None, cursor.map(|(_, next)| next)),
+        };
+        let next = cursors
             .or_else(|| self.url(schema))
+            .or(numbers)
             .or_else(|| response.has_link.then_some(NextPage::Link))
             .or_else(|| self.number(&query))?;
         Some((items, next))
     }
 
-    fn cursor(&self, query: &[Asked<'_>], schema: &Value) -> Option<NextPage> {
+    fn cursor<'q>(&self, query: &[Asked<'q>], schema: &Value) -> Option<(&'q Parameter, NextPage)> {
         let named = |name: &str| query.iter().find(|(plain, _)| plain == name);
         let parameter = CURSOR_PARAMETERS.iter().find_map(|name| named(name));
-        // An `offset` that is no number is a cursor too.
-        let offset = || {
+        // An `offset` or a `page` that is no number is a cursor too.
+        let text = || {
             let mut query = query.iter();
-            query.find(|(plain, it)| plain == "offset" && self.is(&it.schema, "string"))
+            let known = |plain: &str| matches!(plain, "offset" | "page");
+            query.find(|(plain, it)| known(plain) && self.is(&it.schema, "string"))
         };
-        let (_, parameter) = parameter.or_else(offset)?;
+        let (name, parameter) = parameter.or_else(text)?;
+        // Such as `usemarker`, without which there is no `marker`.
+        let is_switch = |(plain, it): &Asked<'_>| {
+            self.is(&it.schema, "boolean") && plain.strip_prefix("use") == Some(name.as_str())
+        };
+        if query.iter().any(is_switch) {
+            return None;
+        }
         let at = self.member(schema, MAX_DEPTH, false, &|name, inner, schema| {
             let is_cursor = CURSORS.contains(&name) || (inner && INNER_CURSORS.contains(&name));
             let is_value = self.is(schema, "string") || self.is(schema, "integer");
             is_cursor && is_value && !is_url(name, self.definitions.resolve(schema))
         })?;
-        Some(NextPage::Cursor {
+        let next = NextPage::Cursor {
             at,
             parameter: parameter.name.clone(),
-        })
+        };
+        Some((parameter, next))
     }
 
     fn url(&self, schema: &Value) -> Option<NextPage> {

@@ -65,7 +65,7 @@ impl Fields {
             let shown: String = text.chars().take(80).collect();
             let steps = steps.ok_or_else(|| {
                 Error::invalid(format!(
-                    "{shown:?} is no field; write names with dots between them, such as owner.name"
+                    "{shown:?} is no field; write names with dots between them, such as owner.name, or a JSONPath of names and wildcards"
                 ))
             })?;
             Ok(Field {

@@ -13,6 +13,16 @@ use super::style::{Escape, compact};
 use crate::spec::{Location, NextPage};
 use crate::tool::{HttpBinding, MAX_PAGES, PagesBinding};
 
+/// Members beside a cursor that say whether a page comes after this one.
+const HAS_MORE: [&str; 6] = [
+    "has_more",
+    "hasMore",
+    "has_next",
+    "hasNext",
+    "has_next_page",
+    "hasNextPage",
+];
+
 /// Pages read so far.
 #[derive(Debug)]
 pub struct Pages<'b> {
@@ -198,6 +208,7 @@ impl<'b> Pages<'b> {
                 parameter,
             } => {
                 let cursor = at(body, place).and_then(text);
+                let cursor = cursor.filter(|_| !is_last(body, place));
                 cursor.map_or(Next::End, |cursor| with(parameter, &cursor))
             }
             NextPage::Page { .. } | NextPage::Offset { .. } if count == 0 => Next::End,
@@ -268,6 +279,17 @@ fn at<'j>(json: &'j str, path: &[String]) -> Option<&'j RawValue> {
         value = members.get(name.as_str())?;
     }
     Some(value)
+}
+
+/// Whether a page says, beside its cursor, that there is none after it.
+fn is_last(body: &str, cursor: &[String]) -> bool {
+    let around = cursor.split_last().map(|(_, around)| around);
+    let around = around.and_then(|around| at(body, around));
+    let members = around.and_then(|around| super::style::members(around).ok());
+    members.is_some_and(|members| {
+        let mut said = HAS_MORE.iter().filter_map(|name| members.get(*name));
+        said.any(|more| more.get() == "false")
+    })
 }
 
 /// The text of a string or number that says something.

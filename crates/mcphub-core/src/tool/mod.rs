@@ -13,7 +13,6 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
 
 pub use answer::{AnswerBinding, FieldsBinding, MAX_PAGES, PagesBinding};
 pub use binding::{
@@ -133,25 +132,6 @@ impl ToolSet {
         for tool in &mut self.tools {
             tool.binding.server = None;
         }
-    }
-
-    /// The tools for who passes answers on as they come: without the arguments that ask for pages and
-    /// fields.
-    #[must_use]
-    pub fn with_plain_answers(&self) -> Self {
-        let mut set = self.clone();
-        for tool in &mut set.tools {
-            let answer = std::mem::take(&mut tool.binding.answer);
-            let mut root = tool.input.root().clone();
-            if let Some(Value::Object(properties)) = root.get_mut("properties") {
-                for argument in answer.arguments() {
-                    properties.shift_remove(argument);
-                }
-            }
-            let definitions = tool.input.definitions().to_vec();
-            tool.input = Schema::new(root, definitions);
-        }
-        set
     }
 
     /// The tool of that name.

@@ -51,11 +51,6 @@ impl Language {
         wanted.map(|(language, _)| language).collect()
     }
 
-    /// Whether its servers read pages and choose fields; those in Rust pass answers on as they come.
-    pub fn shapes_answers(self) -> bool {
-        self != Self::Rust
-    }
-
     /// A running server for these tools, whose API is the recorder.
     pub async fn start(
         self,

@@ -97,6 +97,38 @@ fn the_patterns_of_the_field_are_recognised() {
             cursor(&["next_page", "offset"], "offset"),
         ),
         (
+            json!([query("page", "string")]),
+            object(json!({"data": list(), "next_page": {"type": ["string", "null"]}})),
+            "data",
+            cursor(&["next_page"], "page"),
+        ),
+        // Without the switch there is no marker.
+        (
+            json!([
+                query("marker", "string"),
+                query("usemarker", "boolean"),
+                query("offset", "integer")
+            ]),
+            object(json!({"entries": list(), "next_marker": text()})),
+            "entries",
+            offset("offset", 0),
+        ),
+        // A point in time: what comes after the newest page is newer still.
+        (
+            json!([query("after", "integer"), query("before", "integer")]),
+            object(
+                json!({"items": list(), "next": uri, "cursors": object(json!({"after": text()}))}),
+            ),
+            "items",
+            url(&["next"]),
+        ),
+        (
+            json!([query("after", "integer")]),
+            object(json!({"items": list(), "next": {"type": "integer"}})),
+            "items",
+            cursor(&["next"], "after"),
+        ),
+        (
             json!([]),
             object(json!({"items": list(), "next": uri})),
             "items",

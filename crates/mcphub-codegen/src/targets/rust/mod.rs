@@ -39,8 +39,11 @@ const SAME: &[(&str, &str)] = templates![
     "src/cli.rs",
     "src/credentials.rs",
     "src/digest.rs",
+    "src/fields.rs",
     "src/lib.rs",
+    "src/link.rs",
     "src/multipart.rs",
+    "src/pages.rs",
     "src/problems.rs",
     "src/request.rs",
     "src/result.rs",
@@ -52,6 +55,7 @@ const SAME: &[(&str, &str)] = templates![
     "src/tool.rs",
     "src/validation.rs",
     "src/xml.rs",
+    "tests/answers.rs",
     "tests/api.rs",
     "tests/request.rs",
     "tests/server.rs",
@@ -142,8 +146,6 @@ impl Target for RustTarget {
     }
 
     fn render(&self, tools: &ToolSet, options: &RenderOptions) -> Result<Project> {
-        // Its runtime passes answers on as they come.
-        let tools = &tools.with_plain_answers();
         let view = View::new(tools, options)?;
         let runtime = Runtime::Cargo {
             program: view.package.clone(),

@@ -1,9 +1,9 @@
 //! A tool becomes a type: its arguments, and the request that they make.
 
-use mcphub_core::spec::{Location, Serialization, Style};
+use mcphub_core::spec::{Location, NextPage, Serialization, Style};
 use mcphub_core::tool::{
-    BodyBinding, BodyFormat, BodySource, HttpBinding, MemberBinding, OutputShape, ParameterBinding,
-    PartBinding, PartHeaderBinding, PartListBinding, Tool,
+    AnswerBinding, BodyBinding, BodyFormat, BodySource, FieldsBinding, HttpBinding, MemberBinding,
+    OutputShape, ParameterBinding, PartBinding, PartHeaderBinding, PartListBinding, Tool,
 };
 use mcphub_core::{Error, Result};
 use serde::Serialize;
@@ -80,6 +80,7 @@ impl ToolType {
         if let Some(sent) = &tool.binding.body {
             body.extend(writer.body(sent)?);
         }
+        body.extend(writer.answer(&tool.binding.answer)?);
         let endpoint = [
             rust_literal(tool.binding.method.as_str()).into(),
             rust_literal(&tool.binding.path).into(),
@@ -291,6 +292,37 @@ impl Writer<'_> {
         before.into_iter().chain([call]).collect()
     }
 
+    /// What is wanted of answers.
+    fn answer(&self, answer: &AnswerBinding) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        if let Some(pages) = &answer.pages {
+            lines.push("let pages = request.pages();".to_owned());
+            lines.extend(self.asked("pages.wanted", &pages.argument));
+            if !pages.items.is_empty() {
+                lines.push(rust_array("pages.items(", &pages.items, ");", INDENT));
+            }
+            lines.extend(next_page(&pages.next)?);
+        }
+        match &answer.fields {
+            Some(FieldsBinding::Argument(argument)) => {
+                lines.extend(self.asked("request.fields", argument));
+            }
+            Some(FieldsBinding::Only(fields)) => {
+                lines.push(rust_array("request.only(", fields, ")?;", INDENT));
+            }
+            _ => {}
+        }
+        Ok(lines)
+    }
+
+    /// A call with the name and the value of an argument.
+    fn asked(&self, head: &str, argument: &str) -> Vec<String> {
+        let (before, value) = self.value(argument);
+        let arguments = [rust_literal(argument).into(), value];
+        let call = rust_call(head, &arguments, "?;", INDENT);
+        before.into_iter().chain([call]).collect()
+    }
+
     fn body(&self, body: &BodyBinding) -> Result<Vec<String>> {
         let media_type = rust_literal(&body.media_type);
         let members = match &body.source {
@@ -402,6 +434,32 @@ impl Writer<'_> {
         let call = rust_call(head, &arguments, "?;", INDENT);
         before.into_iter().chain([call]).collect()
     }
+}
+
+/// The statement that says what leads to the next page; none where the header `Link` does.
+fn next_page(next: &NextPage) -> Result<Option<String>> {
+    let by = |method: &str, parameter: &str, more: String| {
+        let arguments = [rust_literal(parameter).into(), more.into()];
+        rust_call(&format!("pages.{method}"), &arguments, ";", INDENT)
+    };
+    Ok(match next {
+        NextPage::Link => None,
+        NextPage::Url { at } => Some(rust_array("pages.by_url(", at, ");", INDENT)),
+        NextPage::Cursor { at, parameter } => {
+            let at: Vec<_> = at.iter().map(|name| rust_literal(name)).collect();
+            let at = format!("&[{}]", at.join(", "));
+            Some(by("by_cursor", parameter, at))
+        }
+        NextPage::Page { parameter, first } => Some(by("by_number", parameter, first.to_string())),
+        NextPage::Offset { parameter, first } => {
+            Some(by("by_offset", parameter, first.to_string()))
+        }
+        _ => {
+            return Err(Error::invalid(
+                "the rust target does not know this way from page to page",
+            ));
+        }
+    })
 }
 
 fn format(format: BodyFormat) -> Result<&'static str> {

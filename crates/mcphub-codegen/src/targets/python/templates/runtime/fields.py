@@ -95,7 +95,8 @@ def _steps(field: str, argument: str) -> list[Step]:
         at = step.end()
     if at < len(rest) or (not steps and not rooted) or len(field.encode(errors="replace")) > MAX_LENGTH:
         shown = f'"{field[:80]}"'
-        raise ArgumentError(argument, f"{shown} is no field; write names with dots between them, such as owner.name")
+        how = "write names with dots between them, such as owner.name, or a JSONPath of names and wildcards"
+        raise ArgumentError(argument, f"{shown} is no field; {how}")
     return steps
 
 

@@ -128,7 +128,7 @@ class Pages:
         elif isinstance(by, Url):
             self._follow(url, _text(_at(page, by.at)))
         elif isinstance(by, Cursor):
-            cursor = _text(_at(page, by.at))
+            cursor = None if _is_last(_at(page, by.at[:-1])) else _text(_at(page, by.at))
             self.next = _with_query(url, by.parameter, cursor) if cursor else None
         elif count > 0:
             number = _number(url, by.parameter, by.first) + (1 if isinstance(by, Page) else count)
@@ -159,6 +159,7 @@ class Pages:
         return " and ".join(f"{self._arguments[name]}={value[:512]}" for name, value in new)
 
 
+_HAS_MORE = ("has_more", "hasMore", "has_next", "hasNext", "has_next_page", "hasNextPage")
 _PARAMETER = r"\s*;\s*([^=;,<>\s]*)\s*(?:=\s*(\"(?:[^\"\\]|\\.)*\"|[^;,]*))?"
 _LINK = re.compile(rf"<([^>]*)>((?:{_PARAMETER})*)")
 
@@ -183,6 +184,11 @@ def _with(value: Any, names: Sequence[str], items: list[Any]) -> Any:
     if not names:
         return items
     return {**value, names[0]: _with(value[names[0]], names[1:], items)}
+
+
+def _is_last(around: Any) -> bool:
+    """Whether a page says, beside its cursor, that there is none after it."""
+    return isinstance(around, dict) and any(around.get(name) is False for name in _HAS_MORE)
 
 
 def _text(value: object) -> str | None:

@@ -32,7 +32,17 @@ MAX_TWICE = 64 * 1024
 SHOWN = 1024
 """How much of it the text shows then, in bytes."""
 
-_TEXT_TYPES = {"", "application/xml", "application/yaml", "application/javascript", "application/x-ndjson"}
+_TEXT_TYPES = {
+    "",
+    "application/xml",
+    "application/yaml",
+    "application/javascript",
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonlines",
+    "application/json-seq",
+}
 # Deeper structures cannot be written by the SDK.
 _MAX_DEPTH = 128
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER,
+    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK, LOCATION, RETRY_AFTER,
     USER_AGENT, WWW_AUTHENTICATE,
 };
 use reqwest::{Certificate, Client, Identity, Method, Request, Response, StatusCode};
@@ -21,8 +21,9 @@ use url::Url;
 use crate::about;
 use crate::credentials::{Credentials, Kind};
 use crate::digest::{Digest, Given};
+use crate::pages::{Pages, Paging};
 use crate::request::{ArgumentError, HttpRequest};
-use crate::result::{Answer, Output, ToolResult};
+use crate::result::{Answer, Output, ToolResult, error_text};
 use crate::retry::{MAX_RETRIES, wait_for};
 use crate::settings::{SCHEMES, Settings};
 
@@ -103,7 +104,9 @@ impl Api {
         }
     }
 
-    /// Sends a request; whatever goes wrong on the way is a tool error.
+    /// Sends a request; whatever goes wrong on the way is a tool error. Of a list, the pages that are
+    /// wanted are read and joined, all within the time and the size of one answer; of a JSON answer,
+    /// the fields that are wanted stay.
     ///
     /// Fails when an argument cannot be sent.
     pub async fn call(
@@ -137,10 +140,22 @@ impl Api {
             ),
         };
         let url = without_login(request.url(&base));
-        Ok(match exchange.send(&request, url, body).await {
-            Ok(answer) => ToolResult::from_answer(answer, output, shown.as_str()),
-            Err(text) => ToolResult::error(text),
-        })
+        // One clock for all of it: connecting, redirects, waiting for another answer, and all pages
+        // to their last byte.
+        let end = Instant::now() + TIMEOUT;
+        let mut answer = match exchange.send(&request, url, body, end).await {
+            Ok(answer) => answer,
+            Err(text) => return Ok(ToolResult::error(text)),
+        };
+        let mut notes = Vec::new();
+        if let Some(paging) = request.pages.filter(|paging| paging.count() > 1) {
+            let pages = exchange.pages(&request, paging, &shown, &mut answer, end);
+            notes.extend(pages.await);
+        }
+        if let Some(fields) = &request.fields {
+            notes.extend(fields.pick_from(&mut answer));
+        }
+        Ok(ToolResult::from_answer(answer, output, shown.as_str()).noted(notes))
     }
 }
 
@@ -161,14 +176,11 @@ impl Exchange<'_> {
         request: &HttpRequest,
         url: Url,
         body: Option<Vec<u8>>,
+        end: Instant,
     ) -> Result<Answer, String> {
-        let method = Method::from_bytes(request.method.as_bytes());
-        let method = method.map_err(|_| format!("{} is not an HTTP method", request.method))?;
+        let method = method(request)?;
         let headers = headers(request)?;
         let retries = if request.repeatable { MAX_RETRIES } else { 0 };
-        // One clock for all of it: connecting, redirects, the answer to its last byte, and waiting
-        // for another one.
-        let end = Instant::now() + TIMEOUT;
         let answer = async {
             for _ in 0..retries {
                 let answer =
@@ -181,15 +193,55 @@ impl Exchange<'_> {
             }
             self.follow(method, url, headers, body).await
         };
-        match timeout_at(end, answer).await {
-            Ok(answer) => answer,
-            Err(_) => Err(format!(
-                "The API at {} did not answer within {} s{}",
-                self.host,
-                TIMEOUT.as_secs(),
-                self.doubt()
-            )),
+        let answer = timeout_at(end, answer).await;
+        answer.unwrap_or_else(|_| Err(self.late()))
+    }
+
+    /// Reads the pages after the first one into the answer; gives a line about them. Nothing
+    /// where the answer is no page.
+    async fn pages(
+        &self,
+        request: &HttpRequest,
+        paging: Paging,
+        url: &Url,
+        answer: &mut Answer,
+        end: Instant,
+    ) -> Option<String> {
+        let secrets = SCHEMES.iter().filter_map(|scheme| match scheme.kind {
+            Kind::Query(name) => Some(name),
+            _ => None,
+        });
+        let mut pages = Pages::new(paging, secrets.collect());
+        if !pages.add(url.clone(), answer) {
+            return None;
         }
+        let why = loop {
+            let Some(url) = pages.wants() else {
+                break String::new();
+            };
+            let failed = match self.page(request, request.page(&url), end).await {
+                Ok(page) if pages.size + page.body.len() > MAX_ANSWER => {
+                    break format!("more would be over {} MiB; ", MAX_ANSWER >> 20);
+                }
+                Ok(page) if pages.add(url.clone(), &page) => continue,
+                Ok(page) if (200..300).contains(&page.status) => {
+                    "its answer has no list".to_owned()
+                }
+                Ok(page) => error_text(&page),
+                Err(text) => text,
+            };
+            let line = failed.lines().next().unwrap_or_default();
+            break format!("the next one failed: {line}; ");
+        };
+        let note = pages.note(&why, &request.arguments);
+        answer.body = pages.merged().into_bytes();
+        Some(note)
+    }
+
+    async fn page(&self, request: &HttpRequest, url: Url, end: Instant) -> Result<Answer, String> {
+        let answer = self.follow(method(request)?, url, headers(request)?, None);
+        let answer = timeout_at(end, answer).await;
+        answer.unwrap_or_else(|_| Err(self.late()))
     }
 
     async fn follow(
@@ -299,6 +351,7 @@ impl Exchange<'_> {
             status: response.status().as_u16(),
             content_type: header(CONTENT_TYPE).unwrap_or_default(),
             retry_after: header(RETRY_AFTER),
+            link: links(response.headers()),
             body: Vec::new(),
         };
         while let Some(chunk) = response.chunk().await.map_err(|error| {
@@ -315,6 +368,15 @@ impl Exchange<'_> {
             answer.body.extend_from_slice(&chunk);
         }
         Ok(answer)
+    }
+
+    fn late(&self) -> String {
+        format!(
+            "The API at {} did not answer within {} s{}",
+            self.host,
+            TIMEOUT.as_secs(),
+            self.doubt()
+        )
     }
 
     fn unanswered(&self, error: &reqwest::Error) -> String {
@@ -356,6 +418,19 @@ fn connections(
         builder = builder.identity(Identity::from_pem(pem.expose_secret().as_bytes())?);
     }
     builder.build()
+}
+
+fn method(request: &HttpRequest) -> Result<Method, String> {
+    let method = Method::from_bytes(request.method.as_bytes());
+    method.map_err(|_| format!("{} is not an HTTP method", request.method))
+}
+
+/// The values of `Link` as one (RFC 9110, 5.3).
+fn links(headers: &HeaderMap) -> Option<String> {
+    let links = headers.get_all(LINK).iter();
+    let links = links.map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let links: Vec<_> = links.collect();
+    (!links.is_empty()).then(|| links.join(", "))
 }
 
 fn headers(request: &HttpRequest) -> Result<HeaderMap, String> {

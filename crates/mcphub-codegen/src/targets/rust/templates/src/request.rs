@@ -7,7 +7,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use url::Url;
 
+use crate::fields::Fields;
 use crate::multipart::{self, Multipart};
+use crate::pages::Paging;
 use crate::serialization::{self, Escape, Pair, ValueError, header_text, join, percent};
 use crate::style::{How, Style};
 use crate::xml::{self, Shape};
@@ -82,6 +84,12 @@ pub struct HttpRequest {
     pub(crate) login: Option<&'static str>,
     /// Whether the connection shows the client certificate, where there is one.
     pub(crate) certified: bool,
+    /// The arguments of the tool by the name of their query parameter.
+    pub(crate) arguments: Vec<Pair>,
+    /// How many pages of a list are read.
+    pub(crate) pages: Option<Paging>,
+    /// What stays of a JSON answer.
+    pub(crate) fields: Option<Fields>,
     template: &'static str,
     path: String,
     path_arguments: Vec<(String, String)>,
@@ -116,6 +124,9 @@ impl HttpRequest {
             headers: Vec::new(),
             login: None,
             certified: false,
+            arguments: Vec::new(),
+            pages: None,
+            fields: None,
             template: path,
             path: path.to_owned(),
             path_arguments: Vec::new(),
@@ -165,6 +176,8 @@ impl HttpRequest {
 
     /// A query parameter.
     pub fn query<V: Serialize>(&mut self, name: &str, value: Option<&V>, how: How) -> Result<()> {
+        let argument = how.named(name).to_owned();
+        self.arguments.push((name.to_owned(), argument));
         self.query.extend(pairs(name, value, how)?);
         Ok(())
     }
@@ -276,6 +289,28 @@ impl HttpRequest {
         })
     }
 
+    /// How several pages of a list are read, to be filled.
+    pub fn pages(&mut self) -> &mut Paging {
+        self.pages.get_or_insert_default()
+    }
+
+    /// Leaves of a JSON answer the fields that the argument of that name asks for.
+    pub fn fields<V: Serialize>(&mut self, argument: &str, fields: Option<&V>) -> Result<()> {
+        let fields = json(argument, &fields)?;
+        if !fields.is_null() {
+            let texts = serde_json::from_value::<Vec<String>>(fields);
+            let texts = texts.map_err(|_| ArgumentError::new(argument, "must be a list of texts"));
+            self.fields = Some(Fields::parse(argument, &texts?)?);
+        }
+        Ok(())
+    }
+
+    /// Leaves only these fields of a JSON answer.
+    pub fn only(&mut self, fields: &[&str]) -> Result<()> {
+        self.fields = Some(Fields::parse("fields", fields)?);
+        Ok(())
+    }
+
     /// Puts the parts together, and gives the body.
     ///
     /// Fails when a value would add, remove or empty a part of the path: RFC 3986, 5.2.4 removes
@@ -327,6 +362,17 @@ impl HttpRequest {
         let mut url = base.clone();
         url.set_fragment(None);
         url.set_path(&[base.path().trim_end_matches('/'), path].concat());
+        url.set_query(Some(query.as_str()).filter(|query| !query.is_empty()));
+        url
+    }
+
+    /// The URL of another page, with what lets the request in.
+    pub(crate) fn page(&self, url: &Url) -> Url {
+        let secrets = join(&self.secrets, "&");
+        let parts = [url.query().unwrap_or_default(), &secrets];
+        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        let query = parts.join("&");
+        let mut url = url.clone();
         url.set_query(Some(query.as_str()).filter(|query| !query.is_empty()));
         url
     }

@@ -37,8 +37,18 @@ pub struct Answer {
     pub content_type: String,
     /// The value of `Retry-After`.
     pub retry_after: Option<String>,
+    /// The values of `Link`, joined by commas.
+    pub link: Option<String>,
     /// The decoded body.
     pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON; nothing where it is none.
+    pub(crate) fn json(&self) -> Option<Value> {
+        let text = std::str::from_utf8(&self.body).ok()?;
+        serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()
+    }
 }
 
 /// What a tool gives back.
@@ -121,6 +131,14 @@ impl ToolResult {
         self
     }
 
+    /// The result with more lines for the model.
+    #[must_use]
+    pub fn noted(mut self, notes: Vec<String>) -> Self {
+        self.content
+            .extend(notes.into_iter().map(ContentBlock::text));
+        self
+    }
+
     /// How many bytes the answer has.
     pub fn size(&self) -> usize {
         self.answer.as_ref().map_or(0, |answer| answer.body.len())
@@ -177,6 +195,10 @@ fn content(answer: &Answer, essence: &str, uri: &str) -> ContentBlock {
                 | "application/yaml"
                 | "application/javascript"
                 | "application/x-ndjson"
+                | "application/ndjson"
+                | "application/jsonl"
+                | "application/x-jsonlines"
+                | "application/json-seq"
         );
     if let (true, Ok(text)) = (text_like, std::str::from_utf8(&answer.body)) {
         return ContentBlock::text(text);
@@ -218,7 +240,7 @@ fn shaped(value: Value, output: Output) -> Result<Map<String, Value>, String> {
     }
 }
 
-fn error_text(answer: &Answer) -> String {
+pub(crate) fn error_text(answer: &Answer) -> String {
     let mut text = status_line(answer.status);
     if let Some(after) = &answer.retry_after {
         text.push_str(&format!(" (Retry-After: {after})"));

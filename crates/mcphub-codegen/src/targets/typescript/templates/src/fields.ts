@@ -113,7 +113,8 @@ function stepsOf(field: string, argument: string): Step[] {
   }
   if (at < rest.length || (steps.length === 0 && !rooted) || Buffer.byteLength(field) > MAX_LENGTH) {
     const shown = `"${Array.from(field).slice(0, 80).join("")}"`;
-    throw new ArgumentError(argument, `${shown} is no field; write names with dots between them, such as owner.name`);
+    const how = "write names with dots between them, such as owner.name, or a JSONPath of names and wildcards";
+    throw new ArgumentError(argument, `${shown} is no field; ${how}`);
   }
   return steps;
 }

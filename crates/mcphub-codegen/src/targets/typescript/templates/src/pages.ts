@@ -94,7 +94,8 @@ export class Pages {
       case "url":
         return this.#follow(url, textOf(valueAt(page, next.at)));
       case "cursor": {
-        const cursor = textOf(valueAt(page, next.at));
+        const last = isLast(valueAt(page, next.at.slice(0, -1)));
+        const cursor = last ? undefined : textOf(valueAt(page, next.at));
         return cursor === undefined ? undefined : withQuery(url, next.parameter, cursor);
       }
       default: {
@@ -133,6 +134,7 @@ export class Pages {
   }
 }
 
+const HAS_MORE = ["has_more", "hasMore", "has_next", "hasNext", "has_next_page", "hasNextPage"];
 const PARAMETER = String.raw`\s*;\s*([^=;,<>\s]*)\s*(?:=\s*("(?:[^"\\]|\\.)*"|[^;,]*))?`;
 /** The longest `Link` that is read, in characters. */
 const MAX_LINK = 8192;
@@ -169,6 +171,11 @@ function withItems(value: unknown, [name, ...names]: readonly string[], items: u
   return Object.fromEntries(
     Object.entries(value).map(([other, member]) => [other, other === name ? withItems(member, names, items) : member]),
   );
+}
+
+/** Whether a page says, beside its cursor, that there is none after it. */
+function isLast(around: unknown): boolean {
+  return isObject(around) && HAS_MORE.some((name) => around[name] === false);
 }
 
 /** The text of a string or number that says something. */

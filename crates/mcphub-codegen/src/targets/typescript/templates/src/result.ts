@@ -28,7 +28,17 @@ export const MAX_TWICE = 64 * 1024;
 const SHOWN = 1024;
 
 const MAX_DEPTH = 128;
-const TEXT_TYPES = ["", "application/xml", "application/yaml", "application/javascript", "application/x-ndjson"];
+const TEXT_TYPES = [
+  "",
+  "application/xml",
+  "application/yaml",
+  "application/javascript",
+  "application/x-ndjson",
+  "application/ndjson",
+  "application/jsonl",
+  "application/x-jsonlines",
+  "application/json-seq",
+];
 const NO_BYTES = new Uint8Array();
 
 /** What a tool gives back. */
