@@ -529,10 +529,11 @@ fn what_an_api_does_wrong_is_said_and_ends_with_7() {
     );
     let no_json = call_against(&answer("200 OK\r\ncontent-type: application/json", "{oops"));
     assert_refused(&no_json, 7, &["not valid JSON", "{oops"]);
-    let huge = call_against(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 1000000000\r\n\r\n[",
-    );
-    assert_refused(&huge, 7, &["10 MiB"]);
+    let huge = call_against(&answer(
+        "200 OK\r\ncontent-type: application/json",
+        &format!("[{}]", " ".repeat(11 * 1024 * 1024)),
+    ));
+    assert_refused(&huge, 7, &["too long for one result", "[cut: bytes 0 to "]);
     let unreachable = mcphub(&[
         "call",
         &spec("bookshop.yaml"),

@@ -61,12 +61,10 @@ pub async fn run(args: Up) -> Result<ExitCode> {
 
 async fn requests(args: &Up) -> Result<Vec<PublishRequest>> {
     let credentials = credentials::from_flags(&args.api)?;
-    if matches!(args.serve, ServeMode::Process) {
-        if !credentials.clients.is_empty() {
-            return Err(Error::invalid(
-                "--client-env is for --serve native: a generated project takes tokens that are there already",
-            ));
-        }
+    if matches!(args.serve, ServeMode::Process) && !credentials.clients.is_empty() {
+        return Err(Error::invalid(
+            "--client-env is for --serve native: a generated project takes tokens that are there already",
+        ));
     }
     let mut requests = Vec::new();
     for spec in &args.specs {
