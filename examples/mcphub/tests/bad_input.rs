@@ -19,6 +19,12 @@ use serde_json::{Value, json};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How many answers without end, and how many large ones, are asked for at once.
 const AT_ONCE: usize = 40;
+/// What the gateway says before a piece of an answer.
+const TOO_LONG: &str = "too long for one result";
+/// What it says when there is no room for an answer in time.
+const NO_ROOM: &str = "too many large answers at once";
+/// What it says when reading an answer took too long.
+const TOO_SLOW: &str = "did not answer within";
 /// Bytes of a large answer.
 const LARGE: usize = 9 * 1024 * 1024;
 /// Large answers take 64 MiB together, as results up to three times that; the program itself takes
@@ -140,7 +146,8 @@ fn faults(more: &[&str]) -> (Sandbox, Gateway) {
     (sandbox, gateway)
 }
 
-fn every_fault_is_an_answer(gateway: &Gateway) {
+/// `endless` is said of an answer that has no end.
+fn every_fault_is_an_answer(gateway: &Gateway, endless: &str) {
     let call = |tool: &str, arguments: &str| post(&gateway.url(), message(1, tool, arguments)).1;
     let deadline = Instant::now() + PATIENCE;
     while call("faults_well", "{}")["result"]["isError"] == true {
@@ -154,7 +161,7 @@ fn every_fault_is_an_answer(gateway: &Gateway) {
     );
     assert!(text(&call("faults_noJson", "{}"), true).contains("not valid JSON"));
     assert_eq!(text(&call("faults_html", "{}"), false), "<b>hello</b>");
-    assert!(text(&call("faults_endless", "{}"), true).contains("10 MiB"));
+    assert!(text(&call("faults_endless", "{}"), true).contains(endless));
     let wrong = call("faults_well", r#"{"limit": "many", "limt": 1}"#);
     for said in ["limit: must be an integer", "limt: is not an argument"] {
         assert!(text(&wrong, true).contains(said), "{wrong}");
@@ -185,7 +192,7 @@ fn every_fault_is_an_answer(gateway: &Gateway) {
 #[test]
 fn every_fault_is_an_answer_from_the_gateway_itself() {
     let (_sandbox, gateway) = faults(&[]);
-    every_fault_is_an_answer(&gateway);
+    every_fault_is_an_answer(&gateway, TOO_LONG);
     assert!(gateway.stop().success());
 }
 
@@ -196,7 +203,7 @@ fn every_fault_is_an_answer_from_a_process() {
         return;
     }
     let (_sandbox, gateway) = faults(&["--serve", "process"]);
-    every_fault_is_an_answer(&gateway);
+    every_fault_is_an_answer(&gateway, "10 MiB");
     assert!(gateway.stop().success());
 }
 
@@ -215,12 +222,19 @@ fn answers_without_end_and_without_beginning_take_bounded_memory_and_hold_nobody
     let well = post(&gateway.url(), message(1, "faults_well", "{}")).1;
     assert_eq!(text(&well, false), r#"{"well":true}"#);
     assert!(start.elapsed() < Duration::from_secs(10));
+    let mut pieces = 0;
     for (_, call) in waiting
         .into_iter()
         .filter(|(tool, _)| *tool == "faults_endless")
     {
-        assert!(text(&call.join().unwrap(), true).contains("10 MiB"));
+        let answer = call.join().unwrap();
+        let said = text(&answer, true);
+        // Which of them depends on how fast the machine is.
+        let known = [TOO_LONG, NO_ROOM, TOO_SLOW];
+        assert!(known.iter().any(|known| said.contains(known)), "{said}");
+        pieces += usize::from(said.contains(TOO_LONG));
     }
+    assert!(pieces > 0);
     let peak = peak(gateway.running());
     assert!(peak < MEMORY, "{peak} MiB");
 }
@@ -278,7 +292,7 @@ fn a_client_that_writes_garbage_on_standard_input_is_answered_line_by_line() {
     assert_eq!(answers.len(), lines.len(), "{answers:?}");
     let of = |id: u32| answers.iter().find(|answer| answer["id"] == id).unwrap();
     assert_eq!(of(1)["error"]["code"], -32602);
-    assert!(text(of(2), true).contains("10 MiB"));
+    assert!(text(of(2), true).contains(TOO_LONG));
     assert_eq!(of(3)["error"]["code"], -32602);
     assert_eq!(text(of(4), false), r#"{"well":true}"#);
 }

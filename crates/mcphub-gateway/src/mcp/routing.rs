@@ -8,9 +8,9 @@ use super::caller::{Caller, parameters};
 use super::error::RpcError;
 use super::message::{Request, members};
 use super::meta::Meta;
-use super::methods::{TOOLS_CALL, tool_name};
+use super::methods::tool_name;
 use crate::federation::{HeaderParameter, Route, View};
-use crate::members::{Members, is_object, quoted, string};
+use crate::members::{Members, quoted, string};
 use crate::upstream::{ClientAbilities, Forward, encoded};
 
 pub(crate) const PROMPTS_GET: &str = "prompts/get";
@@ -228,17 +228,6 @@ pub(super) fn task_id(view: &View, route: &Route, own: &RawValue) -> Option<Stri
     match view.alone() {
         Some(_) => None,
         None => Some(quoted(&format!("{}/{own}", route.server))),
-    }
-}
-
-/// Whether params are for [`TOOLS_CALL`] as MCP has them. Whoever has native tools reads more.
-pub(super) fn check_call(request: &Request<'_>) -> Result<(), RpcError> {
-    debug_assert_eq!(request.method, TOOLS_CALL);
-    match request.params.get("arguments") {
-        Some(raw) if !is_object(raw) && raw.get() != "null" => Err(RpcError::malformed_params(
-            "Invalid params: `arguments` is not an object",
-        )),
-        _ => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@
 //! types, members and items; for these one reading without an allocation is enough. Whatever does
 //! not fit, and whatever a schema says beyond that, is left to the validator, whose word counts.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::fmt;
 
@@ -64,7 +65,7 @@ const UNKNOWN: usize = 1;
 #[derive(Debug)]
 struct Shape {
     types: Types,
-    /// Sorted by name.
+    /// In the order of [`order`].
     members: Vec<Member>,
     /// The bits of all members that have to be there.
     required: u64,
@@ -303,7 +304,7 @@ impl<'a> Reading<'a> {
                 }),
             }
         }
-        named.sort_by(|a, b| a.name.cmp(&b.name));
+        named.sort_by(|a, b| order(&a.name, &b.name));
         Some(Shape {
             types,
             members: named,
@@ -426,6 +427,11 @@ impl<'de> Visitor<'de> for Held<'_> {
     }
 }
 
+/// By length first, which tells most names apart without a look at them.
+fn order(a: &str, b: &str) -> Ordering {
+    a.len().cmp(&b.len()).then_with(|| a.cmp(b))
+}
+
 /// Reads a member's name and finds the member, without keeping the name.
 struct Named<'s>(&'s [Member]);
 
@@ -445,7 +451,7 @@ impl<'s, 'de> Visitor<'de> for Named<'s> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
-        let found = self.0.binary_search_by(|member| (*member.name).cmp(name));
+        let found = self.0.binary_search_by(|member| order(&member.name, name));
         Ok(found.ok().and_then(|index| self.0.get(index)))
     }
 }
