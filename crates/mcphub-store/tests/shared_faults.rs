@@ -26,7 +26,7 @@ const LIMIT: Duration = Duration::from_secs(1);
 /// What the machine may take longer, which other tests keep busy.
 const SLACK: Duration = Duration::from_secs(2);
 /// How soon after a fault everything has to work again.
-const RESUMED: Duration = Duration::from_secs(10);
+const RESUMED: Duration = Duration::from_secs(20);
 
 /// One Redis and one PostgreSQL, gone when this is dropped.
 struct Servers {

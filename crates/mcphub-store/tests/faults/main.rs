@@ -315,6 +315,11 @@ async fn without_a_free_connection_a_reader_is_told_in_time() {
     let store = server.open_at(&server.address(), 1).await;
     let lock = "BEGIN; SELECT id FROM mcphub.tenant FOR UPDATE; SELECT pg_sleep(600)";
     let mut holder = server.psql(&[lock]);
+    let begun = Instant::now();
+    let probe = "SELECT id FROM mcphub.tenant FOR UPDATE NOWAIT";
+    while server.psql(&[probe]).wait().unwrap().success() {
+        assert!(begun.elapsed() < BOUND, "nobody holds the lock");
+    }
     // Each waits for the lock, until the server says that it was long enough, and comes again.
     let writers: Vec<_> = (0..4)
         .map(|number| {
