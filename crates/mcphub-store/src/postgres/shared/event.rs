@@ -30,7 +30,13 @@ impl PostgresLine {
 #[async_trait]
 impl Line for PostgresLine {
     async fn listen(&self) -> Result<BoxStream<'static, Vec<u8>>> {
-        let listening = PgListener::connect_with(&self.server.listening).await;
+        let Server {
+            listening, options, ..
+        } = &*self.server;
+        // A pool for each connection: one that hangs keeps its place in the pool for as long as it
+        // hangs, and the next has to find one.
+        let place = listening.clone().connect_lazy_with(options.clone());
+        let listening = PgListener::connect_with(&place).await;
         let mut listener = listening.map_err(failure)?;
         // Connecting again is the relay's: it tells subscribers what they missed.
         listener.eager_reconnect(false);

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use mcphub_core::shared::{Leases, Shared};
 use mcphub_core::{Error, Result};
-use sqlx::postgres::{PgArguments, PgPoolOptions, PgQueryResult, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgQueryResult, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres};
 use tokio::time::sleep;
@@ -80,7 +80,9 @@ pub async fn shared(settings: &SharedSettings) -> Result<Shared> {
 #[derive(Debug)]
 struct Server {
     pool: PgPool,
-    listening: PgPool,
+    /// How a connection that listens is made.
+    listening: PgPoolOptions,
+    options: PgConnectOptions,
     schema: String,
     tenant: String,
     reach: Reach,
@@ -99,12 +101,12 @@ impl Server {
                 .max_connections(connections)
                 .acquire_timeout(at.connect_timeout)
                 .test_before_acquire(true)
-                .connect_lazy_with(at.connect_options())
         };
-        let (calls, listening) = (pool(CONNECTIONS), pool(1));
+        let options = at.connect_options();
         Ok(Self {
-            pool: calls,
-            listening,
+            pool: pool(CONNECTIONS).connect_lazy_with(options.clone()),
+            listening: pool(1),
+            options,
             schema: at.schema().to_owned(),
             tenant: settings.tenant.clone(),
             reach: Reach::new("PostgreSQL", settings.timeout),
