@@ -1,22 +1,23 @@
 //! The command line: what can be said, and the help that teaches it.
 
 mod add;
+mod document;
 mod login;
+mod project;
 mod store;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use mcphub_codegen::servers::ServerChoice;
-use mcphub_core::Error;
 use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::shared::Rate;
-use mcphub_core::tool::{Criterion, ListLimit, Profile, ToolChoices};
 use url::Url;
 
 pub use add::Add;
+pub use document::{ApiArgs, DocumentArgs, ToolArgs};
 pub use login::Login;
+pub use project::{Bundle, Docs, DocsFormat, Generate, Language};
 pub use store::*;
 
 /// Exit codes are listed in `mcphub help` and in the README.
@@ -161,160 +162,6 @@ pub struct Up {
     pub shared: SharedArgs,
 }
 
-/// How calls reach an API, shared by several commands.
-#[derive(Debug, Args, Default)]
-pub struct ApiArgs {
-    /// Where the API is, instead of what the document says, also of single paths and operations
-    #[arg(long, value_name = "URL")]
-    pub base_url: Option<Url>,
-
-    /// A header for every call; repeatable
-    #[arg(long = "header", value_name = "'K: V'")]
-    pub headers: Vec<String>,
-
-    /// Environment variable that holds a bearer token for the API
-    #[arg(long, value_name = "VAR")]
-    pub bearer_env: Option<String>,
-
-    /// A security scheme of the document and the environment variable that holds its secret
-    /// (`user:password` for HTTP basic and digest); repeatable
-    #[arg(long = "secret-env", value_name = "SCHEME=VAR")]
-    pub secrets: Vec<String>,
-
-    /// An OAuth 2 scheme and the environment variable that holds `id:secret` of a client, which gets
-    /// its own tokens (client credentials); repeatable
-    #[arg(long = "client-env", value_name = "SCHEME=VAR")]
-    pub clients: Vec<String>,
-
-    /// The scopes that the client of a scheme asks for, separated by spaces; repeatable
-    #[arg(long = "client-scope", value_name = "SCHEME=SCOPES")]
-    pub scopes: Vec<String>,
-
-    /// A client certificate to show to the API, with those that lead to its authority (PEM)
-    #[arg(long, value_name = "FILE", env = "MCPHUB_CLIENT_CERT")]
-    pub client_cert: Option<PathBuf>,
-
-    /// The private key of the client certificate (PEM) [default: in the file of the certificate]
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "MCPHUB_CLIENT_KEY",
-        requires = "client_cert"
-    )]
-    pub client_key: Option<PathBuf>,
-
-    /// Certificates of authorities to trust besides the system's (PEM)
-    #[arg(long, value_name = "FILE", env = "MCPHUB_CA_CERT")]
-    pub ca_cert: Option<PathBuf>,
-}
-
-/// How a document is read, shared by several commands.
-#[derive(Debug, Args, Default)]
-pub struct DocumentArgs {
-    /// An Overlay (1.0 to 1.2) to change the document with: a path or an http(s) URL; repeatable,
-    /// applied in order
-    #[arg(long = "overlay", value_name = "FILE")]
-    pub overlays: Vec<String>,
-
-    /// A folder or the beginning of a URL from which files may be read that the document refers to;
-    /// repeatable [default: its own folder, or its own origin]
-    #[arg(long = "allow-ref", value_name = "PREFIX")]
-    pub allowed_references: Vec<String>,
-
-    /// Which of the document's servers to call, instead of the first: its number, its URL as the
-    /// document writes it, or its name
-    #[arg(long, value_name = "N|URL")]
-    pub server: Option<String>,
-
-    /// A variable of the document's servers, in place of its default; repeatable
-    #[arg(long = "server-variable", value_name = "NAME=VALUE", value_parser = variable)]
-    pub server_variables: Vec<(String, String)>,
-}
-
-impl DocumentArgs {
-    /// What is chosen of the document's servers.
-    pub fn choice(&self) -> ServerChoice {
-        let mut choice = ServerChoice::default();
-        choice.server.clone_from(&self.server);
-        choice.variables = self.server_variables.iter().cloned().collect();
-        choice
-    }
-
-    /// Checks that the API's place is said once.
-    ///
-    /// # Errors
-    /// `InvalidInput` when a base URL and a choice of the document's servers say it both.
-    pub fn agree_with(&self, base_url: Option<&Url>) -> mcphub_core::Result<()> {
-        if base_url.is_none() || self.choice().is_empty() {
-            return Ok(());
-        }
-        Err(Error::invalid(
-            "--base-url replaces all servers of the document; leave it out, or --server and --server-variable",
-        ))
-    }
-}
-
-/// Which operations become tools, shared by several commands.
-#[derive(Debug, Args, Default)]
-#[command(next_help_heading = "Tools")]
-pub struct ToolArgs {
-    /// Offer only operations that match, KEY one of tag, method, path, id (operationId) and tool;
-    /// `*` is any text; repeatable: of one KEY any has to match, of several KEYs each
-    #[arg(long, value_name = "KEY=GLOB")]
-    pub include: Vec<Criterion>,
-
-    /// Offer no operation that matches; repeatable, and stronger than --include
-    #[arg(long, value_name = "KEY=GLOB")]
-    pub exclude: Vec<Criterion>,
-
-    /// Offer only operations that read (GET, HEAD and what the document calls `readOnlyHint`)
-    #[arg(long)]
-    pub read_only: bool,
-
-    /// The most bytes that the list of tools may have: a number, `document` (as many as the document
-    /// has as JSON, at least 49152) or `none`; a larger list loses what matters least
-    #[arg(long, value_name = "BYTES", default_value_t)]
-    pub list_limit: ListLimit,
-
-    /// What clients take of JSON Schema: `standard`; `inlined` has no references (Gemini); `plain` has
-    /// no combinators either (Cursor)
-    #[arg(long, value_name = "PROFILE", default_value_t)]
-    pub profile: Profile,
-}
-
-impl ToolArgs {
-    /// What the planner is told.
-    pub fn choices(&self) -> ToolChoices {
-        let mut choices = ToolChoices::default();
-        choices.selection.include = self.include.clone();
-        choices.selection.exclude = self.exclude.clone();
-        choices.selection.read_only = self.read_only;
-        choices.list_limit = self.list_limit;
-        choices.profile = self.profile;
-        choices
-    }
-
-    /// The same as arguments of a command line.
-    pub fn to_arguments(&self) -> Vec<String> {
-        let include = self.include.iter().map(|it| ("--include", it));
-        let exclude = self.exclude.iter().map(|it| ("--exclude", it));
-        let criteria = include.chain(exclude);
-        let criteria = criteria.flat_map(|(option, it)| [option.to_owned(), it.to_string()]);
-        let read_only = self.read_only.then(|| "--read-only".to_owned());
-        let limit = (self.list_limit != ListLimit::default())
-            .then(|| ["--list-limit".to_owned(), self.list_limit.to_string()]);
-        let limit = limit.into_iter().flatten();
-        let profile = (self.profile != Profile::default())
-            .then(|| ["--profile".to_owned(), self.profile.to_string()]);
-        let profile = profile.into_iter().flatten();
-        criteria
-            .chain(read_only)
-            .chain(limit)
-            .chain(profile)
-            .collect()
-    }
-}
-
 /// `--serve`.
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 pub enum ServeMode {
@@ -403,156 +250,6 @@ pub struct Call {
     /// How to print the answer; a dry run always prints JSON
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
     pub format: Format,
-}
-
-/// `mcphub generate`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  mcphub generate shop.yaml --target python --out shop-server
-  mcphub generate shop-v2.yaml --target python --out shop-server    (keeps what you changed in it)
-
-The files are yours to edit. What is generated again is merged into them line by line, against what
-was generated before, which `.mcphub` in the folder keeps; files of your own are never touched, and
-files that you removed stay away.")]
-pub struct Generate {
-    /// An OpenAPI document: a path or an http(s) URL
-    #[arg(value_name = "SPEC")]
-    pub spec: String,
-
-    #[command(flatten)]
-    pub document: DocumentArgs,
-
-    #[command(flatten)]
-    pub tools: ToolArgs,
-
-    /// The language of the project
-    #[arg(long, value_enum, value_name = "TARGET")]
-    pub target: Language,
-
-    /// The folder to write
-    #[arg(long, value_name = "DIR")]
-    pub out: PathBuf,
-
-    /// Name of the server; by default made from the document's title
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<ServerName>,
-
-    /// The API's base URL that the project uses by default
-    #[arg(long, value_name = "URL")]
-    pub base_url: Option<Url>,
-
-    /// A folder of templates in place of the target's own, by their names (minijinja), such as
-    /// `project/README.md.j2`; a wrong name tells the right ones
-    #[arg(long, value_name = "DIR")]
-    pub templates: Option<PathBuf>,
-
-    /// Overwrite files that were edited since they were generated, and bring back removed ones
-    #[arg(long, conflicts_with = "mark_conflicts")]
-    pub force: bool,
-
-    /// Where an edit and the new generation change the same lines, write both between conflict
-    /// markers [default: write nothing, and name the lines]
-    #[arg(long)]
-    pub mark_conflicts: bool,
-}
-
-/// `mcphub bundle`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  mcphub bundle shop-server                 (a folder that `mcphub generate` wrote)
-  mcphub bundle shop.yaml --secret-env apiKey=SHOP_KEY --out shop.mcpb
-  mcphub bundle shop.yaml --include tag=books --read-only
-
-A Python project is packed as it is: the client brings uv. A TypeScript project is packed as it was
-built: run `npm ci && npm run build` in it first; a Rust project is packed for this platform: run
-`cargo build --release` in it first. A document is packed with this program, for this platform, and
-served with `up --stdio`. The client asks its user for the secrets.")]
-pub struct Bundle {
-    /// The folder of a generated project, or a document: a path or an http(s) URL
-    #[arg(value_name = "PROJECT|SPEC")]
-    pub source: String,
-
-    /// The file to write, in place of one that is there [default: NAME.mcpb]
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-
-    /// Of a document: name of the server; by default made from the document's title
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<ServerName>,
-
-    #[command(flatten)]
-    pub document: DocumentArgs,
-
-    #[command(flatten)]
-    pub tools: ToolArgs,
-
-    /// Of a document: where the API is, instead of what the document says
-    #[arg(long, value_name = "URL")]
-    pub base_url: Option<Url>,
-
-    /// Of a document: the client asks for a bearer token, and the server gets it in this variable
-    #[arg(long, value_name = "VAR")]
-    pub bearer_env: Option<String>,
-
-    /// Of a document: the client asks for the secret of a security scheme, and the server gets it in
-    /// this variable; repeatable
-    #[arg(long = "secret-env", value_name = "SCHEME=VAR")]
-    pub secrets: Vec<String>,
-}
-
-/// `mcphub docs`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  mcphub docs shop.yaml --out shop.html
-  mcphub docs shop.yaml --format llms > llms.txt")]
-pub struct Docs {
-    /// An OpenAPI document: a path or an http(s) URL
-    #[arg(value_name = "SPEC")]
-    pub spec: String,
-
-    #[command(flatten)]
-    pub document: DocumentArgs,
-
-    #[command(flatten)]
-    pub tools: ToolArgs,
-
-    /// What to write
-    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
-    pub format: DocsFormat,
-
-    /// The file to write, in place of one that is there [default: standard output]
-    #[arg(long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
-}
-
-/// `--format` of `mcphub docs`.
-#[derive(Debug, Clone, Copy, Default, ValueEnum)]
-pub enum DocsFormat {
-    /// One page that needs nothing beside itself, with a search
-    #[default]
-    Html,
-    /// Markdown
-    Markdown,
-    /// An index of the tools for models
-    Llms,
-    /// The API as the tools call it, in OpenAPI (JSON)
-    OpenapiJson,
-    /// The same in YAML
-    OpenapiYaml,
-}
-
-/// A language that projects are written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Language {
-    /// On the official Python SDK
-    Python,
-    /// On the official TypeScript SDK, for Node.js
-    Typescript,
-    /// On the official Rust SDK
-    Rust,
 }
 
 /// `mcphub mock`.
@@ -645,14 +342,6 @@ pub struct ServeArgs {
     /// How many requests of its rate a client may make at once [default: as many as the rate counts]
     #[arg(long, value_name = "N", requires = "rate_limit", value_parser = clap::value_parser!(u32).range(1..))]
     pub rate_burst: Option<u32>,
-}
-
-/// A name and its value.
-fn variable(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("a server variable is NAME=VALUE, such as region=eu".to_owned()),
-    }
 }
 
 /// An address to listen on. Names other than `localhost` would have to be looked up.
