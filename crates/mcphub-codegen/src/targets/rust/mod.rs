@@ -35,6 +35,7 @@ macro_rules! templates {
 /// Files that are the same in every project, at their place in it.
 const SAME: &[(&str, &str)] = templates![
     "src/api.rs",
+    "src/body.rs",
     "src/challenge.rs",
     "src/cli.rs",
     "src/credentials.rs",

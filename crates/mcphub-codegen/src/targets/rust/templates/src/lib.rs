@@ -5,6 +5,7 @@
 
 pub mod about;
 pub mod api;
+mod body;
 mod challenge;
 pub mod choices;
 pub mod cli;

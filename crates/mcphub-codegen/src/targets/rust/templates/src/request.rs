@@ -1,18 +1,18 @@
 //! Arguments become a request, as the API's document says.
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use url::Url;
 
+use crate::body::{self, Sent};
 use crate::fields::Fields;
-use crate::multipart::{self, Multipart};
 use crate::pages::Paging;
 use crate::serialization::{self, Escape, Pair, ValueError, header_text, join, percent};
 use crate::style::{How, Style};
-use crate::xml::{self, Shape};
+
+pub use crate::body::{Form, Format, Members, Part, Parts};
 
 /// An argument cannot be sent: its name, and what is expected of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl ArgumentError {
         }
     }
 
-    fn missing(argument: &str) -> Self {
+    pub(crate) fn missing(argument: &str) -> Self {
         Self::new(argument, "a required argument is missing")
     }
 }
@@ -46,25 +46,6 @@ pub(crate) type Result<T> = std::result::Result<T, ArgumentError>;
 
 /// The methods whose requests are as good twice as once (RFC 9110, 9.2.2).
 const IDEMPOTENT: [&str; 7] = ["GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PUT", "DELETE"];
-
-/// How a body is written.
-#[derive(Debug, Clone, Copy)]
-pub enum Format {
-    /// `application/json` and the like.
-    Json,
-    /// Plain text.
-    Text,
-    /// Bytes, which come in base64.
-    Binary,
-    /// A JSON value on each line; with record separators where the media type says so (RFC 7464).
-    JsonLines,
-    /// A form whose fields are the members of the value.
-    Form,
-    /// Parts that are the members of the value, or its items, which a form does not have.
-    Multipart,
-    /// XML, of the shape that this file of schemas has.
-    Xml(&'static str),
-}
 
 /// One HTTP request in the making.
 ///
@@ -235,58 +216,28 @@ impl HttpRequest {
         argument: &str,
     ) -> Result<()> {
         let Some(value) = value else { return Ok(()) };
-        let value = json(argument, value)?;
-        let bytes = match format {
-            Format::Json => Ok(value.to_string().into_bytes()),
-            Format::Text => serialization::scalar(&value).map(String::into_bytes),
-            Format::Binary => multipart::bytes(&value),
-            Format::JsonLines => Ok(lines(&value, media_type)),
-            Format::Form => serialization::form(&value).map(String::into_bytes),
-            Format::Xml(schemas) => xml::document(&Shape::of(schemas), &value),
-            Format::Multipart => {
-                let mut parts = Multipart::default();
-                let rest = at(argument, split(&mut parts, value, media_type))?;
-                for item in rest {
-                    at(argument, parts.next(&item, &Part::default()))?;
-                }
-                self.whole = Some(parts.finish(media_type));
-                return Ok(());
-            }
-        };
-        self.whole = Some((media_type.to_owned(), at(argument, bytes)?));
+        self.whole = Some(body::whole(
+            json(argument, value)?,
+            format,
+            media_type,
+            argument,
+        )?);
         Ok(())
     }
 
     /// The body as an object in JSON or XML, to be filled.
     pub fn object(&mut self, format: Format, media_type: &'static str) -> &mut Members {
-        self.members.insert(Members {
-            format,
-            media_type,
-            members: Map::new(),
-            optional: false,
-        })
+        self.members.insert(Members::new(format, media_type))
     }
 
     /// The body as a form, to be filled.
     pub fn form(&mut self, media_type: &'static str) -> &mut Form {
-        self.form.insert(Form {
-            media_type,
-            fields: Vec::new(),
-            touched: false,
-            optional: false,
-        })
+        self.form.insert(Form::new(media_type))
     }
 
     /// The body as parts, to be filled.
     pub fn multipart(&mut self, media_type: &'static str) -> &mut Parts {
-        self.parts.insert(Parts {
-            media_type,
-            parts: Multipart::default(),
-            items: VecDeque::new(),
-            first: 0,
-            touched: false,
-            optional: false,
-        })
+        self.parts.insert(Parts::new(media_type))
     }
 
     /// How several pages of a list are read, to be filled.
@@ -400,273 +351,21 @@ impl HttpRequest {
     }
 }
 
-/// A media type and the bytes.
-type Sent = (String, Vec<u8>);
-
-/// The members of a body.
-#[derive(Debug)]
-pub struct Members {
-    format: Format,
-    media_type: &'static str,
-    members: Map<String, Value>,
-    optional: bool,
-}
-
-impl Members {
-    /// No body at all when no member is given.
-    pub fn optional(&mut self) -> &mut Self {
-        self.optional = true;
-        self
-    }
-
-    /// A member.
-    pub fn member<V: Serialize>(&mut self, name: &str, value: Option<&V>) -> Result<()> {
-        if let Some(value) = value {
-            self.members.insert(name.to_owned(), json(name, value)?);
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Option<Sent>> {
-        if self.optional && self.members.is_empty() {
-            return Ok(None);
-        }
-        let value = Value::Object(self.members);
-        let bytes = match self.format {
-            Format::Xml(schemas) => at("body", xml::document(&Shape::of(schemas), &value))?,
-            _ => value.to_string().into_bytes(),
-        };
-        Ok(Some((self.media_type.to_owned(), bytes)))
-    }
-}
-
-/// The fields of a form.
-#[derive(Debug)]
-pub struct Form {
-    media_type: &'static str,
-    fields: Vec<Pair>,
-    touched: bool,
-    optional: bool,
-}
-
-impl Form {
-    /// No body at all when no field is given.
-    pub fn optional(&mut self) -> &mut Self {
-        self.optional = true;
-        self
-    }
-
-    /// A field.
-    pub fn field<V: Serialize>(&mut self, name: &str, value: Option<&V>, how: How) -> Result<()> {
-        let argument = how.named(name);
-        if let Some(value) = value {
-            self.touched = true;
-            let value = json(argument, value)?;
-            let fields = serialization::field(name, &value, &how);
-            self.fields.extend(at(argument, fields)?);
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Option<Sent> {
-        if self.optional && !self.touched {
-            return None;
-        }
-        let body = join(&self.fields, "&").into_bytes();
-        Some((self.media_type.to_owned(), body))
-    }
-}
-
-/// The parts of a multipart body.
-#[derive(Debug)]
-pub struct Parts {
-    media_type: &'static str,
-    parts: Multipart,
-    /// The items of a list that are no parts yet.
-    items: VecDeque<Value>,
-    /// Where the parts begin that were added last.
-    first: usize,
-    touched: bool,
-    optional: bool,
-}
-
-/// How a part is written where its value does not say it.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Part {
-    pub(crate) file: bool,
-    pub(crate) media_type: Option<&'static str>,
-    argument: Option<&'static str>,
-}
-
-impl Part {
-    /// Text, an object as JSON, a list as one part for each item.
-    pub const fn new() -> Self {
-        Self {
-            file: false,
-            media_type: None,
-            argument: None,
-        }
-    }
-
-    /// A file: its bytes in base64, or an object with these as `data`.
-    pub const fn file(mut self) -> Self {
-        self.file = true;
-        self
-    }
-
-    /// The media type that the part states.
-    pub const fn media_type(mut self, media_type: &'static str) -> Self {
-        self.media_type = Some(media_type);
-        self
-    }
-
-    /// The tool's name for the argument, where it is not that of the part.
-    pub const fn argument(mut self, argument: &'static str) -> Self {
-        self.argument = Some(argument);
-        self
-    }
-}
-
-impl Parts {
-    /// No body at all when no part is given.
-    pub fn optional(&mut self) -> &mut Self {
-        self.optional = true;
-        self
-    }
-
-    /// A part, or one for each item of a list.
-    pub fn part<V: Serialize>(&mut self, name: &str, value: Option<&V>, part: Part) -> Result<()> {
-        let argument = part.argument.unwrap_or(name);
-        self.first = self.parts.count();
-        if let Some(value) = value {
-            self.touched = true;
-            let value = json(argument, value)?;
-            at(argument, self.parts.value(name, &value, &part))?;
-        }
-        Ok(())
-    }
-
-    /// Parts that are written as the fields of a form are.
-    pub fn styled<V: Serialize>(&mut self, name: &str, value: Option<&V>, how: How) -> Result<()> {
-        let argument = how.named(name);
-        self.first = self.parts.count();
-        if let Some(value) = value {
-            self.touched = true;
-            let value = json(argument, value)?;
-            at(argument, self.parts.styled(name, &value, &how))?;
-        }
-        Ok(())
-    }
-
-    /// A list of parts, of which nothing is said but their order; [`Parts::next`] and
-    /// [`Parts::rest`] say how they are written. The members of an object are parts with names.
-    pub fn list<V: Serialize>(&mut self, value: Option<&V>, argument: &str) -> Result<()> {
-        if let Some(value) = value {
-            self.touched = true;
-            let value = json(argument, value)?;
-            let items = split(&mut self.parts, value, self.media_type);
-            self.items = at(argument, items)?.into();
-        }
-        Ok(())
-    }
-
-    /// The next item of the list.
-    pub fn next(&mut self, part: Part) -> Result<()> {
-        self.first = self.parts.count();
-        match self.items.pop_front() {
-            Some(item) => at(
-                part.argument.unwrap_or("body"),
-                self.parts.next(&item, &part),
-            ),
-            None => Ok(()),
-        }
-    }
-
-    /// The items of the list that are left.
-    pub fn rest(&mut self, part: Part) -> Result<()> {
-        self.first = self.parts.count();
-        let argument = part.argument.unwrap_or("body");
-        for item in std::mem::take(&mut self.items) {
-            at(argument, self.parts.next(&item, &part))?;
-        }
-        Ok(())
-    }
-
-    /// A header of the parts that were added last (OpenAPI 3.0.4, Encoding Object, `headers`).
-    pub fn header<V: Serialize>(&mut self, name: &str, value: Option<&V>, how: How) -> Result<()> {
-        self.describe(name, value, how).map(|_| ())
-    }
-
-    /// A header that such a part has to have.
-    pub fn required_header<V: Serialize>(
-        &mut self,
-        name: &str,
-        value: Option<&V>,
-        how: How,
-    ) -> Result<()> {
-        let missing = || ArgumentError::missing(how.named(name));
-        self.describe(name, value, how)?
-            .then_some(())
-            .ok_or_else(missing)
-    }
-
-    /// Whether there is a value, or no part that needs one.
-    fn describe<V: Serialize>(&mut self, name: &str, value: Option<&V>, how: How) -> Result<bool> {
-        let argument = how.named(name);
-        if self.parts.count() == self.first {
-            return Ok(true);
-        }
-        let Some(value) = value else { return Ok(false) };
-        let value = json(argument, value)?;
-        let Some(text) = at(argument, single(name, &value, &how, Escape::None))? else {
-            return Ok(false);
-        };
-        at(argument, header_text(&text))?;
-        self.parts.describe(self.first, name, &text);
-        Ok(true)
-    }
-
-    fn finish(self) -> Option<Sent> {
-        if self.optional && !self.touched {
-            return None;
-        }
-        Some(self.parts.finish(self.media_type))
-    }
-}
-
-/// Takes a value apart: the members of an object become parts, the items of a list are given back.
-/// A form has fields, and no order alone.
-fn split(
-    parts: &mut Multipart,
-    value: Value,
-    media_type: &str,
-) -> serialization::Result<Vec<Value>> {
-    match value {
-        Value::Array(items) if media_type != "multipart/form-data" => Ok(items),
-        other => {
-            for (name, member) in serialization::members(&other)? {
-                parts.value(name, member, &Part::default())?;
-            }
-            Ok(Vec::new())
-        }
-    }
-}
-
 /// A value that every call sends, by its JSON text.
 pub fn preset(json: &str) -> Value {
     serde_json::from_str(json).unwrap_or_default()
 }
 
-fn json<V: Serialize>(argument: &str, value: &V) -> Result<Value> {
+pub(crate) fn json<V: Serialize>(argument: &str, value: &V) -> Result<Value> {
     serde_json::to_value(value).map_err(|_| ArgumentError::new(argument, "must be a JSON value"))
 }
 
 /// A problem of an argument's value is a problem of the argument.
-fn at<T>(argument: &str, result: serialization::Result<T>) -> Result<T> {
+pub(crate) fn at<T>(argument: &str, result: serialization::Result<T>) -> Result<T> {
     result.map_err(|ValueError(expected)| ArgumentError::new(argument, expected))
 }
 
-fn single(
+pub(crate) fn single(
     name: &str,
     value: &Value,
     how: &How,
@@ -698,18 +397,4 @@ fn cookie_pair((name, value): &Pair) -> serialization::Result<()> {
     }
     header_text(name)?;
     header_text(value)
-}
-
-fn lines(value: &Value, media_type: &str) -> Vec<u8> {
-    let separator = if media_type.ends_with("json-seq") {
-        "\u{1e}"
-    } else {
-        ""
-    };
-    let items = match value {
-        Value::Array(items) => items.as_slice(),
-        one => std::slice::from_ref(one),
-    };
-    let lines = items.iter().map(|item| format!("{separator}{item}\n"));
-    lines.collect::<String>().into_bytes()
 }
