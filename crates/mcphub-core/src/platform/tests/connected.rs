@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::connection::Connection;
+use crate::secret::Credentials;
 
 const URL: &str = "https://mcp.test/mcp";
 
