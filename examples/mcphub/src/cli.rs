@@ -220,7 +220,8 @@ Examples:
   mcphub call shop.yaml list_books --args '{\"limit\": 2}'
   mcphub call shop.yaml create_order --args @order.json --dry-run
 
-`mcphub inspect SPEC` lists the tools and their arguments.")]
+`mcphub inspect SPEC` lists the tools and their arguments. What `mcphub login` keeps for a server that
+was registered from the same document is used, and renewed where it is kept.")]
 pub struct Call {
     /// An OpenAPI document: a path or an http(s) URL
     #[arg(value_name = "SPEC")]
@@ -242,6 +243,9 @@ pub struct Call {
 
     #[command(flatten)]
     pub api: ApiArgs,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
 
     /// Print the HTTP request, secrets redacted, and send nothing
     #[arg(long)]

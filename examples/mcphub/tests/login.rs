@@ -251,6 +251,43 @@ fn another_device_and_the_client_of_before() {
 }
 
 #[test]
+fn a_call_without_a_gateway_takes_the_login_and_renews_it() {
+    let (sandbox, bank) = (Sandbox::new(), Bank::open());
+    let spec = sandbox.write("bank.json", &bank.document());
+    let call = |more: &[&str]| sandbox.run(&[&["call", &spec, "balance"], more].concat());
+    assert_eq!(call(&[]).code, Some(7));
+    let store = sandbox.path().join("mcphub.db");
+    assert!(!store.exists(), "a call makes no store");
+    let gateway = Gateway::start(&sandbox, &["up", &spec]);
+    assert_eq!(call(&[]).code, Some(7));
+    let said = sandbox.run(&["login", "bank", "--device", "--client-id", "me"]);
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(gateway.stop().success());
+
+    // A token lasts a second, and what renews it is good for one use: it is kept each time.
+    for _ in 0..3 {
+        let said = call(&[]);
+        assert_eq!(said.code, Some(0), "{}", said.stderr);
+        assert_eq!(said.stdout, "{\"balance\":1}\n");
+    }
+    let renewals = bank.asked().into_iter();
+    let renewals = renewals.filter(|asked| asked["grant_type"] == "refresh_token");
+    assert!(renewals.count() >= 3);
+
+    // The login is for where it was made, and for nobody else.
+    let elsewhere = format!("http://localhost:{}", bank.address.port());
+    let asked = bank.asked().len();
+    assert_eq!(call(&["--base-url", &elsewhere]).code, Some(7));
+    let other = sandbox.write("other.json", &bank.document());
+    let said = sandbox.run(&["call", &other, "balance"]);
+    assert_eq!(said.code, Some(7));
+    assert_eq!(bank.asked().len(), asked);
+    let dry = call(&["--dry-run"]);
+    assert_eq!(dry.code, Some(0), "{}", dry.stderr);
+    assert_eq!(bank.asked().len(), asked);
+}
+
+#[test]
 fn what_cannot_be_logged_in_to_is_said() {
     let sandbox = Sandbox::new();
     let refused = |args: &[&str], code: i32, words: &[&str]| {

@@ -1,6 +1,9 @@
 //! Logins: kept with the server that they are for.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
+use url::Url;
 
 use super::{Platform, PublishRequest};
 use crate::event::Event;
@@ -90,8 +93,26 @@ impl Platform {
         Ok(())
     }
 
-    /// Takes over the logins of an earlier registration, where they are for the same: a document
-    /// that leads elsewhere by now must not get a token that was let for another place.
+    /// The logins of the server that a document is registered as, by scheme, where they are for the
+    /// same as `tools` at `base_url`: the same scheme, at the same origin. A login must not go to
+    /// another place because a document leads there by now.
+    ///
+    /// # Errors
+    /// Those of the store. A document that is not registered has no logins.
+    pub async fn logins(
+        &self,
+        source: &str,
+        tools: &ToolSet,
+        base_url: &Url,
+    ) -> Result<Option<(ServerName, BTreeMap<String, Grant>)>> {
+        let Some(name) = self.store.find_by_source(source).await? else {
+            return Ok(None);
+        };
+        let logins = self.logins_of(&name, tools, base_url).await?;
+        Ok(Some((name, logins)))
+    }
+
+    /// Takes over the logins of an earlier registration, where they are for the same.
     pub(super) async fn keep_logins(
         &self,
         name: &ServerName,
@@ -101,27 +122,35 @@ impl Platform {
         if request.serve != Serve::Native {
             return Ok(());
         }
-        let before = match self.store.get(name).await {
-            Ok(Some(before)) => before,
-            Ok(None) => return Ok(()),
-            // Planned by another version: nobody knows any more what the login was for.
-            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(()),
-            Err(error) => return Err(error),
-        };
         let source = &request.document.source;
         let here = server::base_url(request.base_url.as_ref(), tools, source)?;
-        if before.base_url()?.origin() != here.origin() {
-            return Ok(());
-        }
-        for (scheme, grant) in self.store.credentials(name).await?.grants {
-            let same =
-                tools.security_schemes.get(&scheme) == before.tools.security_schemes.get(&scheme);
-            if same {
-                let grants = &mut request.credentials.grants;
-                grants.entry(scheme).or_insert(grant);
-            }
+        let grants = &mut request.credentials.grants;
+        for (scheme, grant) in self.logins_of(name, tools, &here).await? {
+            grants.entry(scheme).or_insert(grant);
         }
         Ok(())
+    }
+
+    async fn logins_of(
+        &self,
+        name: &ServerName,
+        tools: &ToolSet,
+        base_url: &Url,
+    ) -> Result<BTreeMap<String, Grant>> {
+        let before = match self.store.get(name).await {
+            Ok(Some(before)) if before.serve == Serve::Native => before,
+            Ok(_) => return Ok(BTreeMap::new()),
+            // Planned by another version: nobody knows any more what the login was for.
+            Err(error) if error.kind() == ErrorKind::Conflict => return Ok(BTreeMap::new()),
+            Err(error) => return Err(error),
+        };
+        if before.base_url()?.origin() != base_url.origin() {
+            return Ok(BTreeMap::new());
+        }
+        let mut grants = self.store.credentials(name).await?.grants;
+        let (here, there) = (&tools.security_schemes, &before.tools.security_schemes);
+        grants.retain(|scheme, _| here.get(scheme) == there.get(scheme));
+        Ok(grants)
     }
 }
 

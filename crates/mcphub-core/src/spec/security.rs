@@ -75,9 +75,11 @@ pub struct OAuthFlow {
 impl SecurityScheme {
     /// Whether it is an access token that goes as a bearer token.
     pub fn is_bearer(&self) -> bool {
-        matches!(
-            self,
-            Self::Bearer | Self::OAuth2 { .. } | Self::OpenIdConnect { .. }
-        )
+        matches!(self, Self::Bearer) || self.has_logins()
+    }
+
+    /// Whether a person can log in to it, and gets an access token.
+    pub fn has_logins(&self) -> bool {
+        matches!(self, Self::OAuth2 { .. } | Self::OpenIdConnect { .. })
     }
 }

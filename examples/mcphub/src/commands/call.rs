@@ -1,21 +1,30 @@
 //! `mcphub call`: one call, without a gateway.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mcphub_core::call::{Arguments, Content, HttpRequest, ToolResult};
+use mcphub_core::platform::Platform;
+use mcphub_core::secret::{Credentials, Grant};
+use mcphub_core::server::ServerName;
+use mcphub_core::spec::SecurityScheme;
+use mcphub_core::tool::ToolSet;
 use mcphub_core::{Error, ErrorKind, Result, server};
 use mcphub_gateway::upstream::native::{NativeApi, NativeSettings};
 use serde::Serialize;
+use url::Url;
 
 use super::inspect;
-use crate::cli::{Call, Format};
+use crate::cli::{Call, Format, StoreArgs};
+use crate::config::Config;
+use crate::host::Host;
 use crate::{credentials, document, exit, output, progress};
 
 pub async fn run(args: Call) -> Result<ExitCode> {
-    let credentials = credentials::from_flags(&args.api)?;
+    let mut credentials = credentials::from_flags(&args.api)?;
     args.document.agree_with(args.api.base_url.as_ref())?;
     let arguments = arguments(&args.args)?;
     let document = document::load(&args.spec, &args.document);
@@ -34,12 +43,24 @@ pub async fn run(args: Call) -> Result<ExitCode> {
         ));
     }
     let base_url = server::base_url(args.api.base_url.as_ref(), &tools, &source)?;
-    let api = NativeApi::new(
+    let kept = if !args.dry_run && needs_login(&tools, &args.tool, &credentials) {
+        login(&args.store, &source, &tools, &base_url).await?
+    } else {
+        None
+    };
+    let keeper = kept.map(|(name, logins, platform)| {
+        credentials.grants = logins;
+        (name, platform)
+    });
+    let mut api = NativeApi::new(
         Arc::new(tools),
         base_url,
         credentials,
         NativeSettings::default(),
     )?;
+    if let Some((name, platform)) = keeper {
+        api = api.keeping(name, platform);
+    }
     if args.dry_run {
         let request = api.prepare(&args.tool, &arguments)?;
         output::json(&DryRun::from(&request.redacted()))?;
@@ -55,6 +76,36 @@ pub async fn run(args: Call) -> Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Whether the tool takes a login for which the command line has nothing else.
+fn needs_login(tools: &ToolSet, tool: &str, given: &Credentials) -> bool {
+    let security = tools.get(tool).map(|tool| &tool.binding.security);
+    let mut schemes = security.into_iter().flatten().flatten();
+    given.bearer.is_none()
+        && schemes.any(|name| {
+            let scheme = tools.security_schemes.get(name);
+            scheme.is_some_and(SecurityScheme::has_logins)
+                && !given.schemes.contains_key(name)
+                && !given.clients.contains_key(name)
+        })
+}
+
+/// What `mcphub login` keeps for the document, in a store that is there.
+async fn login(
+    store: &StoreArgs,
+    source: &str,
+    tools: &ToolSet,
+    base_url: &Url,
+) -> Result<Option<(ServerName, BTreeMap<String, Grant>, Arc<Platform>)>> {
+    let config = Config::load(None)?.with_store(store);
+    let platform = match Host::open_existing(&config).await {
+        Ok(host) => host.platform,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let kept = platform.logins(source, tools, base_url).await?;
+    Ok(kept.map(|(name, logins)| (name, logins, platform)))
 }
 
 /// The arguments from the command line or, after `@`, from a file.

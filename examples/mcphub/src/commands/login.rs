@@ -19,10 +19,7 @@ use crate::redirect::Redirect;
 use crate::{credentials, output, progress};
 
 pub async fn run(args: Login) -> Result<ExitCode> {
-    let mut config = Config::load(None)?;
-    if let Some(store) = &args.store.store {
-        config.store.clone_from(store);
-    }
+    let config = Config::load(None)?.with_store(&args.store);
     let host = Host::open(&config).await?;
     let record = host.platform.find(&source(&args.server)).await;
     let record = record.map_err(|error| match error.kind() {
@@ -107,16 +104,10 @@ fn scheme<'r>(
     wanted: Option<&str>,
 ) -> Result<(&'r str, &'r SecurityScheme)> {
     let schemes = &record.tools.security_schemes;
-    let has_logins = |scheme: &SecurityScheme| {
-        matches!(
-            scheme,
-            SecurityScheme::OAuth2 { .. } | SecurityScheme::OpenIdConnect { .. }
-        )
-    };
     let found: Vec<_> = schemes
         .iter()
         .filter(|(name, scheme)| {
-            has_logins(scheme) && wanted.is_none_or(|wanted| wanted == name.as_str())
+            scheme.has_logins() && wanted.is_none_or(|wanted| wanted == name.as_str())
         })
         .map(|(name, scheme)| (name.as_str(), scheme))
         .collect();

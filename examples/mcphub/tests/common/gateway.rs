@@ -1,6 +1,6 @@
 //! A gateway as a person starts it: the binary, on a port that is free.
 
-use std::process::ExitStatus;
+use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -31,8 +31,12 @@ impl Gateway {
     /// Like [`Gateway::start`], at a given address.
     pub fn start_at(sandbox: &Sandbox, args: &[&str], address: &str) -> Self {
         let mut command = sandbox.mcphub();
-        command.args(args).args(["--listen", address]);
-        let running = Running::start("the gateway", &mut command, "");
+        Self::serving(command.args(args).args(["--listen", address]))
+    }
+
+    /// Runs a command until it says that it serves.
+    pub fn serving(command: &mut Command) -> Self {
+        let running = Running::start("the gateway", command, "");
         let deadline = Instant::now() + START;
         loop {
             let Some(line) = running.line(deadline) else {
