@@ -51,6 +51,16 @@ impl ClientAbilities {
         }
     }
 
+    /// All that servers of the legacy era ask.
+    pub(crate) fn all() -> Self {
+        Self::from_bits(ABILITIES.iter().fold(0, |bits, (bit, ..)| bits | bit))
+    }
+
+    /// The member `capabilities` of `initialize`.
+    pub(crate) fn capabilities(&self) -> Box<RawValue> {
+        RawValue::from_string(self.text(false)).unwrap_or_default()
+    }
+
     /// In a byte, as a session's id has them.
     pub(crate) fn bits(&self) -> u8 {
         self.bits

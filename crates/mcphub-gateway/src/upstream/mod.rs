@@ -7,14 +7,18 @@ pub mod channel;
 mod client;
 mod connector;
 mod down;
+mod events;
 mod http;
 mod inventory;
+mod lists;
+mod message;
 pub mod native;
 mod planned;
 mod progress;
 mod relay;
 mod result;
 pub mod streamable_http;
+mod updated;
 
 use std::fmt::Debug;
 use std::sync::Arc;

@@ -1,31 +1,48 @@
 //! The connection to one server, through its ends and new beginnings.
 
+use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use futures::future::{BoxFuture, FutureExt, Shared};
-use mcphub_core::launch::{Launch, Launcher};
+use mcphub_core::launch::Channel;
 use mcphub_core::{Error, ErrorKind, Result};
 use serde_json::value::RawValue;
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
+use super::exchange::ChannelExchange;
 use super::failed::Failed;
-use super::link::Link;
+use super::link::{Announced, Link};
 use super::meeting::{self, Era};
-use super::message::Params;
 use super::settings::ChannelSettings;
+use crate::upstream::message::{self, Call, Params};
+use crate::upstream::updated::Updated;
+use crate::upstream::{About, ClientAbilities, Forward};
 
 /// A program that ran for so long is started again at once.
 const STABLE: Duration = Duration::from_secs(10);
 
+/// The method that opens a subscription of the modern era.
+pub(super) const LISTEN: &str = "subscriptions/listen";
+
+/// Opens channels to one server.
+#[async_trait]
+pub(super) trait Dial: Send + Sync + 'static {
+    /// A new channel.
+    async fn dial(&self) -> Result<Channel>;
+}
+
 /// One server that is connected to when it is needed.
 pub(super) struct Line {
-    launch: Launch,
-    launcher: Arc<dyn Launcher>,
+    name: String,
+    dial: Arc<dyn Dial>,
+    /// What a server of the legacy era is told that its client can be asked.
+    abilities: ClientAbilities,
     pub(super) settings: ChannelSettings,
-    changes: watch::Sender<u64>,
+    announced: Announced,
     state: Mutex<State>,
 }
 
@@ -50,9 +67,12 @@ enum Now {
 type Meeting = BoxFuture<'static, Result<Arc<Met>, Failed>>;
 
 /// A server that was met.
-struct Met {
-    link: Arc<Link>,
-    era: Era,
+pub(super) struct Met {
+    pub(super) link: Arc<Link>,
+    pub(super) era: Era,
+    pub(super) about: Arc<About>,
+    /// Whether it was asked for all log messages.
+    talks: OnceCell<()>,
     _listening: Option<Listening>,
 }
 
@@ -66,30 +86,49 @@ impl Drop for Listening {
 }
 
 impl Line {
+    /// A server that a person knows by this name.
     pub(super) fn new(
-        launch: Launch,
-        launcher: Arc<dyn Launcher>,
+        name: String,
+        dial: Arc<dyn Dial>,
+        abilities: ClientAbilities,
         settings: ChannelSettings,
     ) -> Arc<Self> {
         Arc::new(Self {
+            name,
+            dial,
+            abilities,
             state: Mutex::new(State {
                 now: Now::Nothing,
                 pause: settings.initial_backoff,
             }),
-            launch,
-            launcher,
             settings,
-            changes: watch::Sender::new(0),
+            announced: Announced {
+                changes: watch::Sender::new(0),
+                updated: Arc::new(Updated::new()),
+            },
         })
     }
 
     pub(super) fn name(&self) -> &str {
-        self.launch.server.as_str()
+        &self.name
     }
 
     /// Changes from now on.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
+        self.announced.changes.subscribe()
+    }
+
+    /// What the server tells of its resources.
+    pub(super) fn updated(&self) -> &Updated {
+        &self.announced.updated
+    }
+
+    /// What the server said of itself when it was met; of one that does not run, nothing.
+    pub(super) fn about(&self) -> Arc<About> {
+        match &self.state().now {
+            Now::Met(met) => Arc::clone(&met.about),
+            _ => Arc::default(),
+        }
     }
 
     /// The result of a request to the server, which is started if need be.
@@ -97,18 +136,51 @@ impl Line {
     /// # Errors
     /// `Upstream` with `code` and `message` for a JSON-RPC error, `Unavailable` when the server
     /// cannot be started or ends.
-    pub(super) async fn request(
-        self: &Arc<Self>,
-        method: &'static str,
-        params: Params<'_>,
-    ) -> Result<Box<RawValue>> {
+    pub(super) async fn request(self: &Arc<Self>, call: &Call<'_>) -> Result<Box<RawValue>> {
         let met = self.met().await?;
-        let modern = met.era == Era::Modern;
-        let answer = met.link.request(method, params, modern, true).await?;
-        answer.map_err(|failure| meeting::refused(method, &failure))
+        met.request(call).await
     }
 
-    async fn met(self: &Arc<Self>) -> Result<Arc<Met>> {
+    /// Sends a request of any method to the server, which is started if need be.
+    ///
+    /// # Errors
+    /// `Unavailable` when the server cannot be started or ends.
+    pub(super) async fn open(self: &Arc<Self>, forward: &Forward) -> Result<ChannelExchange> {
+        let met = self.met().await?;
+        if forward.log_level.is_some() && !forward.choice {
+            met.ask_for_logs(self.name()).await;
+        }
+        let modern = met.era == Era::Modern;
+        let message = |id| message::forward(forward, id, modern);
+        let (id, inbox) = met.link.converse(forward.session, message).await?;
+        Ok(ChannelExchange {
+            line: Arc::clone(self),
+            met,
+            id,
+            inbox,
+            over: false,
+        })
+    }
+
+    /// Bounds a piece of work.
+    pub(super) async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let outcome = timeout(limit, work).await.unwrap_or_else(|_| {
+            let seconds = limit.as_secs_f64();
+            let message = format!("the MCP server did not answer within {seconds} s");
+            Err(Error::new(ErrorKind::Timeout, message))
+        });
+        outcome.map_err(|error| error.with("server", self.name()))
+    }
+
+    /// The server, started if need be.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be started or ended early.
+    pub(super) async fn met(self: &Arc<Self>) -> Result<Arc<Met>> {
         let meeting = {
             let mut state = self.state();
             state.notice_end(&self.settings);
@@ -132,11 +204,11 @@ impl Line {
     /// Starts the server in a task of its own.
     fn start(self: &Arc<Self>) -> (Shared<Meeting>, AbortHandle) {
         let line = Arc::downgrade(self);
-        let (launch, launcher) = (self.launch.clone(), Arc::clone(&self.launcher));
-        let (settings, changes) = (self.settings.clone(), self.changes.clone());
+        let (dial, abilities) = (Arc::clone(&self.dial), self.abilities.clone());
+        let (settings, announced) = (self.settings.clone(), self.announced.clone());
         let task = tokio::spawn(async move {
             let limit = settings.start_timeout;
-            let meeting = meet(launch, launcher.as_ref(), &settings, changes);
+            let meeting = meet(dial.as_ref(), &abilities, &settings, announced);
             let outcome = timeout(limit, meeting).await.unwrap_or_else(|_| {
                 let seconds = limit.as_secs_f64();
                 let message = format!("the MCP server was not ready within {seconds} s");
@@ -200,44 +272,76 @@ impl State {
     }
 }
 
+impl Met {
+    /// The result of a request.
+    ///
+    /// # Errors
+    /// `Upstream` with `code` and `message` for a JSON-RPC error, `Unavailable` when the server ends.
+    pub(super) async fn request(&self, call: &Call<'_>) -> Result<Box<RawValue>> {
+        let modern = self.era == Era::Modern;
+        let answer = self.link.request(call, modern, true).await?;
+        answer.map_err(|failure| message::refused(call.method, &failure))
+    }
+
+    /// Legacy servers send the log messages that were asked for; the caller's choice among them is
+    /// made by the gateway, because others may share the server.
+    async fn ask_for_logs(&self, name: &str) {
+        if self.era == Era::Modern || !self.about.logging {
+            return;
+        }
+        let asked = self.talks.get_or_try_init(|| async {
+            let call = Call::new("logging/setLevel", Params::level("debug"));
+            self.request(&call).await.map(|_| ())
+        });
+        if let Err(error) = asked.await {
+            tracing::debug!(server = name, error = %error.report(), "the server sends the log messages that it likes");
+        }
+    }
+}
+
 /// Starts the server and finds out what it speaks. One of the legacy era may end because of the
 /// question; then it is started once more and not asked.
 async fn meet(
-    launch: Launch,
-    launcher: &dyn Launcher,
+    dial: &dyn Dial,
+    abilities: &ClientAbilities,
     settings: &ChannelSettings,
-    changes: watch::Sender<u64>,
+    announced: Announced,
 ) -> Result<Met> {
-    let channel = launcher.launch(launch.clone()).await?;
-    let link = Link::open(channel, settings.max_in_flight, changes.clone());
-    let (link, era) = match meeting::meet(&link, settings.discover_timeout).await {
-        Ok(era) => (link, era),
+    let link = Link::open(
+        dial.dial().await?,
+        settings.max_in_flight,
+        announced.clone(),
+    );
+    let patience = settings.discover_timeout;
+    let (link, (era, about)) = match meeting::meet(&link, patience, abilities).await {
+        Ok(met) => (link, met),
         Err(_) if link.closed().is_some() => {
-            let channel = launcher.launch(launch).await?;
-            let link = Link::open(channel, settings.max_in_flight, changes);
-            let era = meeting::initialize(&link).await?;
-            (link, era)
+            let link = Link::open(dial.dial().await?, settings.max_in_flight, announced);
+            let met = meeting::initialize(&link, abilities).await?;
+            (link, met)
         }
         Err(error) => return Err(error),
     };
     let link = Arc::new(link);
-    let listening = (era == Era::Modern).then(|| listen(&link));
+    let listening = (era == Era::Modern).then(|| listen(&link, &about));
     Ok(Met {
         link,
         era,
+        about: Arc::new(about),
+        talks: OnceCell::new(),
         _listening: listening,
     })
 }
 
 /// Asks to be told of changes, for as long as the server runs (MCP 2026-07-28, Subscriptions). One
 /// that refuses announces none.
-fn listen(link: &Arc<Link>) -> Listening {
+fn listen(link: &Arc<Link>, about: &About) -> Listening {
+    let (prompts, resources) = (about.prompts, about.resources);
     let link = Arc::downgrade(link);
     let task = tokio::spawn(async move {
         let Some(link) = link.upgrade() else { return };
-        let _ = link
-            .request("subscriptions/listen", Params::listen(), true, false)
-            .await;
+        let call = Call::new(LISTEN, Params::listen(prompts, resources));
+        let _ = link.request(&call, true, false).await;
     });
     Listening(task.abort_handle())
 }

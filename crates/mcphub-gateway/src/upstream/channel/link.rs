@@ -1,62 +1,62 @@
 //! An open connection: requests by their ids, and what else the server says.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use mcphub_core::launch::Channel;
+use mcphub_core::shared::SessionKey;
 use mcphub_core::{Error, ErrorKind, Result};
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::failed::Failed;
-use super::message::{self, Failure, Incoming, Params};
+use super::pending::{Inbox, Pending, notification};
+use crate::members::Members;
 use crate::upstream::http::clip;
+use crate::upstream::message::{self, Call, Incoming};
+use crate::upstream::updated::{UPDATED, Updated};
+use crate::upstream::{Failure, Said, one_line};
 
 /// How many messages wait for the server to take them before callers wait, too.
 const QUEUE: usize = 64;
 
-const GONE: &str = "the MCP server takes no messages any more";
+/// Why a message cannot be sent.
+pub(super) const GONE: &str = "the MCP server takes no messages any more";
 
 /// What a server answers to a request.
 pub(super) type Answer = Result<Box<RawValue>, Failure>;
 
+/// What becomes of what a server announces.
+#[derive(Clone)]
+pub(super) struct Announced {
+    /// Counts what may have changed its lists.
+    pub(super) changes: watch::Sender<u64>,
+    /// Tells of its resources.
+    pub(super) updated: Arc<Updated>,
+}
+
 /// A connection that was opened. Dropping it closes it.
-#[derive(Debug)]
 pub(super) struct Link {
     wires: Arc<Wires>,
     opened: Instant,
     tasks: [JoinHandle<()>; 2],
 }
 
-#[derive(Debug)]
 struct Wires {
     outgoing: mpsc::Sender<Bytes>,
     next_id: AtomicU64,
     max_in_flight: usize,
-    /// Counts what may have changed the tools.
-    changes: watch::Sender<u64>,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    pending: HashMap<u64, oneshot::Sender<Answer>>,
-    /// Why there is no connection any more.
-    closed: Option<Failed>,
+    announced: Announced,
+    pending: Mutex<Pending>,
 }
 
 impl Link {
-    /// Takes a channel over. Announced changes, and the end, are counted in `changes`.
-    pub(super) fn open(
-        channel: Channel,
-        max_in_flight: usize,
-        changes: watch::Sender<u64>,
-    ) -> Self {
+    /// Takes a channel over. That it ended is announced, too.
+    pub(super) fn open(channel: Channel, max_in_flight: usize, announced: Announced) -> Self {
         let Channel {
             mut outgoing,
             mut incoming,
@@ -66,8 +66,8 @@ impl Link {
             outgoing: sender,
             next_id: AtomicU64::new(1),
             max_in_flight,
-            changes,
-            state: Mutex::default(),
+            announced,
+            pending: Mutex::default(),
         });
         let writing = async move {
             while let Some(line) = queue.recv().await {
@@ -104,7 +104,12 @@ impl Link {
 
     /// Why it is not open any more.
     pub(super) fn closed(&self) -> Option<Failed> {
-        self.wires.state().closed.clone()
+        self.wires.pending().closed().cloned()
+    }
+
+    /// The error for a connection that is closed.
+    pub(super) fn end(&self) -> Error {
+        self.wires.pending().end()
     }
 
     /// Sends a request and waits for its answer. One that is not waited for any more is cancelled,
@@ -114,20 +119,20 @@ impl Link {
     /// `Unavailable` when the connection is closed, also while the answer is waited for.
     pub(super) async fn request(
         &self,
-        method: &str,
-        params: Params<'_>,
+        call: &Call<'_>,
         modern: bool,
         cancellable: bool,
     ) -> Result<Answer> {
         let wires = &self.wires;
-        let id = wires.next_id.fetch_add(1, Ordering::Relaxed);
-        let line = message::request(id, method, params, modern)?;
-        let answer = wires.expect(id)?;
+        let id = wires.id();
+        let line = message::line(call.message(id, modern)?);
+        let answer = wires.pending().expect(id, wires.max_in_flight)?;
         let mut wait = Wait {
             wires,
             id,
             sent: false,
             cancellable,
+            over: false,
         };
         if wires.outgoing.send(line).await.is_ok() {
             wait.sent = true;
@@ -135,16 +140,51 @@ impl Link {
                 return Ok(answer);
             }
         }
-        Err(wires.state().end())
+        Err(self.end())
     }
 
-    /// Sends a notification.
+    /// Sends a request of a caller that hears what is said before the answer. Its message is made
+    /// from its id.
     ///
     /// # Errors
     /// `Unavailable` when the connection is closed.
-    pub(super) async fn notify(&self, line: Bytes) -> Result<()> {
-        let sent = self.wires.outgoing.send(line).await;
-        sent.map_err(|_| self.wires.state().end())
+    pub(super) async fn converse(
+        &self,
+        session: Option<SessionKey>,
+        message: impl FnOnce(u64) -> Vec<u8>,
+    ) -> Result<(u64, Inbox)> {
+        let wires = &self.wires;
+        let id = wires.id();
+        let line = message::line(message(id));
+        let inbox = wires.pending().converse(id, wires.max_in_flight, session)?;
+        let mut wait = Wait {
+            wires,
+            id,
+            sent: false,
+            cancellable: true,
+            over: false,
+        };
+        if wires.outgoing.send(line).await.is_err() {
+            return Err(self.end());
+        }
+        wait.sent = true;
+        // From here on the caller gives it up.
+        wait.over = true;
+        Ok((id, inbox))
+    }
+
+    /// Sends a message that has no answer.
+    ///
+    /// # Errors
+    /// `Unavailable` when the connection is closed.
+    pub(super) async fn notify(&self, message: Vec<u8>) -> Result<()> {
+        let sent = self.wires.outgoing.send(message::line(message)).await;
+        sent.map_err(|_| self.end())
+    }
+
+    /// Cancels a request that is not answered yet.
+    pub(super) fn give_up(&self, id: u64) {
+        self.wires.give_up(id, true);
     }
 }
 
@@ -162,35 +202,21 @@ struct Wait<'a> {
     id: u64,
     sent: bool,
     cancellable: bool,
+    /// Somebody else waits from here on.
+    over: bool,
 }
 
 impl Drop for Wait<'_> {
     fn drop(&mut self) {
-        let waiting = self.wires.state().pending.remove(&self.id).is_some();
-        if waiting && self.sent && self.cancellable {
-            // A courtesy: a server that takes nothing at the moment does not get it.
-            if let Ok(line) = message::cancelled(self.id) {
-                let _ = self.wires.outgoing.try_send(line);
-            }
+        if !self.over {
+            self.wires.give_up(self.id, self.sent && self.cancellable);
         }
     }
 }
 
 impl Wires {
-    fn expect(&self, id: u64) -> Result<oneshot::Receiver<Answer>> {
-        let mut state = self.state();
-        if state.closed.is_some() {
-            return Err(state.end());
-        }
-        if state.pending.len() >= self.max_in_flight {
-            let message = "the MCP server has too many requests already";
-            return Err(
-                Error::new(ErrorKind::Unavailable, message).with("limit", self.max_in_flight)
-            );
-        }
-        let (sender, receiver) = oneshot::channel();
-        state.pending.insert(id, sender);
-        Ok(receiver)
+    fn id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Takes a line of the server.
@@ -204,62 +230,103 @@ impl Wires {
             tracing::debug!(text, "a server writes what is no message");
             return;
         };
-        match message {
-            Incoming {
-                method: Some(method),
-                id: Some(id),
-                ..
-            } => {
-                if let Ok(line) = message::answer(id, &method) {
-                    // Waiting here could make both sides wait for each other.
-                    let _ = self.outgoing.try_send(line);
-                }
-            }
-            Incoming {
-                method: Some(method),
-                ..
-            } => {
-                if method == "notifications/tools/list_changed" {
-                    self.changes.send_modify(|count| *count += 1);
-                }
-            }
-            Incoming { id: Some(id), .. } => {
-                let answer = match (message.error, message.result) {
+        let Incoming {
+            id,
+            method,
+            params,
+            result,
+            error,
+        } = message;
+        match (method, id) {
+            (Some(method), Some(id)) => self.asked(id, &method, params, line.len()),
+            (Some(method), None) => self.told(&method, params, line.len()),
+            (None, Some(id)) => {
+                let answer = match (error, result) {
                     (Some(failure), _) => Err(failure),
                     (None, Some(result)) => Ok(result.to_owned()),
                     (None, None) => return,
                 };
-                let waiting = id.get().parse().ok();
-                let waiting = waiting.and_then(|id: u64| self.state().pending.remove(&id));
-                if let Some(waiting) = waiting {
-                    // Who does not wait any more needs no answer.
-                    let _ = waiting.send(answer);
+                if let Ok(id) = id.get().parse() {
+                    self.pending().answered(id, answer);
                 }
             }
-            Incoming { .. } => {}
+            (None, None) => {}
         }
     }
 
-    /// Nobody waits for an answer that cannot come.
-    fn close(&self, why: Failed) {
-        let mut state = self.state();
-        state.closed = Some(why);
-        state.pending.clear();
-        drop(state);
-        self.changes.send_modify(|count| *count += 1);
+    /// A request of the server.
+    fn asked(&self, id: &RawValue, method: &str, params: Option<&RawValue>, bytes: usize) {
+        let said = Said::Request {
+            id: one_line(id),
+            method: method.to_owned(),
+            params: whole(params),
+        };
+        if method != "ping" && self.pending().tell_only(said, bytes) {
+            return;
+        }
+        // Waiting here could make both sides wait for each other.
+        let answer = message::line(message::unasked(id, method));
+        if self.outgoing.try_send(answer).is_err() {
+            tracing::debug!(method, "a server asks and takes no answer");
+        }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// A notification of the server.
+    fn told(&self, method: &str, params: Option<&RawValue>, bytes: usize) {
+        match method {
+            "notifications/tools/list_changed"
+            | "notifications/prompts/list_changed"
+            | "notifications/resources/list_changed" => self.announced.change(),
+            UPDATED => self.announced.updated.tell(params),
+            "notifications/progress" => {
+                // The token of a request is its id.
+                if let Some(id) = params.and_then(progress_token) {
+                    let said = notification(method, whole(params));
+                    self.pending().tell(id, said, bytes);
+                }
+            }
+            _ => {
+                let said = notification(method, whole(params));
+                if !self.pending().tell_only(said, bytes) {
+                    tracing::trace!(method, "a server told something that nobody hears");
+                }
+            }
+        }
+    }
+
+    fn give_up(&self, id: u64, tell: bool) {
+        let waiting = self.pending().give_up(id);
+        if waiting && tell {
+            // A courtesy: a server that takes nothing at the moment does not get it.
+            let line = message::line(message::cancelled(id));
+            let _ = self.outgoing.try_send(line);
+        }
+    }
+
+    fn close(&self, why: Failed) {
+        self.pending().close(why);
+        self.announced.updated.lost();
+        self.announced.change();
+    }
+
+    fn pending(&self) -> MutexGuard<'_, Pending> {
         // Each change is made whole before anything in it can panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn end(&self) -> Error {
-        match &self.closed {
-            Some(why) => why.error(None),
-            None => Error::new(ErrorKind::Unavailable, GONE),
-        }
+impl Announced {
+    fn change(&self) {
+        self.changes.send_modify(|count| *count += 1);
     }
+}
+
+/// The `params` of a message on one line; `{}` where it has none.
+fn whole(params: Option<&RawValue>) -> Box<RawValue> {
+    params.map_or_else(message::empty, one_line)
+}
+
+fn progress_token(params: &RawValue) -> Option<u64> {
+    let members = Members::read(params.get()).ok()?;
+    members.get("progressToken")?.get().parse().ok()
 }

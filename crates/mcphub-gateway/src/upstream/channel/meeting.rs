@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use mcphub_core::{Error, ErrorKind, Result};
-use serde::Deserialize;
+use mcphub_core::Result;
 use tokio::time::timeout;
 
 use super::link::{Answer, Link};
-use super::message::{self, Failure, LEGACY, MODERN, Params};
-use crate::upstream::http::clip;
+use crate::upstream::message::{self, Call, Params};
+use crate::upstream::{About, ClientAbilities};
 
 /// What a server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,32 +18,34 @@ pub(super) enum Era {
     Legacy,
 }
 
-/// Finds out the era (MCP 2026-07-28, Versioning, Backward Compatibility): a server that does not
-/// answer `server/discover` within `patience`, or with an error, is of the legacy era. The answer of
-/// one that starts slowly counts until it has answered `initialize`.
+/// Finds out the era (MCP 2026-07-28, Versioning, Backward Compatibility), and what the server says
+/// of itself: one that does not answer `server/discover` within `patience`, or with an error, is of
+/// the legacy era. The answer of one that starts slowly counts until it has answered `initialize`,
+/// which offers clients with `abilities`.
 ///
 /// # Errors
 /// `Upstream` when the server speaks no revision that is known here, `Unavailable` when it ends.
-pub(super) async fn meet(link: &Link, patience: Duration) -> Result<Era> {
-    let discover = link.request("server/discover", Params::default(), true, false);
+pub(super) async fn meet(
+    link: &Link,
+    patience: Duration,
+    abilities: &ClientAbilities,
+) -> Result<(Era, About)> {
+    let call = Call::new("server/discover", Params::default());
+    let discover = link.request(&call, true, false);
     let mut discover = std::pin::pin!(discover);
     match timeout(patience, discover.as_mut()).await {
-        Ok(answer) => {
-            if is_modern(&answer?) {
-                return Ok(Era::Modern);
-            }
-            initialize(link).await
-        }
+        Ok(answer) => match modern(&answer?) {
+            Some(about) => Ok((Era::Modern, about)),
+            None => initialize(link, abilities).await,
+        },
         Err(_) => {
-            let mut initialize = std::pin::pin!(initialize(link));
+            let mut initialize = std::pin::pin!(initialize(link, abilities));
             tokio::select! {
-                answer = discover.as_mut() => {
-                    if is_modern(&answer?) {
-                        return Ok(Era::Modern);
-                    }
-                    initialize.await
-                }
-                era = initialize.as_mut() => era,
+                answer = discover.as_mut() => match modern(&answer?) {
+                    Some(about) => Ok((Era::Modern, about)),
+                    None => initialize.await,
+                },
+                met = initialize.as_mut() => met,
             }
         }
     }
@@ -54,42 +55,16 @@ pub(super) async fn meet(link: &Link, patience: Duration) -> Result<Era> {
 ///
 /// # Errors
 /// As [`meet`].
-pub(super) async fn initialize(link: &Link) -> Result<Era> {
-    let params = Params::initialize();
-    let answer = link.request("initialize", params, false, false).await?;
-    let result = answer.map_err(|failure| refused("initialize", &failure))?;
-    let agreed = serde_json::from_str::<Initialized>(result.get()).ok();
-    let known = agreed.is_some_and(|it| LEGACY.contains(&it.protocol_version.as_str()));
-    if !known {
-        let message = "the MCP server speaks no revision that mcphub speaks";
-        return Err(Error::new(ErrorKind::Upstream, message));
-    }
+pub(super) async fn initialize(link: &Link, abilities: &ClientAbilities) -> Result<(Era, About)> {
+    let capabilities = abilities.capabilities();
+    let call = Call::new("initialize", Params::initialize(&capabilities));
+    let answer = link.request(&call, false, false).await?;
+    let result = answer.map_err(|failure| message::refused(call.method, &failure))?;
+    let (_, about) = message::agreed(&result)?;
     link.notify(message::initialized()?).await?;
-    Ok(Era::Legacy)
+    Ok((Era::Legacy, about))
 }
 
-fn is_modern(answer: &Answer) -> bool {
-    let Ok(result) = answer else { return false };
-    let discovered = serde_json::from_str::<Discovered>(result.get());
-    discovered.is_ok_and(|it| it.supported_versions.iter().any(|known| known == MODERN))
-}
-
-/// The error for a JSON-RPC error.
-pub(super) fn refused(method: &str, failure: &Failure) -> Error {
-    Error::new(ErrorKind::Upstream, "the MCP server answered with an error")
-        .with("method", method)
-        .with("code", failure.code)
-        .with("message", clip(&failure.message, 1_000))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Discovered {
-    supported_versions: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Initialized {
-    protocol_version: String,
+fn modern(answer: &Answer) -> Option<About> {
+    answer.as_ref().ok().and_then(|it| message::discovered(it))
 }

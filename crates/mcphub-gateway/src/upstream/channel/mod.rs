@@ -4,28 +4,32 @@
 //! Transports, stdio). Results are relayed as the server wrote them.
 
 mod dial;
+mod exchange;
 mod failed;
 mod link;
 mod meeting;
-mod message;
+mod pending;
 mod settings;
+mod updates;
 
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
+use mcphub_core::Result;
 use mcphub_core::call::Arguments;
-use mcphub_core::launch::{Launch, Launcher};
-use mcphub_core::{Error, ErrorKind, Result};
-use serde::Deserialize;
+use mcphub_core::launch::{Channel, Launch, Launcher};
 use serde_json::value::RawValue;
 
-use self::dial::Line;
-use self::message::{Named, Params};
-use super::{CallResult, Upstream, UpstreamTool};
+use self::dial::{Dial, Line};
+use super::lists::{self, Lists};
+use super::message::{self, Call, Params};
+use super::{
+    About, CallResult, ClientAbilities, Exchange, Forward, Inventory, Relay, Upstream, UpstreamTool,
+};
+use crate::federation::Kind;
 pub use settings::ChannelSettings;
 
 /// An MCP server that is a program.
@@ -38,6 +42,9 @@ pub use settings::ChannelSettings;
 /// - A start is not given up because who asked for it does not wait any more.
 /// - A call that nobody waits for any more is cancelled.
 /// - The program ends when this is dropped, and nobody waits for it.
+/// - One of the legacy era does not say which request it asks something for, or writes a log message
+///   for. It reaches the caller where there is no doubt: while one request is on its way, or only
+///   requests of one client's session. Else it is refused, or lost, rather than told to another.
 pub struct McpProgram {
     line: Arc<Line>,
 }
@@ -45,71 +52,43 @@ pub struct McpProgram {
 impl McpProgram {
     /// The server that is started so. Nothing is started yet.
     pub fn new(launch: Launch, launcher: Arc<dyn Launcher>, settings: ChannelSettings) -> Self {
+        let name = launch.server.to_string();
+        let dial = Arc::new(Program { launch, launcher });
         Self {
-            line: Line::new(launch, launcher, settings),
+            // Clients of all abilities share it.
+            line: Line::new(name, dial, ClientAbilities::all(), settings),
         }
-    }
-
-    async fn all_tools(&self) -> Result<Vec<UpstreamTool>> {
-        let settings = &self.line.settings;
-        let (mut tools, mut cursor, mut bytes) = (Vec::new(), None::<String>, 0);
-        loop {
-            let params = Params::list(cursor.as_deref());
-            let result = self.line.request("tools/list", params).await?;
-            bytes += result.get().len();
-            let page: Page<'_> =
-                serde_json::from_str(result.get()).map_err(|error| nonsense().caused_by(error))?;
-            for definition in page.tools {
-                match serde_json::from_str::<Named>(definition.get()) {
-                    Ok(Named { name }) => tools.push(UpstreamTool {
-                        name,
-                        definition: definition.to_owned(),
-                    }),
-                    Err(error) => {
-                        tracing::warn!(server = %self.line.name(), %error, "a listed tool is left out");
-                    }
-                }
-            }
-            if tools.len() > settings.max_tools || bytes > settings.max_list {
-                let message = "the MCP server lists more tools than are taken";
-                return Err(Error::new(ErrorKind::TooLarge, message)
-                    .set_fault(mcphub_core::Fault::Upstream)
-                    .with("limit", settings.max_tools));
-            }
-            match page.next_cursor {
-                None => return Ok(tools),
-                // A server that gives the same cursor for ever, or pages without tools.
-                next if next == cursor || tools.is_empty() => {
-                    return Err(nonsense().with("reason", "its pages do not end"));
-                }
-                next => cursor = next,
-            }
-        }
-    }
-
-    async fn within<T>(&self, limit: Duration, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let outcome = tokio::time::timeout(limit, work).await;
-        let outcome = outcome.unwrap_or_else(|_| {
-            let seconds = limit.as_secs_f64();
-            let message = format!("the MCP server did not answer within {seconds} s");
-            Err(Error::new(ErrorKind::Timeout, message))
-        });
-        outcome.map_err(|error| error.with("server", self.line.name()))
     }
 }
 
-fn nonsense() -> Error {
-    let message = "the MCP server's list of tools makes no sense";
-    Error::new(ErrorKind::Upstream, message)
+struct Program {
+    launch: Launch,
+    launcher: Arc<dyn Launcher>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Page<'a> {
-    #[serde(borrow)]
-    tools: Vec<&'a RawValue>,
-    #[serde(default)]
-    next_cursor: Option<String>,
+#[async_trait]
+impl Dial for Program {
+    async fn dial(&self) -> Result<Channel> {
+        self.launcher.launch(self.launch.clone()).await
+    }
+}
+
+impl Lists for Arc<Line> {
+    fn ask(&self, call: &Call<'_>) -> impl Future<Output = Result<Box<RawValue>>> + Send {
+        self.request(call)
+    }
+
+    fn about(&self) -> Arc<About> {
+        Line::about(self)
+    }
+
+    fn name(&self) -> &str {
+        Line::name(self)
+    }
+
+    fn bounds(&self) -> (usize, usize) {
+        (self.settings.max_tools, self.settings.max_list)
+    }
 }
 
 #[async_trait]
@@ -117,26 +96,51 @@ impl Upstream for McpProgram {
     /// All pages. Ends within [`ChannelSettings::start_timeout`] and
     /// [`ChannelSettings::list_timeout`] together; when it is dropped, a start goes on.
     async fn tools(&self) -> Result<Vec<UpstreamTool>> {
-        let settings = &self.line.settings;
-        let limit = settings.start_timeout + settings.list_timeout;
-        self.within(limit, self.all_tools()).await
+        let tools = lists::all(&self.line, Kind::Tools);
+        self.line.within(self.line.settings.to_list(), tools).await
+    }
+
+    /// As [`Upstream::tools`], all pages of all lists.
+    async fn inventory(&self) -> Result<Inventory> {
+        let all = lists::inventory(&self.line);
+        self.line.within(self.line.settings.to_list(), all).await
+    }
+
+    fn relay(&self) -> Option<&dyn Relay> {
+        Some(self)
     }
 
     /// Ends within [`ChannelSettings::call_timeout`], a start before it included.
     async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> Result<CallResult> {
-        let params = Params::call(tool, arguments.text());
-        let call = self.line.request("tools/call", params);
-        let result = self.within(self.line.settings.call_timeout, call).await?;
-        message::tool_result(result).map_err(|error| error.with("server", self.line.name()))
+        let call = Call::new("tools/call", Params::call(tool, arguments.text()));
+        let limit = self.line.settings.call_timeout;
+        let result = self.line.within(limit, self.line.request(&call)).await?;
+        message::tool_result(result)
+            .map(CallResult::from)
+            .map_err(|error| error.with("server", self.line.name()))
     }
 
-    /// An item when the server says that its tools changed, and when it ended: then it is asked
+    /// An item when the server says that a list of it changed, and when it ended: then it is asked
     /// again, and so started again.
     fn changes(&self) -> BoxStream<'static, ()> {
         stream::unfold(self.line.changes(), |mut changes| async {
             changes.changed().await.ok().map(|()| ((), changes))
         })
         .boxed()
+    }
+}
+
+#[async_trait]
+impl Relay for McpProgram {
+    /// Ends within [`ChannelSettings::call_timeout`], a start before it included.
+    async fn open(&self, request: Forward) -> Result<Box<dyn Exchange>> {
+        let limit = self.line.settings.call_timeout;
+        let exchange = self.line.within(limit, self.line.open(&request)).await?;
+        Ok(Box::new(exchange))
+    }
+
+    fn updates(&self, uris: Vec<String>) -> BoxStream<'static, String> {
+        updates::updates(Arc::clone(&self.line), uris)
     }
 }
 

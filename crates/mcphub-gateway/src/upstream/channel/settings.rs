@@ -44,3 +44,10 @@ impl Default for ChannelSettings {
         }
     }
 }
+
+impl ChannelSettings {
+    /// How long lists may take, a start before them included.
+    pub(super) fn to_list(&self) -> Duration {
+        self.start_timeout + self.list_timeout
+    }
+}

@@ -7,10 +7,10 @@ use futures::stream::{self, BoxStream, StreamExt};
 use mcphub_core::{Error, ErrorKind, Result};
 use reqwest::StatusCode;
 
-use super::answer::{Events, is_events};
-use super::message::{Call, Incoming, Params};
-use super::updates::UPDATED;
 use super::wire::{Era, Wire};
+use crate::upstream::events::{Events, is_events};
+use crate::upstream::message::{Call, Incoming, Params};
+use crate::upstream::updated::UPDATED;
 
 /// The method that opens a stream of the modern era.
 pub(super) const LISTEN: &str = "subscriptions/listen";

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use mcphub_core::{Error, ErrorKind, Result};
 use serde_json::value::RawValue;
 
-use super::answer::{Events, broken, nonsense};
-use super::message::{self, Incoming};
 use super::wire::{Era, Wire};
+use crate::upstream::events::{Events, broken, nonsense};
+use crate::upstream::message::{self, Incoming};
 use crate::upstream::{Exchange, Response, Said, one_line};
 
 /// A request on its way.

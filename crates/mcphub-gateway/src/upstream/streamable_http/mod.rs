@@ -5,30 +5,27 @@
 mod answer;
 mod changes;
 mod exchange;
-mod message;
 mod sessions;
 mod settings;
 mod updates;
 mod wire;
 
-use std::borrow::Cow;
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use mcphub_core::Result;
 use mcphub_core::call::Arguments;
 use mcphub_core::deployment::Endpoint;
-use mcphub_core::{Error, ErrorKind, Result};
 use serde_json::value::RawValue;
 
-use self::message::{Call, Params};
 use self::wire::Wire;
-use super::{
-    About, CallResult, Exchange, Forward, Inventory, Relay, Upstream, UpstreamTool, one_line,
-};
+use super::lists::{self, Lists};
+use super::message::{self, Call, Params};
+use super::{About, CallResult, Exchange, Forward, Inventory, Relay, Upstream, UpstreamTool};
 use crate::federation::Kind;
-use crate::members::Members;
 pub use settings::{McpClient, McpSettings};
 
 /// An MCP server over streamable HTTP.
@@ -47,107 +44,24 @@ impl McpHttp {
             wire: Arc::new(Wire::new(endpoint, client)),
         }
     }
-
-    /// All pages of a list.
-    async fn all(&self, kind: Kind) -> Result<Vec<UpstreamTool>> {
-        let settings = &self.wire.client.settings;
-        let (mut items, mut cursor, mut bytes) = (Vec::new(), None::<String>, 0);
-        loop {
-            let call = Call::new(kind.method(), Params::list(cursor.as_deref()));
-            let result = self.wire.request(&call).await?;
-            bytes += result.get().len();
-            let page = Page::read(&result, kind)
-                .map_err(|error| self.nonsense(kind.method()).caused_by(error))?;
-            for definition in page.items {
-                let name = Members::read(definition.get())
-                    .ok()
-                    .and_then(|it| it.string(kind.key()).ok()?.map(Cow::into_owned));
-                match name {
-                    Some(name) => items.push(UpstreamTool {
-                        name,
-                        definition: one_line(definition),
-                    }),
-                    None => {
-                        tracing::warn!(server = %self.wire.host, kind = kind.member(), "what is listed without a name is left out");
-                    }
-                }
-            }
-            if items.len() > settings.max_tools || bytes > settings.max_message {
-                return Err(Error::new(
-                    ErrorKind::TooLarge,
-                    "the MCP server lists more than is taken",
-                )
-                .with("server", &self.wire.host)
-                .with("method", kind.method())
-                .with("limit", settings.max_tools));
-            }
-            match page.next_cursor {
-                None => return Ok(items),
-                // A server that gives the same cursor for ever, or pages with nothing in them.
-                next if next == cursor || items.is_empty() => {
-                    return Err(self
-                        .nonsense(kind.method())
-                        .with("reason", "its pages do not end"));
-                }
-                next => cursor = next,
-            }
-        }
-    }
-
-    /// A list besides the tools. One that fails is empty: it does not hide the others.
-    async fn also(&self, kind: Kind, offered: bool) -> Vec<UpstreamTool> {
-        if !offered {
-            return Vec::new();
-        }
-        self.all(kind).await.unwrap_or_else(|error| {
-            tracing::warn!(server = %self.wire.host, error = %error.report(), "a list is left out");
-            Vec::new()
-        })
-    }
-
-    async fn everything(&self) -> Result<Inventory> {
-        self.wire.era().await?;
-        let tools = self.all(Kind::Tools).await?;
-        // What the server said when it was met for this.
-        let about = self.wire.about();
-        let (prompts, resources, templates) = futures::join!(
-            self.also(Kind::Prompts, about.prompts),
-            self.also(Kind::Resources, about.resources),
-            self.also(Kind::ResourceTemplates, about.resources),
-        );
-        Ok(Inventory {
-            tools,
-            prompts,
-            resources,
-            templates,
-            about: About::clone(&about),
-        })
-    }
-
-    fn nonsense(&self, method: &'static str) -> Error {
-        Error::new(
-            ErrorKind::Upstream,
-            "the MCP server's answer makes no sense",
-        )
-        .with("server", &self.wire.host)
-        .with("method", method)
-    }
 }
 
-struct Page<'a> {
-    items: Vec<&'a RawValue>,
-    next_cursor: Option<String>,
-}
+impl Lists for Wire {
+    fn ask(&self, call: &Call<'_>) -> impl Future<Output = Result<Box<RawValue>>> + Send {
+        self.request(call)
+    }
 
-impl<'a> Page<'a> {
-    fn read(result: &'a RawValue, kind: Kind) -> serde_json::Result<Self> {
-        let members = Members::read(result.get())?;
-        let items = members.get(kind.member());
-        let next = members.get("nextCursor");
-        Ok(Self {
-            items: serde_json::from_str(items.map_or("null", RawValue::get))?,
-            next_cursor: serde_json::from_str(next.map_or("null", RawValue::get))?,
-        })
+    fn about(&self) -> Arc<About> {
+        self.about()
+    }
+
+    fn name(&self) -> &str {
+        &self.host
+    }
+
+    fn bounds(&self) -> (usize, usize) {
+        let settings = &self.client.settings;
+        (settings.max_tools, settings.max_message)
     }
 }
 
@@ -158,7 +72,7 @@ impl Upstream for McpHttp {
         self.wire
             .within(
                 self.wire.client.settings.list_timeout,
-                self.all(Kind::Tools),
+                lists::all(&*self.wire, Kind::Tools),
             )
             .await
     }
@@ -166,7 +80,10 @@ impl Upstream for McpHttp {
     /// All pages of all lists. Ends within [`McpSettings::list_timeout`].
     async fn inventory(&self) -> Result<Inventory> {
         self.wire
-            .within(self.wire.client.settings.list_timeout, self.everything())
+            .within(
+                self.wire.client.settings.list_timeout,
+                lists::inventory(&*self.wire),
+            )
             .await
     }
 

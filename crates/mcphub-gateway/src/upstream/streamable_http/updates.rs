@@ -1,73 +1,19 @@
 //! What a server tells of resources that somebody watches.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
 use mcphub_core::Result;
 use reqwest::StatusCode;
-use serde_json::value::RawValue;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::answer::{Events, broken, is_events};
 use super::changes::{LISTEN, MAX_EVENT};
-use super::message::{Call, Incoming, Params};
 use super::wire::{Era, Wire};
-use crate::members::Members;
-
-/// The notification that a resource changed.
-pub(super) const UPDATED: &str = "notifications/resources/updated";
-
-/// How many updates wait for a watcher; of more it hears that it missed some.
-const WAITING: usize = 256;
-
-/// What the legacy era tells on the stream of the session that is shared by all, and who watches.
-pub(super) struct Updated {
-    sender: broadcast::Sender<Update>,
-    watched: Mutex<HashMap<String, usize>>,
-}
-
-#[derive(Clone)]
-enum Update {
-    /// A resource may have changed.
-    Of(Arc<str>),
-    /// Something was missed: the server has to be asked to tell again.
-    Lost,
-}
-
-impl Updated {
-    pub(super) fn new() -> Self {
-        Self {
-            sender: broadcast::Sender::new(WAITING),
-            watched: Mutex::default(),
-        }
-    }
-
-    /// Tells of an update, from the `params` of its notification.
-    pub(super) fn tell(&self, params: Option<&RawValue>) {
-        if let Some(uri) = params.and_then(uri) {
-            // Fails when nobody watches.
-            let _ = self.sender.send(Update::Of(uri.into()));
-        }
-    }
-
-    /// Tells that the session was lost, and what it was to tell.
-    pub(super) fn lost(&self) {
-        let _ = self.sender.send(Update::Lost);
-    }
-
-    fn watched(&self) -> MutexGuard<'_, HashMap<String, usize>> {
-        // Each change is made whole before anything in it can panic.
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn uri(params: &RawValue) -> Option<String> {
-    let params = Members::read(params.get()).ok()?;
-    Some(params.string("uri").ok()??.into_owned())
-}
+use crate::upstream::events::{Events, broken, is_events};
+use crate::upstream::message::{Call, Incoming, Params};
+use crate::upstream::updated::{UPDATED, Update, uri};
 
 /// The URI of one of these resources each time it may have changed. Begins anew when it breaks off,
 /// and then gives all of them, because what was told meanwhile is lost. Never ends.
@@ -169,7 +115,7 @@ async fn open(wire: &Arc<Wire>, uris: &[String]) -> Result<Source> {
     let era = wire.era().await?;
     if let Era::Legacy { .. } = era {
         // Before asking, so that nothing is missed.
-        let updates = wire.updated.sender.subscribe();
+        let updates = wire.updated.subscribe();
         let subscription = Subscription::begin(wire, uris);
         for uri in uris {
             wire.request(&Call::new("resources/subscribe", Params::resource(uri)))
@@ -202,11 +148,7 @@ struct Subscription {
 
 impl Subscription {
     fn begin(wire: &Arc<Wire>, uris: &[String]) -> Self {
-        let mut watched = wire.updated.watched();
-        for uri in uris {
-            *watched.entry(uri.clone()).or_default() += 1;
-        }
-        drop(watched);
+        wire.updated.watch(uris);
         Self {
             wire: Arc::clone(wire),
             uris: uris.to_vec(),
@@ -216,18 +158,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        let mut watched = self.wire.updated.watched();
-        let mut ended = Vec::new();
-        for uri in self.uris.drain(..) {
-            if let Some(count) = watched.get_mut(&uri) {
-                *count -= 1;
-                if *count == 0 {
-                    watched.remove(&uri);
-                    ended.push(uri);
-                }
-            }
-        }
-        drop(watched);
+        let ended = self.wire.updated.unwatch(self.uris.drain(..));
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
@@ -235,7 +166,7 @@ impl Drop for Subscription {
         runtime.spawn(async move {
             for uri in ended {
                 // Somebody may have begun to watch it again.
-                if wire.updated.watched().contains_key(&uri) {
+                if wire.updated.is_watched(&uri) {
                     continue;
                 }
                 let call = Call::new("resources/unsubscribe", Params::resource(&uri));

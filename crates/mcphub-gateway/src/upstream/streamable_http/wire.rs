@@ -14,16 +14,16 @@ use reqwest::{Method, Response, StatusCode};
 use rmcp::transport::common::http_header::{
     HEADER_MCP_METHOD, HEADER_MCP_NAME, HEADER_MCP_PROTOCOL_VERSION, HEADER_SESSION_ID,
 };
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
-use super::answer::{self, Answer, Events, is_events};
+use super::answer::{self, Answer};
 use super::exchange::{HttpExchange, Source};
-use super::message::{self, Call, LEGACY, MODERN, Params, initialized};
 use super::sessions::{Owner, UpstreamSessions};
 use super::settings::McpClient;
-use super::updates::Updated;
+use crate::upstream::events::{Events, is_events};
+use crate::upstream::message::{self, Call, LEGACY, MODERN, Params, initialized};
+use crate::upstream::updated::Updated;
 use crate::upstream::{About, ClientAbilities, Failure, Forward, Said, http, one_line};
 
 /// What a server was found to speak.
@@ -58,9 +58,6 @@ pub(super) struct Wire {
     pub(super) updated: Updated,
     next_id: AtomicU64,
 }
-
-/// The longest instructions of a server that are told, in characters.
-const MAX_INSTRUCTIONS: usize = 32_768;
 
 impl Wire {
     pub(super) fn new(endpoint: Endpoint, client: McpClient) -> Self {
@@ -291,14 +288,8 @@ impl Wire {
         let status = response.status();
         match self.read(response, id).await {
             Ok(Answer::Result(result)) => {
-                let discovered = serde_json::from_str::<Discovered<'_>>(result.get());
-                if let Ok(it) = discovered
-                    && it
-                        .supported_versions
-                        .iter()
-                        .any(|version| version == MODERN)
-                {
-                    self.note(it.capabilities, it.instructions);
+                if let Some(about) = message::discovered(&result) {
+                    self.about.store(Arc::new(about));
                     return Ok(Era::Modern);
                 }
             }
@@ -316,12 +307,6 @@ impl Wire {
         self.initialize(&ClientAbilities::default()).await
     }
 
-    fn note(&self, capabilities: Option<&RawValue>, instructions: Option<String>) {
-        let mut about = capabilities.map(About::read).unwrap_or_default();
-        about.instructions = instructions.map(|text| http::clip(&text, MAX_INSTRUCTIONS));
-        self.about.store(Arc::new(about));
-    }
-
     /// The handshake of the legacy era (MCP 2025-11-25, Lifecycle), for clients with these
     /// abilities.
     async fn initialize(&self, abilities: &ClientAbilities) -> Result<Era> {
@@ -331,8 +316,7 @@ impl Wire {
             session: None,
             talks: Arc::default(),
         };
-        let capabilities =
-            RawValue::from_string(abilities.text(false)).unwrap_or_else(|_| message::empty());
+        let capabilities = abilities.capabilities();
         let call = Call::new("initialize", Params::initialize(&capabilities));
         let response = self.post(&none, &call, id).await?;
         let status = response.status();
@@ -342,22 +326,9 @@ impl Wire {
             Answer::Failure(failure) => return Err(self.failure("initialize", &failure)),
             Answer::Status => return Err(self.status(status)),
         };
-        let agreed = serde_json::from_str::<Initialized<'_>>(result.get()).ok();
-        let version = agreed.as_ref().and_then(|it| {
-            LEGACY
-                .into_iter()
-                .find(|known| *known == it.protocol_version)
-        });
-        let version = version.ok_or_else(|| {
-            Error::new(
-                ErrorKind::Upstream,
-                "the MCP server speaks no revision that mcphub speaks",
-            )
-            .with("server", &self.host)
-        })?;
-        if let Some(it) = agreed {
-            self.note(it.capabilities, it.instructions);
-        }
+        let (version, about) =
+            message::agreed(&result).map_err(|error| error.with("server", &self.host))?;
+        self.about.store(Arc::new(about));
         let era = Era::Legacy {
             version,
             session,
@@ -481,11 +452,7 @@ impl Wire {
     }
 
     fn failure(&self, method: &'static str, failure: &Failure) -> Error {
-        Error::new(ErrorKind::Upstream, "the MCP server answered with an error")
-            .with("server", &self.host)
-            .with("method", method)
-            .with("code", failure.code)
-            .with("message", http::clip(&failure.message, 1_000))
+        message::refused(method, failure).with("server", &self.host)
     }
 
     pub(super) fn status(&self, status: StatusCode) -> Error {
@@ -503,26 +470,6 @@ impl Wire {
         }
         error
     }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Discovered<'a> {
-    supported_versions: Vec<String>,
-    #[serde(borrow, default)]
-    capabilities: Option<&'a RawValue>,
-    #[serde(default)]
-    instructions: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Initialized<'a> {
-    protocol_version: String,
-    #[serde(borrow, default)]
-    capabilities: Option<&'a RawValue>,
-    #[serde(default)]
-    instructions: Option<String>,
 }
 
 /// Whether a server refuses the way it is spoken to, and not the request.

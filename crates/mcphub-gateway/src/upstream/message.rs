@@ -1,14 +1,15 @@
-//! JSON-RPC messages as they go to a server and come back.
+//! JSON-RPC messages as they go to a server and come back, over whatever transport.
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use indexmap::IndexMap;
 use mcphub_core::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
+use super::{About, Failure, Forward, Response, http, one_line};
 use crate::members::quoted;
-use crate::upstream::{Failure, Forward, Response, one_line};
 
 /// The revision of the modern era that is spoken.
 pub(super) const MODERN: &str = "2026-07-28";
@@ -240,6 +241,70 @@ pub(super) struct Incoming<'a> {
     pub(super) error: Option<Failure>,
 }
 
+/// The longest instructions of a server that are told, in characters.
+const MAX_INSTRUCTIONS: usize = 32_768;
+
+/// What a server says of itself in the result of `server/discover`; `None` when it does not speak
+/// the modern era.
+pub(super) fn discovered(result: &RawValue) -> Option<About> {
+    let it: Discovered<'_> = serde_json::from_str(result.get()).ok()?;
+    let speaks = it.supported_versions.iter().any(|known| known == MODERN);
+    speaks.then(|| about(it.capabilities, it.instructions))
+}
+
+/// The revision that a server agreed to in the result of `initialize`, and what it says of itself.
+///
+/// # Errors
+/// `Upstream` for a revision that is not spoken here.
+pub(super) fn agreed(result: &RawValue) -> Result<(&'static str, About)> {
+    let it = serde_json::from_str::<Initialized<'_>>(result.get()).ok();
+    let version = it.as_ref().and_then(|it| {
+        let known = |known: &&str| *known == it.protocol_version;
+        LEGACY.into_iter().find(known)
+    });
+    match (version, it) {
+        (Some(version), Some(it)) => Ok((version, about(it.capabilities, it.instructions))),
+        _ => {
+            let message = "the MCP server speaks no revision that mcphub speaks";
+            Err(Error::new(ErrorKind::Upstream, message))
+        }
+    }
+}
+
+fn about(capabilities: Option<&RawValue>, instructions: Option<String>) -> About {
+    let mut about = capabilities.map(About::read).unwrap_or_default();
+    about.instructions = instructions.map(|text| http::clip(&text, MAX_INSTRUCTIONS));
+    about
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Discovered<'a> {
+    supported_versions: Vec<String>,
+    #[serde(borrow, default)]
+    capabilities: Option<&'a RawValue>,
+    #[serde(default)]
+    instructions: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Initialized<'a> {
+    protocol_version: String,
+    #[serde(borrow, default)]
+    capabilities: Option<&'a RawValue>,
+    #[serde(default)]
+    instructions: Option<String>,
+}
+
+/// The error for a JSON-RPC error.
+pub(super) fn refused(method: &str, failure: &Failure) -> Error {
+    Error::new(ErrorKind::Upstream, "the MCP server answered with an error")
+        .with("method", method)
+        .with("code", failure.code)
+        .with("message", http::clip(&failure.message, 1_000))
+}
+
 /// Whether only a server of the modern era answers this (MCP 2026-07-28, Error Codes).
 pub(super) fn is_modern(failure: &Failure) -> bool {
     use rmcp::model::ErrorCode;
@@ -284,6 +349,17 @@ pub(super) fn forward(forward: &Forward, id: u64, modern: bool) -> Vec<u8> {
     format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method},"params":{{{params}}}}}"#).into_bytes()
 }
 
+/// A message as a line. Line ends between the tokens of JSON are insignificant: a string holds them
+/// escaped.
+pub(super) fn line(mut message: Vec<u8>) -> Bytes {
+    for byte in &mut message {
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
+    message.into()
+}
+
 /// The answer to a request of the server.
 pub(super) fn response(id: &RawValue, answer: &Response) -> Vec<u8> {
     let (member, value) = match answer {
@@ -300,6 +376,15 @@ pub(super) fn cancelled(id: u64) -> Vec<u8> {
         r#"{{"jsonrpc":"2.0","method":"notifications/cancelled","params":{{"requestId":{id},"reason":"the caller went away"}}}}"#
     )
     .into_bytes()
+}
+
+/// The answer to a request of the server that nobody can be asked: a `ping` has one.
+pub(super) fn unasked(id: &RawValue, method: &str) -> Vec<u8> {
+    let answer = match method {
+        "ping" => r#""result":{}"#,
+        _ => r#""error":{"code":-32601,"message":"Nobody can be asked this now"}"#,
+    };
+    format!(r#"{{"jsonrpc":"2.0","id":{},{answer}}}"#, id.get()).into_bytes()
 }
 
 /// `{}`.
@@ -369,6 +454,23 @@ mod tests {
             tool_result(raw(r#"{"resultType":"input_required","inputRequests":{}}"#)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(tool_result(raw("[1]")).is_err());
+    }
+
+    #[test]
+    fn a_line_has_no_line_ends() {
+        let arguments = raw("{\n \"a\":\r\n \"x\\ny\", \"n\": 1.10}");
+        let call = Call::new("tools/call", Params::call("t", &arguments));
+        assert_eq!(
+            line(call.message(7, false).unwrap()),
+            r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"t","arguments":{  "a":   "x\ny", "n": 1.10}}}"#
+        );
+    }
+
+    #[test]
+    fn requests_that_reach_nobody_are_answered() {
+        let text = |method| String::from_utf8(unasked(&raw(r#""a""#), method)).unwrap();
+        assert_eq!(text("ping"), r#"{"jsonrpc":"2.0","id":"a","result":{}}"#);
+        assert!(text("roots/list").contains("-32601"));
     }
 
     #[test]

@@ -1,0 +1,5 @@
+//! An MCP server over a channel of lines, played by the test.
+
+mod calls;
+mod relay;
+mod stage;
