@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::multipart::Multipart;
 use super::request::{content_text, join, missing};
-use super::style::{self, Escape};
+use super::style::{self, Escape, Pair};
 use super::{Arguments, Body, xml};
 use crate::spec::{Serialization, Style};
 use crate::tool::{BodyBinding, BodyFormat, BodySource, MemberBinding};
@@ -57,7 +57,7 @@ impl BodyBinding {
     fn whole(&self, raw: &RawValue, arguments: &Arguments<'_>) -> Result<Body> {
         let bytes = match self.format {
             BodyFormat::Json => raw.get().as_bytes().to_vec(),
-            BodyFormat::Text => style::scalar(raw)?.into_bytes(),
+            BodyFormat::Text => style::scalar(raw)?.into_owned().into_bytes(),
             BodyFormat::Binary => bytes(raw)?,
             BodyFormat::JsonLines => self.lines(raw)?,
             BodyFormat::Xml => xml::document(self.xml.as_ref(), xml::Value::Whole(raw))?,
@@ -179,7 +179,7 @@ pub(super) fn bytes(raw: &RawValue) -> Result<Vec<u8>> {
     if !raw.get().starts_with('"') {
         return Err(expected());
     }
-    let mut text = style::scalar(raw)?;
+    let mut text = style::scalar(raw)?.into_owned();
     text.retain(|character| !character.is_ascii_whitespace());
     BASE64
         .decode(text.trim_end_matches('='))
@@ -188,21 +188,22 @@ pub(super) fn bytes(raw: &RawValue) -> Result<Vec<u8>> {
 
 /// The members of an object as a form, written by their values.
 pub(super) fn form(raw: &RawValue) -> Result<String> {
+    let members = style::members(raw)?;
     let mut pairs = Vec::new();
-    for (name, raw) in style::members(raw)? {
-        pairs.extend(field(&name, raw)?);
+    for (name, raw) in &members {
+        pairs.extend(field(name, raw)?);
     }
     Ok(join(&pairs, "&"))
 }
 
-fn form_pairs(member: &MemberBinding, raw: &RawValue) -> Result<Vec<(String, String)>> {
+fn form_pairs<'a>(member: &'a MemberBinding, raw: &'a RawValue) -> Result<Vec<Pair<'a>>> {
     let Some(how) = &member.serialization else {
         return field(&member.name, raw);
     };
     match &how.content {
         Some(media_type) => Ok(vec![(
-            Escape::Percent.text(&member.name),
-            Escape::of(how).text(&content_text(media_type, raw)?),
+            Escape::Percent.text(&*member.name),
+            Escape::of(how).text(content_text(media_type, raw)?),
         )]),
         None => style::pairs(&member.name, raw, how, Escape::of(how)),
     }
@@ -210,11 +211,11 @@ fn form_pairs(member: &MemberBinding, raw: &RawValue) -> Result<Vec<(String, Str
 
 /// A field without an Encoding Object: values and repeated values are text, objects are JSON
 /// (OpenAPI 3.0.4, Encoding Object, `contentType` defaults).
-fn field(name: &str, raw: &RawValue) -> Result<Vec<(String, String)>> {
+fn field<'a>(name: &'a str, raw: &'a RawValue) -> Result<Vec<Pair<'a>>> {
     if raw.get().starts_with('{') {
         return Ok(vec![(
             Escape::Percent.text(name),
-            Escape::Percent.text(&style::compact(raw)),
+            Escape::Percent.text(style::compact(raw)),
         )]);
     }
     style::pairs(name, raw, &FORM, Escape::Percent)

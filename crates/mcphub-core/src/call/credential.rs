@@ -60,7 +60,7 @@ impl HttpRequest {
                 };
                 self.url.set_query(Some(&query));
                 self.secrets
-                    .push(SecretPart::Query(Escape::Percent.text(name)));
+                    .push(SecretPart::Query(Escape::Percent.text(name).into_owned()));
             }
             SecurityScheme::ApiKey {
                 location: Location::Cookie,

@@ -1,5 +1,7 @@
 //! Bodies of parts: `multipart/form-data` (RFC 7578), and the other types of multipart (RFC 2046, 5.1).
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -63,7 +65,7 @@ impl<'a> Multipart<'a> {
         {
             Some(how) => {
                 for (name, text) in style::pairs(&member.name, raw, how, Escape::None)? {
-                    self.push(Place::Field(&name), text.into_bytes(), None);
+                    self.push(Place::Field(&name), text.into_owned().into_bytes(), None);
                 }
             }
             None => self.value(&member.name, raw, member.part.as_ref())?,
@@ -125,7 +127,7 @@ impl<'a> Multipart<'a> {
         let (text, default) = match &media_type {
             Some(media_type) if is_json(media_type) => (style::compact(raw), None),
             None if nests => (style::compact(raw), Some("application/json".to_owned())),
-            _ => (style::scalar(raw)?, None),
+            _ => (style::scalar(raw)?.into_owned(), None),
         };
         self.push(place, text.into_bytes(), media_type.or(default));
         Ok(())
@@ -146,7 +148,8 @@ impl<'a> Multipart<'a> {
                 .ok_or_else(|| Error::invalid("a file has its bytes in base64 as `data`"))?;
             let stated = |key: &str| {
                 let raw = members.get(key).filter(|raw| raw.get() != "null");
-                raw.map(|raw| style::scalar(raw)).transpose()
+                raw.map(|raw| style::scalar(raw).map(Cow::into_owned))
+                    .transpose()
             };
             filename = stated("filename")?.or(filename);
             media_type = stated("contentType")?.unwrap_or(media_type);
@@ -207,9 +210,10 @@ impl<'a> Multipart<'a> {
             header_text(&text).map_err(at)?;
             for part in parts.iter_mut() {
                 if header.name.eq_ignore_ascii_case("content-disposition") {
-                    part.disposition = Some(text.clone());
+                    part.disposition = Some(text.clone().into_owned());
                 } else {
-                    part.headers.push((header.name.clone(), text.clone()));
+                    part.headers
+                        .push((header.name.clone(), text.clone().into_owned()));
                 }
             }
         }

@@ -1,10 +1,12 @@
 //! Arguments and a binding become an HTTP request.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::style::{self, Escape};
+use super::style::{self, Escape, Pair};
 use super::{Arguments, body};
 use crate::spec::{Location, Method, Style};
 use crate::tool::{HttpBinding, ParameterBinding};
@@ -90,7 +92,7 @@ impl HttpBinding {
                 (Location::Header, Some(raw)) => {
                     if let Some(text) = text_value(parameter, raw, Escape::None).map_err(at)? {
                         header_text(&text).map_err(at)?;
-                        headers.push((parameter.name.to_ascii_lowercase(), text));
+                        headers.push((parameter.name.to_ascii_lowercase(), text.into_owned()));
                     }
                 }
             }
@@ -123,7 +125,7 @@ impl HttpBinding {
     }
 
     /// The path with these values, escaped already, in the places of their names.
-    fn filled(&self, values: &[(&str, String)]) -> String {
+    fn filled(&self, values: &[(&str, Cow<'_, str>)]) -> String {
         let room: usize = values.iter().map(|(_, value)| value.len()).sum();
         let mut path = String::with_capacity(self.path.len() + room);
         let mut rest = self.path.as_str();
@@ -204,8 +206,8 @@ pub(super) fn missing(argument: &str) -> Error {
     Error::invalid("a required argument is missing").with("argument", argument)
 }
 
-pub(super) fn join(pairs: &[(String, String)], separator: &str) -> String {
-    let size = |(name, value): &(String, String)| name.len() + value.len() + 1 + separator.len();
+pub(super) fn join(pairs: &[Pair<'_>], separator: &str) -> String {
+    let size = |(name, value): &Pair<'_>| name.len() + value.len() + 1 + separator.len();
     let mut text = String::with_capacity(pairs.iter().map(size).sum());
     for (name, value) in pairs {
         if !text.is_empty() {
@@ -218,24 +220,24 @@ pub(super) fn join(pairs: &[(String, String)], separator: &str) -> String {
     text
 }
 
-fn text_value(
+fn text_value<'a>(
     parameter: &ParameterBinding,
-    raw: &RawValue,
+    raw: &'a RawValue,
     escape: Escape,
-) -> Result<Option<String>> {
+) -> Result<Option<Cow<'a, str>>> {
     match &parameter.serialization.content {
-        Some(media_type) => content_text(media_type, raw).map(|text| Some(escape.text(&text))),
+        Some(media_type) => content_text(media_type, raw).map(|text| Some(escape.text(text))),
         None => style::single(&parameter.name, raw, &parameter.serialization, escape),
     }
 }
 
-fn pair_values(parameter: &ParameterBinding, raw: &RawValue) -> Result<Vec<(String, String)>> {
+fn pair_values<'a>(parameter: &'a ParameterBinding, raw: &'a RawValue) -> Result<Vec<Pair<'a>>> {
     let how = &parameter.serialization;
     let escape = Escape::of(how);
     match &how.content {
         Some(media_type) => Ok(vec![(
             escape.key(&parameter.name),
-            escape.text(&content_text(media_type, raw)?),
+            escape.text(content_text(media_type, raw)?),
         )]),
         None => style::pairs(&parameter.name, raw, how, escape),
     }
@@ -250,13 +252,15 @@ fn whole_query(parameter: &ParameterBinding, raw: &RawValue) -> Result<String> {
             }
             body::form(raw)
         }
-        Some(media_type) => Ok(Escape::Percent.text(&content_text(media_type, raw)?)),
+        Some(media_type) => Ok(Escape::Percent
+            .text(content_text(media_type, raw)?)
+            .into_owned()),
         None => Ok(join(&pair_values(parameter, raw)?, "&")),
     }
 }
 
 /// A cookie that is sent as it is must not become two (RFC 6265, 4.1.1).
-fn cookie_pair((name, value): &(String, String)) -> Result<()> {
+fn cookie_pair((name, value): &Pair<'_>) -> Result<()> {
     if name.is_empty() || name.contains(['=', ';']) || value.contains(';') {
         return Err(Error::invalid("a cookie cannot hold a semicolon"));
     }
@@ -265,9 +269,9 @@ fn cookie_pair((name, value): &(String, String)) -> Result<()> {
 }
 
 /// The value of a parameter with `content`: JSON text, or the bare text for other media types.
-pub(super) fn content_text(media_type: &str, raw: &RawValue) -> Result<String> {
+pub(super) fn content_text<'a>(media_type: &str, raw: &'a RawValue) -> Result<Cow<'a, str>> {
     if is_json(media_type) {
-        Ok(style::compact(raw))
+        Ok(style::compact(raw).into())
     } else {
         style::scalar(raw)
     }

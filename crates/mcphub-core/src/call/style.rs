@@ -61,21 +61,31 @@ impl Escape {
     }
 
     /// Escapes the name of a pair, in which nothing is reserved.
-    pub(super) fn key(self, name: &str) -> String {
+    pub(super) fn key<'a>(self, name: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
         match self {
-            Self::None => name.to_owned(),
+            Self::None => name.into(),
             Self::Percent | Self::Reserved => Self::Percent.text(name),
         }
     }
 
-    pub(super) fn text(self, text: &str) -> String {
-        match self {
-            Self::None => text.to_owned(),
-            Self::Percent => Cow::from(utf8_percent_encode(text, UNRESERVED)).into_owned(),
-            Self::Reserved => reserved(text),
-        }
+    /// Escapes a value. What has nothing to escape is not copied.
+    pub(super) fn text<'a>(self, text: impl Into<Cow<'a, str>>) -> Cow<'a, str> {
+        let text = text.into();
+        let escaped = match self {
+            Self::None => None,
+            Self::Percent => match Cow::from(utf8_percent_encode(&text, UNRESERVED)) {
+                // One escaped character alone is borrowed as well.
+                Cow::Borrowed(escaped) if escaped.len() == text.len() => None,
+                escaped => Some(escaped.into_owned()),
+            },
+            Self::Reserved => Some(reserved(&text)),
+        };
+        escaped.map_or(text, Cow::Owned)
     }
 }
+
+/// The escaped name and value of a query, a form or a cookie.
+pub(super) type Pair<'a> = (Cow<'a, str>, Cow<'a, str>);
 
 fn reserved(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -95,15 +105,15 @@ fn reserved(text: &str) -> String {
 }
 
 /// A value, taken apart one level.
-pub(super) enum Shape {
+pub(super) enum Shape<'a> {
     Null,
-    Scalar(String),
-    Array(Vec<String>),
-    Object(Vec<(String, String)>),
+    Scalar(Cow<'a, str>),
+    Array(Vec<Cow<'a, str>>),
+    Object(Vec<Pair<'a>>),
 }
 
-impl Shape {
-    pub(super) fn of(raw: &RawValue) -> Result<Self> {
+impl<'a> Shape<'a> {
+    pub(super) fn of(raw: &'a RawValue) -> Result<Self> {
         Ok(match raw.get().as_bytes().first() {
             Some(b'n') => Self::Null,
             Some(b'[') => {
@@ -118,7 +128,7 @@ impl Shape {
                     .filter(|(_, value)| value.get() != "null");
                 Self::Object(
                     members
-                        .map(|(name, value)| Ok((name, scalar(value)?)))
+                        .map(|(name, value)| Ok((name.into(), scalar(value)?)))
                         .collect::<Result<_>>()?,
                 )
             }
@@ -128,16 +138,19 @@ impl Shape {
 }
 
 /// The text of one value: a string's content, a number's digits, JSON for what nests.
-pub(super) fn scalar(raw: &RawValue) -> Result<String> {
+pub(super) fn scalar(raw: &RawValue) -> Result<Cow<'_, str>> {
     let text = raw.get();
     match text.as_bytes().first() {
-        Some(b'"') => read(raw),
+        Some(b'"') => match text.get(1..text.len() - 1) {
+            Some(content) if !content.contains('\\') => Ok(content.into()),
+            _ => read::<String>(raw).map(Cow::Owned),
+        },
         Some(b'-' | b'0'..=b'9') if text.contains(['.', 'e', 'E']) => {
             let number: f64 = read(raw)?;
-            Ok(ryu_js::Buffer::new().format(number).to_owned())
+            Ok(ryu_js::Buffer::new().format(number).to_owned().into())
         }
-        Some(b'[' | b'{') => Ok(compact(raw)),
-        _ => Ok(text.to_owned()),
+        Some(b'[' | b'{') => Ok(compact(raw).into()),
+        _ => Ok(text.into()),
     }
 }
 
@@ -174,59 +187,51 @@ fn read<'a, T: serde::Deserialize<'a>>(raw: &'a RawValue) -> Result<T> {
 }
 
 /// The value of a path or header parameter as one text; `None` when it is absent.
-pub(super) fn single(
+pub(super) fn single<'a>(
     name: &str,
-    raw: &RawValue,
+    raw: &'a RawValue,
     how: &Serialization,
     escape: Escape,
-) -> Result<Option<String>> {
-    let e = |text: &String| escape.text(text);
-    let pairs = |members: &[(String, String)], between: &str, separator: &str| {
+) -> Result<Option<Cow<'a, str>>> {
+    let e = |text: &Cow<'_, str>| escape.text(&**text).into_owned();
+    let join =
+        |items: &[Cow<'_, str>], separator| items.iter().map(e).collect::<Vec<_>>().join(separator);
+    let pairs = |members: &[Pair<'_>], between: &str, separator| {
         let pairs = members
             .iter()
-            .map(|(key, value)| format!("{}{between}{}", e(key), e(value)));
+            .map(|(key, value)| [&e(key), between, &e(value)].concat());
         pairs.collect::<Vec<_>>().join(separator)
     };
-    let join =
-        |items: &[String], separator: &str| items.iter().map(e).collect::<Vec<_>>().join(separator);
     let key = escape.text(name);
-    Ok(match (Shape::of(raw)?, how.style, how.explode) {
-        (Shape::Null, ..) => None,
-        (Shape::Array(items), ..) if items.is_empty() => None,
-        (Shape::Object(members), ..) if members.is_empty() => None,
-        (Shape::Scalar(text), Style::Label, _) => Some(format!(".{}", e(&text))),
-        (Shape::Scalar(text), Style::Matrix, _) if text.is_empty() => Some(format!(";{key}")),
-        (Shape::Scalar(text), Style::Matrix, _) => Some(format!(";{key}={}", e(&text))),
-        (Shape::Scalar(text), ..) => Some(e(&text)),
-        (Shape::Array(items), Style::Label, explode) => Some(format!(
-            ".{}",
-            join(&items, if explode { "." } else { "," })
-        )),
-        (Shape::Array(items), Style::Matrix, false) => {
-            Some(format!(";{key}={}", join(&items, ",")))
+    let text = match (Shape::of(raw)?, how.style, how.explode) {
+        (Shape::Null, ..) => return Ok(None),
+        (Shape::Array(items), ..) if items.is_empty() => return Ok(None),
+        (Shape::Object(members), ..) if members.is_empty() => return Ok(None),
+        (Shape::Scalar(text), Style::Label, _) => format!(".{}", e(&text)),
+        (Shape::Scalar(text), Style::Matrix, _) if text.is_empty() => format!(";{key}"),
+        (Shape::Scalar(text), Style::Matrix, _) => format!(";{key}={}", e(&text)),
+        (Shape::Scalar(text), ..) => return Ok(Some(escape.text(text))),
+        (Shape::Array(items), Style::Label, explode) => {
+            format!(".{}", join(&items, if explode { "." } else { "," }))
         }
-        (Shape::Array(items), Style::Matrix, true) => Some(
-            items
-                .iter()
-                .map(|item| format!(";{key}={}", e(item)))
-                .collect(),
-        ),
-        (Shape::Array(items), style, _) => Some(join(&items, delimiter(style, escape))),
-        (Shape::Object(members), Style::Label, false) => {
-            Some(format!(".{}", pairs(&members, ",", ",")))
-        }
-        (Shape::Object(members), Style::Label, true) => {
-            Some(format!(".{}", pairs(&members, "=", ".")))
-        }
+        (Shape::Array(items), Style::Matrix, false) => format!(";{key}={}", join(&items, ",")),
+        (Shape::Array(items), Style::Matrix, true) => items
+            .iter()
+            .map(|item| format!(";{key}={}", e(item)))
+            .collect(),
+        (Shape::Array(items), style, _) => join(&items, delimiter(style, escape)),
+        (Shape::Object(members), Style::Label, false) => format!(".{}", pairs(&members, ",", ",")),
+        (Shape::Object(members), Style::Label, true) => format!(".{}", pairs(&members, "=", ".")),
         (Shape::Object(members), Style::Matrix, false) => {
-            Some(format!(";{key}={}", pairs(&members, ",", ",")))
+            format!(";{key}={}", pairs(&members, ",", ","))
         }
         (Shape::Object(members), Style::Matrix, true) => {
-            Some(format!(";{}", pairs(&members, "=", ";")))
+            format!(";{}", pairs(&members, "=", ";"))
         }
-        (Shape::Object(members), _, false) => Some(pairs(&members, ",", ",")),
-        (Shape::Object(members), _, true) => Some(pairs(&members, "=", ",")),
-    })
+        (Shape::Object(members), _, false) => pairs(&members, ",", ","),
+        (Shape::Object(members), _, true) => pairs(&members, "=", ","),
+    };
+    Ok(Some(text.into()))
 }
 
 /// What stands between the items of a list, as it travels: a space, a pipe and a tab are not legal
@@ -243,15 +248,15 @@ fn delimiter(style: Style, escape: Escape) -> &'static str {
     }
 }
 
-/// The value of a query, cookie or form parameter as escaped `name`, `value` pairs.
-pub(super) fn pairs(
-    name: &str,
-    raw: &RawValue,
+/// The value of a query, cookie or form parameter as escaped pairs.
+pub(super) fn pairs<'a>(
+    name: &'a str,
+    raw: &'a RawValue,
     how: &Serialization,
     escape: Escape,
-) -> Result<Vec<(String, String)>> {
+) -> Result<Vec<Pair<'a>>> {
     let key = escape.key(name);
-    let e = |text: &String| escape.text(text);
+    let e = |text| escape.text(text);
     if how.style == Style::DeepObject {
         let mut out = Vec::new();
         deep(&key, raw, escape, &mut out)?;
@@ -260,27 +265,31 @@ pub(super) fn pairs(
     let delimiter = delimiter(how.style, escape);
     Ok(match Shape::of(raw)? {
         Shape::Null => Vec::new(),
-        Shape::Scalar(text) => vec![(key, e(&text))],
-        Shape::Array(items) if how.explode => {
-            items.iter().map(|item| (key.clone(), e(item))).collect()
-        }
+        Shape::Scalar(text) => vec![(key, e(text))],
+        Shape::Array(items) if how.explode => items
+            .into_iter()
+            .map(|item| (key.clone(), e(item)))
+            .collect(),
         Shape::Array(items) if items.is_empty() => Vec::new(),
-        Shape::Array(items) => vec![(key, items.iter().map(e).collect::<Vec<_>>().join(delimiter))],
+        Shape::Array(items) => {
+            let items: Vec<_> = items.into_iter().map(e).collect();
+            vec![(key, items.join(delimiter).into())]
+        }
         Shape::Object(members) if how.explode => members
-            .iter()
+            .into_iter()
             .map(|(name, value)| (escape.key(name), e(value)))
             .collect(),
         Shape::Object(members) if members.is_empty() => Vec::new(),
         Shape::Object(members) => {
             let flat = members
-                .iter()
+                .into_iter()
                 .flat_map(|(name, value)| [escape.key(name), e(value)]);
-            vec![(key, flat.collect::<Vec<_>>().join(delimiter))]
+            vec![(key, flat.collect::<Vec<_>>().join(delimiter).into())]
         }
     })
 }
 
-fn deep(key: &str, raw: &RawValue, escape: Escape, out: &mut Vec<(String, String)>) -> Result<()> {
+fn deep<'a>(key: &str, raw: &'a RawValue, escape: Escape, out: &mut Vec<Pair<'a>>) -> Result<()> {
     match raw.get().as_bytes().first() {
         Some(b'n') => {}
         Some(b'{') => {
@@ -297,10 +306,10 @@ fn deep(key: &str, raw: &RawValue, escape: Escape, out: &mut Vec<(String, String
         Some(b'[') => {
             let items: Vec<&RawValue> = read(raw)?;
             for item in items.into_iter().filter(|item| item.get() != "null") {
-                out.push((key.to_owned(), escape.text(&scalar(item)?)));
+                out.push((key.to_owned().into(), escape.text(scalar(item)?)));
             }
         }
-        _ => out.push((key.to_owned(), escape.text(&scalar(raw)?))),
+        _ => out.push((key.to_owned().into(), escape.text(scalar(raw)?))),
     }
     Ok(())
 }

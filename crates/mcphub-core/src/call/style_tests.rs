@@ -27,13 +27,14 @@ fn one(style: Style, explode: bool, json: &str) -> String {
     single("color", &raw(json), &how(style, explode), Escape::Percent)
         .unwrap()
         .unwrap()
+        .into_owned()
 }
 
 fn query(style: Style, explode: bool, json: &str) -> String {
     joined(pairs("color", &raw(json), &how(style, explode), Escape::Percent).unwrap())
 }
 
-fn joined(pairs: Vec<(String, String)>) -> String {
+fn joined(pairs: Vec<super::Pair<'_>>) -> String {
     pairs
         .into_iter()
         .map(|(k, v)| format!("{k}={v}"))
@@ -169,7 +170,8 @@ fn allow_reserved_passes_reserved_characters_and_triples_only() {
 #[test]
 fn nested_values_are_json_text_that_keeps_its_numbers() {
     let nested = r#"[ { "big" : 123456789012345678901234567890, "text": "a \"b\\ c" } ]"#;
-    let text = super::scalar(&raw(nested)).unwrap();
+    let raw = raw(nested);
+    let text = super::scalar(&raw).unwrap();
     assert_eq!(
         text,
         r#"[{"big":123456789012345678901234567890,"text":"a \"b\\ c"}]"#

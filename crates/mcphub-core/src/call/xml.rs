@@ -3,6 +3,7 @@
 //! Where these say nothing: `null` and what is left out have no element; a value without a
 //! description is an element named by its member; arrays repeat it; nothing is indented.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use indexmap::IndexMap;
@@ -189,7 +190,7 @@ impl<'a> Xml<'a> {
     fn text(&mut self, raw: &RawValue) -> Result<()> {
         let text = legal(style::scalar(raw)?)?;
         // XML 1.0, 2.11: a reader makes a line feed of a carriage return.
-        let text = partial_escape(text.as_str()).replace('\r', "&#13;");
+        let text = partial_escape(text).replace('\r', "&#13;");
         self.put(Event::Text(BytesText::from_escaped(text)))
     }
 
@@ -243,8 +244,8 @@ fn declare(
 }
 
 fn attribute(start: &mut BytesStart<'_>, name: &str, value: &str) -> Result<()> {
-    let value = legal(value.to_owned())?;
-    let value = partial_escape(value.as_str())
+    let value = legal(value.into())?;
+    let value = partial_escape(value)
         .replace('"', "&quot;")
         .replace('\t', "&#9;")
         .replace('\n', "&#10;")
@@ -277,7 +278,7 @@ fn qualified(name: &str, prefix: Option<&str>) -> Result<String> {
 }
 
 /// XML 1.0, 2.2: which characters there are.
-fn legal(text: String) -> Result<String> {
+fn legal(text: Cow<'_, str>) -> Result<Cow<'_, str>> {
     let illegal = |c: char| {
         (c < ' ' && !matches!(c, '\t' | '\n' | '\r')) || matches!(c, '\u{fffe}' | '\u{ffff}')
     };

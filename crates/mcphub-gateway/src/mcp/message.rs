@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
@@ -96,6 +97,9 @@ impl<'a> Message<'a> {
     /// The envelope and `params` must not have a member twice: what was checked and what is
     /// forwarded would differ.
     pub(crate) fn read(text: &'a str) -> Result<Self, Rejected<'a>> {
+        if let Some(request) = Call::read(text) {
+            return Ok(Self::Request(request));
+        }
         let envelope = Members::read(text).map_err(|error| RpcError::from(&error))?;
         let id = envelope.get("id").filter(|id| is_id(id));
         let reject = |error: RpcError| Rejected { id, error };
@@ -129,6 +133,33 @@ impl<'a> Message<'a> {
         Ok(match id {
             Some(id) => Self::Request(Request { id, method, params }),
             None => Self::Notification(Notification { method, params }),
+        })
+    }
+}
+
+/// A request as nearly all are written, which takes one pass to read. Whatever is otherwise is read,
+/// and refused, with more patience.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Call<'a> {
+    jsonrpc: &'a str,
+    #[serde(borrow)]
+    id: &'a RawValue,
+    method: &'a str,
+    params: Members<'a>,
+}
+
+impl<'a> Call<'a> {
+    fn read(text: &'a str) -> Option<Request<'a>> {
+        // An array would be taken for an object without names.
+        if !text.trim_ascii_start().starts_with('{') {
+            return None;
+        }
+        let call: Self = serde_json::from_str(text).ok()?;
+        (call.jsonrpc == "2.0" && is_id(call.id)).then_some(Request {
+            id: call.id,
+            method: Cow::Borrowed(call.method),
+            params: call.params,
         })
     }
 }

@@ -2,13 +2,10 @@
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rmcp::transport::common::http_header::{
-    BASE64_HEADER_PREFIX, BASE64_HEADER_SUFFIX, HEADER_MCP_METHOD, HEADER_MCP_NAME,
-    HEADER_MCP_PROTOCOL_VERSION, HEADER_SESSION_ID,
-};
+use rmcp::transport::common::http_header::{BASE64_HEADER_PREFIX, BASE64_HEADER_SUFFIX};
 
 use crate::gateway::Inner;
 use crate::mcp::error::RpcError;
@@ -17,6 +14,12 @@ use crate::mcp::meta::Meta;
 use crate::mcp::methods::{self, INITIALIZE};
 use crate::mcp::revision::Revision;
 use crate::mcp::session::SessionId;
+
+/// MCP's own headers, in the form in which they are found soonest.
+const METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const NAME: HeaderName = HeaderName::from_static("mcp-name");
+const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// What `Accept` is in most clients' words (2026-07-28, Streamable HTTP, Sending Messages).
 const BOTH: &str = "application/json, text/event-stream";
@@ -92,8 +95,8 @@ pub(super) fn has_json(headers: &HeaderMap) -> bool {
 }
 
 /// One of MCP's own headers: at most once, and printable.
-fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a str>, RpcError> {
-    let mut values = headers.get_all(name).iter();
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, RpcError> {
+    let mut values = headers.get_all(&name).iter();
     let Some(value) = values.next() else {
         return Ok(None);
     };
@@ -110,7 +113,7 @@ fn single<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<Option<&'a s
 
 /// The version that the headers name.
 pub(super) fn version(headers: &HeaderMap) -> Result<Option<&str>, RpcError> {
-    single(headers, HEADER_MCP_PROTOCOL_VERSION)
+    single(headers, PROTOCOL_VERSION)
 }
 
 /// The session that the headers name. 404 for one that was ended or is not of a gateway, which
@@ -119,7 +122,7 @@ pub(super) async fn session(
     gateway: &Inner,
     headers: &HeaderMap,
 ) -> Result<Option<SessionId>, RpcError> {
-    let Some(text) = single(headers, HEADER_SESSION_ID)? else {
+    let Some(text) = single(headers, SESSION_ID)? else {
         return Ok(None);
     };
     match text.parse::<SessionId>() {
@@ -138,7 +141,7 @@ pub(super) fn revision(request: &Request<'_>, headers: &HeaderMap) -> Result<Rev
     let stated = version(headers)?;
     if let Some(named) = &meta.version {
         if stated != Some(&**named) && (stated.is_some() || is_modern(named)) {
-            return Err(mismatch(HEADER_MCP_PROTOCOL_VERSION, stated, named));
+            return Err(mismatch(PROTOCOL_VERSION, stated, named));
         }
         if let Some(revision) = meta.revision()? {
             if revision.is_modern() {
@@ -167,15 +170,15 @@ fn is_modern(version: &str) -> bool {
 }
 
 fn mirrored(request: &Request<'_>, headers: &HeaderMap) -> Result<(), RpcError> {
-    let method = single(headers, HEADER_MCP_METHOD)?;
+    let method = single(headers, METHOD)?;
     if method != Some(&*request.method) {
-        return Err(mismatch(HEADER_MCP_METHOD, method, &request.method));
+        return Err(mismatch(METHOD, method, &request.method));
     }
     if let Some(name) = methods::mirrored(request)? {
-        let stated = single(headers, HEADER_MCP_NAME)?;
+        let stated = single(headers, NAME)?;
         let decoded = stated.map(decoded).transpose()?;
         if decoded.as_deref() != Some(&*name) {
-            return Err(mismatch(HEADER_MCP_NAME, stated, &name));
+            return Err(mismatch(NAME, stated, &name));
         }
     }
     Ok(())
@@ -194,13 +197,11 @@ fn decoded(value: &str) -> Result<Cow<'_, str>, RpcError> {
         .and_then(|bytes| String::from_utf8(bytes).ok())
         .map(Cow::Owned)
         .ok_or_else(|| {
-            RpcError::header_mismatch(format!(
-                "Header mismatch: {HEADER_MCP_NAME} is not base64 of UTF-8"
-            ))
+            RpcError::header_mismatch(format!("Header mismatch: {NAME} is not base64 of UTF-8"))
         })
 }
 
-fn mismatch(header: &str, stated: Option<&str>, body: &str) -> RpcError {
+fn mismatch(header: HeaderName, stated: Option<&str>, body: &str) -> RpcError {
     let clip = |text: &str| -> String { text.chars().take(128).collect() };
     RpcError::header_mismatch(match stated {
         Some(stated) => format!(
@@ -223,6 +224,19 @@ mod tests {
         let headers = HeaderMap::from_iter([(header::ACCEPT, value.parse().unwrap())]);
         let accepts = Accepts::of(&headers);
         (accepts.json, accepts.events)
+    }
+
+    #[test]
+    fn the_names_are_those_of_the_protocol() {
+        use rmcp::transport::common::http_header as official;
+        for (name, official) in [
+            (METHOD, official::HEADER_MCP_METHOD),
+            (NAME, official::HEADER_MCP_NAME),
+            (PROTOCOL_VERSION, official::HEADER_MCP_PROTOCOL_VERSION),
+            (SESSION_ID, official::HEADER_SESSION_ID),
+        ] {
+            assert_eq!(name, official);
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use futures::future::Either;
 use indexmap::IndexMap;
 use mcphub_core::Result;
 use mcphub_core::call::{HttpRequest, needed};
@@ -90,12 +91,12 @@ impl NativeApi {
     }
 
     /// Sends a request with its credentials.
-    pub(super) async fn send(
-        &self,
-        tool: &Tool,
+    pub(super) fn send<'a>(
+        &'a self,
+        tool: &'a Tool,
         mut request: HttpRequest,
-        allowance: Allowance<'_>,
-    ) -> Sent {
+        allowance: Allowance<'a>,
+    ) -> impl Future<Output = Sent> + 'a {
         let Access {
             credentials,
             tokens,
@@ -109,10 +110,12 @@ impl NativeApi {
             .any(|name| tokens.has(name) || digests.contains_key(name))
         {
             self.authorize(tool, &mut request, credentials);
-            return exchange::send(self.client_for(needed), request, allowance).await;
+            let client = self.client_for(needed);
+            return Either::Left(exchange::send(client, request, allowance));
         }
         // Boxed, so that calls which need none of it carry none of it.
-        Box::pin(self.send_and_answer(tool, needed, request, allowance)).await
+        let sending = self.send_and_answer(tool, needed, request, allowance);
+        Either::Right(Box::pin(sending))
     }
 
     /// Sends a request with access tokens and answers. One that was refused goes again where that
@@ -140,7 +143,7 @@ impl NativeApi {
         self.authorize(tool, &mut request, &first.credentials);
         let answered = digest.and_then(|(digest, secret)| digest.answer(&mut request, secret));
         let mut asked = Vec::new();
-        let sent = exchange::send_and_see(client, request, allowance, &mut asked).await?;
+        let sent = exchange::send_and_see(client, request, allowance, Some(&mut asked)).await?;
         if sent.0.status != 401 {
             return Ok(sent);
         }

@@ -14,6 +14,7 @@ use reqwest::{Client, Method, Request, Response};
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
+use super::Sent;
 use super::address::is_private_literal;
 use super::budget::{FREE, Room};
 use super::rest::{Place, Source};
@@ -87,29 +88,56 @@ impl<'a> Allowance<'a> {
 
 /// Sends a request and reads its answer whole. The error is a text for the model, without secrets.
 /// With the answer comes the room that it takes.
-pub(super) async fn send(
-    client: &NativeClient,
+pub(super) fn send<'a>(
+    client: &'a NativeClient,
     request: HttpRequest,
-    allowance: Allowance<'_>,
-) -> Result<(HttpAnswer, Room), String> {
-    send_and_see(client, request, allowance, &mut Vec::new()).await
+    allowance: Allowance<'a>,
+) -> impl Future<Output = Sent> + 'a {
+    send_and_see(client, request, allowance, None)
 }
 
 /// As [`send`]; what the API asks for in order to let somebody in (RFC 9110, 11.6.1) is added to
 /// `challenges`.
-pub(super) async fn send_and_see(
-    client: &NativeClient,
+pub(super) fn send_and_see<'a>(
+    client: &'a NativeClient,
+    request: HttpRequest,
+    allowance: Allowance<'a>,
+    challenges: Option<&'a mut Vec<String>>,
+) -> impl Future<Output = Sent> + 'a {
+    // Handed on at once, so that what waits for the answer does not carry the request.
+    let begun = begin(client, request, allowance);
+    async move {
+        let (exchange, answer) = begun?;
+        // One clock for all of it: connecting, redirects, and the answer to its last byte.
+        let work = pin!(exchange.run(answer, challenges));
+        timeout_at(allowance.end, work).await.unwrap_or_else(|_| {
+            Err(format!(
+                "The API at {} did not answer within {}{}",
+                exchange.host(),
+                seconds(client.settings.timeout),
+                exchange.doubt()
+            ))
+        })
+    }
+}
+
+fn begin<'a>(
+    client: &'a NativeClient,
     mut request: HttpRequest,
-    allowance: Allowance<'_>,
-    challenges: &mut Vec<String>,
-) -> Result<(HttpAnswer, Room), String> {
+    allowance: Allowance<'a>,
+) -> Result<
+    (
+        Exchange<'a>,
+        impl Future<Output = reqwest::Result<Response>>,
+    ),
+    String,
+> {
     if client.settings.refuse_private_addresses && is_private_literal(&request.url) {
         let host = host(&request.url);
         return Err(format!(
             "The API at {host} could not be reached: its address is private, and calls to those are refused"
         ));
     }
-    let (limit, end) = (client.settings.timeout, allowance.end);
     if let Some(place) = allowance.place {
         place.ask(&mut request);
     }
@@ -119,16 +147,8 @@ pub(super) async fn send_and_see(
         allowance,
         safe: request.method.is_safe(),
     };
-    // One clock for all of it: connecting, redirects, and the answer to its last byte.
-    let work = pin!(exchange.run(request, challenges));
-    timeout_at(end, work).await.unwrap_or_else(|_| {
-        Err(format!(
-            "The API at {} did not answer within {}{}",
-            exchange.host(),
-            seconds(limit),
-            exchange.doubt()
-        ))
-    })
+    let answer = client.http.execute(outgoing(&client.http, request)?);
+    Ok((exchange, answer))
 }
 
 /// Room for large answers; `None` where there is none in time.
@@ -153,19 +173,15 @@ impl Exchange<'_> {
 
     async fn run(
         &self,
-        request: HttpRequest,
-        challenges: &mut Vec<String>,
-    ) -> Result<(HttpAnswer, Room), String> {
-        let http = &self.client.http;
-        let answer = http
-            .execute(outgoing(http, request)?)
-            .await
-            .map_err(|error| self.unanswered(&error))?;
+        answer: impl Future<Output = reqwest::Result<Response>>,
+        challenges: Option<&mut Vec<String>>,
+    ) -> Sent {
+        let answer = answer.await.map_err(|error| self.unanswered(&error))?;
         if let Some(text) = self.redirect(&answer) {
             return Err(text);
         }
         let (status, headers) = (answer.status().as_u16(), answer.headers());
-        if status == 401 {
+        if let (401, Some(challenges)) = (status, challenges) {
             let asked = headers.get_all(WWW_AUTHENTICATE).iter();
             challenges.extend(asked.filter_map(|value| value.to_str().ok().map(str::to_owned)));
         }
@@ -173,7 +189,10 @@ impl Exchange<'_> {
         let retry_after = header(headers, &RETRY_AFTER);
         let link = links(headers);
         let stream = content_type.as_deref().and_then(Kind::of);
-        let source = Source::open(answer, self.allowance.place, &self.url).await?;
+        let mut source = Source::of(answer);
+        if let Some(place) = self.allowance.place {
+            Box::pin(source.seek(place, &self.url)).await?;
+        }
         let mut answer = HttpAnswer {
             status,
             content_type,
@@ -184,8 +203,9 @@ impl Exchange<'_> {
         };
         let room = match stream {
             Some(kind) => {
+                // Boxed, as all that few calls need: the others carry none of it.
                 let collected = streamed::collect(source, kind, self.client, self.allowance);
-                let (body, room, cut) = collected.await?;
+                let (body, room, cut) = Box::pin(collected).await?;
                 (answer.body, answer.cut) = (body, cut);
                 room
             }

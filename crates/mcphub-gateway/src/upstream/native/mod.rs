@@ -160,8 +160,9 @@ impl NativeApi {
         let allowance = Allowance::until(Instant::now() + self.client.settings.timeout)
             .of(tool)
             .telling(progress);
+        let sent = self.send(tool, request, allowance).await;
         match self
-            .answered(tool, entry, arguments, request, allowance)
+            .in_the_end(tool, entry, arguments, sent, allowance)
             .await
         {
             Ok((answer, room)) => {

@@ -129,8 +129,8 @@ pub(super) struct Source {
     ahead: Bytes,
     /// How many bytes were given before.
     offset: u64,
-    /// Of these; none where they were not read.
-    before: Option<Sha256>,
+    /// Of these; none where there are none, or they were not read.
+    before: Option<Box<Sha256>>,
     /// The validator by which ranges can be asked for.
     tag: Option<String>,
     /// How many bytes are left, where the API says.
@@ -138,37 +138,41 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The body of an answer, or of a successful one what comes at a place. The error is for the
-    /// model.
-    pub(super) async fn open(
-        answer: Response,
-        place: Option<&Place>,
-        url: &Url,
-    ) -> std::result::Result<Self, String> {
-        let mut source = Self {
+    /// The whole body of an answer.
+    pub(super) fn of(answer: Response) -> Self {
+        Self {
             tag: tag(&answer),
             left: answer.content_length(),
             answer,
             ahead: Bytes::new(),
             offset: 0,
-            before: Some(Sha256::new()),
-        };
-        if let Some(place) = place.filter(|_| source.answer.status().is_success()) {
-            let found = source.pass(place).await.map_err(|error| {
-                let why = cause(&error.without_url());
-                format!(
-                    "The answer of the API at {} broke off before its rest: {why}",
-                    host(url)
-                )
-            })?;
-            if !found {
-                return Err(format!(
-                    "The answer of the API at {} is not what it was before, so that it has no rest; ask anew without `{ARGUMENT}`",
-                    host(url)
-                ));
-            }
+            before: None,
         }
-        Ok(source)
+    }
+
+    /// Goes to a place in the body of a successful answer. The error is for the model.
+    pub(super) async fn seek(
+        &mut self,
+        place: &Place,
+        url: &Url,
+    ) -> std::result::Result<(), String> {
+        if !self.answer.status().is_success() {
+            return Ok(());
+        }
+        let found = self.pass(place).await.map_err(|error| {
+            let why = cause(&error.without_url());
+            format!(
+                "The answer of the API at {} broke off before its rest: {why}",
+                host(url)
+            )
+        })?;
+        if !found {
+            return Err(format!(
+                "The answer of the API at {} is not what it was before, so that it has no rest; ask anew without `{ARGUMENT}`",
+                host(url)
+            ));
+        }
+        Ok(())
     }
 
     /// Passes over what was given before. Whether the answer is the same.
@@ -178,7 +182,6 @@ impl Source {
         let digest = match &place.same {
             Same::Digest(digest) => digest,
             Same::Tag(tag) => {
-                self.before = None;
                 self.tag = Some(tag.clone());
                 return Ok(is_range_from(&self.answer, left));
             }
@@ -199,7 +202,7 @@ impl Source {
             self.ahead = chunk;
         }
         let same = first_bytes(&before) == *digest;
-        self.before = Some(before);
+        self.before = Some(Box::new(before));
         Ok(same)
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use mcphub_core::call::{Arguments, HttpAnswer, HttpRequest};
+use mcphub_core::call::{Arguments, HttpAnswer};
 use mcphub_core::tool::Tool;
 use tokio::time::Instant;
 
@@ -12,16 +12,15 @@ use super::settings::NativeSettings;
 use super::{Entry, NativeApi, Sent};
 
 impl NativeApi {
-    /// Sends a request, again where the API says when to come back.
-    pub(super) async fn answered(
+    /// What came of a request in the end: it is sent again where the API says when to come back.
+    pub(super) async fn in_the_end(
         &self,
         tool: &Tool,
         entry: &Entry,
         arguments: &Arguments<'_>,
-        request: HttpRequest,
+        sent: Sent,
         allowance: Allowance<'_>,
     ) -> Sent {
-        let sent = self.send(tool, request, allowance).await;
         let refused = |(answer, _): &(HttpAnswer, Room)| matches!(answer.status, 429 | 503);
         if sent.as_ref().is_ok_and(refused) {
             return Box::pin(self.patiently(tool, entry, arguments, sent, allowance)).await;

@@ -42,7 +42,8 @@ impl NativeApi {
         let sent = if wanted.pages == 1 || place.is_some() {
             let allowance = Allowance::until(end).telling(progress);
             let allowance = allowance.of(tool).from(place.as_ref());
-            self.answered(tool, entry, arguments, request, allowance)
+            let sent = self.send(tool, request, allowance).await;
+            self.in_the_end(tool, entry, arguments, sent, allowance)
                 .await
                 .map(|(answer, room)| (answer, room, None))
         } else {
@@ -88,8 +89,9 @@ impl NativeApi {
             })?;
         let allowance = Allowance::with_room(end).of(tool);
         let (again, asked) = (request.clone(), request.url.clone());
+        let sent = self.send(tool, request, allowance).await;
         let (mut first, _) = self
-            .answered(tool, entry, arguments, request, allowance)
+            .in_the_end(tool, entry, arguments, sent, allowance)
             .await?;
         let pages = tool.binding.answer.pages.as_ref();
         let pages =
