@@ -45,6 +45,13 @@ pub enum Event {
         /// To what.
         phase: Phase,
     },
+    /// A gateway stopped calling a server, tries it again, or calls it again.
+    CircuitChanged {
+        /// Which.
+        server: ServerName,
+        /// What it does now.
+        circuit: Circuit,
+    },
     /// A client ended its session.
     SessionEnded {
         /// Which, without telling how to get in.
@@ -52,4 +59,17 @@ pub enum Event {
     },
     /// Events were lost: read everything again.
     Lagged,
+}
+
+/// Whether a gateway calls a server, by how its calls went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Circuit {
+    /// It is called.
+    Closed,
+    /// It failed too often in a row, and is not called for a while.
+    Open,
+    /// It is tried again, with one call at a time.
+    HalfOpen,
 }

@@ -9,16 +9,17 @@ use futures::StreamExt;
 use futures::future::FutureExt;
 use futures::stream::{self, BoxStream};
 use mcphub_core::catalog::CatalogSource;
-use mcphub_core::event::{Event, EventBus};
+use mcphub_core::event::{Circuit, Event, EventBus};
 use mcphub_core::launch::Launcher;
 use mcphub_core::secret::GrantKeeper;
 use mcphub_core::shared::{Rate, SessionKey, Shared};
 use mcphub_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
 use crate::federation::Scope;
+use crate::guard::Turned;
 use crate::mcp;
 use crate::mcp::cancel::Cancellable;
 use crate::mcp::http::limit::Limit;
@@ -35,6 +36,9 @@ const FIRST_RETRY: Duration = Duration::from_millis(500);
 
 /// The shortest time between two lists of one server, however often it says that they changed.
 const MIN_LIST_PAUSE: Duration = Duration::from_millis(100);
+
+/// The most circuits that may have changed since it was told last; more are not told.
+const MAX_TURNS: usize = 256;
 
 /// The most announcements that are taken at once.
 const MAX_DRAINED: usize = 1_024;
@@ -68,6 +72,8 @@ pub(crate) struct Inner {
     pub(crate) memories: Memories,
     pub(crate) limit: Option<Arc<Limit>>,
     pub(crate) streams: Arc<Semaphore>,
+    /// Circuits that changed.
+    turns: Mutex<mpsc::Receiver<Turned>>,
 }
 
 /// Makes a [`Gateway`].
@@ -173,13 +179,15 @@ impl GatewayBuilder {
             }
             (None, _) => None,
         };
+        let (teller, turns) = mpsc::channel(MAX_TURNS);
         let inner = Inner {
             source: self.source,
             events: self.events,
             connector,
             reads: AtomicU64::new(0),
             blind: AtomicBool::new(false),
-            roster: Roster::new(self.settings.page_size),
+            roster: Roster::new(self.settings.page_size, self.settings.guard.clone(), teller),
+            turns: Mutex::new(turns),
             questions: Arc::default(),
             running: Arc::default(),
             memories: Memories::new(),
@@ -239,11 +247,13 @@ impl Gateway {
         loop {
             self.inner.note(self.inner.update().await);
             self.inner.questions.expire();
+            self.inner.roster.look();
             tokio::select! {
                 event = events.next() => {
                     self.inner.heed(event);
                     drain(&mut events, |event| self.inner.heed(event));
                 }
+                turned = self.inner.turned() => self.inner.announce(turned).await,
                 () = sleep(self.inner.settings.poll_interval) => {}
             }
         }
@@ -324,6 +334,36 @@ impl Inner {
             Some(Ok(Event::SessionEnded { session })) => self.sessions.note(session),
             Some(Ok(Event::Lagged) | Err(_)) => self.sessions.doubt(),
             _ => {}
+        }
+    }
+
+    /// Waits for a circuit that changes.
+    async fn turned(&self) -> Turned {
+        match self.turns.lock().await.recv().await {
+            Some(turned) => turned,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Says that a circuit has changed, to people and to other parts of the host.
+    async fn announce(&self, turned: Turned) {
+        let Turned {
+            server,
+            circuit,
+            why,
+        } = turned;
+        match circuit {
+            Circuit::Open => {
+                tracing::warn!(%server, why = why.as_deref(), "a server failed several times in a row and is not called for a while");
+            }
+            Circuit::Closed => tracing::warn!(%server, "a server that failed answers again"),
+            _ => tracing::info!(%server, "a server that failed is tried again"),
+        }
+        if let Some(events) = &self.events {
+            // A hint: whoever misses it sees the state when it looks.
+            let _ = events
+                .publish(Event::CircuitChanged { server, circuit })
+                .await;
         }
     }
 

@@ -5,13 +5,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::gateway::Inner;
-use crate::roster::{ServerHealth, ServerState};
+use crate::roster::ServerHealth;
 
 /// The body. The gateway itself answers 200 as long as it serves: a probe that restarted it because
 /// an API is down would mend nothing.
 #[derive(Serialize)]
 struct Health<'a> {
-    /// `ok`, or `degraded` when a server cannot be reached or the catalogue cannot be read.
+    /// `ok`, or `degraded` when a server cannot be reached or is not called, or the catalogue cannot be
+    /// read.
     status: &'static str,
     /// `current`, or `unreadable`: then what was read last is served, and no change is noticed.
     catalog: &'static str,
@@ -29,9 +30,7 @@ struct Version {
 
 pub(crate) fn answer(gateway: &Inner) -> Response {
     let (version, servers) = gateway.roster.health();
-    let degraded = servers
-        .iter()
-        .any(|server| matches!(server.state, ServerState::Unreachable | ServerState::Down));
+    let degraded = !servers.iter().all(ServerHealth::is_well);
     let sees_catalog = gateway.sees_catalog();
     let version = Version {
         registry: version.registry,

@@ -9,6 +9,7 @@
 
 pub mod federation;
 mod gateway;
+mod guard;
 mod health;
 mod listener;
 mod mcp;
@@ -18,6 +19,7 @@ mod settings;
 pub mod upstream;
 
 pub use gateway::{Gateway, GatewayBuilder};
+pub use guard::{Guard, GuardSettings};
 pub use listener::{ClientAddress, Listener};
 pub use roster::{ServerHealth, ServerState};
 pub use settings::GatewaySettings;

@@ -6,13 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use mcphub_core::Result;
 use mcphub_core::catalog::{Catalog, CatalogServer, CatalogVersion, Upstream as Target};
+use mcphub_core::event::Circuit;
 use mcphub_core::server::ServerName;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::federation::{Listing, Member, Snapshot};
-use crate::upstream::{Inventory, Upstream, planned_tools};
+use crate::guard::{Guard, GuardSettings, Turned};
+use crate::upstream::{Guarded, Inventory, Upstream, planned_tools};
 
 /// The servers of the current catalogue with what each of them lists.
 ///
@@ -24,6 +26,11 @@ pub(crate) struct Roster {
     snapshot: ArcSwap<Snapshot>,
     signal: watch::Sender<Signal>,
     page_size: usize,
+    guard: GuardSettings,
+    /// Where circuits that change are told.
+    turns: mpsc::Sender<Turned>,
+    /// What is listed of a server that is hidden.
+    nothing: Listing,
 }
 
 /// What a listener for changes gets to see.
@@ -49,8 +56,11 @@ struct State {
 struct Server {
     entry: Arc<CatalogServer>,
     upstream: Arc<dyn Upstream>,
+    guard: Arc<Guard>,
     listing: Arc<Listing>,
     state: ServerState,
+    /// Whether it was left out of the lists that were made last.
+    hidden: bool,
     connection: u64,
     /// Asks the server for its tools as long as it is here. None is asked that is down.
     _watcher: Option<Watcher>,
@@ -81,6 +91,24 @@ pub struct ServerHealth {
     pub state: ServerState,
     /// How many tools are served for it.
     pub tools: usize,
+    /// Whether it is called, by how its calls went. Absent in JSON when it is, as usual.
+    #[serde(skip_serializing_if = "is_closed")]
+    pub circuit: Circuit,
+    /// In how many seconds it is tried again, where it is not called.
+    #[serde(rename = "retryAfterSeconds", skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+}
+
+impl ServerHealth {
+    /// Whether nothing is known to be wrong with it.
+    pub fn is_well(&self) -> bool {
+        is_closed(&self.circuit)
+            && !matches!(self.state, ServerState::Unreachable | ServerState::Down)
+    }
+}
+
+fn is_closed(circuit: &Circuit) -> bool {
+    *circuit == Circuit::Closed
 }
 
 /// A task that ends when this is dropped.
@@ -104,12 +132,15 @@ pub(crate) struct Connected {
 }
 
 impl Roster {
-    pub(crate) fn new(page_size: usize) -> Self {
+    pub(crate) fn new(page_size: usize, guard: GuardSettings, turns: mpsc::Sender<Turned>) -> Self {
         Self {
             state: Mutex::default(),
             snapshot: ArcSwap::from_pointee(Snapshot::new(&[], page_size)),
             signal: watch::Sender::new(Signal::Changed),
             page_size,
+            guard,
+            turns,
+            nothing: Listing::default(),
         }
     }
 
@@ -153,7 +184,10 @@ impl Roster {
                 known => {
                     state.connections += 1;
                     let connection = state.connections;
-                    let upstream = connect(&entry);
+                    let name = entry.name.clone();
+                    let guard = Arc::new(Guard::new(name, &self.guard, self.turns.clone()));
+                    let upstream = Guarded::new(connect(&entry), Arc::clone(&guard));
+                    let upstream: Arc<dyn Upstream> = Arc::new(upstream);
                     let down = matches!(entry.upstream, Target::Down(_));
                     let watcher = (!down).then(|| {
                         watch(Connected {
@@ -169,6 +203,8 @@ impl Roster {
                     Server {
                         listing: first_listing(&entry, known.as_ref()),
                         upstream,
+                        guard,
+                        hidden: false,
                         state: if down {
                             ServerState::Down
                         } else {
@@ -185,7 +221,7 @@ impl Roster {
         state.servers = servers;
         state.version = Some(catalog.version);
         state.read = read;
-        self.publish(&state);
+        self.publish(&mut state);
         self.notify();
     }
 
@@ -211,6 +247,7 @@ impl Roster {
         else {
             return;
         };
+        server.guard.listed(answer.as_ref().map(drop));
         let was = server.state;
         let changed = match answer {
             Ok(listing) => {
@@ -228,8 +265,8 @@ impl Roster {
             }
         };
         let now = server.state;
-        if changed {
-            self.publish(&state);
+        if changed || (self.guard.hide && was != now) {
+            self.publish(&mut state);
         }
         if changed || was != now {
             self.notify();
@@ -246,22 +283,49 @@ impl Roster {
 
     pub(crate) fn health(&self) -> (CatalogVersion, Vec<ServerHealth>) {
         let state = self.state();
-        let servers = state.servers.values().map(|server| ServerHealth {
-            name: server.entry.name.clone(),
-            state: server.state,
-            tools: server.listing.len(),
+        let servers = state.servers.values().map(|server| {
+            let (circuit, pause) = server.guard.circuit();
+            ServerHealth {
+                name: server.entry.name.clone(),
+                state: server.state,
+                tools: server.listing.len(),
+                circuit,
+                retry_after: pause.map(|pause| pause.as_secs() + 1),
+            }
         });
         (state.version.unwrap_or_default(), servers.collect())
     }
 
-    fn publish(&self, state: &State) {
+    /// Hides the servers that are to be hidden by now, and shows those that are to be seen again.
+    pub(crate) fn look(&self) {
+        let mut state = self.state();
+        let differs = |server: &Server| server.hidden != self.hides(server);
+        if self.guard.hide && state.servers.values().any(differs) {
+            self.publish(&mut state);
+            self.notify();
+        }
+    }
+
+    fn hides(&self, server: &Server) -> bool {
+        let lost = matches!(server.state, ServerState::Unreachable | ServerState::Down);
+        self.guard.hide && (lost || server.guard.circuit().0 == Circuit::Open)
+    }
+
+    fn publish(&self, state: &mut State) {
+        for server in state.servers.values_mut() {
+            server.hidden = self.hides(server);
+        }
         let members: Vec<Member<'_>> = state
             .servers
             .values()
             .map(|server| Member {
                 server: &server.entry.name,
                 api: &server.entry.tools.api,
-                listing: &server.listing,
+                listing: if server.hidden {
+                    &self.nothing
+                } else {
+                    &server.listing
+                },
                 upstream: &server.upstream,
             })
             .collect();

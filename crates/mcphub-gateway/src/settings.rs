@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::guard::GuardSettings;
+
 /// Limits and choices of a [`Gateway`](crate::Gateway).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -56,6 +58,8 @@ pub struct GatewaySettings {
     pub max_ended_sessions: usize,
     /// How long other nodes remember that a session was ended. Default 7 days: ids have no age.
     pub ended_session_memory: Duration,
+    /// When a server that fails is not called, and how many calls of it run at once.
+    pub guard: GuardSettings,
     /// Proxies in front of the gateway, whose `X-Forwarded-For` tells whom a rate is counted for.
     /// Default none: then that is whoever connects.
     pub trusted_proxies: Vec<IpNet>,
@@ -84,6 +88,7 @@ impl Default for GatewaySettings {
             max_batch: 100,
             max_ended_sessions: 10_000,
             ended_session_memory: Duration::from_secs(7 * 24 * 60 * 60),
+            guard: GuardSettings::default(),
             trusted_proxies: Vec::new(),
         }
     }

@@ -7,7 +7,7 @@ mod bookshop;
 mod recording_api;
 
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bookshop::{native, native_with};
@@ -108,6 +108,60 @@ async fn what_is_safe_to_repeat_goes_again_when_the_api_says() {
         assert_eq!(server.requests().len(), 2);
         assert!(status != 429 || start.elapsed() >= Duration::from_secs(1));
     }
+}
+
+/// An API that answers after this many connections without a word.
+async fn silent_at_first(times: usize) -> RecordingApi {
+    let left = AtomicUsize::new(times);
+    let one_less = |left: usize| left.checked_sub(1);
+    RecordingApi::start(move |_| {
+        match left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less) {
+            Ok(_) => Reply::Raw(Vec::new()),
+            Err(_) => Reply::json(r#"{"isbn":"123"}"#),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_made_once_more_where_that_is_safe() {
+    for (tool, silent, requests, well) in [
+        ("get_book", 1, 2, true),
+        ("get_book", 2, 2, false),
+        ("order_book", 1, 1, false),
+    ] {
+        let server = silent_at_first(silent).await;
+        let result = call(&native(&server.url, none()), tool, r#"{"isbn":"123"}"#).await;
+        assert_eq!(server.requests().len(), requests, "{tool}");
+        assert_eq!(result["isError"] != true, well, "{tool}: {result}");
+    }
+}
+
+#[tokio::test]
+async fn an_api_that_fails_too_often_in_a_row_is_left_alone() {
+    let server = RecordingApi::start(|_| Reply::Whole(502, "text/plain", Vec::new())).await;
+    let gateway = bookshop::hub::gateway(&server.url, |_| {}).await;
+    let call = async || {
+        let request = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"shop_public","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+        let mut answer = Vec::new();
+        let line = [request.as_bytes(), b"\n"].concat();
+        gateway.serve_stdio(&*line, &mut answer).await.unwrap();
+        let answer: Value = serde_json::from_slice(&answer).unwrap();
+        answer["result"]["content"][0]["text"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    for _ in 0..5 {
+        assert_eq!(call().await, "HTTP 502 Bad Gateway");
+    }
+    let text = call().await;
+    assert!(
+        text.contains("it is tried again in 5 s (last failure: HTTP 502)"),
+        "{text}"
+    );
+    assert_eq!(server.requests().len(), 5);
+    assert_eq!(gateway.servers()[0].retry_after, Some(5));
 }
 
 #[tokio::test]

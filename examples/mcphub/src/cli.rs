@@ -4,6 +4,7 @@ mod add;
 mod document;
 mod login;
 mod project;
+mod status;
 mod store;
 
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ pub use add::Add;
 pub use document::{ApiArgs, DocumentArgs, ToolArgs};
 pub use login::Login;
 pub use project::{Bundle, Docs, DocsFormat, Generate, Language};
+pub use status::Status;
 pub use store::*;
 
 /// Exit codes are listed in `mcphub help` and in the README.
@@ -73,6 +75,8 @@ pub enum Command {
     Login(Login),
     /// List the registered servers
     List(List),
+    /// Show how the servers behind a running gateway are
+    Status(Status),
     /// Find tools of the registered servers by words
     Search(Search),
     /// Remove a registered server

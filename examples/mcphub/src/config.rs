@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ipnet::IpNet;
 use mcphub_core::server::ServerName;
 use mcphub_core::shared::Rate;
 use mcphub_core::tenant::{Actor, TenantName};
 use mcphub_core::{Error, ErrorKind, Result};
+use mcphub_gateway::GuardSettings;
 use serde::Deserialize;
 
 use crate::cli::{SharedArgs, StoreArgs};
@@ -52,8 +54,40 @@ pub struct Config {
     pub rate_burst: Option<u32>,
     /// Networks of proxies whose `X-Forwarded-For` tells the client's address. Default none.
     pub trusted_proxies: Vec<IpNet>,
+    /// When a server that fails is not called for a while.
+    pub guard: Guarding,
     /// MCP servers that exist already, by name: registered when `mcphub serve` starts. Default none.
     pub servers: BTreeMap<ServerName, Configured>,
+}
+
+/// `[guard]`: when a server is not called. Defaults are those of [`GuardSettings`].
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Guarding {
+    /// After how many failures in a row; never at 0.
+    failures: Option<u32>,
+    /// For how long the first time, in seconds.
+    pause: Option<u64>,
+    /// For how long at most, in seconds.
+    max_pause: Option<u64>,
+    /// The most calls of one server at once.
+    max_calls: Option<usize>,
+    /// Whether its tools are left out of lists meanwhile.
+    hide: bool,
+}
+
+impl Guarding {
+    /// The gateway's settings.
+    pub fn settings(&self) -> GuardSettings {
+        let mut settings = GuardSettings::default();
+        let seconds = |given: Option<u64>, default| given.map_or(default, Duration::from_secs);
+        settings.failures = self.failures.unwrap_or(settings.failures);
+        settings.pause = seconds(self.pause, settings.pause);
+        settings.max_pause = seconds(self.max_pause, settings.max_pause);
+        settings.max_calls = self.max_calls.unwrap_or(settings.max_calls);
+        settings.hide = self.hide;
+        settings
+    }
 }
 
 impl Default for Config {
@@ -72,6 +106,7 @@ impl Default for Config {
             rate_limit: None,
             rate_burst: None,
             trusted_proxies: Vec::new(),
+            guard: Guarding::default(),
             servers: BTreeMap::new(),
         }
     }
@@ -177,6 +212,17 @@ mod tests {
         assert_eq!(
             (config.listen.port(), config.store.as_str()),
             (80, "./mcphub.db")
+        );
+    }
+
+    #[test]
+    fn what_is_not_said_of_guarding_is_the_default() {
+        let config: Config = toml::from_str("[guard]\nfailures = 9\nhide = true").unwrap();
+        let (settings, default) = (config.guard.settings(), GuardSettings::default());
+        assert_eq!((settings.failures, settings.hide), (9, true));
+        assert_eq!(
+            (settings.pause, settings.max_calls),
+            (default.pause, default.max_calls)
         );
     }
 

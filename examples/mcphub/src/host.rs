@@ -16,7 +16,7 @@ use mcphub_deploy::process::{
     ProcessDeployer, ProcessLauncher, ProcessSettings, PythonBuilder, PythonSettings,
 };
 use mcphub_gateway::upstream::{Connector, UpstreamSettings};
-use mcphub_gateway::{Gateway, GatewaySettings};
+use mcphub_gateway::{Gateway, GatewaySettings, GuardSettings};
 use mcphub_store::{MasterKeys, SharedSettings, SqlStore, StoreSettings};
 use sha2::{Digest, Sha256};
 
@@ -42,6 +42,7 @@ pub struct Host {
     allowed_origins: Vec<String>,
     refuse_private_addresses: bool,
     max_retry_wait: Duration,
+    guard: GuardSettings,
     /// Tells gateways over different stores apart.
     pub instance: String,
 }
@@ -89,6 +90,7 @@ impl Host {
             allowed_origins: config.allowed_origins.clone(),
             refuse_private_addresses: config.refuse_private_addresses,
             max_retry_wait: Duration::from_secs(config.max_retry_wait),
+            guard: config.guard.settings(),
             instance: instance(settings),
         })
     }
@@ -122,6 +124,7 @@ impl Host {
             .allowed_origins
             .extend(self.allowed_origins.iter().cloned());
         settings.instance = Some(self.instance.clone());
+        settings.guard = self.guard.clone();
         settings.trusted_proxies.clone_from(&self.trusted_proxies);
         let gateway = Gateway::builder(self.platform.clone())
             .settings(settings)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mcphub_core::{Error, ErrorKind, Result};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 /// How long the running gateway may take to serve a change.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,6 +53,11 @@ pub async fn serves(address: SocketAddr, registry: u64) -> Result<()> {
 }
 
 async fn health(address: SocketAddr) -> Option<Health> {
+    state(address).await
+}
+
+/// What `GET /healthz` says at the address. `None` where nothing answers as a gateway does.
+pub async fn state<T: DeserializeOwned>(address: SocketAddr) -> Option<T> {
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(2))

@@ -33,6 +33,7 @@ use super::reply::Outcome;
 use super::routing::{self, RESOURCES_READ, Routed};
 use crate::federation::{Route, View, links};
 use crate::gateway::Inner;
+use crate::guard::{Guard, Permit, Refused};
 use crate::members::{Members, place, quoted, splice};
 use crate::upstream::{Exchange, Failure, Forward, Given, Response, Said};
 
@@ -61,6 +62,8 @@ pub(crate) struct Conversation {
     pub(super) state: State,
     /// How often a result has asked.
     pub(super) rounds: usize,
+    /// While the server is at it.
+    permit: Option<Permit<Arc<Guard>>>,
     /// How much longer the server may take, besides the time in which clients are asked.
     left: Duration,
 }
@@ -132,6 +135,7 @@ impl Conversation {
                 .map(|session| gateway.running.begin(session, request.id.get())),
             state: State::Opening,
             rounds: 0,
+            permit: None,
             left: gateway.settings.stream_timeout,
         };
         if modern {
@@ -187,6 +191,14 @@ impl Conversation {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Opening => {
                 let upstream = Arc::clone(&self.route.upstream);
+                if self.permit.is_none()
+                    && let Some(guard) = upstream.guard()
+                {
+                    match Guard::admit(Arc::clone(guard)) {
+                        Ok(permit) => self.permit = Some(permit),
+                        Err(refused) => return ended(self.refused(&refused)),
+                    }
+                }
                 let Some(relay) = upstream.relay() else {
                     return ended(Err(RpcError::method_not_found(
                         &self.forward.method,
@@ -230,12 +242,21 @@ impl Conversation {
                 self.state = State::Talking(exchange);
                 Ok(self.notification(&method, &params))
             }
-            Said::Request { id, method, params } => self.asked(exchange, id, &method, &params),
-            Said::Result(result) => match Given::of(result.get()) {
-                given if given.result_type && !self.modern => self.strange(&result),
-                given => ended(self.finished(result, given)),
-            },
-            Said::Failure(failure) => ended(Err(self.relayed(failure))),
+            Said::Request { id, method, params } => {
+                self.answered();
+                self.asked(exchange, id, &method, &params)
+            }
+            Said::Result(result) => {
+                self.answered();
+                match Given::of(result.get()) {
+                    given if given.result_type && !self.modern => self.strange(&result),
+                    given => ended(self.finished(result, given)),
+                }
+            }
+            Said::Failure(failure) => {
+                self.answered();
+                ended(Err(self.relayed(failure)))
+            }
         }
     }
 
@@ -402,28 +423,48 @@ impl Conversation {
         text
     }
 
+    /// The server did its part of the conversation.
+    fn answered(&mut self) {
+        if let Some(permit) = &mut self.permit {
+            permit.answered();
+        }
+    }
+
+    /// The server is not called now.
+    fn refused(&self, refused: &Refused) -> Result<Outcome, RpcError> {
+        if let Some(tool) = &self.tool {
+            let result = methods::refusal(tool, &self.route, refused)?;
+            return Ok(methods::finished(result, self.modern));
+        }
+        let mut error = self.unanswered(&refused.error());
+        let after = serde_json::json!({methods::RETRY_AFTER: refused.seconds()});
+        error.data = serde_json::value::to_raw_value(&after).ok();
+        Err(error)
+    }
+
     /// The server did not answer. A model can act on that where it called a tool.
-    fn failed(&self, error: &Error) -> Result<Outcome, RpcError> {
+    fn failed(&mut self, error: &Error) -> Result<Outcome, RpcError> {
+        if let Some(permit) = &mut self.permit {
+            permit.refused(error);
+        }
         if let Some(tool) = &self.tool {
             let result = methods::failure(tool, &self.route, error)?;
-            let given = result.given();
-            let text = result.into_bytes();
-            return Ok(if self.modern {
-                methods::complete(text, given, false)
-            } else {
-                Outcome(vec![text])
-            });
+            return Ok(methods::finished(result, self.modern));
         }
         tracing::debug!(server = %self.route.server, method = self.forward.method, error = %error.report(), "a request failed");
         if error.kind() == ErrorKind::Internal {
             tracing::error!(server = %self.route.server, error = %error.report(), "a request failed");
             return Err(RpcError::internal());
         }
-        Err(RpcError::unanswered(format!(
+        Err(self.unanswered(error))
+    }
+
+    fn unanswered(&self, error: &Error) -> RpcError {
+        RpcError::unanswered(format!(
             "The server {} did not answer this request: {}",
             self.route.server,
             methods::clipped(&error.to_string())
-        )))
+        ))
     }
 
     pub(super) fn nonsense(&self) -> RpcError {

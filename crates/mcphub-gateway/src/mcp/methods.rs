@@ -22,12 +22,16 @@ use super::revision::Revision;
 use super::routing::{self, PROMPTS_GET, RESOURCES_READ, Routed};
 use crate::federation::{Kind, Route, View};
 use crate::gateway::Inner;
+use crate::guard::{Guard, Refused};
 use crate::members::is_object;
 use crate::upstream::{CallResult, Given};
 
 pub(crate) const INITIALIZE: &str = "initialize";
 pub(crate) const LISTEN: &str = "subscriptions/listen";
 pub(crate) const TOOLS_CALL: &str = "tools/call";
+
+/// In how many seconds a call that was refused may be made again, among what is said of an answer.
+pub(super) const RETRY_AFTER: &str = "mcphub/retryAfterSeconds";
 
 /// The longest error of an upstream that is told, in characters.
 const MAX_ERROR: usize = 2_000;
@@ -321,6 +325,11 @@ async fn call(
         return talk(gateway, view, request, caller, routed);
     }
     let limit = gateway.settings.call_timeout;
+    let guard = route.upstream.guard();
+    let mut permit = match guard.map(|guard| Guard::admit(&**guard)).transpose() {
+        Ok(permit) => permit,
+        Err(refused) => return not_called(&name, route, &refused, caller.revision),
+    };
     let start = Instant::now();
     let upstream = &route.upstream;
     let answer = match caller.progress {
@@ -339,14 +348,50 @@ async fn call(
         answer.unwrap_or_else(|_| Err(late()))
     };
     tracing::debug!(server = %route.server, tool = &*route.own, elapsed = ?start.elapsed(), "a call");
+    if let Some(permit) = &mut permit {
+        permit.note(&answer);
+    }
     let result = answer.or_else(|error| failure(&name, route, &error))?;
+    Ok(Answer::Whole(finished(result, caller.revision.is_modern())))
+}
+
+/// The answer to a call of a server that is not called now.
+#[cold]
+fn not_called(
+    name: &str,
+    route: &Route,
+    refused: &Refused,
+    revision: Revision,
+) -> Result<Answer, RpcError> {
+    let result = refusal(name, route, refused)?;
+    Ok(Answer::Whole(finished(result, revision.is_modern())))
+}
+
+/// The result of a tool as the client gets it.
+pub(super) fn finished(result: CallResult, modern: bool) -> Outcome {
     let given = result.given();
-    let result = result.into_bytes();
-    Ok(Answer::Whole(if caller.revision.is_modern() {
-        complete(result, given, false)
+    let text = result.into_bytes();
+    if modern {
+        complete(text, given, false)
     } else {
-        Outcome(vec![result])
-    }))
+        Outcome(vec![text])
+    }
+}
+
+/// What the caller of a tool gets where the server is not called now: the error of the tool, and
+/// when to come again in `_meta`, for programs.
+pub(super) fn refusal(
+    name: &str,
+    route: &Route,
+    refused: &Refused,
+) -> Result<CallResult, RpcError> {
+    let result = failure(name, route, &refused.error())?.into_bytes();
+    let seconds = refused.seconds();
+    let head = format!(r#"{{"_meta":{{"{RETRY_AFTER}":{seconds}}}"#);
+    let text = with_members(head.into(), result).0.concat();
+    let text = String::from_utf8(text).ok();
+    let raw = text.and_then(|text| RawValue::from_string(text).ok());
+    raw.map(CallResult::from).ok_or_else(RpcError::internal)
 }
 
 /// The arguments in a `tools/call`.

@@ -8,6 +8,7 @@ mod client;
 mod connector;
 mod down;
 mod events;
+mod guarded;
 mod http;
 mod inventory;
 mod lists;
@@ -31,9 +32,12 @@ use mcphub_core::call::Arguments;
 use mcphub_core::catalog::CatalogServer;
 use serde_json::value::RawValue;
 
+use crate::guard::Guard;
+
 pub use client::ClientAbilities;
 pub use connector::{Connector, UpstreamSettings};
 pub use down::Down;
+pub(crate) use guarded::Guarded;
 pub(crate) use http::encoded;
 pub use inventory::{About, Inventory};
 pub use planned::planned_tools;
@@ -61,6 +65,12 @@ pub trait Upstream: Send + Sync + Debug + 'static {
     /// What takes whole requests of a server that speaks MCP itself; calls of its tools go there
     /// too. Default: there is none.
     fn relay(&self) -> Option<&dyn Relay> {
+        None
+    }
+
+    /// What decides whether the server is called, where something does: whoever calls asks it first.
+    /// Default: nothing does. The gateway puts one before each upstream that it is given.
+    fn guard(&self) -> Option<&Arc<Guard>> {
         None
     }
 

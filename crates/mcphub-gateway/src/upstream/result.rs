@@ -16,6 +16,8 @@ use super::native::Room;
 pub struct CallResult {
     text: Bytes,
     given: Given,
+    /// Boxed, because hardly a result has any.
+    trouble: Option<Box<str>>,
 }
 
 /// Which members of the modern era a result has (2026-07-28, Result).
@@ -44,7 +46,23 @@ impl CallResult {
         Ok(Self {
             text: text.into(),
             given: Given::default(),
+            trouble: None,
         })
+    }
+
+    /// Says that the result is an error because the server did not answer as it should, and why: of
+    /// too many in a row, it is not called for a while. Default: it answered.
+    #[must_use]
+    pub fn troubled(self, why: Option<Box<str>>) -> Self {
+        Self {
+            trouble: why,
+            ..self
+        }
+    }
+
+    /// Why the server did not answer as it should, if it did not.
+    pub(crate) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
     }
 
     /// Keeps the room for this result until the last byte of its text is dropped.
@@ -84,6 +102,7 @@ impl From<Box<RawValue>> for CallResult {
         Self {
             text: String::from(Box::<str>::from(result)).into(),
             given,
+            trouble: None,
         }
     }
 }

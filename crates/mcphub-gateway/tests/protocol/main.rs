@@ -1,5 +1,7 @@
 //! What a gateway says to its clients, over real sockets.
 
+mod circuits;
+mod faulty_server;
 mod federation;
 mod mcp_server;
 mod modern;

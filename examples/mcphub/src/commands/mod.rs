@@ -15,6 +15,7 @@ mod login;
 mod mock;
 mod search;
 mod serve;
+mod status;
 mod tenant;
 mod up;
 
@@ -41,6 +42,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Mock(args) => mock::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::List(args) => list::run(args).await,
+        Command::Status(args) => status::run(args).await,
         Command::Search(args) => search::run(args).await,
         Command::Login(args) => login::run(args).await,
         Command::Remove(args) => list::remove(args).await,

@@ -20,6 +20,7 @@ use super::budget::{FREE, Room};
 use super::rest::{Place, Source};
 use super::settings::NativeClient;
 use super::streamed::{self, Kind};
+use super::unanswered::Unanswered;
 use crate::upstream::Progress;
 use crate::upstream::http::{cause, host};
 
@@ -111,12 +112,12 @@ pub(super) fn send_and_see<'a>(
         // One clock for all of it: connecting, redirects, and the answer to its last byte.
         let work = pin!(exchange.run(answer, challenges));
         timeout_at(allowance.end, work).await.unwrap_or_else(|_| {
-            Err(format!(
+            Err(Unanswered::unfinished(format!(
                 "The API at {} did not answer within {}{}",
                 exchange.host(),
                 seconds(client.settings.timeout),
                 exchange.doubt()
-            ))
+            )))
         })
     }
 }
@@ -178,7 +179,7 @@ impl Exchange<'_> {
     ) -> Sent {
         let answer = answer.await.map_err(|error| self.unanswered(&error))?;
         if let Some(text) = self.redirect(&answer) {
-            return Err(text);
+            return Err(text.into());
         }
         let (status, headers) = (answer.status().as_u16(), answer.headers());
         if let (401, Some(challenges)) = (status, challenges) {
@@ -236,7 +237,7 @@ impl Exchange<'_> {
     }
 
     /// Reads a body, counted as it arrives, after decompression, as far as one result may have it.
-    async fn body(&self, mut source: Source, answer: &mut HttpAnswer) -> Result<Room, String> {
+    async fn body(&self, mut source: Source, answer: &mut HttpAnswer) -> Result<Room, Unanswered> {
         let limit = self.client.settings.max_response;
         let stated = source.stated().map(|stated| stated.min(limit));
         let (mut room, mut more) = (Room::NONE, false);
@@ -249,10 +250,10 @@ impl Exchange<'_> {
                 Ok(None) => break,
                 Err(error) => {
                     let why = cause(&error.without_url());
-                    return Err(format!(
+                    return Err(Unanswered::unfinished(format!(
                         "The answer of the API at {} broke off after {before} bytes: {why}",
                         self.host()
-                    ));
+                    )));
                 }
             };
             if before + chunk.len() > limit {
@@ -306,14 +307,14 @@ impl Exchange<'_> {
         })
     }
 
-    fn unanswered(&self, error: &reqwest::Error) -> String {
+    fn unanswered(&self, error: &reqwest::Error) -> Unanswered {
         let (host, client) = (self.host(), self.client);
         if !error.is_connect() {
-            return format!(
+            return Unanswered::broken(format!(
                 "The API at {host} did not answer as HTTP asks: {}{}",
                 cause(error),
                 self.doubt()
-            );
+            ));
         }
         let why = if error.is_timeout() {
             format!(
@@ -323,7 +324,13 @@ impl Exchange<'_> {
         } else {
             cause(error)
         };
-        format!("The API at {host} could not be reached: {why}")
+        let text = format!("The API at {host} could not be reached: {why}");
+        if error.is_timeout() {
+            // Whoever waited so long does not wait again.
+            Unanswered::unfinished(text)
+        } else {
+            Unanswered::unsent(text)
+        }
     }
 
     /// What to add when nobody knows whether the API did what it was asked.

@@ -19,6 +19,7 @@ mod settings;
 mod shape;
 mod streamed;
 mod tree;
+mod unanswered;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -41,6 +42,7 @@ pub(super) use self::budget::Room;
 use self::check::Check;
 use self::exchange::Allowance;
 use self::oauth::Keeper;
+use self::unanswered::Unanswered;
 use super::{CallResult, Progress, Upstream, UpstreamTool, planned_tools};
 pub use settings::{NativeClient, NativeSettings};
 
@@ -55,7 +57,16 @@ pub struct NativeApi {
 }
 
 /// An answer with the room that it takes, or why there is none.
-type Sent = std::result::Result<(HttpAnswer, Room), String>;
+type Sent = std::result::Result<(HttpAnswer, Room), Unanswered>;
+
+/// What a call gave.
+struct Done {
+    result: ToolResult,
+    /// The room that it takes.
+    room: Room,
+    /// What is wrong with the API, where something is.
+    trouble: Option<Box<str>>,
+}
 
 /// One tool, with what its first call prepares for the later ones.
 struct Entry {
@@ -136,7 +147,7 @@ impl NativeApi {
     /// goes wrong is a tool error.
     pub async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> ToolResult {
         match self.find(tool) {
-            Ok((tool, entry)) => self.exchange(tool, entry, arguments, None).await.0,
+            Ok((tool, entry)) => self.exchange(tool, entry, arguments, None).await.result,
             Err(error) => failure(&error),
         }
     }
@@ -147,14 +158,14 @@ impl NativeApi {
         entry: &Entry,
         arguments: &Arguments<'_>,
         progress: Option<&Progress>,
-    ) -> (ToolResult, Room) {
+    ) -> Done {
         if !tool.binding.answer.is_plain() || arguments.get(rest::ARGUMENT).is_some() {
             let shaped = Box::pin(self.shaped(tool, entry, arguments, progress)).await;
-            return shaped.unwrap_or_else(|error| (failure(&error), Room::NONE));
+            return shaped.unwrap_or_else(|error| failure(&error).into());
         }
         let request = match self.request(tool, entry, arguments) {
             Ok(request) => request,
-            Err(error) => return (failure(&error), Room::NONE),
+            Err(error) => return failure(&error).into(),
         };
         let url = request.url.clone();
         let allowance = Allowance::until(Instant::now() + self.client.settings.timeout)
@@ -168,14 +179,17 @@ impl NativeApi {
             Ok((answer, room)) => {
                 let shown = shown_url(&url);
                 let result = ToolResult::from_answer(&answer, tool.binding.output, &shown);
-                (
-                    self.checked(tool, entry, result, answer.status)
+                let trouble = Done::trouble_of(&answer);
+                Done {
+                    result: self
+                        .checked(tool, entry, result, answer.status)
                         .once()
                         .noted(answer.cut.map(|cut| cut.note)),
                     room,
-                )
+                    trouble,
+                }
             }
-            Err(text) => (ToolResult::error(text), Room::NONE),
+            Err(unanswered) => unanswered.into(),
         }
     }
 
@@ -247,8 +261,7 @@ impl Upstream for NativeApi {
 
     async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> Result<CallResult> {
         let (tool, entry) = self.find(tool)?;
-        let (result, room) = self.exchange(tool, entry, arguments, None).await;
-        Ok(CallResult::of(&result)?.holding(room))
+        self.exchange(tool, entry, arguments, None).await.written()
     }
 
     async fn call_telling(
@@ -259,8 +272,7 @@ impl Upstream for NativeApi {
     ) -> Result<CallResult> {
         let (tool, entry) = self.find(tool)?;
         let exchange = self.exchange(tool, entry, arguments, Some(progress));
-        let (result, room) = exchange.await;
-        Ok(CallResult::of(&result)?.holding(room))
+        exchange.await.written()
     }
 
     fn call_limit(&self) -> Option<Duration> {
@@ -272,6 +284,40 @@ impl Upstream for NativeApi {
     fn changes(&self) -> BoxStream<'static, ()> {
         // A changed plan is a new revision of the server, and a new value of this type.
         stream::pending().boxed()
+    }
+}
+
+impl Done {
+    fn written(self) -> Result<CallResult> {
+        let result = CallResult::of(&self.result)?.troubled(self.trouble);
+        Ok(result.holding(self.room))
+    }
+
+    /// What a status says of the API: that somebody before it cannot reach it, or that it is not able
+    /// to do anything now (RFC 9110, 15.6.3 to 15.6.5).
+    fn trouble_of(answer: &HttpAnswer) -> Option<Box<str>> {
+        let status = answer.status;
+        matches!(status, 502..=504).then(|| format!("HTTP {status}").into())
+    }
+}
+
+impl From<ToolResult> for Done {
+    fn from(result: ToolResult) -> Self {
+        Self {
+            result,
+            room: Room::NONE,
+            trouble: None,
+        }
+    }
+}
+
+impl From<Unanswered> for Done {
+    fn from(unanswered: Unanswered) -> Self {
+        let trouble = unanswered.trouble();
+        Self {
+            trouble,
+            ..ToolResult::error(unanswered.text).into()
+        }
     }
 }
 

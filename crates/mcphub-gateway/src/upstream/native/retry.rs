@@ -1,4 +1,5 @@
-//! Answers that ask to come again later (RFC 9110, 10.2.3; RFC 6585, 4).
+//! Requests that go again: the API asks to come later (RFC 9110, 10.2.3; RFC 6585, 4), or it never
+//! saw them.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,13 +7,16 @@ use mcphub_core::call::{Arguments, HttpAnswer};
 use mcphub_core::tool::Tool;
 use tokio::time::Instant;
 
-use super::budget::Room;
 use super::exchange::Allowance;
 use super::settings::NativeSettings;
 use super::{Entry, NativeApi, Sent};
 
+/// How long a request waits that goes again because there was no connection.
+const RECONNECT: Duration = Duration::from_millis(100);
+
 impl NativeApi {
-    /// What came of a request in the end: it is sent again where the API says when to come back.
+    /// What came of a request in the end: it is sent again where the API says when to come back, and
+    /// once more where there was no connection.
     pub(super) async fn in_the_end(
         &self,
         tool: &Tool,
@@ -21,8 +25,11 @@ impl NativeApi {
         sent: Sent,
         allowance: Allowance<'_>,
     ) -> Sent {
-        let refused = |(answer, _): &(HttpAnswer, Room)| matches!(answer.status, 429 | 503);
-        if sent.as_ref().is_ok_and(refused) {
+        let again = match &sent {
+            Ok((answer, _)) => matches!(answer.status, 429 | 503),
+            Err(unanswered) => unanswered.may_go_again(tool),
+        };
+        if again {
             return Box::pin(self.patiently(tool, entry, arguments, sent, allowance)).await;
         }
         sent
@@ -37,17 +44,20 @@ impl NativeApi {
         allowance: Allowance<'_>,
     ) -> Sent {
         let settings = &self.client.settings;
-        for _ in 0..settings.max_retries {
-            let Ok((answer, _)) = &sent else { break };
-            let Some(wait) = wait(tool, answer, settings, allowance.end()) else {
-                break;
+        for retry in 0..settings.max_retries {
+            let wait = match &sent {
+                Ok((answer, _)) => wait(tool, answer, settings, allowance.end()),
+                Err(unanswered) => {
+                    (retry == 0 && unanswered.may_go_again(tool)).then_some(RECONNECT)
+                }
             };
+            let Some(wait) = wait else { break };
             // What the refusal takes is given back before the wait.
             drop(sent);
             tokio::time::sleep(wait).await;
             sent = match self.request(tool, entry, arguments) {
                 Ok(request) => self.send(tool, request, allowance).await,
-                Err(error) => Err(error.report()),
+                Err(error) => Err(error.report().into()),
             };
         }
         sent

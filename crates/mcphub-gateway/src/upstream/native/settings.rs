@@ -28,7 +28,9 @@ pub struct NativeSettings {
     /// How many redirects are followed, all within one origin. Default 5.
     pub max_redirects: usize,
     /// How often a request that is safe to repeat goes again where the API answers 429 or 503 with
-    /// `Retry-After`, all within `timeout`. Default 2; none are repeated at 0.
+    /// `Retry-After`, all within `timeout`. Default 2; none are repeated at 0. Otherwise one goes
+    /// once more, after 100 ms, where there was no connection, so that nothing was sent, and one
+    /// that is safe to repeat also where the connection broke before there was an answer.
     pub max_retries: u32,
     /// The longest `Retry-After` that is waited for; a longer one is told in the error. Default 10 s.
     pub max_retry_wait: Duration,

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 use super::budget::Room;
 use super::exchange::{self, Allowance, size};
 use super::rest::{self, Place};
-use super::{Entry, NativeApi, named, shown_url};
+use super::unanswered::Unanswered;
+use super::{Done, Entry, NativeApi, named, shown_url};
 use crate::upstream::Progress;
 
 impl NativeApi {
@@ -26,7 +27,7 @@ impl NativeApi {
         entry: &Entry,
         arguments: &Arguments<'_>,
         progress: Option<&Progress>,
-    ) -> Result<(ToolResult, Room)> {
+    ) -> Result<Done> {
         let place = Place::asked(tool, arguments).map_err(|error| named(tool, error))?;
         let others = place.is_some().then(|| arguments.without(rest::ARGUMENT));
         let arguments = others.as_ref().unwrap_or(arguments);
@@ -52,20 +53,25 @@ impl NativeApi {
         };
         let (mut answer, room, pages) = match sent {
             Ok(sent) => sent,
-            Err(text) => return Ok((ToolResult::error(text), Room::NONE)),
+            Err(unanswered) => return Ok(unanswered.into()),
         };
         if wanted.fields.is_some() && answer.cut.as_ref().is_some_and(|cut| cut.in_pieces) {
             let bound = size(self.client.settings.max_response);
             let text = format!(
                 "The API answered more than {bound}, too much to choose fields of; ask for less"
             );
-            return Ok((ToolResult::error(text), Room::NONE));
+            return Ok(ToolResult::error(text).into());
         }
         let fields = wanted.pick(&mut answer);
         let result = ToolResult::from_answer(&answer, tool.binding.output, &shown_url(&url));
         let result = self.checked(tool, entry, result, answer.status).once();
+        let trouble = Done::trouble_of(&answer);
         let cut = answer.cut.map(|cut| cut.note);
-        Ok((result.noted(cut).noted(pages).noted(fields), room))
+        Ok(Done {
+            result: result.noted(cut).noted(pages).noted(fields),
+            room,
+            trouble,
+        })
     }
 
     /// The pages that are wanted as one answer, and a line about them.
@@ -123,7 +129,7 @@ impl NativeApi {
                     }
                 }
                 Err(why) => {
-                    stop = Stop::Failed(why);
+                    stop = Stop::Failed(why.text);
                     break;
                 }
             }
@@ -149,7 +155,7 @@ impl NativeApi {
 }
 
 /// An answer with the room that it takes and a line about its pages, or why there is none.
-type Sent = std::result::Result<(HttpAnswer, Room, Option<String>), String>;
+type Sent = std::result::Result<(HttpAnswer, Room, Option<String>), Unanswered>;
 
 /// What is told of an answer that is no success.
 fn text_of(answer: &HttpAnswer) -> String {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use mcphub_core::deployment::Endpoint;
 use mcphub_core::secret::ExposeSecret;
-use mcphub_core::{Error, ErrorKind, Result};
+use mcphub_core::{Error, ErrorKind, Fault, Result};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use rmcp::transport::common::http_header::{
@@ -462,6 +462,12 @@ impl Wire {
         )
         .with("server", &self.host)
         .set_retryable(status.is_server_error());
+        // A server that refuses a request is well.
+        let error = if status.is_client_error() {
+            error.set_fault(Fault::Caller)
+        } else {
+            error
+        };
         if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return error.with(
                 "reason",
