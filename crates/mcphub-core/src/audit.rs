@@ -32,6 +32,12 @@ impl Action {
     pub const SERVER_PURGE: Self = Self::new("server.purge");
     /// All credentials got a new key.
     pub const KEY_ROTATE: Self = Self::new("key.rotate");
+    /// An API key was made.
+    pub const API_KEY_CREATE: Self = Self::new("api_key.create");
+    /// An API key got another token.
+    pub const API_KEY_ROTATE: Self = Self::new("api_key.rotate");
+    /// An API key was revoked.
+    pub const API_KEY_REVOKE: Self = Self::new("api_key.revoke");
     /// The tenant was made.
     pub const TENANT_CREATE: Self = Self::new("tenant.create");
 
@@ -116,7 +122,7 @@ pub struct AuditEntry {
     pub actor: Actor,
     /// What was done.
     pub action: Action,
-    /// To what: `server:NAME`, `tenant:NAME` …
+    /// To what: `server:NAME`, `key:NAME`, `tenant:NAME` …
     pub target: String,
     /// More about it: a JSON object, never with a secret. Its text is what was hashed.
     pub detail: Box<RawValue>,

@@ -15,7 +15,8 @@ use url::Url;
 
 use crate::Result;
 use crate::artifact::Artifact;
-use crate::audit::{AuditHead, AuditPage, AuditQuery};
+use crate::audit::{AuditHead, AuditPage, AuditQuery, Hash};
+use crate::key::{FoundApiKey, KeyListing, KeyName, NewApiKey};
 use crate::secret::{Credentials, Grant};
 use crate::server::{Serve, ServerName, ServerRecord};
 use crate::spec::Document;
@@ -25,9 +26,9 @@ use crate::tool::{ToolChoices, ToolKind, ToolName, ToolSet};
 pub use search::{FoundTool, ToolPage, ToolPlace, ToolSearch};
 
 /// Everything that a host keeps of one tenant.
-pub trait Store: ServerStore + DocumentStore + CredentialStore + AuditStore {}
+pub trait Store: ServerStore + DocumentStore + CredentialStore + ApiKeyStore + AuditStore {}
 
-impl<T: ServerStore + DocumentStore + CredentialStore + AuditStore> Store for T {}
+impl<T: ServerStore + DocumentStore + CredentialStore + ApiKeyStore + AuditStore> Store for T {}
 
 /// Registered servers.
 ///
@@ -151,6 +152,45 @@ pub trait CredentialStore: Send + Sync + Debug + 'static {
         known: &Grant,
         renewed: &Grant,
     ) -> Result<bool>;
+}
+
+/// API keys, of which the digests of tokens are kept.
+///
+/// # Behavior
+/// - `create_api_key` of a name that is taken is `false` and changes nothing; a key that was
+///   revoked or has expired gives way.
+/// - `find_api_key` finds a key by any of its tokens, whether it still lets somebody in or not, and
+///   none of another tenant.
+/// - `rotate_api_key` gives a key another token. The newest before it is good until the time given,
+///   any earlier one is forgotten, and nothing else changes; of a key that is not there, or lets
+///   nobody in any more, it is `false`.
+/// - A revoked key stays revoked, and is listed. `revoke_api_key` of one that is revoked or not
+///   there is `false`.
+/// - Of several at once that make a key of one name, one succeeds.
+/// - A use is noted at most once in [`ApiKey::USE_NOTED_EVERY`](crate::key::ApiKey::USE_NOTED_EVERY),
+///   and an earlier one never; it is not in the audit log.
+/// - `api_keys` is sorted by name, and its pages join.
+/// - No change of a key is one of the registry.
+#[async_trait]
+pub trait ApiKeyStore: Send + Sync + Debug + 'static {
+    /// Makes a key. Whether it is new.
+    async fn create_api_key(&self, key: &NewApiKey) -> Result<bool>;
+
+    /// At most `limit` keys after that name; a limit that is not 1 to 1,000 is `InvalidInput`.
+    async fn api_keys(&self, after: Option<&KeyName>, limit: u32) -> Result<KeyListing>;
+
+    /// The key that has a token with that digest.
+    async fn find_api_key(&self, digest: &Hash) -> Result<Option<FoundApiKey>>;
+
+    /// Gives a key another token; the one before is good until then, in Unix milliseconds. Whether
+    /// there is such a key.
+    async fn rotate_api_key(&self, name: &KeyName, digest: &Hash, until: i64) -> Result<bool>;
+
+    /// Revokes a key with all its tokens. Whether it was there.
+    async fn revoke_api_key(&self, name: &KeyName) -> Result<bool>;
+
+    /// Notes that a key was used, at that time in Unix milliseconds.
+    async fn note_api_key_use(&self, name: &KeyName, at: i64) -> Result<()>;
 }
 
 /// The audit log of a tenant.

@@ -11,6 +11,7 @@ use futures::stream::{self, BoxStream};
 use mcphub_core::catalog::CatalogSource;
 use mcphub_core::event::{Circuit, Event, EventBus};
 use mcphub_core::launch::Launcher;
+use mcphub_core::principal::{Authenticator, Principal};
 use mcphub_core::secret::GrantKeeper;
 use mcphub_core::shared::{Rate, SessionKey, Shared};
 use mcphub_core::{Error, ErrorKind, Result};
@@ -18,7 +19,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
-use crate::federation::Scope;
+use crate::auth::Gate;
+use crate::federation::{Scope, View};
 use crate::guard::Turned;
 use crate::mcp;
 use crate::mcp::cancel::Cancellable;
@@ -71,6 +73,8 @@ pub(crate) struct Inner {
     pub(crate) running: Arc<Cancellable>,
     pub(crate) memories: Memories,
     pub(crate) limit: Option<Arc<Limit>>,
+    /// Who is let in; without it everybody is.
+    pub(crate) gate: Option<Arc<Gate>>,
     pub(crate) streams: Arc<Semaphore>,
     /// Circuits that changed.
     turns: Mutex<mpsc::Receiver<Turned>>,
@@ -89,6 +93,7 @@ pub struct GatewayBuilder {
     grants: Option<Arc<dyn GrantKeeper>>,
     launcher: Option<Arc<dyn Launcher>>,
     connector: Option<Arc<dyn Connect>>,
+    authenticator: Option<Arc<dyn Authenticator>>,
 }
 
 impl GatewayBuilder {
@@ -138,6 +143,16 @@ impl GatewayBuilder {
     /// What starts servers that are programs; without it such servers are down.
     pub fn launcher(mut self, launcher: Arc<dyn Launcher>) -> Self {
         self.launcher = Some(launcher);
+        self
+    }
+
+    /// Who is let in over HTTP: whoever shows a bearer token that this knows (RFC 6750), and then
+    /// only to the tools that they may call. Who was let in is asked about once a second, so that a
+    /// revocation is seen so soon; while nobody can be asked, they go on for 5 min. Without it
+    /// everybody is let in. `GET /healthz` is open to all, and a client over stdio is who started the
+    /// program.
+    pub fn authenticator(mut self, authenticator: Arc<dyn Authenticator>) -> Self {
+        self.authenticator = Some(authenticator);
         self
     }
 
@@ -193,6 +208,7 @@ impl GatewayBuilder {
             memories: Memories::new(),
             sessions: Arc::new(Sessions::new(self.settings.max_ended_sessions, sessions)),
             limit,
+            gate: self.authenticator.map(|it| Arc::new(Gate::new(it))),
             streams: Arc::new(Semaphore::new(
                 self.settings.max_streams.min(Semaphore::MAX_PERMITS),
             )),
@@ -217,6 +233,7 @@ impl Gateway {
             grants: None,
             launcher: None,
             connector: None,
+            authenticator: None,
         }
     }
 
@@ -301,6 +318,16 @@ fn drain<T>(events: &mut BoxStream<'static, T>, mut each: impl FnMut(Option<T>))
 }
 
 impl Inner {
+    /// What somebody sees at an endpoint; `None` when there is no such server.
+    pub(crate) fn view(&self, scope: &Scope, who: Option<&Principal>) -> Option<Arc<View>> {
+        let snapshot = self.roster.snapshot();
+        let view = snapshot.view(scope)?;
+        Some(match who {
+            Some(who) => view.restricted(&who.permissions),
+            None => Arc::clone(view),
+        })
+    }
+
     /// Whether the catalogue could be read the last time.
     pub(crate) fn sees_catalog(&self) -> bool {
         !self.blind.load(Ordering::Relaxed)

@@ -7,6 +7,7 @@
 //! catalogue ─▶ upstream (one per server) ─▶ federation (one snapshot) ─▶ mcp (clients)
 //! ```
 
+mod auth;
 pub mod federation;
 mod gateway;
 mod guard;
@@ -18,6 +19,7 @@ mod roster;
 mod settings;
 pub mod upstream;
 
+pub use auth::KeyAuthenticator;
 pub use gateway::{Gateway, GatewayBuilder};
 pub use guard::{Guard, GuardSettings};
 pub use listener::{ClientAddress, Listener};

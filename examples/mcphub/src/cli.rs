@@ -2,6 +2,7 @@
 
 mod add;
 mod document;
+mod key;
 mod login;
 mod project;
 mod status;
@@ -17,6 +18,7 @@ use url::Url;
 
 pub use add::Add;
 pub use document::{ApiArgs, DocumentArgs, ToolArgs};
+pub use key::*;
 pub use login::Login;
 pub use project::{Bundle, Docs, DocsFormat, Generate, Language};
 pub use status::Status;
@@ -90,6 +92,9 @@ pub enum Command {
     /// What was changed, when and by whom
     #[command(subcommand)]
     Audit(Audit),
+    /// API keys: who is let in by a gateway with `--auth keys`
+    #[command(subcommand)]
+    Key(Key),
     /// Several organisations in one store
     #[command(subcommand)]
     Tenant(Tenant),
@@ -150,6 +155,10 @@ pub struct Up {
         conflicts_with = "stdio"
     )]
     pub listen: SocketAddr,
+
+    /// Who is let in: everybody, or who shows an API key [default: none]
+    #[arg(long, value_enum, value_name = "WHO", conflicts_with = "stdio")]
+    pub auth: Option<Auth>,
 
     /// Who makes the HTTP requests
     #[arg(long, value_enum, value_name = "HOW", default_value_t)]
@@ -319,6 +328,7 @@ The configuration is TOML. Everything is optional; these are the defaults:
   tenant = \"default\"
   key_file = \"./mcphub.key\"      # beside the store; MCPHUB_MASTER_KEY comes first
   cache_dir = \"~/.cache/mcphub\"  # builds of generated projects
+  auth = \"none\"                  # or \"keys\": who shows an API key is let in
   allowed_origins = []           # browser origins besides loopback
   shared = \"redis://HOST\"        # what nodes share; default: a store on a server
   rate_limit = \"100/s\"           # for each client address; default none
@@ -342,6 +352,10 @@ pub struct ServeArgs {
 
     #[command(flatten)]
     pub shared: SharedArgs,
+
+    /// Who is let in: everybody, or who shows an API key [default: none]
+    #[arg(long, value_enum, value_name = "WHO")]
+    pub auth: Option<Auth>,
 
     /// How often one client address may ask: COUNT/s, /m, /h or /d; more is answered with 429
     #[arg(long, value_name = "RATE")]

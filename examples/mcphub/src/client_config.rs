@@ -9,6 +9,13 @@ pub fn http(name: &str, url: &str) -> Value {
     json!({ "mcpServers": { name: { "type": "http", "url": url } } })
 }
 
+/// Where the token of an API key goes in a configuration with a URL.
+pub fn add_key(config: &mut Value, name: &str) {
+    if let Some(server) = config.pointer_mut(&format!("/mcpServers/{name}")) {
+        server["headers"] = json!({ "Authorization": "Bearer TOKEN" });
+    }
+}
+
 /// For VS Code (`.vscode/mcp.json`).
 pub fn vs_code(name: &str, url: &str) -> Value {
     json!({ "servers": { name: { "type": "http", "url": url } } })

@@ -13,7 +13,7 @@ use mcphub_core::{Error, ErrorKind, Result};
 use mcphub_gateway::GuardSettings;
 use serde::Deserialize;
 
-use crate::cli::{SharedArgs, StoreArgs};
+use crate::cli::{Auth, SharedArgs, StoreArgs};
 use crate::connected::Configured;
 use crate::host::NOTHING_SHARED;
 
@@ -38,6 +38,8 @@ pub struct Config {
     pub key_file: Option<PathBuf>,
     /// Builds of generated projects. Default: `mcphub` in the user's cache folder.
     pub cache_dir: Option<PathBuf>,
+    /// Who is let in over HTTP. Default `none`: everybody who reaches the address.
+    pub auth: Auth,
     /// Browser origins that may call, besides loopback. Default none.
     pub allowed_origins: Vec<String>,
     /// Whether native servers refuse calls to this machine and to private networks, wherever a
@@ -99,6 +101,7 @@ impl Default for Config {
             actor: person(),
             key_file: None,
             cache_dir: None,
+            auth: Auth::default(),
             allowed_origins: Vec::new(),
             refuse_private_addresses: false,
             max_retry_wait: 10,
@@ -233,7 +236,13 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.rate().unwrap().burst(), 5);
-        for wrong in ["rate_limit = \"100\"", "trusted_proxies = [\"proxy\"]"] {
+        let config: Config = toml::from_str("auth = \"keys\"").unwrap();
+        assert_eq!(config.auth, Auth::Keys);
+        for wrong in [
+            "auth = \"all\"",
+            "rate_limit = \"100\"",
+            "trusted_proxies = [\"proxy\"]",
+        ] {
             assert!(toml::from_str::<Config>(wrong).is_err(), "{wrong}");
         }
     }

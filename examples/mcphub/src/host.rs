@@ -16,10 +16,11 @@ use mcphub_deploy::process::{
     ProcessDeployer, ProcessLauncher, ProcessSettings, PythonBuilder, PythonSettings,
 };
 use mcphub_gateway::upstream::{Connector, UpstreamSettings};
-use mcphub_gateway::{Gateway, GatewaySettings, GuardSettings};
+use mcphub_gateway::{Gateway, GatewaySettings, GuardSettings, KeyAuthenticator};
 use mcphub_store::{MasterKeys, SharedSettings, SqlStore, StoreSettings};
 use sha2::{Digest, Sha256};
 
+use crate::cli::Auth;
 use crate::config::Config;
 
 /// A store that is gone when the program ends.
@@ -38,6 +39,8 @@ pub struct Host {
     /// What this host shares with others over the same store.
     pub shared: Shared,
     rate: Option<Rate>,
+    /// Who is let in over HTTP.
+    pub auth: Auth,
     trusted_proxies: Vec<IpNet>,
     allowed_origins: Vec<String>,
     refuse_private_addresses: bool,
@@ -86,6 +89,7 @@ impl Host {
             store,
             shared,
             rate: config.rate(),
+            auth: config.auth,
             trusted_proxies: config.trusted_proxies.clone(),
             allowed_origins: config.allowed_origins.clone(),
             refuse_private_addresses: config.refuse_private_addresses,
@@ -132,6 +136,12 @@ impl Host {
             .launcher(self.launcher())
             .grants(self.platform.clone())
             .shared(self.shared.clone());
+        let gateway = match self.auth {
+            Auth::None => gateway,
+            Auth::Keys => {
+                gateway.authenticator(Arc::new(KeyAuthenticator::new(self.store.clone())))
+            }
+        };
         match self.rate {
             Some(rate) => gateway.rate_limit(rate).build(),
             None => gateway.build(),

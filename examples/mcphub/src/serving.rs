@@ -6,11 +6,13 @@ use std::time::Duration;
 use futures::stream::{self, StreamExt};
 use mcphub_core::catalog::CatalogSource;
 use mcphub_core::platform::Reconciled;
+use mcphub_core::store::ApiKeyStore;
 use mcphub_core::{Error, ErrorKind, Result};
 use mcphub_gateway::{ClientAddress, Gateway, Listener};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
+use crate::cli::Auth;
 use crate::host::Host;
 use crate::output;
 
@@ -51,14 +53,10 @@ pub fn in_use(address: SocketAddr) -> Error {
 /// # Errors
 /// `Unavailable` when the listener breaks.
 pub async fn serve_http(host: &Host, gateway: &Gateway, listener: TcpListener) -> Result<()> {
-    if listener
+    let exposed = listener
         .local_addr()
-        .is_ok_and(|address| !address.ip().is_loopback())
-    {
-        output::say(
-            "warning: whoever reaches this address can call the tools; nobody is asked who they are",
-        );
-    }
+        .is_ok_and(|address| !address.ip().is_loopback());
+    warn(host, exposed).await?;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut drain = stopped.clone();
     let service = gateway
@@ -82,6 +80,26 @@ pub async fn serve_http(host: &Host, gateway: &Gateway, listener: TcpListener) -
     host.platform.stop_deployments().await?;
     outcome
         .map_err(|error| Error::new(ErrorKind::Unavailable, "the listener broke").caused_by(error))
+}
+
+/// Says what is unsafe about who is let in, or that nobody can be.
+async fn warn(host: &Host, exposed: bool) -> Result<()> {
+    match host.auth {
+        Auth::None if exposed => output::say(
+            "warning: whoever reaches this address can call the tools; nobody is asked who they are; \
+             `--auth keys` asks",
+        ),
+        Auth::Keys if exposed => output::say(
+            "warning: keys and answers travel as plain text; put a proxy with TLS in front",
+        ),
+        _ => {}
+    }
+    if host.auth == Auth::Keys && host.store.api_keys(None, 1).await?.keys.is_empty() {
+        output::say(
+            "nobody is let in yet; `mcphub key create NAME` makes a key, also while this runs",
+        );
+    }
+    Ok(())
 }
 
 /// Serves one client on standard input and output until it closes them.

@@ -1,6 +1,6 @@
 // What the official TypeScript SDK sees of an MCP server over streamable HTTP, as one JSON object.
 //
-//     node client.js --mode auto|default [--watch] --url URL
+//     node client.js --mode auto|default [--watch] [--bearer TOKEN] --url URL
 //
 // Standard input, report and `--watch` are those of ../python/client.py. Mode `auto` asks for the
 // newest revision that both sides know; `default` is what an application gets that sets nothing.
@@ -50,7 +50,7 @@ async function call(client, { tool, arguments: args, progress }, heard) {
   }
 }
 
-async function run({ url, mode, watch }, calls) {
+async function run({ url, mode, watch, bearer }, calls) {
   const listening = expected('the stream for list changes', CONNECT_MS);
   const changed = expected('a list change', CHANGE_MS);
   const client = new Client(
@@ -61,6 +61,7 @@ async function run({ url, mode, watch }, calls) {
     },
   );
   const transport = new StreamableHTTPClientTransport(new URL(url), {
+    requestInit: { headers: bearer ? { Authorization: `Bearer ${bearer}` } : {} },
     // A server of the handshake era announces changes on the stream that answers this GET.
     fetch: async (input, init) => {
       const response = await fetch(input, init);
@@ -95,9 +96,14 @@ async function run({ url, mode, watch }, calls) {
 }
 
 const { values: options } = parseArgs({
-  options: { url: { type: 'string' }, mode: { type: 'string' }, watch: { type: 'boolean', default: false } },
+  options: {
+    url: { type: 'string' },
+    mode: { type: 'string' },
+    watch: { type: 'boolean', default: false },
+    bearer: { type: 'string' },
+  },
 });
 if (!options.url || !Object.hasOwn(MODES, options.mode)) {
-  throw new Error('usage: node client.js --mode auto|default [--watch] --url URL');
+  throw new Error('usage: node client.js --mode auto|default [--watch] [--bearer TOKEN] --url URL');
 }
 console.log(JSON.stringify(await run(options, JSON.parse(await text(process.stdin)))));

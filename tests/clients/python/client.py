@@ -1,6 +1,6 @@
 """What the official Python SDK sees of an MCP server, as one JSON object.
 
-    client.py --mode auto|legacy|2026-07-28 [--watch] --url URL
+    client.py --mode auto|legacy|2026-07-28 [--watch] [--bearer TOKEN] --url URL
     client.py --mode auto|legacy|2026-07-28 [--watch] --stdio COMMAND [ARGUMENT ...]
 
 Connects, lists the tools and makes the calls that standard input asks for: a JSON array of
@@ -116,7 +116,9 @@ class ListChanges:
 
 async def run(options: argparse.Namespace, calls: list[dict[str, Any]]) -> dict[str, Any]:
     changes = ListChanges()
+    headers = {"Authorization": f"Bearer {options.bearer}"} if options.bearer else {}
     async with httpx2.AsyncClient(
+        headers=headers,
         timeout=httpx2.Timeout(CONNECT_SECONDS, read=None),
         event_hooks={"response": [changes.on_response]},
     ) as http_client:
@@ -150,6 +152,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--mode", choices=["auto", "legacy", MODERN], required=True)
     parser.add_argument("--watch", action="store_true", help="wait for a change of the tool list")
+    parser.add_argument("--bearer", help="a token to show to a server over streamable HTTP")
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--url", help="the endpoint of a server over streamable HTTP")
     target.add_argument("--stdio", nargs=argparse.REMAINDER, help="the command of a server over stdio")

@@ -7,6 +7,7 @@
 mod audit;
 mod credentials;
 mod documents;
+mod keys;
 mod list;
 mod removal;
 mod save;
@@ -31,6 +32,7 @@ use crate::tool::{PLAN_VERSION, ToolChoices, ToolKind, ToolSet};
 pub use audit::*;
 pub use credentials::*;
 pub use documents::*;
+pub use keys::*;
 pub use list::*;
 pub use removal::*;
 pub use save::*;
@@ -80,6 +82,14 @@ macro_rules! store_conformance {
             credentials_are_replaced_not_added_to,
             a_grant_is_renewed_where_it_is_still_the_known_one,
             no_debug_text_shows_a_secret,
+            a_key_is_made_once_and_comes_back_whole,
+            a_key_that_is_over_gives_way,
+            a_rotated_key_keeps_its_newest_two_tokens,
+            a_revoked_key_stays_revoked,
+            of_keys_made_at_once_one_is_there,
+            a_use_is_noted_once_a_minute,
+            keys_are_listed_by_name_in_pages_that_join,
+            keys_are_no_part_of_the_registry_and_in_the_log,
             every_change_adds_one_entry,
             the_log_is_a_chain_whoever_writes_at_once,
             conditions_of_the_log_have_all_to_be_met,
@@ -100,6 +110,7 @@ macro_rules! tenants_conformance {
             a_tenant_is_made_once,
             a_tenant_sees_nothing_of_another,
             a_search_finds_nothing_of_another_tenant,
+            a_key_lets_nobody_into_another_tenant,
             changes_are_in_the_log_of_their_tenant_under_their_actor,
             tenants_that_write_at_once_do_not_disturb_each_other,
         );

@@ -1,6 +1,7 @@
 //! The platform over backends that live in memory.
 
 mod connected;
+mod nobody;
 mod world;
 
 use futures::executor::block_on;

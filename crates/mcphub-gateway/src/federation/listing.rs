@@ -36,6 +36,8 @@ pub(super) struct Listed {
     pub(super) parameters: Arc<[HeaderParameter]>,
     /// Where it has URIs of the server's resources, with their quotes.
     links: Vec<Range<usize>>,
+    /// Whether the annotations of a tool say that it only reads.
+    pub(super) reads: bool,
 }
 
 impl Listing {
@@ -125,6 +127,7 @@ impl List {
                     hash.update(meaning(&definition));
                     hash.update([0]);
                     listed.push(Listed {
+                        reads: kind == Kind::Tools && reads(&definition),
                         key: item.name.into(),
                         definition,
                         key_at,
@@ -173,6 +176,16 @@ fn meaning(definition: &str) -> String {
         }
         Err(_) => definition.to_owned(),
     }
+}
+
+/// `readOnlyHint` (2026-07-28, Schema, `ToolAnnotations`), which is false where it is not said.
+fn reads(definition: &str) -> bool {
+    let members = Members::read(definition).ok();
+    let annotations = members.and_then(|members| members.get("annotations"));
+    let annotations = annotations.and_then(|raw| Members::read(raw.get()).ok());
+    annotations.is_some_and(|annotations| {
+        annotations.get("readOnlyHint").map(RawValue::get) == Some("true")
+    })
 }
 
 /// Where a definition has its key and URIs of resources.

@@ -3,10 +3,12 @@
 use std::fmt::Write;
 
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::kind::Kind;
 use super::listing::List;
+use crate::members::Members;
 
 /// One page of a list.
 #[derive(Debug, Clone)]
@@ -14,6 +16,16 @@ pub struct Page {
     /// The result, such as `{"tools":[…]}`, with `nextCursor` where there is another page. It is
     /// the same in every revision of MCP but for members that the newest adds.
     pub result: Bytes,
+}
+
+impl Page {
+    fn definitions(&self, kind: Kind) -> Vec<&RawValue> {
+        let text = str::from_utf8(&self.result).ok();
+        let members = text.and_then(|text| Members::read(text).ok());
+        let list = members.and_then(|members| members.get(kind.member()));
+        list.and_then(|list| serde_json::from_str(list.get()).ok())
+            .unwrap_or_default()
+    }
 }
 
 /// All pages of a list: at least one.
@@ -33,6 +45,13 @@ impl Pages {
         (digest == self.digest && index > 0)
             .then(|| self.pages.get(index))
             .flatten()
+    }
+
+    /// The definitions in the list, in its order.
+    pub(super) fn definitions(&self, kind: Kind) -> impl Iterator<Item = &RawValue> {
+        self.pages
+            .iter()
+            .flat_map(move |page| page.definitions(kind))
     }
 
     /// The first of 16 hex digits that change with the list.
@@ -84,6 +103,13 @@ impl PagesBuilder {
         }
         self.count += 1;
         &mut self.page
+    }
+
+    /// Appends a definition as it is.
+    pub(super) fn push(&mut self, definition: &str) {
+        self.hash.update(definition);
+        self.hash.update([0]);
+        self.next().extend_from_slice(definition.as_bytes());
     }
 
     pub(super) fn finish(mut self) -> Pages {

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use mcphub_core::server::ServerName;
 use mcphub_core::tool::ApiInfo;
 
-use super::instructions;
 use super::listing::Listing;
 use super::view::View;
 use crate::upstream::Upstream;
@@ -49,9 +48,9 @@ impl Snapshot {
         let mut members = members.to_vec();
         members.sort_by(|a, b| a.server.cmp(b.server));
         members.dedup_by(|a, b| a.server == b.server);
-        let all = View::all(&members, instructions::all(&members), page_size);
+        let all = View::all(&members, page_size);
         let servers = members.iter().map(|member| {
-            let view = View::one(member, instructions::one(member), page_size);
+            let view = View::one(member, page_size);
             (member.server.clone(), Arc::new(view))
         });
         Self {

@@ -3,13 +3,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use mcphub_core::principal::{Denial, Permissions};
 use mcphub_core::server::ServerName;
 use serde_json::Value;
 
+use super::instructions;
 use super::kind::Kind;
 use super::name;
 use super::pages::{Page, Pages, PagesBuilder};
 use super::parameter::HeaderParameter;
+use super::restricted::Restricted;
 use super::snapshot::Member;
 use super::uri;
 use crate::members::quoted;
@@ -18,14 +21,34 @@ use crate::upstream::{About, Upstream};
 /// What one endpoint has: its lists as finished text, and where each request goes.
 #[derive(Debug)]
 pub struct View {
-    tools: HashMap<Box<str>, Route>,
-    prompts: HashMap<Box<str>, Route>,
-    servers: Servers,
+    pub(super) routes: Arc<Routes>,
     lists: [Pages; Kind::ALL.len()],
     digest: String,
     about: About,
     capabilities: Value,
     instructions: String,
+    pub(super) page_size: usize,
+    /// What the one who looks may do, where that is not everything.
+    pub(super) permissions: Option<Arc<Permissions>>,
+    pub(super) restricted: Restricted,
+}
+
+/// Where the requests of an endpoint go, whoever makes them.
+#[derive(Debug)]
+pub(super) struct Routes {
+    pub(super) tools: HashMap<Box<str>, Route>,
+    pub(super) prompts: HashMap<Box<str>, Route>,
+    servers: Servers,
+    pub(super) origins: Vec<Origin>,
+}
+
+/// What an endpoint says of one of its servers.
+#[derive(Debug)]
+pub(super) struct Origin {
+    pub(super) server: ServerName,
+    pub(super) about: About,
+    /// Its part of the instructions.
+    text: String,
 }
 
 /// Where requests go that name no tool and no prompt.
@@ -48,6 +71,24 @@ pub struct Route {
     pub upstream: Arc<dyn Upstream>,
     /// The arguments of a tool that a server over HTTP wants to have as headers too.
     pub parameters: Arc<[HeaderParameter]>,
+    /// Whether it is a tool whose annotations say that it only reads.
+    pub reads: bool,
+}
+
+/// Why a request goes nowhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NoRoute {
+    /// The endpoint has no such thing.
+    Unknown,
+    /// It may not be used, because of this rule.
+    Denied {
+        /// The server.
+        server: ServerName,
+        /// The tool's own name there; `None` for all else that a server has.
+        tool: Option<Box<str>>,
+        /// The rule.
+        denial: Denial,
+    },
 }
 
 impl Route {
@@ -62,57 +103,105 @@ impl Route {
             own: own.into(),
             upstream: Arc::clone(upstream),
             parameters: Arc::default(),
+            reads: false,
         }
     }
 }
 
 impl View {
     /// The view of these servers with prefixed names.
-    pub(super) fn all(members: &[Member<'_>], instructions: String, page_size: usize) -> Self {
+    pub(super) fn all(members: &[Member<'_>], page_size: usize) -> Self {
         let mut view = ViewBuilder::new(page_size);
         for member in members {
-            view.add(member, true);
+            view.add(member, true, instructions::line(member));
         }
         let servers = members
             .iter()
             .map(|member| (member.server.clone(), Arc::clone(member.upstream)));
-        view.finish(instructions, Servers::All(servers.collect()))
+        view.finish(Servers::All(servers.collect()))
     }
 
     /// The view of one server with its own names.
-    pub(super) fn one(member: &Member<'_>, instructions: String, page_size: usize) -> Self {
+    pub(super) fn one(member: &Member<'_>, page_size: usize) -> Self {
         let mut view = ViewBuilder::new(page_size);
-        view.add(member, false);
+        view.add(member, false, instructions::one(member));
         let servers = Servers::One(member.server.clone(), Arc::clone(member.upstream));
-        view.finish(instructions, servers)
+        view.finish(servers)
     }
 
     /// Where the calls of a tool go.
-    pub fn route(&self, name: &str) -> Option<&Route> {
-        self.tools.get(name)
+    ///
+    /// # Errors
+    /// Why they go nowhere.
+    pub fn route(&self, name: &str) -> Result<&Route, NoRoute> {
+        let route = self.routes.tools.get(name).ok_or(NoRoute::Unknown)?;
+        match &self.permissions {
+            None => Ok(route),
+            Some(permissions) => permissions
+                .decide(&route.server, &route.own, route.reads)
+                .map(|()| route)
+                .map_err(|denial| NoRoute::Denied {
+                    server: route.server.clone(),
+                    tool: Some(route.own.clone()),
+                    denial,
+                }),
+        }
     }
 
     /// Where requests for a prompt go.
-    pub fn prompt(&self, name: &str) -> Option<&Route> {
-        self.prompts.get(name)
+    ///
+    /// # Errors
+    /// Why they go nowhere.
+    pub fn prompt(&self, name: &str) -> Result<&Route, NoRoute> {
+        let route = self.routes.prompts.get(name).ok_or(NoRoute::Unknown)?;
+        self.may_use(&route.server, true).map(|()| route)
     }
 
     /// Where requests for a resource go: the URI says it, for it may be that of a template, or one
     /// that no list has.
-    pub fn resource(&self, uri: &str) -> Option<Route> {
-        match &self.servers {
-            Servers::One(server, upstream) => Some(Route::new(server, uri, upstream)),
-            Servers::All(servers) => {
-                let (server, own) = uri::own(uri)?;
-                let (server, upstream) = servers.get_key_value(&ServerName::new(server).ok()?)?;
-                Some(Route::new(server, own, upstream))
-            }
-        }
+    ///
+    /// # Errors
+    /// Why they go nowhere.
+    pub fn resource(&self, uri: &str) -> Result<Route, NoRoute> {
+        let route = self.routes.resource(uri).ok_or(NoRoute::Unknown)?;
+        self.may_use(&route.server, true).map(|()| route)
+    }
+
+    /// Whether what a server has besides tools may be used; `reads` says that doing so changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// The rule that denies it.
+    pub fn may_use(&self, server: &ServerName, reads: bool) -> Result<(), NoRoute> {
+        self.permit(server, |permissions| {
+            permissions.decide_whole(server, reads)
+        })
+    }
+
+    /// Whether anything of a server may be used.
+    ///
+    /// # Errors
+    /// The rule that denies it.
+    pub fn reaches(&self, server: &ServerName) -> Result<(), NoRoute> {
+        self.permit(server, |permissions| permissions.reaches(server))
+    }
+
+    fn permit(
+        &self,
+        server: &ServerName,
+        decide: impl FnOnce(&Permissions) -> Result<(), Denial>,
+    ) -> Result<(), NoRoute> {
+        let decided = self.permissions.as_deref().map_or(Ok(()), decide);
+        decided.map_err(|denial| NoRoute::Denied {
+            server: server.clone(),
+            tool: None,
+            denial,
+        })
     }
 
     /// The only server, where all requests of this endpoint go to one.
     pub fn alone(&self) -> Option<(&ServerName, &Arc<dyn Upstream>)> {
-        match &self.servers {
+        match &self.routes.servers {
             Servers::One(server, upstream) => Some((server, upstream)),
             Servers::All(_) => None,
         }
@@ -120,7 +209,7 @@ impl View {
 
     /// A server of the endpoint.
     pub fn server(&self, name: &str) -> Option<(&ServerName, &Arc<dyn Upstream>)> {
-        match &self.servers {
+        match &self.routes.servers {
             Servers::One(server, upstream) => {
                 (server.as_str() == name).then_some((server, upstream))
             }
@@ -130,20 +219,10 @@ impl View {
 
     /// The URI under which this endpoint has a resource of a server.
     pub fn public_uri(&self, server: &ServerName, own: &str) -> String {
-        match &self.servers {
+        match &self.routes.servers {
             Servers::One(..) => own.to_owned(),
             Servers::All(_) => uri::public(server, own),
         }
-    }
-
-    /// How many tools there are.
-    pub fn len(&self) -> usize {
-        self.tools.len()
-    }
-
-    /// Whether there are no tools.
-    pub fn is_empty(&self) -> bool {
-        self.tools.is_empty()
     }
 
     /// The first page of a list, or the one of a `nextCursor`. `None` for any other cursor, also one
@@ -156,6 +235,11 @@ impl View {
     /// templates.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// Whether the one who looks may not do everything.
+    pub fn is_restricted(&self) -> bool {
+        self.permissions.is_some()
     }
 
     /// What the servers of the endpoint can do besides their tools.
@@ -173,7 +257,36 @@ impl View {
         &self.instructions
     }
 
-    fn list(&self, kind: Kind) -> &Pages {
+    /// A view of all that there is.
+    pub(super) fn of(
+        routes: Arc<Routes>,
+        lists: [Pages; Kind::ALL.len()],
+        about: About,
+        instructions: String,
+        page_size: usize,
+    ) -> Self {
+        let [tools, prompts, resources, templates] = &lists;
+        let digest = [
+            tools.digest(16),
+            prompts.digest(8),
+            resources.digest(4),
+            templates.digest(4),
+        ]
+        .concat();
+        Self {
+            routes,
+            digest,
+            capabilities: about.capabilities(),
+            about,
+            instructions,
+            lists,
+            page_size,
+            permissions: None,
+            restricted: Restricted::default(),
+        }
+    }
+
+    pub(super) fn list(&self, kind: Kind) -> &Pages {
         let [tools, prompts, resources, templates] = &self.lists;
         match kind {
             Kind::Tools => tools,
@@ -184,24 +297,53 @@ impl View {
     }
 }
 
+impl Routes {
+    /// Where requests for a resource go, by its URI or by that of a template.
+    pub(super) fn resource(&self, uri: &str) -> Option<Route> {
+        match &self.servers {
+            Servers::One(server, upstream) => Some(Route::new(server, uri, upstream)),
+            Servers::All(servers) => {
+                let (server, own) = uri::own(uri)?;
+                let (server, upstream) = servers.get_key_value(&ServerName::new(server).ok()?)?;
+                Some(Route::new(server, own, upstream))
+            }
+        }
+    }
+
+    /// What the endpoint tells a model about those of its servers that are seen.
+    pub(super) fn instructions(&self, sees: impl Fn(&ServerName) -> bool) -> String {
+        let mut seen = self.origins.iter().filter(|origin| sees(&origin.server));
+        match &self.servers {
+            Servers::One(..) => seen.next().map(|origin| origin.text.clone()),
+            Servers::All(servers) => {
+                let mut seen = seen.map(|origin| &*origin.text).peekable();
+                (servers.is_empty() || seen.peek().is_some()).then(|| instructions::all(seen))
+            }
+        }
+        .unwrap_or_else(|| instructions::NOTHING_ALLOWED.to_owned())
+    }
+}
+
 struct ViewBuilder {
+    page_size: usize,
     tools: HashMap<Box<str>, Route>,
     prompts: HashMap<Box<str>, Route>,
     lists: [PagesBuilder; Kind::ALL.len()],
-    about: About,
+    origins: Vec<Origin>,
 }
 
 impl ViewBuilder {
     fn new(page_size: usize) -> Self {
         Self {
+            page_size,
             tools: HashMap::new(),
             prompts: HashMap::new(),
             lists: Kind::ALL.map(|kind| PagesBuilder::new(kind, page_size)),
-            about: About::default(),
+            origins: Vec::new(),
         }
     }
 
-    fn add(&mut self, member: &Member<'_>, prefixed: bool) {
+    fn add(&mut self, member: &Member<'_>, prefixed: bool, text: String) {
         let server = member.server;
         let prefix = if prefixed {
             format!("{server}_")
@@ -219,9 +361,16 @@ impl ViewBuilder {
             tools,
             prompts,
             lists,
-            about,
+            origins,
+            ..
         } = self;
+        let mut about = About::default();
         about.join(&member.listing.about);
+        origins.push(Origin {
+            server: server.clone(),
+            about,
+            text,
+        });
         for (kind, pages) in Kind::ALL.into_iter().zip(lists) {
             let list = member.listing.list(kind);
             pages.begin(&prefix, list);
@@ -253,31 +402,31 @@ impl ViewBuilder {
                     own: item.key.clone(),
                     upstream: Arc::clone(member.upstream),
                     parameters: Arc::clone(&item.parameters),
+                    reads: item.reads,
                 };
                 routes.insert(name.into(), route);
             }
         }
     }
 
-    fn finish(self, instructions: String, servers: Servers) -> View {
-        let lists = self.lists.map(PagesBuilder::finish);
-        let [tools, prompts, resources, templates] = &lists;
-        let digest = [
-            tools.digest(16),
-            prompts.digest(8),
-            resources.digest(4),
-            templates.digest(4),
-        ]
-        .concat();
-        View {
+    fn finish(self, servers: Servers) -> View {
+        let routes = Routes {
             tools: self.tools,
             prompts: self.prompts,
             servers,
-            digest,
-            capabilities: self.about.capabilities(),
-            about: self.about,
-            instructions,
-            lists,
+            origins: self.origins,
+        };
+        let mut about = About::default();
+        for origin in &routes.origins {
+            about.join(&origin.about);
         }
+        let instructions = routes.instructions(|_| true);
+        View::of(
+            Arc::new(routes),
+            self.lists.map(PagesBuilder::finish),
+            about,
+            instructions,
+            self.page_size,
+        )
     }
 }

@@ -1,6 +1,9 @@
 //! Who asks, and what can be said to them before the answer.
 
+use std::sync::Arc;
+
 use axum::http::HeaderMap;
+use mcphub_core::principal::Principal;
 use mcphub_core::shared::SessionKey;
 
 use super::revision::Revision;
@@ -12,6 +15,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) revision: Revision,
     /// The session of the old era, or the connection of a client over stdio.
     pub(crate) session: Option<SessionKey>,
+    /// Who it is, where clients are asked who they are.
+    pub(crate) who: Option<&'a Arc<Principal>>,
     /// What a client of the old era said in `initialize`; of the modern era each request says it.
     pub(crate) abilities: u8,
     /// Whether messages can be sent before the answer.
@@ -29,10 +34,25 @@ const PARAMETERS: &str = "mcp-param-";
 const MAX_PARAMETERS: usize = 64;
 
 impl Caller<'_> {
+    /// Whose state a server keeps: their session's, or their own where they have none. No two of
+    /// those who are asked who they are share any.
+    pub(super) fn owner(&self, session: Option<SessionKey>) -> Option<SessionKey> {
+        owner(session, self.who)
+    }
+
     /// What a session of the old era can be asked.
     pub(super) fn session_abilities(&self) -> ClientAbilities {
         ClientAbilities::from_bits(self.abilities)
     }
+}
+
+/// What stands for a session, else for who asks.
+pub(super) fn owner(
+    session: Option<SessionKey>,
+    who: Option<&Arc<Principal>>,
+) -> Option<SessionKey> {
+    // No session is called so.
+    session.or_else(|| who.map(|who| SessionKey::of(&format!("principal {}", who.id))))
 }
 
 /// The headers of a request that repeat parameters.

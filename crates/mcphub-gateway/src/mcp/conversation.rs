@@ -57,7 +57,10 @@ pub(crate) struct Conversation {
     level: Option<Level>,
     modern: bool,
     pub(super) streams: bool,
-    pub(super) session: Option<SessionKey>,
+    /// Whose answers count, of questions in the middle of it.
+    pub(super) owner: Option<SessionKey>,
+    /// Who asks, where clients are asked who they are.
+    who: Option<SessionKey>,
     cancellation: Option<Cancellation>,
     pub(super) state: State,
     /// How often a result has asked.
@@ -129,7 +132,8 @@ impl Conversation {
             level,
             modern,
             streams: caller.streams,
-            session: caller.session,
+            owner: caller.owner(caller.session),
+            who: caller.owner(None),
             cancellation: caller
                 .session
                 .map(|session| gateway.running.begin(session, request.id.get())),
@@ -333,7 +337,7 @@ impl Conversation {
                 Outcome(vec![text.into()])
             }));
         }
-        let question = match self.gateway.questions.ask(self.session) {
+        let question = match self.gateway.questions.ask(self.owner) {
             Ok(question) => question,
             Err(error) => return ended(Err(internal(&error))),
         };
@@ -376,6 +380,7 @@ impl Conversation {
             server: self.route.server.clone(),
             method: self.forward.method.clone(),
             own: self.route.own.clone(),
+            caller: self.who,
         }
     }
 

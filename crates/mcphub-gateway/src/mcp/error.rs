@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use mcphub_core::principal::Denial;
+use mcphub_core::server::ServerName;
 use rmcp::model::ErrorCode;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
@@ -133,5 +135,39 @@ impl RpcError {
             data: None,
             status,
         }
+    }
+
+    /// Who calls may not use this tool, or what a server has besides tools, because of this rule. Its
+    /// data has the scope that would be enough (RFC 6750 section 3.1).
+    pub(crate) fn denied(server: &ServerName, tool: Option<&str>, denial: &Denial) -> Self {
+        let (what, asked) = match tool {
+            Some(tool) => {
+                let tool: String = tool.chars().take(128).collect();
+                let scope = format!("{server}/{tool}");
+                (format!("call {scope}"), scope)
+            }
+            None => (
+                format!("use all that {server} has besides tools"),
+                server.to_string(),
+            ),
+        };
+        // What a header cannot hold is left out: a scope is for showing.
+        let legal = |c: &char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
+        let scope: String = asked.chars().filter(legal).collect();
+        Self {
+            data: to_raw_value(&json!({ "scope": scope })).ok(),
+            ..Self::refused(403, format!("The key may not {what}: {denial}"))
+        }
+    }
+
+    /// The scope that would be enough, where who calls may not do this.
+    pub(crate) fn scope(&self) -> Option<String> {
+        #[derive(serde::Deserialize)]
+        struct Enough {
+            scope: String,
+        }
+        let data = self.data.as_ref().filter(|_| self.status == 403)?;
+        let enough: Enough = serde_json::from_str(data.get()).ok()?;
+        Some(enough.scope)
     }
 }

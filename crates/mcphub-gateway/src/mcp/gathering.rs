@@ -106,7 +106,7 @@ impl Conversation {
             }
         }
         if let Some((key, method, params)) = gathering.ahead.pop() {
-            let question = match self.gateway.questions.ask(self.session) {
+            let question = match self.gateway.questions.ask(self.owner) {
                 Ok(question) => question,
                 Err(error) => return ended(Err(internal(&error))),
             };

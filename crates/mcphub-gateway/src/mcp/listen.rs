@@ -13,6 +13,7 @@ use super::memory::{MAX_WATCHED, Memory};
 use super::message::{Request, members};
 use super::methods::LISTEN;
 use super::watching::Watching;
+use crate::auth::Admission;
 use crate::federation::{Scope, View};
 use crate::gateway::Inner;
 use crate::members::{Members, quoted};
@@ -57,6 +58,8 @@ impl Change {
 pub(crate) struct Changes {
     gateway: Arc<Inner>,
     scope: Scope,
+    /// Whose lists they are, where clients are asked who they are.
+    admission: Option<Admission>,
     signals: watch::Receiver<Signal>,
     seen: String,
     /// To be told next, last first.
@@ -76,14 +79,19 @@ impl Changes {
     pub(crate) fn since(
         gateway: &Arc<Inner>,
         scope: Scope,
+        admission: Option<Admission>,
         digest: &str,
         watched: watch::Receiver<BTreeSet<String>>,
     ) -> Self {
+        let who = admission
+            .as_ref()
+            .map(|admission| Arc::clone(admission.principal()));
         Self {
             signals: gateway.roster.signals(),
-            watching: Watching::new(gateway, scope.clone(), watched),
+            watching: Watching::new(gateway, scope.clone(), who, watched),
             gateway: Arc::clone(gateway),
             scope,
+            admission,
             seen: digest.to_owned(),
             ahead: Vec::new(),
         }
@@ -93,6 +101,7 @@ impl Changes {
     pub(crate) fn of_session(
         gateway: &Arc<Inner>,
         scope: Scope,
+        admission: Option<Admission>,
         digest: &str,
         session: Option<SessionKey>,
     ) -> Self {
@@ -100,11 +109,12 @@ impl Changes {
             Some(session) => gateway.memories.of(session).watched(),
             None => Memory::default().watched(),
         };
-        Self::since(gateway, scope, digest, watched)
+        Self::since(gateway, scope, admission, digest, watched)
     }
 
-    /// Waits for the next change. `None` when there will be none: the server is gone, or the
-    /// gateway ends its streams. Nothing is lost when it is given up.
+    /// Waits for the next change. `None` when there will be none: the server is gone, whoever listens
+    /// is let in no more or may do something else than before, or the gateway ends its streams.
+    /// Nothing is lost when it is given up.
     pub(crate) async fn next(&mut self) -> Option<Change> {
         loop {
             // Read before looking, so that no change falls between.
@@ -114,8 +124,9 @@ impl Changes {
             if let Some(change) = self.ahead.pop() {
                 return Some(change);
             }
-            let snapshot = self.gateway.roster.snapshot();
-            let digest = snapshot.view(&self.scope)?.digest();
+            let who = self.admission.as_ref().map(Admission::principal);
+            let view = self.gateway.view(&self.scope, who.map(Arc::as_ref))?;
+            let digest = view.digest();
             if digest != self.seen {
                 for (at, change) in LISTS {
                     if digest.get(at.clone()) != self.seen.get(at) {
@@ -125,9 +136,17 @@ impl Changes {
                 digest.clone_into(&mut self.seen);
                 continue;
             }
+            let admission = &mut self.admission;
+            let refused = async {
+                match admission {
+                    Some(admission) => admission.ended().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 changed = self.signals.changed() => changed.ok()?,
                 uri = self.watching.next() => return Some(Change::Resource(uri)),
+                () = refused => return None,
             }
         }
     }
@@ -279,7 +298,7 @@ fn watched(filter: &Members<'_>, view: &View) -> Result<BTreeSet<String>, RpcErr
             "Invalid params: `resourceSubscriptions` has more than {MAX_WATCHED} URIs"
         )));
     }
-    let has = |uri: &String| view.about().resources && view.resource(uri).is_some();
+    let has = |uri: &String| view.about().resources && view.resource(uri).is_ok();
     Ok(uris.into_iter().filter(has).collect())
 }
 

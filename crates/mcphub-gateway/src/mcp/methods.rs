@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use futures::stream::{self, StreamExt};
 use mcphub_core::call::{Arguments, ToolResult};
+use mcphub_core::principal::Principal;
 use mcphub_core::{Error, ErrorKind};
 use rmcp::model::CacheScope;
 use serde_json::value::RawValue;
@@ -20,7 +21,7 @@ use super::message::{Message, Request};
 use super::reply::{Outcome, Reply};
 use super::revision::Revision;
 use super::routing::{self, PROMPTS_GET, RESOURCES_READ, Routed};
-use crate::federation::{Kind, Route, View};
+use crate::federation::{Kind, NoRoute, Route, View};
 use crate::gateway::Inner;
 use crate::guard::{Guard, Refused};
 use crate::members::is_object;
@@ -112,9 +113,11 @@ impl Answer {
 }
 
 /// Whether a call goes to a server that speaks for itself.
-pub(crate) fn is_relayed(view: &View, request: &Request<'_>) -> bool {
-    let route = tool_name(request).ok().and_then(|name| view.route(&name));
-    route.is_some_and(|route| route.upstream.relay().is_some())
+///
+/// # Errors
+/// When it goes nowhere.
+pub(crate) fn is_relayed(view: &View, request: &Request<'_>) -> Result<bool, RpcError> {
+    Ok(route(view, request)?.1.upstream.relay().is_some())
 }
 
 fn talk(
@@ -184,12 +187,13 @@ fn watch(
 pub(crate) async fn batch(
     gateway: &Arc<Inner>,
     view: &Arc<View>,
+    who: Option<&Arc<Principal>>,
     messages: &[&RawValue],
 ) -> Vec<Reply> {
     // Not begun before they are asked, a few at a time.
     let work: Vec<_> = messages
         .iter()
-        .map(|raw| in_batch(gateway, view, raw))
+        .map(|raw| in_batch(gateway, view, who, raw))
         .collect();
     stream::iter(work)
         .buffered(BATCH_CONCURRENCY)
@@ -198,7 +202,12 @@ pub(crate) async fn batch(
         .await
 }
 
-async fn in_batch(gateway: &Arc<Inner>, view: &Arc<View>, raw: &RawValue) -> Option<Reply> {
+async fn in_batch(
+    gateway: &Arc<Inner>,
+    view: &Arc<View>,
+    who: Option<&Arc<Principal>>,
+    raw: &RawValue,
+) -> Option<Reply> {
     let request = match Message::read(raw.get()) {
         Ok(Message::Request(request)) => request,
         Ok(Message::Notification(_) | Message::Response(_)) => return None,
@@ -212,6 +221,7 @@ async fn in_batch(gateway: &Arc<Inner>, view: &Arc<View>, raw: &RawValue) -> Opt
         let caller = Caller {
             revision: Revision::V2025_03_26,
             session: None,
+            who,
             abilities: 0,
             streams: false,
             headers: None,
@@ -258,7 +268,7 @@ fn discover(gateway: &Inner, view: &View) -> Outcome {
         "capabilities": view.capabilities(),
         "instructions": view.instructions(),
     });
-    cacheable(gateway.settings.list_ttl, members.to_string().into())
+    cacheable(gateway, members.to_string().into())
 }
 
 fn list(
@@ -285,16 +295,20 @@ fn list(
         RpcError::invalid_params("Invalid cursor: it is not of this list, or the list has changed; list again from the start")
     })?;
     if revision.is_modern() {
-        return Ok(cacheable(gateway.settings.list_ttl, page.result.clone()));
+        return Ok(cacheable(gateway, page.result.clone()));
     }
     Ok(Outcome(vec![page.result.clone()]))
 }
 
 /// A complete result that may be kept, with these members (2026-07-28, Caching). Lists are the same
-/// for everybody.
-fn cacheable(ttl: Duration, result: Bytes) -> Outcome {
-    let scope = json!(CacheScope::Public);
-    let hints = format!(r#""ttlMs":{},"cacheScope":{scope}"#, ttl.as_millis());
+/// for everybody, unless everybody is asked who they are.
+fn cacheable(gateway: &Inner, result: Bytes) -> Outcome {
+    let scope = json!(match gateway.gate {
+        None => CacheScope::Public,
+        Some(_) => CacheScope::Private,
+    });
+    let ttl = gateway.settings.list_ttl.as_millis();
+    let hints = format!(r#""ttlMs":{ttl},"cacheScope":{scope}"#);
     let members = format!(r#"{{"resultType":"complete",{hints},{SERVER_META}"#);
     with_members(members.into(), result)
 }
@@ -316,8 +330,7 @@ async fn call(
     request: &Request<'_>,
     caller: &Caller<'_>,
 ) -> Result<Answer, RpcError> {
-    let name = tool_name(request)?;
-    let route = view.route(&name).ok_or_else(|| unknown_tool(&name))?;
+    let (name, route) = route(view, request)?;
     // Of a server that speaks for itself, too: what has a member twice is not forwarded.
     let arguments = arguments(request)?;
     if route.upstream.relay().is_some() {
@@ -392,6 +405,19 @@ pub(super) fn refusal(
     let text = String::from_utf8(text).ok();
     let raw = text.and_then(|text| RawValue::from_string(text).ok());
     raw.map(CallResult::from).ok_or_else(RpcError::internal)
+}
+
+/// The tool of a `tools/call` and where it goes.
+fn route<'a, 'v>(
+    view: &'v View,
+    request: &Request<'a>,
+) -> Result<(Cow<'a, str>, &'v Route), RpcError> {
+    let name = tool_name(request)?;
+    match view.route(&name) {
+        Ok(route) => Ok((name, route)),
+        Err(NoRoute::Unknown) => Err(unknown_tool(&name)),
+        Err(denied) => Err(routing::nowhere("tool", &name, denied)),
+    }
 }
 
 /// The arguments in a `tools/call`.

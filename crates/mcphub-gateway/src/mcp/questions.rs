@@ -58,6 +58,8 @@ pub(crate) struct Call {
     pub(crate) server: ServerName,
     pub(crate) method: String,
     pub(crate) own: Box<str>,
+    /// Who made it, where clients are asked who they are.
+    pub(crate) caller: Option<SessionKey>,
 }
 
 impl Questions {
@@ -204,6 +206,7 @@ mod tests {
             server: ServerName::new("shop").unwrap(),
             method: "tools/call".to_owned(),
             own: own.into(),
+            caller: Some(SessionKey::of("ada")),
         }
     }
 
@@ -244,7 +247,12 @@ mod tests {
         };
         let (first, second) = (wait(), wait());
         assert!(first != second && first.starts_with(WAITING));
+        let of_another = Call {
+            caller: Some(SessionKey::of("bob")),
+            ..call("a")
+        };
         assert!(questions.resume(&first, &call("b")).is_none());
+        assert!(questions.resume(&first, &of_another).is_none());
         assert!(questions.resume(&first, &call("a")).is_some());
         assert!(questions.resume(&first, &call("a")).is_none());
         tokio::time::advance(keep).await;

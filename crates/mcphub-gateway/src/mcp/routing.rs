@@ -9,7 +9,7 @@ use super::error::RpcError;
 use super::message::{Request, members};
 use super::meta::Meta;
 use super::methods::tool_name;
-use crate::federation::{HeaderParameter, Route, View};
+use crate::federation::{HeaderParameter, NoRoute, Route, View};
 use crate::members::{Members, quoted, string};
 use crate::upstream::{ClientAbilities, Forward, encoded};
 
@@ -41,28 +41,40 @@ pub(super) struct Routed {
 /// Where a request goes. `None` for a method that no server of the endpoint is known to have.
 pub(super) fn route(view: &View, request: &Request<'_>) -> Result<Option<Routed>, RpcError> {
     let about = view.about();
+    // Whoever may not use it is told the rule, rather than that there is no such method.
+    let restricted = view.is_restricted();
     match &*request.method {
-        PROMPTS_GET if about.prompts => {
+        PROMPTS_GET if about.prompts || restricted => {
             let name = tool_name(request)?;
-            let route = view.prompt(&name).ok_or_else(|| unknown("prompt", &name))?;
+            let route = view
+                .prompt(&name)
+                .map_err(|why| nowhere("prompt", &name, why))?;
             Ok(Some(Routed::named(route.clone(), "name")))
         }
-        RESOURCES_READ if about.resources => {
+        RESOURCES_READ if about.resources || restricted => {
             let uri = resource_uri(request)?;
             let route = resource(view, &uri)?;
             Ok(Some(Routed::named(route, "uri")))
         }
-        COMPLETE if about.completions => completion(view, request).map(Some),
+        COMPLETE if about.completions || restricted => completion(view, request).map(Some),
         method if method.starts_with(TASKS) && request.params.get("taskId").is_some() => {
             task(view, request)
         }
         method if OF_A_CONNECTION.contains(&method) => Ok(None),
         // What an extension of the only server has; of several, nobody knows which is meant.
-        _ => Ok(view.alone().map(|(server, upstream)| Routed {
-            route: Route::new(server, &*request.method, upstream),
-            name: None,
-            edit: None,
-        })),
+        method => {
+            let Some((server, upstream)) = view.alone() else {
+                return Ok(None);
+            };
+            // Whether it changes something, nobody knows either.
+            let allowed = view.may_use(server, false);
+            allowed.map_err(|why| nowhere("method", method, why))?;
+            Ok(Some(Routed {
+                route: Route::new(server, method, upstream),
+                name: None,
+                edit: None,
+            }))
+        }
     }
 }
 
@@ -104,7 +116,7 @@ impl Routed {
             meta: meta.own(),
             progress: caller.streams && meta.progress.is_some(),
             abilities,
-            session: caller.session.filter(|_| !modern),
+            session: caller.owner(caller.session.filter(|_| !modern)),
             headers: match caller.headers.filter(|_| modern) {
                 Some(headers) => parameters(headers),
                 // A client that does not know of them, or has no headers.
@@ -167,10 +179,13 @@ pub(super) fn resource_uri<'a>(request: &Request<'a>) -> Result<Cow<'a, str>, Rp
 }
 
 pub(super) fn resource(view: &View, uri: &str) -> Result<Route, RpcError> {
-    view.resource(uri).ok_or_else(|| {
-        let mut error = unknown("resource", uri);
-        error.data =
-            serde_json::value::to_raw_value(&serde_json::json!({"uri": clipped(uri)})).ok();
+    view.resource(uri).map_err(|why| {
+        let known = why != NoRoute::Unknown;
+        let mut error = nowhere("resource", uri, why);
+        if !known {
+            error.data =
+                serde_json::value::to_raw_value(&serde_json::json!({"uri": clipped(uri)})).ok();
+        }
         error
     })
 }
@@ -187,10 +202,8 @@ fn completion(view: &View, request: &Request<'_>) -> Result<Routed, RpcError> {
         "ref/prompt" => {
             let name = named("name")?;
             let route = view.prompt(&name);
-            (
-                "name",
-                route.cloned().ok_or_else(|| unknown("prompt", &name))?,
-            )
+            let route = route.map_err(|why| nowhere("prompt", &name, why))?;
+            ("name", route.clone())
         }
         "ref/resource" => ("uri", resource(view, &named("uri")?)?),
         _ => return Err(wrong()),
@@ -217,7 +230,10 @@ fn task(view: &View, request: &Request<'_>) -> Result<Option<Routed>, RpcError> 
             .split_once('/')
             .and_then(|(server, own)| Some((view.server(server)?, own))),
     };
-    let ((server, upstream), own) = found.ok_or_else(|| unknown("task", &public))?;
+    let unknown = || nowhere("task", &public, NoRoute::Unknown);
+    let ((server, upstream), own) = found.ok_or_else(unknown)?;
+    let allowed = view.reaches(server);
+    allowed.map_err(|why| nowhere("task", &public, why))?;
     let route = Route::new(server, own, upstream);
     Ok(Some(Routed::named(route, "taskId")))
 }
@@ -231,8 +247,16 @@ pub(super) fn task_id(view: &View, route: &Route, own: &RawValue) -> Option<Stri
     }
 }
 
-fn unknown(what: &str, name: &str) -> RpcError {
-    RpcError::invalid_params(format!("Unknown {what}: {}", clipped(name)))
+/// Why a request for something goes nowhere.
+pub(super) fn nowhere(what: &str, name: &str, why: NoRoute) -> RpcError {
+    match why {
+        NoRoute::Unknown => RpcError::invalid_params(format!("Unknown {what}: {}", clipped(name))),
+        NoRoute::Denied {
+            server,
+            tool,
+            denial,
+        } => RpcError::denied(&server, tool.as_deref(), &denial),
+    }
 }
 
 fn clipped(text: &str) -> String {

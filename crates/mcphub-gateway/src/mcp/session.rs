@@ -9,15 +9,18 @@ use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mcphub_core::principal::Principal;
 use mcphub_core::shared::{self, SessionKey};
 use mcphub_core::{Error, Result};
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::revision::Revision;
 
 /// `REVISION.LISTS.ABILITIES.RANDOM`: the revision that was settled on, the digest of the lists that
-/// the client was about to read, what the client can be asked, and 128 random bits.
+/// the client was about to read, what the client can be asked, and 128 random bits. Where clients
+/// are asked who they are, `.OWNER` follows: a digest of the random bits and of whose session it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct SessionId {
     revision: Revision,
@@ -29,18 +32,24 @@ impl SessionId {
     ///
     /// # Errors
     /// `Internal` when the system gives no random numbers.
-    pub(crate) fn new(revision: Revision, lists: &str, abilities: u8) -> Result<Self> {
+    pub(crate) fn new(
+        revision: Revision,
+        lists: &str,
+        abilities: u8,
+        owner: Option<&Principal>,
+    ) -> Result<Self> {
         let mut random = [0; 16];
         getrandom::fill(&mut random).map_err(|error| {
             Error::internal("the system gives no random numbers")
                 .caused_by(error)
                 .during("session::new")
         })?;
-        let text = format!(
-            "{}.{lists}.{abilities:02x}.{:032x}",
-            revision.as_str(),
-            u128::from_be_bytes(random)
-        );
+        let random = format!("{:032x}", u128::from_be_bytes(random));
+        let mut text = format!("{}.{lists}.{abilities:02x}.{random}", revision.as_str());
+        if let Some(owner) = owner {
+            text.push('.');
+            text.push_str(&mark(&random, owner));
+        }
         Ok(Self {
             revision,
             text: text.into(),
@@ -63,6 +72,17 @@ impl SessionId {
         self.text.split('.').nth(1).unwrap_or_default()
     }
 
+    /// Whether it is this one's session.
+    pub(crate) fn belongs_to(&self, who: Option<&Principal>) -> bool {
+        let mut parts = self.text.split('.').skip(3);
+        let random = parts.next().unwrap_or_default();
+        match (parts.next(), who) {
+            (None, None) => true,
+            (Some(owner), Some(who)) => mark(random, who) == owner,
+            _ => false,
+        }
+    }
+
     /// What others are told of it.
     pub(crate) fn key(&self) -> SessionKey {
         SessionKey::of(&self.text)
@@ -72,6 +92,17 @@ impl SessionId {
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
+}
+
+/// Says whose a session is, to nobody but them. Who puts another mark into an id that they found
+/// has the id of another session.
+fn mark(random: &str, owner: &Principal) -> String {
+    let digest = Sha256::new()
+        .chain_update(random)
+        .chain_update(owner.id.as_str())
+        .finalize();
+    let digits = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
+    digits.collect()
 }
 
 /// The id is not one of a gateway.
@@ -94,6 +125,7 @@ impl FromStr for SessionId {
                 if hex(parts.next(), 32)
                     && hex(parts.next(), 2)
                     && hex(parts.next(), 32)
+                    && parts.next().is_none_or(|owner| hex(Some(owner), 16))
                     && parts.next().is_none() =>
             {
                 Ok(Self {
@@ -293,11 +325,33 @@ mod tests {
     use super::*;
     use async_trait::async_trait;
     use mcphub_core::ErrorKind;
+    use mcphub_core::tenant::Actor;
 
     const LISTS: &str = "0123456789abcdef0123456789abcdef";
 
     fn id() -> SessionId {
-        SessionId::new(Revision::V2025_06_18, LISTS, 5).unwrap()
+        SessionId::new(Revision::V2025_06_18, LISTS, 5, None).unwrap()
+    }
+
+    fn principal(name: &str) -> Principal {
+        let id = Actor::of("key", name);
+        Principal {
+            actor: id.clone(),
+            id,
+            permissions: Arc::default(),
+            expires_at: None,
+        }
+    }
+
+    #[test]
+    fn a_session_belongs_to_who_began_it() {
+        let (ada, bob) = (principal("ada"), principal("bob"));
+        let id = SessionId::new(Revision::V2025_06_18, LISTS, 5, Some(&ada)).unwrap();
+        let read: SessionId = id.as_str().parse().unwrap();
+        assert!(read.belongs_to(Some(&ada)));
+        assert!(!read.belongs_to(Some(&bob)) && !read.belongs_to(None));
+        assert!(!self::id().belongs_to(Some(&ada)) && self::id().belongs_to(None));
+        assert!(!id.as_str().contains("ada"));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures::stream::{BoxStream, SelectAll, StreamExt};
+use mcphub_core::principal::Principal;
 use mcphub_core::server::ServerName;
 use tokio::sync::watch;
 
@@ -16,6 +17,8 @@ use crate::upstream::Upstream;
 pub(crate) struct Watching {
     gateway: Arc<Inner>,
     scope: Scope,
+    /// Who watches, where clients are asked who they are.
+    who: Option<Arc<Principal>>,
     signals: watch::Receiver<Signal>,
     /// What is watched, and each change of that.
     wanted: watch::Receiver<BTreeSet<String>>,
@@ -29,11 +32,13 @@ impl Watching {
     pub(crate) fn new(
         gateway: &Arc<Inner>,
         scope: Scope,
+        who: Option<Arc<Principal>>,
         wanted: watch::Receiver<BTreeSet<String>>,
     ) -> Self {
         let mut this = Self {
             gateway: Arc::clone(gateway),
             scope,
+            who,
             signals: gateway.roster.signals(),
             wanted,
             asked: BTreeMap::new(),
@@ -63,13 +68,12 @@ impl Watching {
     /// Asks the servers that have what is watched now, unless they are asked for just that.
     fn look(&mut self) {
         self.signals.mark_unchanged();
-        let snapshot = self.gateway.roster.snapshot();
-        let Some(view) = snapshot.view(&self.scope) else {
+        let Some(view) = self.gateway.view(&self.scope, self.who.as_deref()) else {
             return;
         };
         let mut asked: BTreeMap<ServerName, (Arc<dyn Upstream>, Vec<String>)> = BTreeMap::new();
         for uri in self.wanted.borrow_and_update().iter() {
-            if let Some(route) = view.resource(uri) {
+            if let Ok(route) = view.resource(uri) {
                 let server = asked.entry(route.server);
                 let (_, uris) = server.or_insert_with(|| (route.upstream, Vec::new()));
                 uris.push(route.own.into());
@@ -88,7 +92,7 @@ impl Watching {
             let Some(relay) = upstream.relay() else {
                 continue;
             };
-            let (view, server) = (Arc::clone(view), server.clone());
+            let (view, server) = (Arc::clone(&view), server.clone());
             let public = move |own: String| view.public_uri(&server, &own);
             self.updates
                 .push(relay.updates(uris.clone()).map(public).boxed());

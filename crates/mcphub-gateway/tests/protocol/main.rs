@@ -3,10 +3,12 @@
 mod circuits;
 mod faulty_server;
 mod federation;
+mod keys;
 mod mcp_server;
 mod modern;
 mod nodes;
 mod old_era;
+mod principals;
 mod relay;
 mod rmcp_client;
 mod stdio;

@@ -167,7 +167,7 @@ async fn a_page_of_an_allowed_origin_may_send_and_read() {
     assert_eq!(answered.headers()["access-control-allow-origin"], page);
     assert_eq!(
         answered.headers()["access-control-expose-headers"],
-        "mcp-session-id"
+        "mcp-session-id,www-authenticate"
     );
     let refused = preflight
         .header("origin", "https://evil.example.com")

@@ -1,7 +1,12 @@
 //! Which indexes there have to be, beside those of keys.
 
 /// As the migrations make them.
-const INDEXES: [(&str, &str); 18] = [
+const INDEXES: [(&str, &str); 20] = [
+    ("api_key_token_key", "api_key_token (api_key_id)"),
+    (
+        "api_key_token_newest",
+        "api_key_token (api_key_id) WHERE ends_at IS NULL",
+    ),
     ("audit_action", "audit (tenant_id, action, sequence)"),
     ("audit_actor", "audit (tenant_id, actor, sequence)"),
     ("audit_at", "audit (tenant_id, at, sequence)"),
@@ -50,7 +55,11 @@ const INDEXES: [(&str, &str); 18] = [
 ];
 
 /// Those that keep something from being there twice.
-const UNIQUE: [&str; 2] = ["data_key_current", "document_version_current"];
+const UNIQUE: [&str; 3] = [
+    "api_key_token_newest",
+    "data_key_current",
+    "document_version_current",
+];
 
 /// The name of every index, and the statement that makes it.
 pub(crate) fn indexes() -> Vec<(String, String)> {

@@ -12,6 +12,7 @@
 //! | `status` | what is in a database, and whether it is as it should be |
 //! | `optimize` | what makes a database slow, and its cure |
 //! | `archive` | all of it in one file, for another store |
+//! | `api_key` | what programs are let in with |
 //! | `audit` | what was changed, by whom |
 //! | `plan` | that tests issue no statement that reads a whole table |
 //! | `failure` | what an engine says, in words that help |
@@ -22,6 +23,7 @@
 //! each engine has of its own for finding words. Times are Unix milliseconds of the
 //! process that writes; no order depends on them.
 
+mod api_key;
 mod archive;
 mod audit;
 mod credential;

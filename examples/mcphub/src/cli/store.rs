@@ -347,7 +347,7 @@ fn action(text: &str) -> Result<Action, String> {
     Ok(Action::from(text.to_owned()))
 }
 
-fn time(text: &str) -> Result<i64, String> {
+pub(super) fn time(text: &str) -> Result<i64, String> {
     let time = text.parse::<jiff::Timestamp>();
     time.map(jiff::Timestamp::as_millisecond)
         .map_err(|_| "a time is written as in RFC 3339, such as 2026-11-21T10:00:00Z".to_owned())

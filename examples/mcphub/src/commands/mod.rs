@@ -10,6 +10,7 @@ mod docs;
 mod generate;
 mod history;
 mod inspect;
+mod key;
 mod list;
 mod login;
 mod mock;
@@ -50,6 +51,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::History(args) => history::run(args).await,
         Command::Rollback(args) => history::rollback(args).await,
         Command::Audit(command) => audit::run(command).await,
+        Command::Key(command) => key::run(command).await,
         Command::Tenant(command) => tenant::run(command).await,
         Command::Db(command) => db::run(command).await,
     }

@@ -20,6 +20,9 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
         config.rate_limit = args.rate_limit;
         config.rate_burst = args.rate_burst;
     }
+    if let Some(auth) = args.auth {
+        config.auth = auth;
+    }
     if let Some(listen) = args.listen {
         config.listen = listen;
     }

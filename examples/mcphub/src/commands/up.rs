@@ -8,7 +8,7 @@ use mcphub_core::platform::{PublishRequest, Published};
 use mcphub_core::spec::Severity;
 use mcphub_core::{Error, Result};
 
-use crate::cli::{ServeMode, Up};
+use crate::cli::{Auth, ServeMode, Up};
 use crate::config::Config;
 use crate::host::{self, Host};
 use crate::{client_config, credentials, document, output, progress, running, serving};
@@ -34,6 +34,9 @@ pub async fn run(args: Up) -> Result<ExitCode> {
         (None, true) => host::IN_MEMORY.to_owned(),
         (None, false) => config.store,
     };
+    if let Some(auth) = args.auth {
+        config.auth = auth;
+    }
     let requests = requests(&args).await?;
     if args.stdio {
         return stdio(&config, requests).await;
@@ -46,7 +49,12 @@ pub async fn run(args: Up) -> Result<ExitCode> {
     }
     let published = publish(&host, requests).await?;
     match listener {
-        None => tell_running(&host, args.listen, &published).await?,
+        None => {
+            if args.auth.is_some() {
+                output::say("note: the running gateway lets in whom it did; --auth is for a start");
+            }
+            tell_running(&host, args.listen, &published).await?;
+        }
         Some(listener) => {
             let gateway = host.gateway()?;
             let address = listener.local_addr().unwrap_or(args.listen);
@@ -176,10 +184,11 @@ async fn announce(
         ))?;
     }
     output::line("\nFor a client that takes a URL:")?;
-    output::json(&client_config::http(
-        "mcphub",
-        &format!("http://{address}/mcp"),
-    ))?;
+    let mut config = client_config::http("mcphub", &format!("http://{address}/mcp"));
+    if host.auth == Auth::Keys {
+        client_config::add_key(&mut config, "mcphub");
+    }
+    output::json(&config)?;
     if let ([published], [spec]) = (published, args.specs.as_slice()) {
         output::line("\nFor a desktop client that starts a program:")?;
         output::json(&client_config::stdio(

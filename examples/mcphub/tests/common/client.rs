@@ -47,6 +47,12 @@ impl Client {
         self.start(&["--url", url], None, calls).finish(PATIENCE)
     }
 
+    /// Like [`Client::report`], with a bearer token.
+    pub fn report_as(self, url: &str, token: &str, calls: &[ToolCall]) -> Report {
+        self.start(&["--url", url, "--bearer", token], None, calls)
+            .finish(PATIENCE)
+    }
+
     /// Connects to `url`, and returns when the client is told of list changes.
     pub fn watch(self, url: &str) -> Session {
         self.start(&["--watch", "--url", url], None, &[]).ready()

@@ -66,31 +66,36 @@ impl Gateway {
 
     /// The result of one `tools/call` in the era of `initialize`.
     pub fn call(&self, tool: &str, arguments: &Value) -> Value {
+        let params = json!({ "name": tool, "arguments": arguments });
+        self.message_as(None, "tools/call", params).1["result"].clone()
+    }
+
+    /// The status and the answer of one request in the era of `initialize`, with a bearer token.
+    pub fn message_as(&self, token: Option<&str>, method: &str, params: Value) -> (u16, Value) {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .expect("a runtime");
-        let message = json!({
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "tools/call",
-            "params": { "name": tool, "arguments": arguments },
-        });
-        let answer: Value = runtime.block_on(async {
+        let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        runtime.block_on(async {
             let client = reqwest::Client::builder().no_proxy().timeout(CALL).build();
-            let request = client
+            let mut request = client
                 .expect("a client")
                 .post(self.url())
                 .header("content-type", "application/json")
                 .header("accept", "application/json, text/event-stream")
                 .header("mcp-protocol-version", "2025-11-25")
                 .body(message.to_string());
+            if let Some(token) = token {
+                request = request.bearer_auth(token);
+            }
             let answer = request.send().await.expect("the gateway answers");
+            let status = answer.status().as_u16();
             let body = answer.bytes().await.expect("a whole answer");
-            serde_json::from_slice(&body).expect("an answer in JSON")
-        });
-        answer["result"].clone()
+            let answer = serde_json::from_slice(&body).expect("an answer in JSON");
+            (status, answer)
+        })
     }
 
     /// What `GET /healthz` answers.

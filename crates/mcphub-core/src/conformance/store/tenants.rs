@@ -108,6 +108,35 @@ pub async fn a_tenant_sees_nothing_of_another(tenants: &dyn Tenants) {
     assert_eq!(version(one).await, 1);
 }
 
+/// Whatever keys of the same name or tokens of the same text are there.
+pub async fn a_key_lets_nobody_into_another_tenant(tenants: &dyn Tenants) {
+    let (one, other) = (made(tenants, "one").await, made(tenants, "other").await);
+    let key = super::keys::new_key("ci", 1);
+    assert!(one.create_api_key(&key).await.expect("it is made"));
+    let found = other.find_api_key(&key.digest).await;
+    assert_eq!(found.expect("no error"), None);
+    assert!(!other.revoke_api_key(&key.name).await.expect("no error"));
+    let token = super::keys::token(2);
+    let rotated = other.rotate_api_key(&key.name, &token, i64::MAX);
+    assert!(!rotated.await.expect("no error"));
+    let listed = other.api_keys(None, 10).await.expect("they are listed");
+    assert!(listed.keys.is_empty());
+    assert!(
+        other
+            .create_api_key(&super::keys::new_key("ci", 3))
+            .await
+            .expect("it is made")
+    );
+    assert!(
+        other
+            .revoke_api_key(&key.name)
+            .await
+            .expect("it is revoked")
+    );
+    let found = one.find_api_key(&key.digest).await.expect("no error");
+    assert_eq!(found.expect("it is there").key.revoked_at, None);
+}
+
 /// And each log is a chain of its own.
 pub async fn changes_are_in_the_log_of_their_tenant_under_their_actor(tenants: &dyn Tenants) {
     let (one, other) = (made(tenants, "one").await, made(tenants, "other").await);

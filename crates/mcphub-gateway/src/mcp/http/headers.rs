@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use axum::http::{HeaderMap, HeaderName, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mcphub_core::principal::Principal;
 use rmcp::transport::common::http_header::{BASE64_HEADER_PREFIX, BASE64_HEADER_SUFFIX};
 
 use crate::gateway::Inner;
@@ -117,16 +118,20 @@ pub(super) fn version(headers: &HeaderMap) -> Result<Option<&str>, RpcError> {
 }
 
 /// The session that the headers name. 404 for one that was ended or is not of a gateway, which
-/// tells the client to begin a new one (2025-11-25, Transports, Session Management).
+/// tells the client to begin a new one (2025-11-25, Transports, Session Management). So is somebody
+/// else's.
 pub(super) async fn session(
     gateway: &Inner,
     headers: &HeaderMap,
+    who: Option<&Principal>,
 ) -> Result<Option<SessionId>, RpcError> {
     let Some(text) = single(headers, SESSION_ID)? else {
         return Ok(None);
     };
     match text.parse::<SessionId>() {
-        Ok(id) if !gateway.sessions.has_ended(&id.key()).await => Ok(Some(id)),
+        Ok(id) if id.belongs_to(who) && !gateway.sessions.has_ended(&id.key()).await => {
+            Ok(Some(id))
+        }
         _ => Err(RpcError::refused(
             404,
             "The session has ended or is not known here; initialize a new one",

@@ -7,6 +7,7 @@
 //! Answers are JSON, or one event where a client accepts nothing else. A client that goes away
 //! cancels what it asked for.
 
+mod bearer;
 mod headers;
 pub(crate) mod limit;
 mod origin;
@@ -58,7 +59,10 @@ async fn post_message(
     Endpoint(scope): Endpoint,
     request: Request,
 ) -> Response {
-    post::answer(&gateway, scope, request).await
+    match bearer::principal(&gateway, request.headers()).await {
+        Ok(who) => post::answer(&gateway, scope, who.as_ref(), request).await,
+        Err(unauthorized) => unauthorized.into_response(),
+    }
 }
 
 async fn open(
@@ -66,11 +70,17 @@ async fn open(
     Endpoint(scope): Endpoint,
     headers: HeaderMap,
 ) -> Response {
-    stream::open(&gateway, scope, &headers).await
+    match bearer::principal(&gateway, &headers).await {
+        Ok(who) => stream::open(&gateway, scope, &headers, who.as_ref()).await,
+        Err(unauthorized) => unauthorized.into_response(),
+    }
 }
 
 async fn end(State(gateway): State<Arc<Inner>>, headers: HeaderMap) -> Response {
-    stream::end(&gateway, &headers).await
+    match bearer::principal(&gateway, &headers).await {
+        Ok(who) => stream::end(&gateway, &headers, who.as_deref()).await,
+        Err(unauthorized) => unauthorized.into_response(),
+    }
 }
 
 async fn health(State(gateway): State<Arc<Inner>>) -> Response {

@@ -47,7 +47,12 @@ impl OriginLayer {
             }))
             .allow_methods([Method::GET, Method::POST, Method::DELETE])
             .allow_headers(AllowHeaders::mirror_request())
-            .expose_headers(session.into_iter().collect::<Vec<_>>())
+            .expose_headers(
+                session
+                    .into_iter()
+                    .chain([header::WWW_AUTHENTICATE])
+                    .collect::<Vec<_>>(),
+            )
             .max_age(MAX_AGE);
         Self(Arc::new(Pages {
             allowed: allowed.to_vec(),

@@ -12,16 +12,17 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::poll;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
+use mcphub_core::principal::Principal;
 use mcphub_core::shared::SessionKey;
 use rmcp::transport::common::http_header::HEADER_SESSION_ID;
 use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::headers::{self, Accepts};
-use super::{Refusal, event, json, progress, status};
+use super::{Refusal, bearer, event, json, progress, status};
 use crate::federation::{Scope, View};
 use crate::gateway::Inner;
-use crate::mcp::caller::Caller;
+use crate::mcp::caller::{Caller, owner};
 use crate::mcp::conversation::Turn;
 use crate::mcp::error::RpcError;
 use crate::mcp::listen::Subscription;
@@ -33,10 +34,24 @@ use crate::mcp::revision::Revision;
 use crate::mcp::session::SessionId;
 use crate::upstream::ClientAbilities;
 
+/// Who asks, and in which form they take answers.
+#[derive(Clone, Copy)]
+struct Asker<'a> {
+    /// `None` where nobody is asked who they are.
+    who: Option<&'a Arc<Principal>>,
+    headers: &'a HeaderMap,
+    accepts: Accepts,
+}
+
 /// Answers a POST.
-pub(super) async fn answer(gateway: &Arc<Inner>, scope: Scope, request: HttpRequest) -> Response {
+pub(super) async fn answer(
+    gateway: &Arc<Inner>,
+    scope: Scope,
+    who: Option<&Arc<Principal>>,
+    request: HttpRequest,
+) -> Response {
     let (parts, body) = request.into_parts();
-    exchange(gateway, scope, &parts.headers, body)
+    exchange(gateway, scope, who, &parts.headers, body)
         .await
         .unwrap_or_else(IntoResponse::into_response)
 }
@@ -44,6 +59,7 @@ pub(super) async fn answer(gateway: &Arc<Inner>, scope: Scope, request: HttpRequ
 async fn exchange(
     gateway: &Arc<Inner>,
     scope: Scope,
+    who: Option<&Arc<Principal>>,
     headers: &HeaderMap,
     body: Body,
 ) -> Result<Response, Refusal> {
@@ -56,35 +72,32 @@ async fn exchange(
             RpcError::refused(406, "Answers are application/json or text/event-stream").into(),
         );
     }
+    let asker = Asker {
+        who,
+        headers,
+        accepts,
+    };
     let view = gateway
-        .roster
-        .snapshot()
-        .view(&scope)
-        .cloned()
+        .view(&scope, who.map(Arc::as_ref))
         .ok_or_else(Refusal::no_server)?;
     let bytes = read(gateway, headers, body).await?;
     let message = match Payload::read(&bytes, gateway.settings.max_batch)? {
         Payload::One(message) => message,
         Payload::Batch(messages) => {
-            return batch(gateway, &view, headers, accepts, &messages).await;
+            return batch(gateway, &view, asker, &messages).await;
         }
     };
     match message {
         Message::Request(request) => {
-            let result = one(gateway, scope, &view, headers, accepts, &request, &bytes).await;
-            Ok(result.unwrap_or_else(|error| {
-                deliver(
-                    accepts,
-                    status(error.status),
-                    Reply::error(Some(request.id), &error),
-                )
-            }))
+            let result = one(gateway, scope, &view, asker, &request, &bytes).await;
+            Ok(result.unwrap_or_else(|error| refused(accepts, request.id, &error)))
         }
-        Message::Notification(notification) => notified(gateway, headers, &notification).await,
+        Message::Notification(notification) => notified(gateway, asker, &notification).await,
         Message::Response(response) => {
-            let session = speaks(gateway, headers).await?.1;
+            let session = speaks(gateway, asker).await?.1;
             if let Some((id, answer)) = response.answer() {
-                gateway.questions.answered(session, id, answer);
+                let owner = owner(session, who);
+                gateway.questions.answered(owner, id, answer);
             }
             Ok(StatusCode::ACCEPTED.into_response())
         }
@@ -133,15 +146,19 @@ async fn one(
     gateway: &Arc<Inner>,
     scope: Scope,
     view: &Arc<View>,
-    headers: &HeaderMap,
-    accepts: Accepts,
+    asker: Asker<'_>,
     request: &Request<'_>,
     bytes: &Bytes,
 ) -> Result<Response, RpcError> {
+    let Asker {
+        who,
+        headers,
+        accepts,
+    } = asker;
     let mut revision = headers::revision(request, headers)?;
     let mut session = None;
     if !revision.is_modern() && request.method != INITIALIZE {
-        session = headers::session(gateway, headers).await?;
+        session = headers::session(gateway, headers, who.map(Arc::as_ref)).await?;
         // What was settled on counts where nothing else is said.
         if let Some(session) = &session
             && headers::version(headers)?.is_none()
@@ -152,6 +169,7 @@ async fn one(
     let caller = Caller {
         revision,
         session: session.as_ref().map(SessionId::key),
+        who,
         abilities: session.as_ref().map_or(0, SessionId::abilities),
         streams: accepts.events,
         headers: Some(headers),
@@ -159,12 +177,13 @@ async fn one(
     };
     if revision.is_modern() && request.method == LISTEN {
         let subscription = Subscription::read(request, view)?;
-        return super::stream::listen(gateway, scope, view, accepts, subscription);
+        let admission = bearer::admission(gateway, headers, who);
+        return super::stream::listen(gateway, scope, view, admission, accepts, subscription);
     }
     if accepts.events
         && request.method == TOOLS_CALL
         && let Some(token) = Meta::progress_token(&request.params)
-        && !methods::is_relayed(view, request)
+        && !methods::is_relayed(view, request)?
     {
         let (gateway, view, bytes) = (Arc::clone(gateway), Arc::clone(view), bytes.clone());
         return progress::call(gateway, view, bytes, revision, accepts, token).await;
@@ -190,6 +209,7 @@ async fn one(
             methods::negotiate(request)?,
             view.digest(),
             abilities(request),
+            who.map(Arc::as_ref),
         )
         .map_err(|error| {
             tracing::error!(error = %error.report(), "no session can be made");
@@ -214,10 +234,10 @@ fn abilities(request: &Request<'_>) -> u8 {
 /// Takes a notification. In the modern era a client cancels by going away; before, it says so.
 async fn notified(
     gateway: &Inner,
-    headers: &HeaderMap,
+    asker: Asker<'_>,
     notification: &Notification<'_>,
 ) -> Result<Response, Refusal> {
-    let session = speaks(gateway, headers).await?.1;
+    let session = speaks(gateway, asker).await?.1;
     if let (Some(session), "notifications/cancelled") = (session, &*notification.method)
         && let Some(id) = notification.params.get("requestId")
     {
@@ -230,9 +250,9 @@ async fn notified(
 /// The revision and the session that headers alone tell.
 async fn speaks(
     gateway: &Inner,
-    headers: &HeaderMap,
+    asker: Asker<'_>,
 ) -> Result<(Revision, Option<SessionKey>), RpcError> {
-    let stated = headers::version(headers)?;
+    let stated = headers::version(asker.headers)?;
     let stated = stated
         .map(|text| {
             text.parse()
@@ -242,7 +262,8 @@ async fn speaks(
     if stated.is_some_and(Revision::is_modern) {
         return Ok((Revision::V2026_07_28, None));
     }
-    let session = headers::session(gateway, headers).await?;
+    let who = asker.who.map(Arc::as_ref);
+    let session = headers::session(gateway, asker.headers, who).await?;
     let settled = session.as_ref().map(SessionId::revision);
     let revision = stated.or(settled).unwrap_or(Revision::UNSTATED);
     Ok((revision, session.as_ref().map(SessionId::key)))
@@ -252,22 +273,36 @@ async fn speaks(
 async fn batch(
     gateway: &Arc<Inner>,
     view: &Arc<View>,
-    headers: &HeaderMap,
-    accepts: Accepts,
+    asker: Asker<'_>,
     messages: &[&RawValue],
 ) -> Result<Response, Refusal> {
-    let (revision, _) = speaks(gateway, headers).await?;
+    let (revision, _) = speaks(gateway, asker).await?;
     if revision != Revision::V2025_03_26 {
         return Err(RpcError::invalid_request(
             "Invalid request: only revision 2025-03-26 has batches",
         )
         .into());
     }
-    let replies = methods::batch(gateway, view, messages).await;
+    let replies = methods::batch(gateway, view, asker.who, messages).await;
     if replies.is_empty() {
         return Ok(StatusCode::ACCEPTED.into_response());
     }
-    Ok(deliver(accepts, StatusCode::OK, Reply::batch(replies)))
+    Ok(deliver(
+        asker.accepts,
+        StatusCode::OK,
+        Reply::batch(replies),
+    ))
+}
+
+/// The error of a request. Who may not do what it asks for is told what would be enough.
+fn refused(accepts: Accepts, id: &RawValue, error: &RpcError) -> Response {
+    let reply = Reply::error(Some(id), error);
+    let mut response = deliver(accepts, status(error.status), reply);
+    if let Some(challenge) = error.scope().as_deref().and_then(bearer::insufficient) {
+        let headers = response.headers_mut();
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
 }
 
 /// A message in the form that the client takes.

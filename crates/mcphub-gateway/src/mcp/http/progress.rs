@@ -77,6 +77,8 @@ async fn reply(
     let caller = Caller {
         revision,
         session: None,
+        // What they may do, the view says; a tool that answers here keeps nothing for anybody.
+        who: None,
         abilities: 0,
         streams: false,
         headers: None,

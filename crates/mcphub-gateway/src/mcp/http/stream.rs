@@ -7,11 +7,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, Stream, StreamExt};
+use mcphub_core::principal::Principal;
 use serde_json::value::RawValue;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Refusal;
 use super::headers::{self, Accepts};
+use super::{Refusal, bearer};
+use crate::auth::Admission;
 use crate::federation::{Scope, View};
 use crate::gateway::Inner;
 use crate::mcp::conversation::{Conversation, Turn};
@@ -26,16 +28,21 @@ pub(super) const NO_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buf
 
 /// GET: the stream of a session (2025-11-25, Transports, Listening for Messages). The modern era
 /// has none, and neither has whoever names no revision: 405.
-pub(super) async fn open(gateway: &Arc<Inner>, scope: Scope, headers: &HeaderMap) -> Response {
-    old_stream(gateway, scope, headers)
+pub(super) async fn open(
+    gateway: &Arc<Inner>,
+    scope: Scope,
+    headers: &HeaderMap,
+    who: Option<&Arc<Principal>>,
+) -> Response {
+    old_stream(gateway, scope, headers, who)
         .await
         .unwrap_or_else(IntoResponse::into_response)
 }
 
 /// DELETE: ends a session (2025-11-25, Transports, Session Management).
-pub(super) async fn end(gateway: &Inner, headers: &HeaderMap) -> Response {
+pub(super) async fn end(gateway: &Inner, headers: &HeaderMap, who: Option<&Principal>) -> Response {
     let ended = async {
-        let Some(session) = old_session(gateway, headers).await? else {
+        let Some(session) = old_session(gateway, headers, who).await? else {
             return Err(RpcError::refused(400, "Mcp-Session-Id is missing").into());
         };
         gateway.end_session(session.key()).await;
@@ -51,6 +58,7 @@ pub(super) fn listen(
     gateway: &Arc<Inner>,
     scope: Scope,
     view: &View,
+    admission: Option<Admission>,
     accepts: Accepts,
     subscription: Subscription,
 ) -> Result<Response, RpcError> {
@@ -62,7 +70,7 @@ pub(super) fn listen(
     }
     let permit = permit(gateway)?;
     let watched = subscription.watched();
-    let changes = Changes::since(gateway, scope, view.digest(), watched);
+    let changes = Changes::since(gateway, scope, admission, view.digest(), watched);
     let messages = subscription.messages(changes);
     Ok(events(gateway, Some(permit), messages))
 }
@@ -90,22 +98,21 @@ async fn old_stream(
     gateway: &Arc<Inner>,
     scope: Scope,
     headers: &HeaderMap,
+    who: Option<&Arc<Principal>>,
 ) -> Result<Response, Refused> {
-    let session = old_session(gateway, headers).await?;
+    let session = old_session(gateway, headers, who.map(Arc::as_ref)).await?;
     if !Accepts::of(headers).events {
         return Err(RpcError::refused(406, "The stream is text/event-stream").into());
     }
     let view = gateway
-        .roster
-        .snapshot()
-        .view(&scope)
-        .cloned()
+        .view(&scope, who.map(Arc::as_ref))
         .ok_or_else(Refusal::no_server)?;
     let permit = permit(gateway)?;
     // A session that began with another list, here or before a restart, hears of that at once.
     let seen = session.as_ref().map_or(view.digest(), SessionId::lists);
     let key = session.as_ref().map(SessionId::key);
-    let changes = Changes::of_session(gateway, scope, seen, key);
+    let admission = bearer::admission(gateway, headers, who);
+    let changes = Changes::of_session(gateway, scope, admission, seen, key);
     let open = session.map(|session| SessionStream::open(&gateway.sessions, session.key()));
     Ok(events(gateway, Some(permit), announcements(changes, open)))
 }
@@ -134,7 +141,11 @@ fn announcements(
 }
 
 /// The session of a GET or DELETE; `None` where a revision of the old era is named, but no session.
-async fn old_session(gateway: &Inner, headers: &HeaderMap) -> Result<Option<SessionId>, Refused> {
+async fn old_session(
+    gateway: &Inner,
+    headers: &HeaderMap,
+    who: Option<&Principal>,
+) -> Result<Option<SessionId>, Refused> {
     let stated = headers::version(headers)?;
     let revision = stated.map(|text| {
         text.parse::<Revision>()
@@ -144,7 +155,7 @@ async fn old_session(gateway: &Inner, headers: &HeaderMap) -> Result<Option<Sess
     if revision.is_some_and(Revision::is_modern) {
         return Err(Refused::MethodNotAllowed);
     }
-    let session = headers::session(gateway, headers).await?;
+    let session = headers::session(gateway, headers, who).await?;
     if session.is_none() && revision.is_none() {
         return Err(Refused::MethodNotAllowed);
     }

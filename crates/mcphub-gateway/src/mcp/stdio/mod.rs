@@ -259,6 +259,7 @@ impl Client {
         Caller {
             revision,
             session: Some(self.key),
+            who: None,
             abilities: self.abilities,
             streams: true,
             headers: None,
@@ -309,7 +310,7 @@ impl Client {
             .view(&self.scope)
             .map(|view| view.digest())
             .unwrap_or_default();
-        Changes::since(&self.gateway, self.scope.clone(), digest, watched)
+        Changes::since(&self.gateway, self.scope.clone(), None, digest, watched)
     }
 
     fn notification(&mut self, notification: &Notification<'_>) {
@@ -339,7 +340,7 @@ impl Client {
     async fn batch(&self, messages: &[&RawValue]) -> Vec<Reply> {
         let snapshot = self.gateway.roster.snapshot();
         match snapshot.view(&self.scope) {
-            Some(view) => methods::batch(&self.gateway, view, messages).await,
+            Some(view) => methods::batch(&self.gateway, view, None, messages).await,
             None => vec![Reply::error(None, &no_server())],
         }
     }

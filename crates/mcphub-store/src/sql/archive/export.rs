@@ -43,6 +43,8 @@ pub struct Exported {
     pub documents: u64,
     /// How many credentials; 0 when they were left out.
     pub credentials: u64,
+    /// How many API keys, also revoked ones.
+    pub api_keys: u64,
     /// How many entries of audit logs.
     pub entries: u64,
 }
@@ -104,6 +106,7 @@ impl SqlStore {
             };
             archive.documents().await?;
             archive.servers().await?;
+            archive.api_keys().await?;
             archive.audit().await?;
         }
         writer.end().await?;
@@ -229,6 +232,53 @@ impl Part<'_, '_> {
             });
         }
         Ok(credentials)
+    }
+
+    async fn api_keys(&mut self) -> Result<(), Failure> {
+        let mut after = String::new();
+        loop {
+            let page = "SELECT id, name, permissions, created_at, expires_at, revoked_at,
+                    last_used_at
+                FROM api_key WHERE tenant_id = $1 AND name > $2 ORDER BY name LIMIT $3";
+            let page = Statement::new(page)
+                .bind(self.tenant.0)
+                .bind(&after)
+                .bind(PAGE);
+            let rows = self.session.fetch_all(page).await?;
+            let Some(last) = rows.last() else {
+                return Ok(());
+            };
+            after = last.get("name")?;
+            for row in &rows {
+                let key = line::ApiKey {
+                    tenant: self.tenant.1.to_string(),
+                    name: row.get("name")?,
+                    permissions: row.get("permissions")?,
+                    created_at: row.get("created_at")?,
+                    expires_at: row.get("expires_at")?,
+                    revoked_at: row.get("revoked_at")?,
+                    last_used_at: row.get("last_used_at")?,
+                    tokens: self.tokens(row.get("id")?).await?,
+                };
+                self.writer.line(&Line::ApiKey(key)).await?;
+                self.exported.api_keys += 1;
+            }
+        }
+    }
+
+    async fn tokens(&mut self, key: i64) -> Result<Vec<line::Token>, Failure> {
+        let tokens = "SELECT digest, created_at, ends_at FROM api_key_token
+            WHERE api_key_id = $1 ORDER BY digest";
+        let tokens = Statement::new(tokens).bind(key);
+        let rows = self.session.fetch_all(tokens).await?;
+        let token = |row: &Row| {
+            Ok(line::Token {
+                digest: STANDARD.encode(row.get::<Vec<u8>>("digest")?),
+                created_at: row.get("created_at")?,
+                ends_at: row.get("ends_at")?,
+            })
+        };
+        rows.iter().map(token).collect()
     }
 
     async fn audit(&mut self) -> Result<(), Failure> {

@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mcphub_core::audit::{Chain, Hash};
+use mcphub_core::key::KeyName;
+use mcphub_core::principal::Permissions;
 use mcphub_core::secret::{KeyProvider, Wrapped};
 use mcphub_core::server::ServerName;
 use mcphub_core::tenant::TenantName;
@@ -119,6 +121,7 @@ impl Part<'_> {
             Line::Tenant(tenant) => self.tenant(tenant).await,
             Line::Document(document) => self.document(document).await,
             Line::Server(server) => self.server(*server).await,
+            Line::ApiKey(key) => self.api_key(key).await,
             Line::Audit(audit) => self.audit(audit).await,
             Line::Archive(_) | Line::End(_) => Ok(()),
         }
@@ -245,6 +248,39 @@ impl Part<'_> {
         }
         credential::add(self.session, id, &entries).await?;
         self.counts.credentials += entries.len() as u64;
+        Ok(())
+    }
+
+    async fn api_key(&mut self, key: line::ApiKey) -> Result<(), Failure> {
+        // What is no key is not taken over.
+        let name = KeyName::new(&key.name)?;
+        serde_json::from_str::<Permissions>(&key.permissions).map_err(|error| {
+            Error::invalid("the permissions of a key of the archive are none").caused_by(error)
+        })?;
+        let add = "INSERT INTO api_key (tenant_id, name, permissions, created_at, expires_at,
+                                        revoked_at, last_used_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            RETURNING id";
+        let add = Statement::new(add)
+            .bind(self.tenant_id(&key.tenant)?)
+            .bind(name.as_str())
+            .bind(&key.permissions)
+            .bind(key.created_at)
+            .bind(key.expires_at)
+            .bind(key.revoked_at)
+            .bind(key.last_used_at);
+        let id: i64 = self.session.fetch_one(add).await?.get("id")?;
+        for token in &key.tokens {
+            let add = "INSERT INTO api_key_token (digest, api_key_id, created_at, ends_at)
+                VALUES ($1, $2, $3, $4)";
+            let add = Statement::new(add)
+                .bind(decode(&token.digest)?.as_slice())
+                .bind(id)
+                .bind(token.created_at)
+                .bind(token.ends_at);
+            self.session.execute(add).await?;
+        }
+        self.counts.api_keys += 1;
         Ok(())
     }
 

@@ -11,6 +11,7 @@ pub(super) enum Line {
     Tenant(Tenant),
     Document(Document),
     Server(Box<Server>),
+    ApiKey(ApiKey),
     Audit(Audit),
     End(End),
 }
@@ -94,6 +95,29 @@ pub(super) struct Credential {
     pub(super) nonce: String,
     /// In base64.
     pub(super) ciphertext: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ApiKey {
+    pub(super) tenant: String,
+    pub(super) name: String,
+    /// JSON, as text.
+    pub(super) permissions: String,
+    pub(super) created_at: i64,
+    pub(super) expires_at: Option<i64>,
+    pub(super) revoked_at: Option<i64>,
+    pub(super) last_used_at: Option<i64>,
+    pub(super) tokens: Vec<Token>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Token {
+    /// In base64.
+    pub(super) digest: String,
+    pub(super) created_at: i64,
+    pub(super) ends_at: Option<i64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

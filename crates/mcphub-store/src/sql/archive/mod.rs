@@ -1,7 +1,7 @@
 //! Archives: all that a store keeps in one file, to be taken to another store, whatever its engine.
 //!
 //! An archive is JSON Lines. The first line says what it is, the last how many there are before it
-//! and their SHA-256; between them each tenant, its documents, its servers and its audit log, in
+//! and their SHA-256; between them each tenant, its documents, its servers, its API keys and its audit log, in
 //! that order. `docs/archive.md` describes every member. It is written from one snapshot, and read
 //! whole or not at all.
 

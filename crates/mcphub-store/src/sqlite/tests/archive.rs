@@ -1,8 +1,11 @@
 //! Archives.
 
 use mcphub_core::ErrorKind;
+use mcphub_core::audit::Hash;
+use mcphub_core::key::{KeyName, NewApiKey};
 use mcphub_core::store::{
-    CredentialStore, DocumentStore, Page, ServerFilter, ServerStatus, ServerStore, Tenants,
+    ApiKeyStore, CredentialStore, DocumentStore, Page, ServerFilter, ServerStatus, ServerStore,
+    Tenants,
 };
 use mcphub_core::tenant::{Scope, TenantName};
 
@@ -19,7 +22,7 @@ async fn filled() -> (Arc<SqlStore>, TempDir) {
         ..Scope::default()
     };
     let acme = store.within(scope).await.unwrap();
-    for store in [&*store, &acme] {
+    for (number, store) in [(0, &*store), (10, &acme)] {
         let mut api = with_bearer("api", "s3cret");
         store.save(&api).await.unwrap();
         api.document.bytes = Bytes::from_static(b"\x00\xff not text");
@@ -27,6 +30,11 @@ async fn filled() -> (Arc<SqlStore>, TempDir) {
         store.save(&registration("plain")).await.unwrap();
         store.save(&with_bearer("gone", "old")).await.unwrap();
         store.remove(&name("gone")).await.unwrap();
+        let ci = NewApiKey::new(KeyName::new("ci").unwrap(), Hash([number; 32]));
+        store.create_api_key(&ci).await.unwrap();
+        let token = Hash([number + 1; 32]);
+        let rotated = store.rotate_api_key(&ci.name, &token, 7).await;
+        assert!(rotated.unwrap());
     }
     (store, folder)
 }
@@ -35,7 +43,8 @@ async fn export(store: &SqlStore, key: Option<&MasterKeys>) -> Vec<u8> {
     let mut archive = Vec::new();
     let exported = store.export(&mut archive, key).await.unwrap();
     assert_eq!((exported.tenants, exported.servers), (2, 6));
-    assert_eq!((exported.documents, exported.entries), (8, 11));
+    assert_eq!((exported.documents, exported.entries), (8, 15));
+    assert_eq!(exported.api_keys, 2);
     assert_eq!(exported.credentials, if key.is_some() { 4 } else { 0 });
     archive
 }
@@ -61,6 +70,8 @@ async fn what_was_exported_comes_back_whole() {
     assert!(imported.secrets_left_out);
     assert_eq!(export(&again, None).await, archive);
     assert_eq!(again.check().await.unwrap(), []);
+    let keys = again.api_keys(None, 10).await.unwrap().keys;
+    assert_eq!(keys, store.api_keys(None, 10).await.unwrap().keys);
     let document = again.document(&name("api")).await.unwrap().unwrap();
     assert_eq!(document.bytes, &b"\x00\xff not text"[..]);
     let removed = Page {

@@ -1,0 +1,192 @@
+//! API keys: made, used by clients of others, rotated and revoked.
+
+mod common;
+
+use std::io::Write;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use common::client::{Client, ToolCall, names};
+use common::demo::Bookshop;
+use common::gateway::Gateway;
+use common::sandbox::{Finished, Sandbox};
+use serde_json::{Value, json};
+
+const ISBN: &str = "9780000000019";
+
+fn done(finished: Finished) -> String {
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    finished.stdout
+}
+
+/// Makes a key and gives its token.
+fn create(sandbox: &Sandbox, args: &[&str]) -> String {
+    let said = done(sandbox.run(&[&["key", "create"], args].concat()));
+    said.trim_end().to_owned()
+}
+
+fn keys(sandbox: &Sandbox) -> Value {
+    let listed = done(sandbox.run(&["key", "list", "--format", "json"]));
+    serde_json::from_str(&listed).unwrap()
+}
+
+fn identify(sandbox: &Sandbox, token: &str) -> (Option<i32>, String) {
+    let mut command = sandbox.mcphub();
+    command.args(["key", "identify"]);
+    let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = streams.stderr(Stdio::null()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(token.as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    (
+        output.status.code(),
+        String::from_utf8(output.stdout).unwrap(),
+    )
+}
+
+/// A gateway that asks for keys, with the bookshop behind it.
+fn guarded(sandbox: &Sandbox, shop: &Bookshop) -> Gateway {
+    let spec = sandbox.write("bookshop.yaml", Bookshop::document());
+    let (url, header) = (shop.url(), Bookshop::key_header());
+    let up = ["up", &spec, "--base-url", &url, "--header", &header];
+    Gateway::start(sandbox, &[&up[..], &["--auth", "keys"]].concat())
+}
+
+#[test]
+fn a_key_is_made_listed_rotated_and_revoked() {
+    let sandbox = Sandbox::new();
+    assert_eq!(sandbox.run(&["key", "list"]).code, Some(4));
+    let first = create(
+        &sandbox,
+        &[
+            "ci",
+            "--expires",
+            "90d",
+            "--allow",
+            "shop/get*",
+            "--read-only",
+        ],
+    );
+    assert!(first.starts_with("mcphub_") && first.len() == 56, "{first}");
+    let listed = keys(&sandbox);
+    assert_eq!(listed[0]["name"], "ci");
+    assert_eq!(
+        listed[0]["permissions"],
+        json!({"allow": ["shop/get*"], "readOnly": true})
+    );
+    assert_eq!(sandbox.run(&["key", "create", "ci"]).code, Some(5));
+
+    let second = done(sandbox.run(&["key", "rotate", "ci", "--overlap", "1d"]));
+    let second = second.trim_end();
+    for token in [first.as_str(), second] {
+        let (code, said) = identify(&sandbox, token);
+        assert_eq!(code, Some(0));
+        assert!(
+            said.starts_with("ci\tshop/get*, read-only\t") && said.contains("lets its holder in"),
+            "{said}"
+        );
+    }
+    done(sandbox.run(&["key", "rotate", "ci", "--overlap", "0s"]));
+    assert!(identify(&sandbox, second).1.contains("has expired"));
+    assert_eq!(identify(&sandbox, &first).0, Some(4));
+    assert_eq!(identify(&sandbox, &first[..55]).0, Some(2));
+
+    done(sandbox.run(&["key", "revoke", "ci"]));
+    assert_eq!(sandbox.run(&["key", "revoke", "ci"]).code, Some(4));
+    assert_eq!(sandbox.run(&["key", "rotate", "ci"]).code, Some(4));
+    assert!(done(sandbox.run(&["key", "list"])).contains("\trevoked "));
+    let again = create(&sandbox, &["ci"]);
+    assert!(identify(&sandbox, &again).1.contains("everything\tgood"));
+
+    let log = done(sandbox.run(&["audit", "export"]));
+    assert_eq!(
+        log.lines().filter(|line| line.contains("api_key.")).count(),
+        5
+    );
+    assert!(
+        ![&first, second, &again]
+            .iter()
+            .any(|token| log.contains(*token))
+    );
+    for wrong in [
+        &["key", "create", &again][..],
+        &["key", "create", "x", "--allow", "a b"],
+        &["key", "create", "x", "--expires", "2001-01-01T00:00:00Z"],
+        &["key", "rotate", "ci", "--overlap", "soon"],
+    ] {
+        assert_eq!(sandbox.run(wrong).code, Some(2), "{wrong:?}");
+    }
+}
+
+#[test]
+fn a_gateway_that_asks_for_keys_lets_in_until_one_is_revoked() {
+    let (sandbox, shop) = (Sandbox::new(), Bookshop::open());
+    let gateway = guarded(&sandbox, &shop);
+    let get = |token: Option<&str>| {
+        gateway.message_as(
+            token,
+            "tools/call",
+            json!({"name": "bookshop_getBook", "arguments": {"isbn": ISBN}}),
+        )
+    };
+    assert_eq!(get(None).0, 401);
+    let reader = create(&sandbox, &["reader", "--read-only"]);
+    let (status, answer) = get(Some(&reader));
+    assert_eq!(
+        (status, &answer["result"]["structuredContent"]["isbn"]),
+        (200, &json!(ISBN))
+    );
+    let order = json!({"name": "bookshop_updateBook", "arguments": {"isbn": ISBN, "stock": 7}});
+    let (status, answer) = gateway.message_as(Some(&reader), "tools/call", order);
+    assert_eq!(status, 403);
+    assert!(
+        answer["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("read-only"),
+        "{answer}"
+    );
+
+    done(sandbox.run(&["key", "revoke", "reader"]));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while get(Some(&reader)).0 != 401 {
+        assert!(Instant::now() < deadline, "a revoked key is let in");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(keys(&sandbox)[0]["lastUsedAt"].is_i64());
+    assert_eq!(gateway.health()["status"], "ok");
+    assert!(gateway.stop().success());
+}
+
+#[test]
+fn clients_of_others_show_a_key_and_see_what_it_may() {
+    if !common::clients_wanted() {
+        return;
+    }
+    let (sandbox, shop) = (Sandbox::new(), Bookshop::open());
+    let gateway = guarded(&sandbox, &shop);
+    let token = create(
+        &sandbox,
+        &[
+            "client",
+            "--allow",
+            "bookshop/getBook",
+            "--allow",
+            "bookshop/up*",
+            "--read-only",
+        ],
+    );
+    let calls = [ToolCall::new(
+        "bookshop_getBook",
+        json!({ "isbn": ISBN, "fields": ["title"] }),
+    )];
+    for client in Client::ALL {
+        let report = client.report_as(&gateway.url(), &token, &calls);
+        assert_eq!(report.protocol_version, client.revision(), "{client:?}");
+        assert_eq!(names(&report.tools), ["bookshop_getBook"], "{client:?}");
+        let book = report.calls.first().unwrap().structured();
+        assert_eq!(book["title"], "The Sea Has No Corners", "{client:?}");
+    }
+    assert!(gateway.stop().success());
+}
