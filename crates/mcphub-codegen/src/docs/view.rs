@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{pretty, schema};
 use crate::targets::example;
 
-/// The group of tools without a tag.
+/// The group of tools without one.
 const OTHER: &str = "Other";
 
 #[derive(Debug, Serialize)]
@@ -69,12 +69,12 @@ struct Argument<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// The tools by their first tag, in the order in which the tags appear.
+    /// The tools by their group, in the order in which the groups appear.
     pub(super) fn of(tools: &'a ToolSet) -> Self {
         let mut groups: IndexMap<&str, Vec<Item<'_>>> = IndexMap::new();
         for tool in &tools.tools {
-            let tag = tool.tags.first().map_or(OTHER, String::as_str);
-            groups.entry(tag).or_default().push(Item::of(tool));
+            let group = tool.group().unwrap_or(OTHER);
+            groups.entry(group).or_default().push(Item::of(tool));
         }
         Self {
             title: &tools.api.title,

@@ -17,12 +17,13 @@ use super::{Skip, Walk};
 pub(super) const KEY: &str = "x-mcp";
 
 /// What `x-mcp` may say of an operation and of an argument.
-const OF_TOOL: [&str; 8] = [
+const OF_TOOL: [&str; 9] = [
     "hidden",
     "name",
     "title",
     "description",
     "tags",
+    "group",
     "annotations",
     "fields",
     "pages",
@@ -127,6 +128,32 @@ impl<'d> Walk<'d> {
             Some(said) if said.contains_key("tags") => (said, extension),
             _ => (operation, at),
         }
+    }
+
+    /// The group that the nearest says: an operation or its path item.
+    ///
+    /// # Errors
+    /// `expansion-limit`.
+    pub(super) fn group_hint(
+        &mut self,
+        operation: &'d Object<'d>,
+        at: Place<'_>,
+        item: &Members<'_, 'd>,
+    ) -> Result<Option<String>, Skip> {
+        if !self.extended {
+            return Ok(None);
+        }
+        let holders = [Some((operation, at)), item.with(KEY)];
+        for (holder, at) in holders.into_iter().flatten() {
+            let Some(Node::Object(said)) = holder.get(KEY) else {
+                continue;
+            };
+            if let Some(group) = self.said(said, "group", at.key(KEY)) {
+                self.charge(group.len())?;
+                return Ok(Some(group));
+            }
+        }
+        Ok(None)
     }
 
     /// What a parameter, or a member of a body, says of its argument.

@@ -70,7 +70,11 @@ impl<'d> Walk<'d> {
         }
         let hints = self.tool_hints(object, at, &around.item)?;
         let (tagged, tagged_at) = self.tags_of(object, at, at.key("x-mcp"));
-        let tags = self.tags(tagged, tagged_at);
+        let mut tags = self.tags(tagged, tagged_at);
+        if let Some(group) = self.group_hint(object, at, &around.item)? {
+            tags.retain(|tag| *tag != group);
+            tags.insert(0, group);
+        }
         let parameters = self.parameters(object, at, around)?;
         let body = match object.get("requestBody") {
             _ if self.is_swagger() => self.swagger_body(object, at, around)?,

@@ -102,6 +102,7 @@ impl<'a> Rule<'a> {
         let is = |text: &str| self.glob.matches(text);
         let matches = match self.criterion.facet {
             Facet::Tag => operation.tags.iter().any(|tag| is(tag)),
+            Facet::Group => operation.group().is_some_and(is),
             Facet::Method => is(operation.method.as_str()),
             Facet::Path => is(&operation.path),
             Facet::OperationId => operation.id.as_deref().is_some_and(is),

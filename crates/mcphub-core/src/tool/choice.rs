@@ -77,6 +77,8 @@ pub struct Criterion {
 pub enum Facet {
     /// Any of its tags.
     Tag,
+    /// Its group ([`Tool::group`](super::Tool::group)).
+    Group,
     /// Its HTTP method.
     Method,
     /// Its path template, such as `/pets/{petId}`.
@@ -89,18 +91,20 @@ pub enum Facet {
 
 impl Facet {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Tag,
+        Self::Group,
         Self::Method,
         Self::Path,
         Self::OperationId,
         Self::Tool,
     ];
 
-    /// `tag`, `method`, `path`, `id` or `tool`.
+    /// `tag`, `group`, `method`, `path`, `id` or `tool`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Tag => "tag",
+            Self::Group => "group",
             Self::Method => "method",
             Self::Path => "path",
             Self::OperationId => "id",
@@ -142,7 +146,7 @@ impl FromStr for Criterion {
         match parts.and_then(|(name, glob)| Some((known(name.trim())?, glob.trim()))) {
             Some((facet, glob)) => Self::new(facet, glob),
             None => Err(Error::invalid(
-                "a criterion is KEY=GLOB with KEY one of tag, method, path, id and tool, for example tag=books",
+                "a criterion is KEY=GLOB with KEY one of tag, group, method, path, id and tool, for example tag=books",
             )
             .with("criterion", text.chars().take(64).collect::<String>())),
         }
@@ -170,6 +174,7 @@ mod tests {
     fn criteria_are_read_as_they_are_written() {
         for text in [
             "tag=books",
+            "group=orders",
             "method=GET",
             "path=/a={b}*",
             "id=list?",

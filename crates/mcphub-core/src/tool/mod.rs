@@ -3,6 +3,7 @@
 mod answer;
 mod binding;
 mod choice;
+mod group;
 mod kind;
 mod profile;
 mod size;

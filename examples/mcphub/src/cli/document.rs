@@ -105,8 +105,8 @@ impl DocumentArgs {
 #[derive(Debug, Args, Default)]
 #[command(next_help_heading = "Tools")]
 pub struct ToolArgs {
-    /// Offer only operations that match, KEY one of tag, method, path, id (operationId) and tool;
-    /// `*` is any text; repeatable: of one KEY any has to match, of several KEYs each
+    /// Offer only operations that match, KEY one of tag, group, method, path, id (operationId) and
+    /// tool; `*` is any text; repeatable: of one KEY any has to match, of several KEYs each
     #[arg(long, value_name = "KEY=GLOB")]
     pub include: Vec<Criterion>,
 

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use indexmap::IndexMap;
 use mcphub_codegen::doctor;
 use mcphub_codegen::openapi::OpenApiParser;
 use mcphub_codegen::plan::ToolPlanner;
@@ -155,6 +156,8 @@ struct ToolReport<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     output_schema: Option<&'a Schema>,
     annotations: ToolAnnotations,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a str>,
     operation: Operation<'a>,
 }
 
@@ -189,6 +192,7 @@ impl<'a> From<&'a Tool> for ToolReport<'a> {
             input_schema: &tool.input,
             output_schema: tool.output.as_ref(),
             annotations: tool.annotations,
+            group: tool.group(),
             operation: Operation {
                 method: tool.binding.method.as_str(),
                 path: &tool.binding.path,
@@ -211,30 +215,15 @@ fn text(inspected: &Inspected) -> String {
         inspected.operations,
         tools.len()
     ));
+    let mut groups: IndexMap<Option<&str>, Vec<&Tool>> = IndexMap::new();
     for tool in tools {
-        lines.push(String::new());
-        lines.push(format!(
-            "{}  {} {}",
-            tool.name,
-            tool.binding.method.as_str(),
-            tool.binding.path
-        ));
-        let summary = tool
-            .title
-            .as_deref()
-            .or(tool.description.lines().next())
-            .unwrap_or_default();
-        if !summary.is_empty() {
-            lines.push(format!("    {summary}"));
-        }
-        let arguments: Vec<_> = tool
-            .input
-            .properties()
-            .map(|(name, _)| argument(tool, name))
-            .collect();
-        if !arguments.is_empty() {
-            lines.push(format!("    arguments: {}", arguments.join(", ")));
-        }
+        groups.entry(tool.group()).or_default().push(tool);
+    }
+    for (group, tools) in groups {
+        lines.push(format!("\n{}:", group.unwrap_or("Without a group")));
+        tools
+            .into_iter()
+            .for_each(|tool| describe(tool, &mut lines));
     }
     if !inspected.diagnostics.is_empty() {
         lines.push(String::new());
@@ -253,6 +242,21 @@ fn text(inspected: &Inspected) -> String {
         lines.push(format!("      at {}", diagnostic.pointer));
     }
     lines.join("\n")
+}
+
+fn describe(tool: &Tool, lines: &mut Vec<String>) {
+    let (method, path) = (tool.binding.method.as_str(), &tool.binding.path);
+    lines.push(format!("  {}  {method} {path}", tool.name));
+    let title = tool.title.as_deref();
+    let summary = title.or(tool.description.lines().next());
+    if let Some(summary) = summary.filter(|text| !text.is_empty()) {
+        lines.push(format!("      {summary}"));
+    }
+    let arguments = tool.input.properties();
+    let arguments: Vec<_> = arguments.map(|(name, _)| argument(tool, name)).collect();
+    if !arguments.is_empty() {
+        lines.push(format!("      arguments: {}", arguments.join(", ")));
+    }
 }
 
 fn argument(tool: &Tool, name: &str) -> String {

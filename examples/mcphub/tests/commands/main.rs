@@ -142,6 +142,7 @@ fn inspect_explains_itself_to_people() {
     let text = stdout(&mcphub(&["inspect", &spec("bookshop.yaml")]));
     for word in [
         "Bookshop 1.0.0 (openapi-3.0)",
+        "\nbooks:\n",
         "getBook  GET /books/{isbn}",
         "isbn (required)",
     ] {
@@ -178,6 +179,8 @@ fn a_selection_offers_what_matches() {
         "id=*Review*",
     ];
     assert_eq!(names(&options), "getBook updateBook");
+    let options = ["--include", "group=o*"];
+    assert_eq!(names(&options), names(&["--include", "tag=orders"]));
     assert_eq!(
         names(&["--read-only", "--exclude", "tag=books"]),
         "listReviews trackOrder"

@@ -52,6 +52,31 @@ fn an_operation_says_what_its_tool_is_called_and_does() {
 }
 
 #[test]
+fn the_nearest_says_the_group_which_is_the_first_tag() {
+    let document = json!({"openapi": "3.1.0", "info": {"title": "T", "version": "1"}, "paths": {
+        "/a": {"x-mcp": {"group": "Desk"}, "get": {"tags": ["x", "Desk"]},
+            "put": {"tags": ["x"], "x-mcp": {"group": " Till "}}, "post": {"x-mcp": {"group": []}}},
+        "/b": {"get": {"tags": ["x"], "x-mcp": {"group": ""}}},
+    }});
+    let parsed = parse(&document);
+    let tags: Vec<_> = parsed
+        .spec
+        .operations
+        .iter()
+        .map(|o| o.tags.join(" "))
+        .collect();
+    assert_eq!(tags, ["Desk x", "Till x", "Desk", "x"]);
+    assert_eq!(
+        remarks(&parsed),
+        [(
+            Severity::Warning,
+            "wrong-type",
+            "/paths/~1a/post/x-mcp/group"
+        )]
+    );
+}
+
+#[test]
 fn parameters_are_renamed_hidden_and_preset() {
     let parsed = operation(json!({"parameters": [
         {"name": "q", "in": "query", "x-mcp": {"name": "text", "description": "What to find."}},

@@ -42,6 +42,7 @@ fn criteria_of_one_facet_widen_and_of_several_narrow() {
         ),
         (&["tag=books", "method=get"], &[], "listBooks getBook"),
         (&["path=/books/*"], &[], "getBook removeBook"),
+        (&["group=staff", "group=sea*"], &[], "removeBook search"),
         (&["path=/books/{id}", "method=DELETE"], &[], "removeBook"),
         (&["id=list*"], &[], "listBooks listOrders"),
         (&["tool=list?ooks"], &[], "listBooks"),

@@ -196,26 +196,26 @@ fn package_version(version: &str) -> String {
 fn modules(tools: &ToolSet) -> (Vec<(String, String)>, Vec<Module>) {
     let mut module_names = Names::default();
     let mut function_names = Names::default();
-    let mut by_tag: IndexMap<Option<&str>, (String, Vec<Function>)> = IndexMap::new();
+    let mut by_group: IndexMap<Option<&str>, (String, Vec<Function>)> = IndexMap::new();
     let mut order = Vec::new();
     for tool in &tools.tools {
-        let tag = tool.tags.first().map(String::as_str);
-        let (module, functions) = by_tag.entry(tag).or_insert_with(|| {
-            let name: String = tag.unwrap_or("general").chars().take(60).collect();
+        let group = tool.group();
+        let (module, functions) = by_group.entry(group).or_insert_with(|| {
+            let name: String = group.unwrap_or("general").chars().take(60).collect();
             (module_names.identifier(&name, "general"), Vec::new())
         });
         let function = function_names.identifier(tool.name.as_str(), "call");
         order.push((module.clone(), function.clone()));
         functions.push(Function::new(function, tool));
     }
-    let modules = by_tag
+    let modules = by_group
         .into_iter()
-        .map(|(tag, (name, functions))| Module::new(name, tag, functions));
+        .map(|(group, (name, functions))| Module::new(name, group, functions));
     (order, modules.collect())
 }
 
 impl Module {
-    fn new(name: String, tag: Option<&str>, functions: Vec<Function>) -> Self {
+    fn new(name: String, group: Option<&str>, functions: Vec<Function>) -> Self {
         let mentions = |word: &str| functions.iter().any(|function| function.mentions(word));
         let typing: Vec<_> = [("Any", mentions("Any")), ("Literal", mentions("Literal["))]
             .into_iter()
@@ -235,9 +235,9 @@ impl Module {
             .into_iter()
             .filter(|name| says(&format!("next_page={name}(")))
             .collect();
-        let docs = match tag {
-            Some(tag) => format!("Tools with the tag {}.", one_line(tag, 60)),
-            None => "Tools without a tag.".to_owned(),
+        let docs = match group {
+            Some(group) => format!("Tools of the group {}.", one_line(group, 60)),
+            None => "Tools without a group.".to_owned(),
         };
         Self {
             docstring: docstring(&docs),

@@ -207,13 +207,17 @@ impl Parts {
     fn of(tools: &ToolSet) -> Result<Self> {
         let (mut files, mut stems) = (Names::default(), Names::default());
         let (mut types, mut choices) = (TypeNames::default(), Choices::default());
-        let mut by_tag: IndexMap<Option<&str>, Module> = IndexMap::new();
+        let mut by_group: IndexMap<Option<&str>, Module> = IndexMap::new();
         let (mut order, mut all_stems) = (Vec::new(), Vec::new());
         for tool in &tools.tools {
-            let tag = tool.tags.first().map(String::as_str);
-            let module = by_tag.entry(tag).or_insert_with(|| {
-                let text: String = tag.unwrap_or("general").chars().take(MAX_MODULE).collect();
-                Module::new(files.module(&text), tag.is_some())
+            let group = tool.group();
+            let module = by_group.entry(group).or_insert_with(|| {
+                let text: String = group
+                    .unwrap_or("general")
+                    .chars()
+                    .take(MAX_MODULE)
+                    .collect();
+                Module::new(files.module(&text), group.is_some())
             });
             let stem = stems.stem(tool.name.as_str());
             let name = types.name(tool.name.as_str(), "call");
@@ -222,22 +226,22 @@ impl Parts {
             module.tools.push(tool);
             all_stems.push(stem);
         }
-        by_tag.values_mut().for_each(Module::take);
+        by_group.values_mut().for_each(Module::take);
         Ok(Self {
             order,
             stems: all_stems,
-            modules: by_tag.into_values().collect(),
+            modules: by_group.into_values().collect(),
             choices: choices.into_all(),
         })
     }
 }
 
 impl Module {
-    fn new(name: String, tagged: bool) -> Self {
+    fn new(name: String, grouped: bool) -> Self {
         Self {
-            headline: match tagged {
-                true => format!("Tools with the tag `{name}`."),
-                false => "Tools without a tag.".to_owned(),
+            headline: match grouped {
+                true => format!("Tools of the group `{name}`."),
+                false => "Tools without a group.".to_owned(),
             },
             name,
             json: String::new(),

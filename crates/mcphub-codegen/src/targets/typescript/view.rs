@@ -170,18 +170,22 @@ struct Place {
 fn modules(tools: &ToolSet) -> Result<(Vec<Place>, Vec<Module>)> {
     let (mut files, mut aliases) = (Names::default(), Names::default());
     let (mut functions, mut stems) = (Names::default(), Names::default());
-    let mut by_tag: IndexMap<Option<&str>, Module> = IndexMap::new();
+    let mut by_group: IndexMap<Option<&str>, Module> = IndexMap::new();
     let mut order = Vec::new();
     for tool in &tools.tools {
-        let tag = tool.tags.first().map(String::as_str);
-        let module = by_tag.entry(tag).or_insert_with(|| {
-            let text: String = tag.unwrap_or("general").chars().take(MAX_MODULE).collect();
+        let group = tool.group();
+        let module = by_group.entry(group).or_insert_with(|| {
+            let text: String = group
+                .unwrap_or("general")
+                .chars()
+                .take(MAX_MODULE)
+                .collect();
             let name = files.stem(&text, "general");
             Module {
                 alias: aliases.identifier(&name, "general"),
-                headline: match tag {
-                    Some(_) => format!("Tools with the tag `{name}`."),
-                    None => "Tools without a tag.".to_owned(),
+                headline: match group {
+                    Some(_) => format!("Tools of the group `{name}`."),
+                    None => "Tools without a group.".to_owned(),
                 },
                 name,
                 exact: "",
@@ -202,7 +206,7 @@ fn modules(tools: &ToolSet) -> Result<(Vec<Place>, Vec<Module>)> {
         });
         module.functions.push(function);
     }
-    for module in by_tag.values_mut() {
+    for module in by_group.values_mut() {
         let numeric = module
             .functions
             .iter()
@@ -226,7 +230,7 @@ fn modules(tools: &ToolSet) -> Result<(Vec<Place>, Vec<Module>)> {
             (false, false) => "",
         };
     }
-    Ok((order, by_tag.into_values().collect()))
+    Ok((order, by_group.into_values().collect()))
 }
 
 /// The statement of the list of tools.
