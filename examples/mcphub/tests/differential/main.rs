@@ -12,6 +12,7 @@ mod answers;
 mod answers_table;
 mod arguments;
 mod credentials;
+mod exact;
 mod generated;
 mod recorder;
 #[path = "../../../../crates/mcphub-core/tests/wire/mod.rs"]
