@@ -1,4 +1,5 @@
-//! `x-mcp` of answers: which fields stay, and how pages follow one another.
+//! `x-mcp` of answers: which fields stay, how pages follow one another, and
+//! whether a long one has a rest.
 
 use mcphub_core::call::Fields;
 use mcphub_core::spec::{FieldsHint, NextPage, PagesHint};
@@ -15,6 +16,14 @@ const OF_PAGES: [&str; 5] = ["by", "items", "at", "parameter", "first"];
 const MAX_NAMES: usize = 8;
 const MAX_NAME: usize = 128;
 
+/// What is said of answers.
+#[derive(Default)]
+pub(super) struct AnswerHints {
+    pub(super) fields: Option<FieldsHint>,
+    pub(super) pages: Option<PagesHint>,
+    pub(super) rest: Option<bool>,
+}
+
 impl<'d> Walk<'d> {
     /// What the nearest says of answers: the operation, its path item or the document.
     ///
@@ -25,30 +34,33 @@ impl<'d> Walk<'d> {
         operation: &'d Object<'d>,
         at: Place<'_>,
         item: &Members<'_, 'd>,
-    ) -> Result<(Option<FieldsHint>, Option<PagesHint>), Skip> {
+    ) -> Result<AnswerHints, Skip> {
         if !self.extended {
-            return Ok((None, None));
+            return Ok(AnswerHints::default());
         }
         let root = self.document.as_object().map(|root| (root, Place::ROOT));
         let holders = [Some((operation, at)), item.with(KEY), root];
-        let (mut fields, mut pages) = (None, None);
+        let mut found = AnswerHints::default();
         for (holder, at) in holders.into_iter().flatten() {
             let Some(Node::Object(said)) = holder.get(KEY) else {
                 continue;
             };
             let at = at.key(KEY);
-            if let (None, Some(value)) = (&fields, said.get("fields")) {
-                fields = self.fields_hint(value, at.key("fields"));
+            if let (None, Some(value)) = (&found.fields, said.get("fields")) {
+                found.fields = self.fields_hint(value, at.key("fields"));
             }
-            if let (None, Some(value)) = (&pages, said.get("pages")) {
-                pages = self.pages_hint(value, at.key("pages"));
+            if let (None, Some(value)) = (&found.pages, said.get("pages")) {
+                found.pages = self.pages_hint(value, at.key("pages"));
+            }
+            if found.rest.is_none() {
+                found.rest = self.flag(said, "rest", at);
             }
         }
         // One list may be that of every operation.
-        if let Some(FieldsHint::Only(fields)) = &fields {
+        if let Some(FieldsHint::Only(fields)) = &found.fields {
             self.charge(fields.iter().map(|field| field.len() + 32).sum())?;
         }
-        Ok((fields, pages))
+        Ok(found)
     }
 
     fn fields_hint(&mut self, value: &'d Node<'d>, at: Place<'_>) -> Option<FieldsHint> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use mcphub_core::spec::{ArgumentHints, ToolHints};
 
+use super::answer_hint::AnswerHints;
 use super::node::{Node, Object};
 use super::path::Members;
 use super::place::Place;
@@ -17,7 +18,7 @@ use super::{Skip, Walk};
 pub(super) const KEY: &str = "x-mcp";
 
 /// What `x-mcp` may say of an operation and of an argument.
-const OF_TOOL: [&str; 9] = [
+const OF_TOOL: [&str; 10] = [
     "hidden",
     "name",
     "title",
@@ -27,6 +28,7 @@ const OF_TOOL: [&str; 9] = [
     "annotations",
     "fields",
     "pages",
+    "rest",
 ];
 const OF_ARGUMENT: [&str; 4] = ["hidden", "name", "description", "value"];
 
@@ -84,11 +86,16 @@ impl<'d> Walk<'d> {
         at: Place<'_>,
         item: &Members<'_, 'd>,
     ) -> Result<ToolHints, Skip> {
-        let (fields, pages) = self.answer_hints(operation, at, item)?;
+        let AnswerHints {
+            fields,
+            pages,
+            rest,
+        } = self.answer_hints(operation, at, item)?;
         let Some(Node::Object(said)) = operation.get(KEY) else {
             return Ok(ToolHints {
                 fields,
                 pages,
+                rest,
                 ..ToolHints::default()
             });
         };
@@ -109,6 +116,7 @@ impl<'d> Walk<'d> {
             open_world,
             fields,
             pages,
+            rest,
         };
         if self.shared {
             let texts = [&hints.name, &hints.title, &hints.description];

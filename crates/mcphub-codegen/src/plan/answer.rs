@@ -2,7 +2,7 @@
 
 use mcphub_core::call::MAX_FIELDS;
 use mcphub_core::spec::{FieldsHint, Operation};
-use mcphub_core::tool::{AnswerBinding, FieldsBinding, MAX_PAGES, PagesBinding};
+use mcphub_core::tool::{AnswerBinding, FieldsBinding, MAX_PAGES, PagesBinding, ToolAnnotations};
 use serde_json::{Value, json};
 
 use super::Planning;
@@ -14,15 +14,16 @@ use super::pages::Found;
 pub(super) struct Answers {
     pages: Option<Found>,
     fields: Option<Option<Vec<String>>>,
+    rest: bool,
 }
 
 impl Planning<'_> {
     pub(super) fn answers_wanted(&self, operation: &Operation) -> Answers {
-        let mut success = operation.responses.iter().filter(|r| r.is_success());
-        let has_json = success.any(|response| {
-            let mut content = response.content.iter();
-            content.any(|(media_type, _)| is_json(media_type))
-        });
+        let success = operation.responses.iter().filter(|r| r.is_success());
+        let kinds = success.flat_map(|response| response.content.iter());
+        let mut kinds = kinds.map(|(media_type, _)| media_type.as_str());
+        let has_json = kinds.clone().any(is_json);
+        let annotations = ToolAnnotations::from(operation.method).with(&operation.hints);
         let fields = match &operation.hints.fields {
             Some(FieldsHint::Only(fields)) => Some(Some(fields.clone())),
             Some(FieldsHint::Argument) if has_json => Some(None),
@@ -30,6 +31,11 @@ impl Planning<'_> {
         };
         Answers {
             pages: self.pages(operation),
+            // A request that changes something is not made again for the rest of its answer, and
+            // what is left of an answer is no piece of it.
+            rest: annotations.is_repeatable()
+                && !matches!(fields, Some(Some(_)))
+                && operation.hints.rest.unwrap_or_else(|| kinds.any(is_file)),
             fields,
         }
     }
@@ -40,7 +46,8 @@ impl Answers {
     pub(super) fn names(&self) -> impl Iterator<Item = (Home, &str)> {
         let pages = self.pages.as_ref().map(|_| (Home::Answer, "pages"));
         let fields = matches!(self.fields, Some(None)).then_some((Home::Answer, "fields"));
-        pages.into_iter().chain(fields)
+        let rest = self.rest.then_some((Home::Answer, "rest"));
+        pages.into_iter().chain(fields).chain(rest)
     }
 
     /// The binding, with the names that the arguments were given.
@@ -73,6 +80,43 @@ impl Answers {
             }))
             .map(FieldsBinding::Argument),
         });
-        AnswerBinding { fields, pages }
+        let rest = self.rest.then(|| {
+            argument(json!({
+                "type": "string", "maxLength": 256, "default": "0",
+                "description": "Where a long answer goes on, as the piece before says; 0 is its beginning.",
+            }))
+        });
+        AnswerBinding {
+            fields,
+            pages,
+            rest: rest.flatten(),
+        }
+    }
+}
+
+/// Whether answers of a kind are files and streams rather than data: those may be of any size.
+fn is_file(media_type: &str) -> bool {
+    let essence = media_type.split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    let (family, name) = essence.split_once('/').unwrap_or((&essence, ""));
+    match family {
+        "video" | "audio" | "font" | "model" => true,
+        "text" => matches!(name, "csv" | "tab-separated-values" | "event-stream"),
+        "application" => {
+            matches!(
+                name,
+                "octet-stream"
+                    | "pdf"
+                    | "x-tar"
+                    | "gzip"
+                    | "x-gzip"
+                    | "x-7z-compressed"
+                    | "json-seq"
+            ) || name.ends_with("zip")
+                || name.ends_with("ndjson")
+                || name.ends_with("jsonl")
+                || name.ends_with("jsonlines")
+        }
+        _ => false,
     }
 }

@@ -25,6 +25,9 @@ pub struct ToolHints {
     pub fields: Option<FieldsHint>,
     /// How one call reads several pages.
     pub pages: Option<PagesHint>,
+    /// Whether there is an argument that asks for the rest of a long answer; where absent, the kinds
+    /// of its answers decide.
+    pub rest: Option<bool>,
 }
 
 /// Which fields of a JSON answer stay.

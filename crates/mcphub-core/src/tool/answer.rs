@@ -17,11 +17,19 @@ pub struct AnswerBinding {
     /// How one call reads several pages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pages: Option<PagesBinding>,
+    /// The argument that asks for the rest of a long answer, where the schema has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<String>,
 }
 
 impl AnswerBinding {
-    /// Whether answers are passed on as they are.
+    /// Whether nothing is said here.
     pub fn is_plain(&self) -> bool {
+        self.passes_on() && self.rest.is_none()
+    }
+
+    /// Whether a whole answer is passed on as it is.
+    pub fn passes_on(&self) -> bool {
         self.fields.is_none() && self.pages.is_none()
     }
 
@@ -32,7 +40,7 @@ impl AnswerBinding {
             _ => None,
         };
         let pages = self.pages.as_ref().map(|pages| pages.argument.as_str());
-        pages.into_iter().chain(fields)
+        pages.into_iter().chain(fields).chain(self.rest.as_deref())
     }
 }
 

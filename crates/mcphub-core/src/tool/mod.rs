@@ -31,7 +31,7 @@ use crate::{Error, Result};
 
 /// The version of the plan format. A stored tool set of another version is planned anew from its
 /// document.
-pub const PLAN_VERSION: u32 = 4;
+pub const PLAN_VERSION: u32 = 5;
 
 /// Turns APIs into tools. A pure function.
 ///
@@ -166,7 +166,7 @@ impl Tool {
     /// Whether the same request twice is as good as once (RFC 9110, 9.2.2), by the method or by what
     /// the document says of the tool.
     pub fn is_repeatable(&self) -> bool {
-        self.annotations.read_only_hint || self.annotations.idempotent_hint
+        self.annotations.is_repeatable()
     }
 }
 
@@ -236,6 +236,11 @@ pub struct ToolAnnotations {
 }
 
 impl ToolAnnotations {
+    /// Whether the same request twice is as good as once.
+    pub fn is_repeatable(self) -> bool {
+        self.read_only_hint || self.idempotent_hint
+    }
+
     /// These, where the operation says nothing else.
     pub fn with(self, hints: &ToolHints) -> Self {
         Self {

@@ -104,6 +104,7 @@ pub fn pages() -> Vec<PagesGroup> {
 pub fn fields_binding() -> HttpBinding {
     let mut binding = binding(&[]);
     binding.answer = AnswerBinding {
+        rest: None,
         fields: Some(FieldsBinding::Argument("fields".to_owned())),
         pages: None,
     };
@@ -116,6 +117,7 @@ impl PagesGroup {
         let mut binding = binding(&self.parameters);
         binding.security = vec![vec!["key".to_owned()]];
         binding.answer = AnswerBinding {
+            rest: None,
             fields: None,
             pages: Some(self.pages.clone()),
         };

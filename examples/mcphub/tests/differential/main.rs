@@ -15,6 +15,7 @@ mod credentials;
 mod exact;
 mod generated;
 mod recorder;
+mod rest;
 #[path = "../../../../crates/mcphub-core/tests/wire/mod.rs"]
 mod table;
 mod wire;

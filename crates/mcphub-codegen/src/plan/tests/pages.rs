@@ -281,3 +281,37 @@ fn the_extension_says_how_pages_follow_and_which_fields_stay() {
     let arguments: Vec<_> = binding.arguments().collect();
     assert_eq!(arguments, ["pages_answer", "fields_answer"]);
 }
+
+#[test]
+fn files_and_what_the_extension_names_have_a_rest() {
+    let operation = |media_type: &str, said: Value| json!({"responses": {"200": {"content": {media_type: {}}}}, "x-mcp": said});
+    for (method, media_type, said, expected) in [
+        ("get", "text/csv; charset=utf-8", json!({}), true),
+        ("get", "application/octet-stream", json!({}), true),
+        ("get", "application/vnd.rar+zip", json!({}), true),
+        ("get", "Application/X-NDJSON", json!({}), true),
+        ("get", "application/json", json!({}), false),
+        ("get", "text/html", json!({}), false),
+        ("get", "text/csv", json!({"rest": false}), false),
+        ("get", "application/json", json!({"rest": true}), true),
+        (
+            "get",
+            "application/json",
+            json!({"rest": true, "fields": "id"}),
+            false,
+        ),
+        // It would be asked twice.
+        ("post", "text/csv", json!({"rest": true}), false),
+    ] {
+        let plan = plan(
+            json!({"/a": {method: operation(media_type, said.clone())}}),
+            json!({}),
+        );
+        let tool = &plan.tools.tools[0];
+        let shown = format!("{method} {media_type} {said}");
+        let rest = expected.then_some("rest");
+        assert_eq!(tool.binding.answer.rest.as_deref(), rest, "{shown}");
+        let mut names = tool.input.properties().map(|(name, _)| name);
+        assert_eq!(names.any(|name| name == "rest"), expected, "{shown}");
+    }
+}

@@ -252,6 +252,14 @@ fn answer_call(binding: &HttpBinding, parameters: &Parameters) -> String {
         }
         _ => {}
     }
+    if let Some(argument) = &binding.answer.rest {
+        let given = [parameters.name(argument).to_owned()];
+        let given: Vec<_> = given
+            .into_iter()
+            .chain(own_argument("rest", argument))
+            .collect();
+        arguments.push(format!("rest=Rest.asked({})", given.join(", ")));
+    }
     bracketed("return await api.call(", &arguments, ")", 4)
 }
 

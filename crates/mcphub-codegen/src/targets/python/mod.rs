@@ -54,6 +54,7 @@ const RUNTIME: &[(&str, &str)] = runtime![
     "problems.py",
     "request.py",
     "result.py",
+    "rest.py",
     "retry.py",
     "serialization.py",
     "serving.py",

@@ -79,6 +79,8 @@ pub(super) struct Module {
     typing: String,
     request: &'static str,
     fields: bool,
+    /// Whether an answer may have a rest.
+    rest: bool,
     pages: String,
     xml: bool,
     functions: Vec<Function>,
@@ -244,6 +246,7 @@ impl Module {
             typing: typing.join(", "),
             request: unset,
             fields: says("fields=Fields"),
+            rest: says("rest=Rest.asked("),
             pages: pages.join(", "),
             xml: functions.iter().any(|function| function.has_xml),
             name,

@@ -47,6 +47,7 @@ const SAME: &[(&str, &str)] = templates![
     "src/pages.rs",
     "src/problems.rs",
     "src/request.rs",
+    "src/rest.rs",
     "src/result.rs",
     "src/retry.rs",
     "src/serialization.rs",

@@ -312,6 +312,9 @@ impl Writer<'_> {
             }
             _ => {}
         }
+        if let Some(argument) = &answer.rest {
+            lines.extend(self.asked("request.rest", argument));
+        }
         Ok(lines)
     }
 

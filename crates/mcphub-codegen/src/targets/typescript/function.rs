@@ -185,6 +185,14 @@ fn answer_call(binding: &HttpBinding) -> String {
         }
         _ => {}
     }
+    if let Some(argument) = &binding.answer.rest {
+        let own = (argument != "rest").then(|| format!(", {}", ts_literal(argument)));
+        let given = value(binding, argument);
+        options.push(format!(
+            "rest: Rest.asked({given}{})",
+            own.unwrap_or_default()
+        ));
+    }
     let output = match binding.output {
         OutputShape::Object => Some("object"),
         OutputShape::Wrapped => Some("wrapped"),

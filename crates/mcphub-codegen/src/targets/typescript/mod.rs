@@ -45,6 +45,7 @@ const SAME: &[(&str, &str)] = templates![
     "src/problems.ts",
     "src/request.ts",
     "src/result.ts",
+    "src/rest.ts",
     "src/retry.ts",
     "src/secret.ts",
     "src/send.ts",

@@ -77,6 +77,8 @@ pub(super) struct Module {
     exact: &'static str,
     /// Whether it leaves fields of answers.
     fields: bool,
+    /// Whether an answer may have a rest.
+    rest: bool,
     /// Whether it makes XML.
     xml: bool,
     functions: Vec<Function>,
@@ -190,6 +192,7 @@ fn modules(tools: &ToolSet) -> Result<(Vec<Place>, Vec<Module>)> {
                 name,
                 exact: "",
                 fields: false,
+                rest: false,
                 xml: false,
                 functions: Vec::new(),
             }
@@ -219,6 +222,10 @@ fn modules(tools: &ToolSet) -> Result<(Vec<Place>, Vec<Module>)> {
             .functions
             .iter()
             .any(|function| function.says("shape("));
+        module.rest = module
+            .functions
+            .iter()
+            .any(|function| function.says("Rest.asked("));
         module.fields = module
             .functions
             .iter()

@@ -17,7 +17,7 @@ use url::Url;
 use super::Sent;
 use super::address::is_private_literal;
 use super::budget::{FREE, Room};
-use super::rest::{Place, Source};
+use super::rest::{self, Place, Source};
 use super::settings::NativeClient;
 use super::streamed::{self, Kind};
 use super::unanswered::Unanswered;
@@ -192,7 +192,9 @@ impl Exchange<'_> {
         let stream = content_type.as_deref().and_then(Kind::of);
         let mut source = Source::of(answer);
         if let Some(place) = self.allowance.place {
-            Box::pin(source.seek(place, &self.url)).await?;
+            let argument = self.allowance.tool.and_then(rest::argument);
+            let argument = argument.unwrap_or_default();
+            Box::pin(source.seek(place, argument, &self.url)).await?;
         }
         let mut answer = HttpAnswer {
             status,

@@ -159,7 +159,7 @@ impl NativeApi {
         arguments: &Arguments<'_>,
         progress: Option<&Progress>,
     ) -> Done {
-        if !tool.binding.answer.is_plain() || arguments.get(rest::ARGUMENT).is_some() {
+        if !tool.binding.answer.passes_on() || rest::may_be_asked(tool, arguments) {
             let shaped = Box::pin(self.shaped(tool, entry, arguments, progress)).await;
             return shaped.unwrap_or_else(|error| failure(&error).into());
         }

@@ -22,9 +22,12 @@ use url::Url;
 
 use crate::upstream::http::{cause, host};
 
-/// The argument that asks for it. No schema names it: it would cost tokens in every tool, for the
-/// few calls that need it.
-pub(super) const ARGUMENT: &str = "rest";
+/// The argument that asks for it, where the tool's schema has none for it: it would cost tokens in
+/// every tool, for the few calls that need it.
+const ARGUMENT: &str = "rest";
+
+/// The place where an answer begins, as JSON.
+const BEGINNING: &str = "\"0\"";
 
 /// The longest validator that is remembered, in bytes.
 const MAX_TAG: usize = 128;
@@ -84,11 +87,13 @@ impl Place {
     /// # Errors
     /// `InvalidInput` for what is none, and for tools that have no rest.
     pub(super) fn asked(tool: &Tool, arguments: &Arguments<'_>) -> Result<Option<Self>> {
-        let raw = arguments.get(ARGUMENT).filter(|_| !is_own(tool));
-        let Some(raw) = raw.filter(|raw| raw.get() != "null") else {
+        let argument = argument(tool);
+        let raw = argument.and_then(|name| arguments.get(name));
+        let Some(raw) = raw.filter(|raw| !matches!(raw.get(), "null" | BEGINNING)) else {
             return Ok(None);
         };
-        let invalid = |message: &str| Error::invalid(message).with("argument", ARGUMENT);
+        let invalid =
+            |message: &str| Error::invalid(message).with("argument", argument.unwrap_or(ARGUMENT));
         if !tool.is_repeatable() {
             return Err(invalid(
                 "asking again could change something, so that answers of this tool have no rest",
@@ -116,10 +121,21 @@ impl Place {
     }
 }
 
-/// Whether the tool has an argument of that name itself.
-fn is_own(tool: &Tool) -> bool {
-    let properties = tool.input.root().get("properties");
-    properties.is_some_and(|properties| properties.get(ARGUMENT).is_some())
+/// Whether a call may ask for a rest; told without a look at the tool's schema.
+pub(super) fn may_be_asked(tool: &Tool, arguments: &Arguments<'_>) -> bool {
+    let argument = tool.binding.answer.rest.as_deref().unwrap_or(ARGUMENT);
+    arguments.get(argument).is_some()
+}
+
+/// The argument of the tool that asks for the rest: that of its schema, else one that is in none,
+/// unless the API has an argument of that name.
+pub(super) fn argument(tool: &Tool) -> Option<&str> {
+    let named = tool.binding.answer.rest.as_deref();
+    named.or_else(|| {
+        let mut properties = tool.input.properties();
+        let is_own = properties.any(|(name, _)| name == ARGUMENT);
+        (!is_own).then_some(ARGUMENT)
+    })
 }
 
 /// A body from some place on.
@@ -150,10 +166,12 @@ impl Source {
         }
     }
 
-    /// Goes to a place in the body of a successful answer. The error is for the model.
+    /// Goes to a place in the body of a successful answer that an argument asked for. The error is
+    /// for the model.
     pub(super) async fn seek(
         &mut self,
         place: &Place,
+        argument: &str,
         url: &Url,
     ) -> std::result::Result<(), String> {
         if !self.answer.status().is_success() {
@@ -168,7 +186,7 @@ impl Source {
         })?;
         if !found {
             return Err(format!(
-                "The answer of the API at {} is not what it was before, so that it has no rest; ask anew without `{ARGUMENT}`",
+                "The answer of the API at {} is not what it was before, so that it has no rest; ask anew without `{argument}`",
                 host(url)
             ));
         }
@@ -251,7 +269,8 @@ impl Source {
 
     /// How to get what comes after these bytes.
     pub(super) async fn how(self, body: &[u8], tool: Option<&Tool>) -> String {
-        let Some(tool) = tool.filter(|tool| !is_own(tool) && !body.is_empty()) else {
+        let argument = tool.and_then(argument).filter(|_| !body.is_empty());
+        let (Some(tool), Some(argument)) = (tool, argument) else {
             return "ask for less".to_owned();
         };
         if !tool.is_repeatable() {
@@ -271,7 +290,7 @@ impl Source {
             }
         };
         let place = Place { offset, same };
-        format!("for the rest call again with the same arguments and {ARGUMENT}={place}")
+        format!("for the rest call again with the same arguments and {argument}={place}")
     }
 }
 

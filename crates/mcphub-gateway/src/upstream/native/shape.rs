@@ -29,13 +29,14 @@ impl NativeApi {
         progress: Option<&Progress>,
     ) -> Result<Done> {
         let place = Place::asked(tool, arguments).map_err(|error| named(tool, error))?;
-        let others = place.is_some().then(|| arguments.without(rest::ARGUMENT));
+        let argument = rest::argument(tool).unwrap_or_default();
+        let others = place.is_some().then(|| arguments.without(argument));
         let arguments = others.as_ref().unwrap_or(arguments);
         let wanted = tool.binding.answer.wanted(arguments);
         let wanted = wanted.map_err(|error| named(tool, error))?;
         if wanted.fields.is_some() && place.is_some() {
             let error = Error::invalid("an answer of which fields are chosen has no rest");
-            return Err(named(tool, error.with("argument", rest::ARGUMENT)));
+            return Err(named(tool, error.with("argument", argument)));
         }
         let request = self.request(tool, entry, arguments)?;
         let url = request.url.clone();

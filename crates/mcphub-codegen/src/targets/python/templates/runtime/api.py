@@ -20,7 +20,8 @@ from .digest import Digest
 from .fields import Fields
 from .pages import MAX_PAGES, NextPage, Pages
 from .request import UNSET, ArgumentError, Request, Unset
-from .result import Answer, Output, ToolResult, error_text, read_json
+from .rest import Piece, Rest
+from .result import Answer, Output, ToolResult, error_text, is_text, read_json
 from .retry import MAX_RETRIES, wait_for
 from .serialization import is_json, json_text
 from .settings import SCHEMES, Settings
@@ -75,14 +76,20 @@ class Api:
         items: Sequence[str] = (),
         next_page: NextPage | None = None,
         fields: Fields | None = None,
+        rest: Rest | None = None,
     ) -> ToolResult:
         """Sends a request; whatever goes wrong is a tool error.
 
         Of a list whose next page is known, several `pages` are read and joined, all within the time
-        and the size of one answer. Of a JSON answer, only the `fields` stay.
+        and the size of one answer. Of a JSON answer, only the `fields` stay. A longer answer comes in
+        pieces where `rest` says how to ask for the next one.
 
         Raises `ArgumentError` when an argument cannot be sent.
         """
+        if rest is not None and fields is not None:
+            if rest.offset:
+                raise ArgumentError(rest.argument, "an answer of which fields are chosen has no rest")
+            rest = None
         if not isinstance(pages, Unset) and not 1 <= pages <= MAX_PAGES:
             raise ArgumentError("pages", f"must be 1 to {MAX_PAGES}")
         request.finish()
@@ -95,11 +102,13 @@ class Api:
             uri = str(url.copy_with(username=None, password=None))
             self._settings.credentials.authorize(request, SCHEMES)
             with anyio.fail_after(TIMEOUT):
-                answer = await self._patiently(request, _url(base, request.target))
+                answer = await self._patiently(request, _url(base, request.target), rest)
         except _FAILURES as error:
             return ToolResult.error(_failure(error, base, request))
         notes = []
-        if next_page is not None and not isinstance(pages, Unset) and pages > 1:
+        if answer.note is not None:
+            notes.append(answer.note)
+        elif next_page is not None and not isinstance(pages, Unset) and pages > 1:
             read = Pages(items, next_page, _secrets(), request.arguments)
             if read.add(url, answer):
                 notes.append(await self._follow(read, request, pages, end))
@@ -128,25 +137,25 @@ class Api:
                 return pages.note(f"the next one failed: {why}; ")
         return pages.note()
 
-    async def _patiently(self, request: Request, url: httpx2.URL) -> Answer:
+    async def _patiently(self, request: Request, url: httpx2.URL, rest: Rest | None) -> Answer:
         """Sends a request again for as long as the API says when to come back."""
         end = anyio.current_effective_deadline()
         for _ in range(MAX_RETRIES if request.repeatable else 0):
-            answer = await self._send(request, url)
+            answer = await self._send(request, url, rest)
             wait = wait_for(answer)
             if wait is None or anyio.current_time() + wait >= end:
                 return answer
             await anyio.sleep(wait)
-        return await self._send(request, url)
+        return await self._send(request, url, rest)
 
-    async def _send(self, request: Request, url: httpx2.URL) -> Answer:
+    async def _send(self, request: Request, url: httpx2.URL, rest: Rest | None = None) -> Answer:
         headers = _headers(request)
         method, body = request.method, request.body
         for _ in range(MAX_REDIRECTS + 1):
             response = await self._exchange(request, httpx2.Request(method, url, headers=headers, content=body))
             try:
                 if not response.has_redirect_location:
-                    return await _read(response, url)
+                    return await _read(response, url, rest)
                 target = _redirect(response, url)
             finally:
                 await response.aclose()
@@ -290,20 +299,39 @@ def _redirect(response: httpx2.Response, url: httpx2.URL) -> httpx2.URL:
     return target
 
 
-async def _read(response: httpx2.Response, url: httpx2.URL) -> Answer:
-    length = response.headers.get("content-length", "")
+async def _read(response: httpx2.Response, url: httpx2.URL, rest: Rest | None) -> Answer:
+    headers = response.headers
+    content_type = headers.get("content-type", "")
+    # The length of what is read is known where nothing was compressed.
+    length = headers.get("content-length", "") if "content-encoding" not in headers else ""
+    stated = int(length) if length.isdecimal() else None
+    if rest is None or not response.is_success:
+        piece = Piece(await _whole(response, url, stated), None)
+    else:
+        found = await rest.read(response.aiter_bytes(), MAX_ANSWER, stated, is_text(content_type))
+        if found is None:
+            raise _Refused(
+                f"The answer of the API at {_host(url)} is not what it was before, so that it has no rest; "
+                f"ask anew without `{rest.argument}`"
+            )
+        piece = found
+    return Answer(
+        status=response.status_code,
+        content_type=content_type,
+        retry_after=headers.get("retry-after"),
+        link=headers.get("link"),
+        body=piece.body,
+        note=piece.note,
+    )
+
+
+async def _whole(response: httpx2.Response, url: httpx2.URL, stated: int | None) -> bytes:
     too_large = _Refused(f"The API at {_host(url)} answered more than {MAX_ANSWER >> 20} MiB; ask for less")
-    if length.isdigit() and int(length) > MAX_ANSWER:
+    if stated is not None and stated > MAX_ANSWER:
         raise too_large
     body = bytearray()
     async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > MAX_ANSWER:
             raise too_large
-    return Answer(
-        status=response.status_code,
-        content_type=response.headers.get("content-type", ""),
-        retry_after=response.headers.get("retry-after"),
-        link=response.headers.get("link"),
-        body=bytes(body),
-    )
+    return bytes(body)

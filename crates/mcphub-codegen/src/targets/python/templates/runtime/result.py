@@ -56,6 +56,8 @@ class Answer:
     retry_after: str | None
     body: bytes
     link: str | None = None
+    note: str | None = None
+    """That the body is a piece of the answer: one line for the model."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ class ToolResult:
         - JSON and text come as they were sent; images and audio as their content types; other bytes
           as an embedded resource with `uri`.
         - With an output, JSON also becomes `structured`. `null` and an empty answer become `{}` or
-          `{"result": null}`. An answer of another shape is returned whole and flagged.
+          `{"result": null}`. An answer of another shape is returned whole and flagged, and so is a
+          piece of one.
         """
         if not 200 <= answer.status < 300:
             return cls.error(error_text(answer))
@@ -100,6 +103,8 @@ class ToolResult:
         result = cls([_content(answer, essence, uri)], status=answer.status, size=len(answer.body))
         if output == "none":
             return result
+        if answer.note is not None:
+            return result.mismatched("that is too long for one result")
         try:
             value = read_json(answer.body) if is_json(essence) and answer.body else None
             return replace(result, structured=_structured(value, output))
@@ -138,18 +143,24 @@ def _once(content: ContentBlock) -> ContentBlock:
 def _content(answer: Answer, essence: str, uri: str) -> ContentBlock:
     if not answer.body:
         return TextContent(type="text", text=_status_line(answer.status))
-    if is_json(essence) or essence.startswith("text/") or essence.endswith("+xml") or essence in _TEXT_TYPES:
+    if is_text(essence):
         try:
             return TextContent(type="text", text=answer.body.decode())
         except UnicodeDecodeError:
             pass  # Not text after all: it goes as bytes.
     data = base64.b64encode(answer.body).decode()
     mime_type = essence or "application/octet-stream"
-    if essence.startswith("image/"):
+    if essence.startswith("image/") and answer.note is None:
         return ImageContent(type="image", data=data, mime_type=mime_type)
-    if essence.startswith("audio/"):
+    if essence.startswith("audio/") and answer.note is None:
         return AudioContent(type="audio", data=data, mime_type=mime_type)
     return EmbeddedResource(type="resource", resource=BlobResourceContents(uri=uri, mime_type=mime_type, blob=data))
+
+
+def is_text(content_type: str) -> bool:
+    """Whether answers of a kind are text that a model can read."""
+    essence = content_type.split(";")[0].strip().lower()
+    return is_json(essence) or essence.startswith("text/") or essence.endswith("+xml") or essence in _TEXT_TYPES
 
 
 def _structured(value: Any, output: Output) -> dict[str, Any]:

@@ -23,7 +23,8 @@ use crate::credentials::{Credentials, Kind};
 use crate::digest::{Digest, Given};
 use crate::pages::{Pages, Paging};
 use crate::request::{ArgumentError, HttpRequest};
-use crate::result::{Answer, Output, ToolResult, error_text};
+use crate::rest::Rest;
+use crate::result::{Answer, Output, ToolResult, error_text, is_text};
 use crate::retry::{MAX_RETRIES, wait_for};
 use crate::settings::{SCHEMES, Settings};
 
@@ -147,8 +148,10 @@ impl Api {
             Ok(answer) => answer,
             Err(text) => return Ok(ToolResult::error(text)),
         };
-        let mut notes = Vec::new();
-        if let Some(paging) = request.pages.filter(|paging| paging.count() > 1) {
+        let mut notes: Vec<_> = answer.note.clone().into_iter().collect();
+        let is_whole = answer.note.is_none();
+        let paging = request.pages.filter(|paging| paging.count() > 1);
+        if let Some(paging) = paging.filter(|_| is_whole) {
             let pages = exchange.pages(&request, paging, &shown, &mut answer, end);
             notes.extend(pages.await);
         }
@@ -180,18 +183,19 @@ impl Exchange<'_> {
     ) -> Result<Answer, String> {
         let method = method(request)?;
         let headers = headers(request)?;
+        let rest = request.rest.as_ref();
         let retries = if request.repeatable { MAX_RETRIES } else { 0 };
         let answer = async {
             for _ in 0..retries {
-                let answer =
-                    self.follow(method.clone(), url.clone(), headers.clone(), body.clone());
+                let (method, url) = (method.clone(), url.clone());
+                let answer = self.follow(method, url, headers.clone(), body.clone(), rest);
                 let answer = answer.await?;
                 match wait_for(&answer) {
                     Some(wait) if Instant::now() + wait < end => sleep(wait).await,
                     _ => return Ok(answer),
                 }
             }
-            self.follow(method, url, headers, body).await
+            self.follow(method, url, headers, body, rest).await
         };
         let answer = timeout_at(end, answer).await;
         answer.unwrap_or_else(|_| Err(self.late()))
@@ -239,7 +243,7 @@ impl Exchange<'_> {
     }
 
     async fn page(&self, request: &HttpRequest, url: Url, end: Instant) -> Result<Answer, String> {
-        let answer = self.follow(method(request)?, url, headers(request)?, None);
+        let answer = self.follow(method(request)?, url, headers(request)?, None, None);
         let answer = timeout_at(end, answer).await;
         answer.unwrap_or_else(|_| Err(self.late()))
     }
@@ -250,13 +254,14 @@ impl Exchange<'_> {
         mut url: Url,
         mut headers: HeaderMap,
         mut body: Option<Vec<u8>>,
+        rest: Option<&Rest>,
     ) -> Result<Answer, String> {
         for _ in 0..=MAX_REDIRECTS {
             let response = self.exchange(&method, &url, &headers, &body).await?;
             let status = response.status();
             let location = response.headers().get(LOCATION);
             let Some(location) = location.filter(|_| status.is_redirection()) else {
-                return self.read(response).await;
+                return self.read(response, rest).await;
             };
             url = self.target(status, location, &url)?;
             // RFC 9110, 15.4: 307 and 308 repeat the request; a POST that moved, and every 303,
@@ -342,7 +347,7 @@ impl Exchange<'_> {
     }
 
     /// Reads an answer, counted as it arrives, after decompression.
-    async fn read(&self, mut response: Response) -> Result<Answer, String> {
+    async fn read(&self, mut response: Response, rest: Option<&Rest>) -> Result<Answer, String> {
         let header = |name: HeaderName| {
             let value = response.headers().get(name)?;
             Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
@@ -353,11 +358,24 @@ impl Exchange<'_> {
             retry_after: header(RETRY_AFTER),
             link: links(response.headers()),
             body: Vec::new(),
+            note: None,
         };
-        while let Some(chunk) = response.chunk().await.map_err(|error| {
+        let broken = |error: reqwest::Error| {
             let why = cause(&error);
             format!("The answer of the API at {} broke off: {why}", self.host)
-        })? {
+        };
+        if let Some(rest) = rest.filter(|_| response.status().is_success()) {
+            let piece = rest.read(response, MAX_ANSWER, is_text(&answer.content_type));
+            let piece = piece.await.map_err(broken)?.ok_or_else(|| {
+                format!(
+                    "The answer of the API at {} is not what it was before, so that it has no rest; ask anew without `{}`",
+                    self.host, rest.argument
+                )
+            })?;
+            (answer.body, answer.note) = (piece.body, piece.note);
+            return Ok(answer);
+        }
+        while let Some(chunk) = response.chunk().await.map_err(broken)? {
             if answer.body.len() + chunk.len() > MAX_ANSWER {
                 let most = MAX_ANSWER >> 20;
                 let host = &self.host;

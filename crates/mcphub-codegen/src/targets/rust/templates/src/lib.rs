@@ -17,6 +17,7 @@ mod multipart;
 pub mod pages;
 mod problems;
 pub mod request;
+mod rest;
 pub mod result;
 pub mod retry;
 mod serialization;

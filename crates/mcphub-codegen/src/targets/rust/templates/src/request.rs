@@ -9,6 +9,7 @@ use url::Url;
 use crate::body::{self, Sent};
 use crate::fields::Fields;
 use crate::pages::Paging;
+use crate::rest::Rest;
 use crate::serialization::{self, Escape, Pair, ValueError, header_text, join, percent};
 use crate::style::{How, Style};
 
@@ -71,6 +72,8 @@ pub struct HttpRequest {
     pub(crate) pages: Option<Paging>,
     /// What stays of a JSON answer.
     pub(crate) fields: Option<Fields>,
+    /// How to ask for the rest of a long answer, and where it begins.
+    pub(crate) rest: Option<Rest>,
     template: &'static str,
     path: String,
     path_arguments: Vec<(String, String)>,
@@ -108,6 +111,7 @@ impl HttpRequest {
             arguments: Vec::new(),
             pages: None,
             fields: None,
+            rest: None,
             template: path,
             path: path.to_owned(),
             path_arguments: Vec::new(),
@@ -252,6 +256,18 @@ impl HttpRequest {
             let texts = serde_json::from_value::<Vec<String>>(fields);
             let texts = texts.map_err(|_| ArgumentError::new(argument, "must be a list of texts"));
             self.fields = Some(Fields::parse(argument, &texts?)?);
+        }
+        Ok(())
+    }
+
+    /// Lets a long answer come in pieces: the argument of that name has the place where one begins.
+    pub fn rest<V: Serialize>(&mut self, argument: &str, place: Option<&V>) -> Result<()> {
+        let rest = Rest::asked(argument, place)?;
+        if self.fields.is_none() {
+            self.rest = Some(rest);
+        } else if rest.offset > 0 {
+            let told = "an answer of which fields are chosen has no rest";
+            return Err(ArgumentError::new(argument, told));
         }
         Ok(())
     }

@@ -41,6 +41,8 @@ pub struct Answer {
     pub link: Option<String>,
     /// The decoded body.
     pub body: Vec<u8>,
+    /// That the body is a piece of the answer: one line for the model.
+    pub note: Option<String>,
 }
 
 impl Answer {
@@ -90,7 +92,8 @@ impl ToolResult {
     /// - JSON and text come as they were sent; images and audio as their content types; other bytes
     ///   as an embedded resource with `uri`.
     /// - With an output, JSON also becomes structured content. `null` and an empty answer become
-    ///   `{}` or `{"result": null}`. An answer of another shape is returned whole and flagged.
+    ///   `{}` or `{"result": null}`. An answer of another shape is returned whole and flagged, and
+    ///   so is a piece of one.
     pub fn from_answer(answer: Answer, output: Output, uri: &str) -> Self {
         if !(200..300).contains(&answer.status) {
             return Self::error(error_text(&answer));
@@ -99,6 +102,7 @@ impl ToolResult {
         let essence = essence.trim().to_ascii_lowercase();
         let structured = match output {
             Output::None => Ok(None),
+            _ if answer.note.is_some() => Err("that is too long for one result".to_owned()),
             output if is_json(&essence) && !answer.body.is_empty() => {
                 structured(&answer.body, output).map(Some)
             }
@@ -186,21 +190,7 @@ fn content(answer: &Answer, essence: &str, uri: &str) -> ContentBlock {
     if answer.body.is_empty() {
         return ContentBlock::text(status_line(answer.status));
     }
-    let text_like = is_json(essence)
-        || essence.starts_with("text/")
-        || essence.ends_with("+xml")
-        || matches!(
-            essence,
-            "" | "application/xml"
-                | "application/yaml"
-                | "application/javascript"
-                | "application/x-ndjson"
-                | "application/ndjson"
-                | "application/jsonl"
-                | "application/x-jsonlines"
-                | "application/json-seq"
-        );
-    if let (true, Ok(text)) = (text_like, std::str::from_utf8(&answer.body)) {
+    if let (true, Ok(text)) = (is_text(essence), std::str::from_utf8(&answer.body)) {
         return ContentBlock::text(text);
     }
     let data = STANDARD.encode(&answer.body);
@@ -209,13 +199,33 @@ fn content(answer: &Answer, essence: &str, uri: &str) -> ContentBlock {
         other => other,
     };
     match media_type.split('/').next() {
-        Some("image") => ContentBlock::image(data, media_type),
-        Some("audio") => ContentBlock::audio(data, media_type),
+        Some("image") if answer.note.is_none() => ContentBlock::image(data, media_type),
+        Some("audio") if answer.note.is_none() => ContentBlock::audio(data, media_type),
         _ => {
             let resource = ResourceContents::blob(data, uri).with_mime_type(media_type);
             ContentBlock::resource(resource)
         }
     }
+}
+
+/// Whether answers of a kind are text that a model can read.
+pub(crate) fn is_text(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    is_json(&essence)
+        || essence.starts_with("text/")
+        || essence.ends_with("+xml")
+        || matches!(
+            &*essence,
+            "" | "application/xml"
+                | "application/yaml"
+                | "application/javascript"
+                | "application/x-ndjson"
+                | "application/ndjson"
+                | "application/jsonl"
+                | "application/x-jsonlines"
+                | "application/json-seq"
+        )
 }
 
 fn structured(body: &[u8], output: Output) -> Result<Map<String, Value>, String> {

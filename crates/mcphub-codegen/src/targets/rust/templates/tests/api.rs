@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use common::project::api::Api;
+use common::project::api::{Api, MAX_ANSWER};
 use common::project::credentials::{Credentials, Kind, Scheme};
 use common::project::request::HttpRequest;
 use common::project::result::{Output, ToolResult};
@@ -267,4 +267,47 @@ async fn failures_of_the_network_are_told() {
     let refused = told().await;
     let expected = format!("The API at {address} could not be reached: connection refused");
     assert_eq!(refused, format!("\"{expected}\""));
+}
+
+#[tokio::test]
+async fn a_long_answer_comes_in_pieces() {
+    let whole = "aü€🦀".repeat(MAX_ANSWER / 7);
+    let size = whole.len();
+    let body = whole.clone().into_bytes();
+    let (api, _) = stubbed(move || answer(200, &[("content-type", "text/plain")], &body));
+    let (mut place, mut pieces) = (None, String::new());
+    for at in 0..2 {
+        let mut request = HttpRequest::new("GET", "/things");
+        request.rest("rest", place.as_ref()).unwrap();
+        let shown = shown(api.call(request, Output::None).await.unwrap());
+        pieces.push_str(shown["content"][0]["text"].as_str().unwrap());
+        let note = shown["content"][1]["text"].as_str().unwrap();
+        if at == 0 {
+            assert!(note.starts_with("[cut: bytes 0 to 10485760 of "), "{note}");
+            let (_, next) = note.rsplit_once("rest=").unwrap();
+            place = Some(next.trim_end_matches(']').to_owned());
+        } else {
+            let end = format!(" to {size} of {size} are given: this is the end]");
+            assert!(note.ends_with(&end), "{note}");
+        }
+    }
+    assert!(pieces == whole);
+}
+
+#[tokio::test]
+async fn an_answer_that_changed_has_no_rest_and_a_place_is_one_that_an_answer_named() {
+    let (api, _) = stubbed(|| answer(200, &[], b"other"));
+    let mut request = HttpRequest::new("GET", "/things");
+    let place = "3.AAAAAAAAAAAAAAAAAAAAAA";
+    request.rest("rest", Some(&place)).unwrap();
+    let shown = shown(api.call(request, Output::None).await.unwrap());
+    assert_eq!(shown["isError"], true);
+    let text = shown["content"][0]["text"].as_str().unwrap();
+    assert!(text.contains("is not what it was before"), "{text}");
+
+    for place in ["", "1", "1.", "-1.AAAAAAAAAAAAAAAAAAAAAA", "1.AAAA"] {
+        let mut request = HttpRequest::new("GET", "/things");
+        let error = request.rest("rest", Some(&place)).unwrap_err();
+        assert!(error.to_string().contains("is none that an answer named"));
+    }
 }

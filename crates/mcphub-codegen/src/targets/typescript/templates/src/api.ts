@@ -11,7 +11,8 @@ import { approximate, type Numeric } from "./exact.ts";
 import type { Fields } from "./fields.ts";
 import { MAX_PAGES, Pages, type NextPage } from "./pages.ts";
 import { ArgumentError, type HttpRequest } from "./request.ts";
-import { ToolResult, errorText, readJson, type Answer, type Output } from "./result.ts";
+import type { Piece, Rest } from "./rest.ts";
+import { ToolResult, errorText, isText, readJson, type Answer, type Output } from "./result.ts";
 import { MAX_RETRIES, waitFor } from "./retry.ts";
 import type { Secret } from "./secret.ts";
 import { send, type Outgoing, type Send } from "./send.ts";
@@ -35,6 +36,8 @@ export interface AnswerOptions {
   next?: NextPage;
   /** Which fields of a JSON answer stay. Default: all. */
   fields?: Fields | undefined;
+  /** How to ask for the rest of a long answer, and where it begins. Default: there is none. */
+  rest?: Rest;
 }
 
 /** The API at the base URL of the settings, with their credentials. */
@@ -61,6 +64,10 @@ export class Api {
    */
   async call(request: HttpRequest, output: Output = "none", options: AnswerOptions = {}): Promise<ToolResult> {
     const { items = [], next, fields } = options;
+    if (fields && options.rest && options.rest.offset > 0) {
+      throw new ArgumentError(options.rest.argument, "an answer of which fields are chosen has no rest");
+    }
+    const rest = fields ? undefined : options.rest;
     const pages = Number(approximate(options.pages ?? 1));
     if (pages < 1 || pages > MAX_PAGES) throw new ArgumentError("pages", `must be 1 to ${MAX_PAGES}`);
     request.finish();
@@ -73,9 +80,9 @@ export class Api {
       const url = urlOf(base, request.target) ?? shown;
       const end = performance.now() + TIMEOUT * 1000;
       const signal = AbortSignal.timeout(TIMEOUT * 1000);
-      let answer = await this.#patiently(request, url, signal, end);
-      const notes: string[] = [];
-      if (next && pages > 1) {
+      let answer = await this.#patiently(request, url, signal, end, rest);
+      const notes = answer.note === undefined ? [] : [answer.note];
+      if (next && pages > 1 && answer.note === undefined) {
         const read = new Pages({ items, next, secrets: secretNames(), arguments: request.arguments });
         if (read.add(shown, answer)) {
           notes.push(await this.#follow(read, request, pages, signal));
@@ -116,17 +123,17 @@ export class Api {
   }
 
   /** Sends a request again for as long as the API says when to come back. */
-  async #patiently(request: HttpRequest, url: URL, signal: AbortSignal, end: number): Promise<Answer> {
+  async #patiently(request: HttpRequest, url: URL, signal: AbortSignal, end: number, rest?: Rest): Promise<Answer> {
     for (let tries = 0; request.repeatable && tries < MAX_RETRIES; tries += 1) {
-      const answer = await this.#send(request, url, signal);
+      const answer = await this.#send(request, url, signal, rest);
       const wait = waitFor(answer);
       if (wait === undefined || performance.now() + wait * 1000 >= end) return answer;
       await sleep(wait * 1000);
     }
-    return this.#send(request, url, signal);
+    return this.#send(request, url, signal, rest);
   }
 
-  async #send(request: HttpRequest, start: URL, signal: AbortSignal): Promise<Answer> {
+  async #send(request: HttpRequest, start: URL, signal: AbortSignal, rest?: Rest): Promise<Answer> {
     const headers = headersOf(request);
     let { method } = request;
     let body = request.body === undefined ? undefined : Buffer.from(request.body);
@@ -134,7 +141,7 @@ export class Api {
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
       const response = await this.#exchange(request, url, { method, headers, body, signal });
       const location = response.status >= 300 && response.status < 400 ? response.headers.get("location") : null;
-      if (location === null) return await read(response, url);
+      if (location === null) return await read(response, url, rest);
       await response.body?.cancel();
       url = redirectOf(response.status, location, url);
       // RFC 9110, 15.4: 307 and 308 repeat the request; a POST that moved, and every 303, becomes a GET.
@@ -242,25 +249,42 @@ function redirectOf(status: number, location: string, url: URL): URL {
   return target;
 }
 
-async function read(response: Response, url: URL): Promise<Answer> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  if (response.body) {
-    for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
-      chunks.push(chunk);
-      size += chunk.length;
-      if (size > MAX_ANSWER) {
-        throw new Refused(`The API at ${url.host} answered more than ${MAX_ANSWER >> 20} MiB; ask for less`);
-      }
+async function read(response: Response, url: URL, rest?: Rest): Promise<Answer> {
+  const contentType = response.headers.get("content-type") ?? "";
+  const chunks = (response.body ?? []) as AsyncIterable<Uint8Array> | Uint8Array[];
+  let piece: Piece | undefined;
+  if (rest && response.ok) {
+    // The length of what is read is known where nothing was compressed.
+    const length = response.headers.has("content-encoding") ? null : response.headers.get("content-length");
+    const stated = length === null ? undefined : Number(length);
+    piece = await rest.read(chunks, MAX_ANSWER, stated, isText(contentType));
+    if (!piece) {
+      throw new Refused(
+        `The answer of the API at ${url.host} is not what it was before, so that it has no rest; ` +
+          `ask anew without \`${rest.argument}\``,
+      );
     }
   }
   return {
     status: response.status,
-    contentType: response.headers.get("content-type") ?? "",
+    contentType,
     retryAfter: response.headers.get("retry-after") ?? undefined,
     link: response.headers.get("link") ?? undefined,
-    body: Buffer.concat(chunks),
+    ...(piece ?? { body: await whole(chunks, url) }),
   };
+}
+
+async function whole(chunks: AsyncIterable<Uint8Array> | Uint8Array[], url: URL): Promise<Buffer> {
+  const read: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of chunks) {
+    read.push(chunk);
+    size += chunk.length;
+    if (size > MAX_ANSWER) {
+      throw new Refused(`The API at ${url.host} answered more than ${MAX_ANSWER >> 20} MiB; ask for less`);
+    }
+  }
+  return Buffer.concat(read);
 }
 
 /** Why there is no answer. */

@@ -16,6 +16,8 @@ export interface Answer {
   retryAfter: string | undefined;
   link?: string | undefined;
   body: Uint8Array;
+  /** That the body is a piece of the answer: one line for the model. */
+  note?: string;
 }
 
 /** The most of an error's body that is shown to the model, in bytes. */
@@ -81,13 +83,14 @@ export class ToolResult {
    * - JSON and text come as they were sent; images and audio as their content types; other bytes as an embedded
    *   resource with `uri`.
    * - With an output, JSON also becomes `structured`. `null` and an empty answer become `{}` or `{"result": null}`. An
-   *   answer of another shape is returned whole and flagged.
+   *   answer of another shape is returned whole and flagged, and so is a piece of one.
    */
   static fromAnswer(answer: Answer, output: Output, uri: string): ToolResult {
     if (answer.status < 200 || answer.status > 299) return ToolResult.error(errorText(answer));
     const essence = (answer.contentType.split(";", 1)[0] ?? "").trim().toLowerCase();
     const result = new ToolResult([contentOf(answer, essence, uri)], undefined, false, answer);
     if (output === "none") return result;
+    if (answer.note !== undefined) return result.mismatched("that is too long for one result");
     try {
       const value = isJson(essence) && answer.body.length > 0 ? readJson(answer.body) : null;
       return new ToolResult(result.content, structuredOf(value, output), false, answer);
@@ -140,16 +143,23 @@ function once(content: ContentBlock): ContentBlock {
 
 function contentOf(answer: Answer, essence: string, uri: string): ContentBlock {
   if (answer.body.length === 0) return { type: "text", text: statusLine(answer.status) };
-  if (isJson(essence) || essence.startsWith("text/") || essence.endsWith("+xml") || TEXT_TYPES.includes(essence)) {
+  if (isText(essence)) {
     const text = decoded(answer.body, true);
     // Otherwise it is no text after all, and goes as bytes.
     if (text !== undefined) return { type: "text", text };
   }
   const data = Buffer.from(answer.body).toString("base64");
   const mimeType = essence || "application/octet-stream";
-  if (essence.startsWith("image/")) return { type: "image", data, mimeType };
-  if (essence.startsWith("audio/")) return { type: "audio", data, mimeType };
+  const whole = answer.note === undefined;
+  if (whole && essence.startsWith("image/")) return { type: "image", data, mimeType };
+  if (whole && essence.startsWith("audio/")) return { type: "audio", data, mimeType };
   return { type: "resource", resource: { uri, mimeType, blob: data } };
+}
+
+/** Whether answers of a kind are text that a model can read. */
+export function isText(contentType: string): boolean {
+  const essence = (contentType.split(";", 1)[0] ?? "").trim().toLowerCase();
+  return isJson(essence) || essence.startsWith("text/") || essence.endsWith("+xml") || TEXT_TYPES.includes(essence);
 }
 
 function structuredOf(value: unknown, output: Output): Record<string, unknown> {

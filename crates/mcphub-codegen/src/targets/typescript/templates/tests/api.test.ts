@@ -11,6 +11,7 @@ import { Api, MAX_ANSWER } from "../src/api.ts";
 import { authorize, type Scheme } from "../src/credentials.ts";
 import { isExact } from "../src/exact.ts";
 import { HttpRequest } from "../src/request.ts";
+import { Rest } from "../src/rest.ts";
 import type { Output, ToolResult } from "../src/result.ts";
 import { MAX_RETRIES } from "../src/retry.ts";
 import { Secret } from "../src/secret.ts";
@@ -226,4 +227,35 @@ test("failures of the network are told", async (context) => {
 
   await new Promise((resolve) => server.close(resolve));
   assert.equal(await told("POST", "/"), `The API at ${host} could not be reached: connection refused`);
+});
+
+test("a long answer comes in pieces", async () => {
+  const whole = "aü€🦀".repeat(Math.ceil(MAX_ANSWER / 7));
+  const { api } = stubbed(() => new Response(whole, { headers: { "content-type": "text/plain" } }));
+  const texts: string[] = [];
+  const notes: string[] = [];
+  let rest = Rest.asked(undefined);
+  for (let piece = 0; piece < 2; piece += 1) {
+    const result = await api.call(new HttpRequest("GET", "/things", { accept: "*/*" }), "none", { rest });
+    const [first, second] = result.content.map((content) => (content.type === "text" ? content.text : ""));
+    texts.push(first ?? "");
+    notes.push(second ?? "");
+    if (piece === 0) rest = Rest.asked(/rest=([^\]]*)\]$/.exec(second ?? "")?.[1]);
+  }
+
+  assert.ok(texts.join("") === whole);
+  const size = Buffer.byteLength(whole);
+  assert.match(notes[0] ?? "", /^\[cut: bytes 0 to 10485760 of \w+ are given; for the rest call again/);
+  assert.ok(notes[1]?.endsWith(` to ${size} of ${size} are given: this is the end]`), notes[1]);
+});
+
+test("an answer that changed has no rest, and a place is one that an answer named", async () => {
+  const { api } = stubbed(() => new Response("other"));
+  const rest = Rest.asked("3.AAAAAAAAAAAAAAAAAAAAAA");
+  const result = await api.call(new HttpRequest("GET", "/things", { accept: "*/*" }), "none", { rest });
+  assert.ok(result.isError && JSON.stringify(result.content).includes("is not what it was before"));
+
+  for (const place of ["", "1", "1.", "-1.AAAAAAAAAAAAAAAAAAAAAA", "x.AAAAAAAAAAAAAAAAAAAAAA", "1.AAAA"]) {
+    assert.throws(() => Rest.asked(place), /is none that an answer named/);
+  }
 });
