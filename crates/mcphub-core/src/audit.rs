@@ -38,6 +38,20 @@ impl Action {
     pub const API_KEY_ROTATE: Self = Self::new("api_key.rotate");
     /// An API key was revoked.
     pub const API_KEY_REVOKE: Self = Self::new("api_key.revoke");
+    /// A user was added to the store.
+    pub const USER_CREATE: Self = Self::new("user.create");
+    /// A user was disabled.
+    pub const USER_DISABLE: Self = Self::new("user.disable");
+    /// A disabled user was enabled again.
+    pub const USER_ENABLE: Self = Self::new("user.enable");
+    /// A role was made, or changed.
+    pub const ROLE_SAVE: Self = Self::new("role.save");
+    /// A role was removed.
+    pub const ROLE_REMOVE: Self = Self::new("role.remove");
+    /// A user became a member, or got another role.
+    pub const MEMBER_SET: Self = Self::new("member.set");
+    /// A user is no member any more.
+    pub const MEMBER_REMOVE: Self = Self::new("member.remove");
     /// The tenant was made.
     pub const TENANT_CREATE: Self = Self::new("tenant.create");
 

@@ -24,6 +24,7 @@ pub mod launch;
 pub mod platform;
 pub mod principal;
 pub mod project;
+pub mod role;
 pub mod schema;
 pub mod secret;
 pub mod server;
@@ -32,6 +33,7 @@ pub mod spec;
 pub mod store;
 pub mod tenant;
 pub mod tool;
+pub mod user;
 
 pub use error::{Error, ErrorKind, Fault, Result};
 pub use platform::Platform;

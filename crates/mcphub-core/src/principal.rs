@@ -53,6 +53,12 @@ pub enum Refusal {
     /// Somebody took it back.
     #[error("the key was revoked")]
     Revoked,
+    /// Its user is disabled.
+    #[error("the user of the key is disabled")]
+    Disabled,
+    /// Its user is no member of the tenant.
+    #[error("the user of the key is no member here")]
+    NoMember,
     /// Whoever knows the tokens cannot be asked now.
     #[error("keys cannot be checked now; try again")]
     Unavailable,
@@ -80,6 +86,9 @@ pub struct Permissions {
     /// Whether only tools may be called whose annotations say that they read: `readOnlyHint`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub read_only: bool,
+    /// What has to allow it besides, such as the role of a key's user. It is not stored with them.
+    #[serde(skip)]
+    pub within: Option<Arc<Permissions>>,
 }
 
 impl Permissions {
@@ -100,7 +109,10 @@ impl Permissions {
 
     /// Whether everything may be done.
     pub fn is_everything(&self) -> bool {
-        self.allow.is_empty() && !self.read_only
+        let within = self.within.as_ref();
+        self.allow.is_empty()
+            && !self.read_only
+            && within.is_none_or(|within| within.is_everything())
     }
 
     /// Whether a tool of a server may be called; `reads` is what its annotations say.
@@ -111,7 +123,8 @@ impl Permissions {
         if !self.allow.is_empty() && !self.allow.iter().any(|rule| rule.matches(server, tool)) {
             return Err(Denial::NotAllowed(self.allow.clone()));
         }
-        self.decide_reading(reads)
+        self.decide_reading(reads)?;
+        self.besides(|within| within.decide(server, tool, reads))
     }
 
     /// Whether what a server has besides tools may be used: prompts, resources, and what its
@@ -123,7 +136,8 @@ impl Permissions {
         if !self.allow.is_empty() && !self.allow.iter().any(|rule| rule.covers(server)) {
             return Err(Denial::NotAllowed(self.allow.clone()));
         }
-        self.decide_reading(reads)
+        self.decide_reading(reads)?;
+        self.besides(|within| within.decide_whole(server, reads))
     }
 
     /// Whether anything of a server may be used.
@@ -135,7 +149,11 @@ impl Permissions {
         if !self.allow.is_empty() && !self.allow.iter().any(about) {
             return Err(Denial::NotAllowed(self.allow.clone()));
         }
-        Ok(())
+        self.besides(|within| within.reaches(server))
+    }
+
+    fn besides(&self, decide: impl FnOnce(&Self) -> Result<(), Denial>) -> Result<(), Denial> {
+        self.within.as_deref().map_or(Ok(()), decide)
     }
 
     fn decide_reading(&self, reads: bool) -> Result<(), Denial> {
@@ -146,7 +164,7 @@ impl Permissions {
     }
 }
 
-/// For a person: `everything`, or the rules.
+/// For a person: `everything`, or the rules, without what has to allow it besides.
 impl fmt::Display for Permissions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.allow.as_slice(), self.read_only) {
@@ -296,6 +314,7 @@ mod tests {
         Permissions {
             allow: allow.collect(),
             read_only,
+            within: None,
         }
     }
 
@@ -351,6 +370,24 @@ mod tests {
             let decided = (decided, permissions.reaches(&shop).is_ok());
             assert_eq!(decided, (whole, some), "{permissions}");
         }
+    }
+
+    #[test]
+    fn what_is_within_other_permissions_needs_both() {
+        let (shop, bank) = (ServerName::new("shop"), ServerName::new("bank"));
+        let (shop, bank) = (shop.unwrap(), bank.unwrap());
+        let mut both = permissions(&["shop", "bank/*"], false);
+        both.within = Some(Arc::new(permissions(&["sh*"], true)));
+        assert!(both.decide(&shop, "get", true).is_ok());
+        assert_eq!(both.decide(&shop, "buy", false), Err(Denial::Writes));
+        assert!(both.decide(&bank, "get", true).is_err());
+        assert!(both.decide_whole(&shop, true).is_ok() && both.decide_whole(&bank, true).is_err());
+        assert!(both.reaches(&shop).is_ok() && both.reaches(&bank).is_err());
+        both = permissions(&[], false);
+        both.within = Some(Arc::default());
+        assert!(both.is_everything());
+        both.within = Some(Arc::new(permissions(&[], true)));
+        assert!(!both.is_everything());
     }
 
     #[test]

@@ -17,18 +17,44 @@ use crate::Result;
 use crate::artifact::Artifact;
 use crate::audit::{AuditHead, AuditPage, AuditQuery, Hash};
 use crate::key::{FoundApiKey, KeyListing, KeyName, NewApiKey};
+use crate::principal::Permissions;
+use crate::role::{MembershipListing, RoleListing, RoleName};
 use crate::secret::{Credentials, Grant};
 use crate::server::{Serve, ServerName, ServerRecord};
 use crate::spec::Document;
 use crate::tenant::{Scope, Tenant, TenantName};
 use crate::tool::{ToolChoices, ToolKind, ToolName, ToolSet};
+use crate::user::{UserKind, UserListing, UserName};
 
 pub use search::{FoundTool, ToolPage, ToolPlace, ToolSearch};
 
 /// Everything that a host keeps of one tenant.
-pub trait Store: ServerStore + DocumentStore + CredentialStore + ApiKeyStore + AuditStore {}
+pub trait Store:
+    ServerStore
+    + DocumentStore
+    + CredentialStore
+    + ApiKeyStore
+    + RoleStore
+    + MembershipStore
+    + AuditStore
+{
+}
 
-impl<T: ServerStore + DocumentStore + CredentialStore + ApiKeyStore + AuditStore> Store for T {}
+impl<T> Store for T where
+    T: ServerStore
+        + DocumentStore
+        + CredentialStore
+        + ApiKeyStore
+        + RoleStore
+        + MembershipStore
+        + AuditStore
+{
+}
+
+/// Everybody that a host knows, and the way to the store of each tenant.
+pub trait People: Users + Tenants {}
+
+impl<T: Users + Tenants> People for T {}
 
 /// Registered servers.
 ///
@@ -164,6 +190,8 @@ pub trait CredentialStore: Send + Sync + Debug + 'static {
 /// - `rotate_api_key` gives a key another token. The newest before it is good until the time given,
 ///   any earlier one is forgotten, and nothing else changes; of a key that is not there, or lets
 ///   nobody in any more, it is `false`.
+/// - A key of a user comes with what that user is at the time when it is found: whether they are
+///   disabled, and what their role allows. `create_api_key` for who is no member is `NotFound`.
 /// - A revoked key stays revoked, and is listed. `revoke_api_key` of one that is revoked or not
 ///   there is `false`.
 /// - Of several at once that make a key of one name, one succeeds.
@@ -179,6 +207,9 @@ pub trait ApiKeyStore: Send + Sync + Debug + 'static {
     /// At most `limit` keys after that name; a limit that is not 1 to 1,000 is `InvalidInput`.
     async fn api_keys(&self, after: Option<&KeyName>, limit: u32) -> Result<KeyListing>;
 
+    /// The key of that name, whether it still lets somebody in or not, as its newest token finds it.
+    async fn api_key(&self, name: &KeyName) -> Result<Option<FoundApiKey>>;
+
     /// The key that has a token with that digest.
     async fn find_api_key(&self, digest: &Hash) -> Result<Option<FoundApiKey>>;
 
@@ -191,6 +222,82 @@ pub trait ApiKeyStore: Send + Sync + Debug + 'static {
 
     /// Notes that a key was used, at that time in Unix milliseconds.
     async fn note_api_key_use(&self, name: &KeyName, at: i64) -> Result<()>;
+}
+
+/// The users of a store: people and services. They belong to no tenant.
+///
+/// # Behavior
+/// - `create_user` of a name that is taken is `false` and changes nothing, also of several at once.
+/// - A disabled user stays in the list. `disable_user` of one that is disabled or not there is
+///   `false`, and so is `enable_user` of one that is enabled or not there.
+/// - `users` is sorted by name, and its pages join.
+/// - Changes are in the log of the handle's tenant.
+#[async_trait]
+pub trait Users: Send + Sync + Debug + 'static {
+    /// Adds a user. Whether they are new.
+    async fn create_user(&self, name: &UserName, kind: UserKind) -> Result<bool>;
+
+    /// At most `limit` users after that name; a limit that is not 1 to 1,000 is `InvalidInput`.
+    async fn users(&self, after: Option<&UserName>, limit: u32) -> Result<UserListing>;
+
+    /// Lets none of their keys in any more, in any tenant. Whether that was otherwise.
+    async fn disable_user(&self, name: &UserName) -> Result<bool>;
+
+    /// Lets their keys in again. Whether that was otherwise.
+    async fn enable_user(&self, name: &UserName) -> Result<bool>;
+}
+
+/// The roles of a tenant.
+///
+/// # Behavior
+/// - `save_role` makes a role, or changes it and lets its revision grow by one; what is there
+///   already is no change.
+/// - With a revision it is a `Conflict` unless the role has that one, 0 for one that is not there: of
+///   several at once one succeeds.
+/// - A role that a member has is not removed: `Conflict`. One that is not there is `false`.
+/// - `roles` is sorted by name, and its pages join.
+/// - No change of a role is one of the registry.
+#[async_trait]
+pub trait RoleStore: Send + Sync + Debug + 'static {
+    /// Makes or changes a role.
+    async fn save_role(
+        &self,
+        name: &RoleName,
+        permissions: &Permissions,
+        revision: Option<u64>,
+    ) -> Result<Saved>;
+
+    /// At most `limit` roles after that name; a limit that is not 1 to 1,000 is `InvalidInput`.
+    async fn roles(&self, after: Option<&RoleName>, limit: u32) -> Result<RoleListing>;
+
+    /// Removes a role. Whether it was there.
+    async fn remove_role(&self, name: &RoleName) -> Result<bool>;
+}
+
+/// The members of a tenant.
+///
+/// # Behavior
+/// - `set_membership` makes a user a member, or gives a member another role and lets the revision
+///   grow by one; a user or role that is not there is `NotFound`.
+/// - With a revision it is a `Conflict` unless the membership has that one, 0 for who is no member.
+/// - Who is a member of one tenant is one of no other.
+/// - `memberships` is sorted by the user's name, and its pages join.
+/// - No change of a membership is one of the registry.
+#[async_trait]
+pub trait MembershipStore: Send + Sync + Debug + 'static {
+    /// Makes a user a member, in that role.
+    async fn set_membership(
+        &self,
+        user: &UserName,
+        role: &RoleName,
+        revision: Option<u64>,
+    ) -> Result<Saved>;
+
+    /// At most `limit` members after that user; a limit that is not 1 to 1,000 is `InvalidInput`.
+    async fn memberships(&self, after: Option<&UserName>, limit: u32) -> Result<MembershipListing>;
+
+    /// Takes a user out of the tenant. Whether they were a member.
+    async fn remove_membership(&self, user: &UserName) -> Result<bool>;
 }
 
 /// The audit log of a tenant.
@@ -252,10 +359,10 @@ pub struct Registration {
     pub choices: ToolChoices,
 }
 
-/// What `save` did.
+/// What saving something did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Saved {
-    /// The server's revision now.
+    /// Its revision now.
     pub revision: u64,
     /// Whether anything changed.
     pub changed: bool,

@@ -4,6 +4,7 @@ mod add;
 mod document;
 mod key;
 mod login;
+mod people;
 mod project;
 mod status;
 mod store;
@@ -20,6 +21,7 @@ pub use add::Add;
 pub use document::{ApiArgs, DocumentArgs, ToolArgs};
 pub use key::*;
 pub use login::Login;
+pub use people::*;
 pub use project::{Bundle, Docs, DocsFormat, Generate, Language};
 pub use status::Status;
 pub use store::*;
@@ -95,6 +97,15 @@ pub enum Command {
     /// API keys: who is let in by a gateway with `--auth keys`
     #[command(subcommand)]
     Key(Key),
+    /// Users of the store: people and services
+    #[command(subcommand)]
+    User(User),
+    /// Roles: what the members of a tenant may do
+    #[command(subcommand)]
+    Role(Role),
+    /// Members of a tenant, each with a role
+    #[command(subcommand)]
+    Member(Member),
     /// Several organisations in one store
     #[command(subcommand)]
     Tenant(Tenant),

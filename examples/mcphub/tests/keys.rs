@@ -160,6 +160,73 @@ fn a_gateway_that_asks_for_keys_lets_in_until_one_is_revoked() {
 }
 
 #[test]
+fn a_users_key_does_what_their_role_allows_while_they_are_a_member() {
+    let (sandbox, shop) = (Sandbox::new(), Bookshop::open());
+    let gateway = guarded(&sandbox, &shop);
+    let ada = "ada@example.com";
+    done(sandbox.run(&["user", "add", ada]));
+    assert_eq!(
+        sandbox.run(&["user", "add", "ADA@example.com"]).code,
+        Some(5)
+    );
+    let refused = sandbox.run(&["key", "create", "laptop", "--user", ada]);
+    assert_eq!(refused.code, Some(4), "{refused:?}");
+    done(sandbox.run(&["role", "set", "staff", "--read-only"]));
+    done(sandbox.run(&["member", "set", ada, "--role", "staff"]));
+    let token = create(&sandbox, &["laptop", "--user", ada, "--allow", "bookshop"]);
+    let update = || {
+        let update =
+            json!({"name": "bookshop_updateBook", "arguments": {"isbn": ISBN, "stock": 7}});
+        gateway.message_as(Some(&token), "tools/call", update).0
+    };
+    let until = |status: u16| {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while update() != status {
+            assert!(Instant::now() < deadline, "{} and never {status}", update());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    };
+    until(403);
+    let explain = |thing: &str| sandbox.run(&["key", "explain", "laptop", thing]);
+    let denied = explain("bookshop/updateBook");
+    assert_eq!(denied.code, Some(5));
+    assert!(
+        denied
+            .stdout
+            .contains("the role of its user: it is read-only"),
+        "{denied:?}"
+    );
+    assert!(done(explain("bookshop/getBook")).contains("laptop may call"));
+    assert!(done(explain("bookshop")).contains("prompts and resources"));
+    assert_eq!(explain("bookshop/none").code, Some(4));
+    done(sandbox.run(&["role", "set", "staff", "--revision", "1"]));
+    until(200);
+    assert_eq!(
+        sandbox
+            .run(&["role", "set", "staff", "--read-only", "--revision", "1"])
+            .code,
+        Some(5)
+    );
+    assert_eq!(sandbox.run(&["role", "remove", "staff"]).code, Some(5));
+    done(sandbox.run(&["user", "disable", ada]));
+    until(401);
+    assert!(
+        explain("bookshop/getBook")
+            .stdout
+            .contains("the user of the key is disabled")
+    );
+    assert!(done(sandbox.run(&["user", "list"])).contains("ada@example.com\tperson\tdisabled "));
+    done(sandbox.run(&["user", "enable", ada]));
+    until(200);
+    assert!(done(sandbox.run(&["member", "list"])).starts_with("ada@example.com\tstaff\t"));
+    done(sandbox.run(&["member", "remove", ada]));
+    until(401);
+    assert!(done(sandbox.run(&["key", "list"])).contains("\tof ada@example.com"));
+    done(sandbox.run(&["role", "remove", "staff"]));
+    assert!(gateway.stop().success());
+}
+
+#[test]
 fn clients_of_others_show_a_key_and_see_what_it_may() {
     if !common::clients_wanted() {
         return;

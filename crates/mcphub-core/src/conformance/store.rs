@@ -9,6 +9,7 @@ mod credentials;
 mod documents;
 mod keys;
 mod list;
+mod people;
 mod removal;
 mod save;
 mod search;
@@ -34,6 +35,7 @@ pub use credentials::*;
 pub use documents::*;
 pub use keys::*;
 pub use list::*;
+pub use people::*;
 pub use removal::*;
 pub use save::*;
 pub use search::*;
@@ -113,6 +115,24 @@ macro_rules! tenants_conformance {
             a_key_lets_nobody_into_another_tenant,
             changes_are_in_the_log_of_their_tenant_under_their_actor,
             tenants_that_write_at_once_do_not_disturb_each_other,
+        );
+    };
+}
+
+/// Makes tests of the checks that need users. The factory gives a smart pointer to the
+/// [`People`](crate::store::People) of an empty store, and a guard.
+#[macro_export]
+macro_rules! people_conformance {
+    ($factory:expr) => {
+        $crate::conformance_tests!(
+            $factory,
+            store: a_user_is_added_once,
+            users_roles_and_members_are_listed_by_name,
+            a_role_is_changed_from_the_revision_that_is_there,
+            a_membership_needs_its_user_and_its_role,
+            a_users_key_does_what_their_role_allows,
+            roles_and_members_are_those_of_one_tenant,
+            changes_of_people_are_in_the_log,
         );
     };
 }

@@ -15,6 +15,7 @@ use crate::audit::Hash;
 use crate::principal::{Permissions, Principal, Refusal};
 use crate::server::ServerName;
 use crate::tenant::Actor;
+use crate::user::UserName;
 use crate::{Error, Result};
 
 pub use token::KeyToken;
@@ -72,7 +73,9 @@ pub struct NewApiKey {
     pub name: KeyName,
     /// The digest of its first token.
     pub digest: Hash,
-    /// What its holder may do. Default everything.
+    /// Whose it is. Default nobody's in particular: that of the tenant itself.
+    pub user: Option<UserName>,
+    /// What its holder may do, at most what the role of its user allows. Default everything.
     pub permissions: Permissions,
     /// From when on it lets nobody in, in Unix milliseconds. Default never.
     pub expires_at: Option<i64>,
@@ -84,6 +87,7 @@ impl NewApiKey {
         Self {
             name,
             digest,
+            user: None,
             permissions: Permissions::default(),
             expires_at: None,
         }
@@ -96,7 +100,9 @@ impl NewApiKey {
 pub struct ApiKey {
     /// Unique.
     pub name: KeyName,
-    /// What its holder may do.
+    /// Whose it is, if it is a user's.
+    pub user: Option<UserName>,
+    /// What its holder may do, at most what the role of its user allows.
     pub permissions: Permissions,
     /// When it was made, in Unix milliseconds, as all times.
     pub created_at: i64,
@@ -127,13 +133,24 @@ pub struct FoundApiKey {
     pub key: ApiKey,
     /// When this token ends, because a newer one took its place.
     pub replaced_at: Option<i64>,
+    /// What its user is now.
+    pub standing: Standing,
+}
+
+/// What the user of a key is now, in the tenant of the key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// They are disabled.
+    pub disabled: bool,
+    /// What their role allows; `None` for who is no member.
+    pub role: Option<Permissions>,
 }
 
 impl FoundApiKey {
     /// Who the holder of the token is, if it lets them in now.
     ///
     /// # Errors
-    /// `Revoked` and `Expired`.
+    /// `Revoked`, `Expired`, and for a user's key `Disabled` and `NoMember`.
     pub fn principal(&self, now: i64) -> Result<Principal, Refusal> {
         let key = &self.key;
         if key.revoked_at.is_some() {
@@ -145,10 +162,20 @@ impl FoundApiKey {
             return Err(Refusal::Expired);
         }
         let id = Actor::of("key", key.name.as_str());
+        let mut permissions = key.permissions.clone();
+        let actor = match &key.user {
+            None => id.clone(),
+            Some(_) if self.standing.disabled => return Err(Refusal::Disabled),
+            Some(user) => {
+                let role = self.standing.role.clone().ok_or(Refusal::NoMember)?;
+                permissions.within = Some(Arc::new(role));
+                user.actor()
+            }
+        };
         Ok(Principal {
-            actor: id.clone(),
             id,
-            permissions: Arc::new(key.permissions.clone()),
+            actor,
+            permissions: Arc::new(permissions),
             expires_at: ends,
         })
     }
@@ -171,6 +198,7 @@ mod tests {
         FoundApiKey {
             key: ApiKey {
                 name: KeyName::new("ci").unwrap(),
+                user: None,
                 permissions: Permissions::default(),
                 created_at: 0,
                 rotated_at: 0,
@@ -179,6 +207,7 @@ mod tests {
                 last_used_at: None,
             },
             replaced_at: None,
+            standing: Standing::default(),
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use mcphub_core::audit::Hash;
-use mcphub_core::key::{ApiKey, FoundApiKey, KeyListing, KeyName, KeyToken, NewApiKey};
+use mcphub_core::key::{ApiKey, FoundApiKey, KeyListing, KeyName, KeyToken, NewApiKey, Standing};
 use mcphub_core::principal::{Permissions, ToolRule};
 use mcphub_core::store::ApiKeyStore;
 use mcphub_core::{Error, ErrorKind, Result};
@@ -34,6 +34,7 @@ impl Keys {
         let token = KeyToken::from_entropy(bits);
         let key = ApiKey {
             name: KeyName::new(name).unwrap(),
+            user: None,
             permissions,
             created_at: 0,
             rotated_at: 0,
@@ -44,6 +45,7 @@ impl Keys {
         let found = FoundApiKey {
             key,
             replaced_at: None,
+            standing: Standing::default(),
         };
         self.found.lock().unwrap().insert(token.digest().0, found);
         token.expose().to_owned()
@@ -71,6 +73,13 @@ impl ApiKeyStore for Keys {
         Err(Error::new(
             ErrorKind::Unsupported,
             "the gateway lists no key",
+        ))
+    }
+
+    async fn api_key(&self, _: &KeyName) -> Result<Option<FoundApiKey>> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            "the gateway asks for no name",
         ))
     }
 

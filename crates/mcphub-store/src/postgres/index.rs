@@ -1,7 +1,8 @@
 //! Which indexes there have to be, beside those of keys.
 
 /// As the migrations make them.
-const INDEXES: [(&str, &str); 20] = [
+const INDEXES: [(&str, &str); 23] = [
+    ("api_key_account", "api_key (account)"),
     ("api_key_token_key", "api_key_token (api_key_id)"),
     (
         "api_key_token_newest",
@@ -21,6 +22,8 @@ const INDEXES: [(&str, &str); 20] = [
         "document_version_digest",
         "document_version (tenant_id, digest)",
     ),
+    ("membership_account", "membership (account)"),
+    ("membership_role", "membership (tenant_id, role)"),
     (
         "server_additive",
         "server (tenant_id, name) WHERE additive > 0",

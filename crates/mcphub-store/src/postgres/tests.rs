@@ -96,6 +96,7 @@ impl Drop for Place {
 mod on_a_server {
     use super::*;
     mcphub_core::tenants_conformance!(fresh);
+    mcphub_core::people_conformance!(fresh);
     mcphub_core::store_conformance!(fresh);
 }
 

@@ -2,26 +2,45 @@
 
 use async_trait::async_trait;
 use mcphub_core::audit::{Action, Hash};
-use mcphub_core::key::{ApiKey, FoundApiKey, KeyListing, KeyName, NewApiKey};
+use mcphub_core::key::{ApiKey, FoundApiKey, KeyListing, KeyName, NewApiKey, Standing};
 use mcphub_core::store::ApiKeyStore;
+use mcphub_core::user::UserName;
 use mcphub_core::{Error, Result};
 use serde_json::json;
 
 use super::failure::Failure;
 use super::statement::{Row, Statement};
-use super::{Session, SqlStore, now};
+use super::{Session, SqlStore, now, page_limit, role, user};
 
 const BY_DIGEST: &str = "
-    SELECT api_key.name, api_key.permissions, api_key.created_at, api_key.expires_at,
-           api_key.revoked_at, api_key.last_used_at, api_key_token.ends_at,
+    SELECT api_key.name, api_key.account, api_key.permissions, api_key.created_at,
+           api_key.expires_at, api_key.revoked_at, api_key.last_used_at, api_key_token.ends_at,
+           account.disabled_at, role.permissions AS allowed,
            (SELECT max(newest.created_at) FROM api_key_token AS newest
             WHERE newest.api_key_id = api_key.id) AS rotated_at
     FROM api_key_token
     JOIN api_key ON api_key.id = api_key_token.api_key_id
+    LEFT JOIN account ON account.name = api_key.account
+    LEFT JOIN membership ON membership.tenant_id = api_key.tenant_id
+                        AND membership.account = api_key.account
+    LEFT JOIN role ON role.tenant_id = membership.tenant_id AND role.name = membership.role
     WHERE api_key_token.digest = $2 AND api_key.tenant_id = $1";
 
+const BY_NAME: &str = "
+    SELECT api_key.name, api_key.account, api_key.permissions, api_key.created_at,
+           api_key.expires_at, api_key.revoked_at, api_key.last_used_at, api_key_token.ends_at,
+           account.disabled_at, role.permissions AS allowed,
+           api_key_token.created_at AS rotated_at
+    FROM api_key
+    JOIN api_key_token ON api_key_token.api_key_id = api_key.id AND api_key_token.ends_at IS NULL
+    LEFT JOIN account ON account.name = api_key.account
+    LEFT JOIN membership ON membership.tenant_id = api_key.tenant_id
+                        AND membership.account = api_key.account
+    LEFT JOIN role ON role.tenant_id = membership.tenant_id AND role.name = membership.role
+    WHERE api_key.tenant_id = $1 AND api_key.name = $2";
+
 const AFTER: &str = "
-    SELECT name, permissions, created_at, expires_at, revoked_at, last_used_at,
+    SELECT name, account, permissions, created_at, expires_at, revoked_at, last_used_at,
            (SELECT max(newest.created_at) FROM api_key_token AS newest
             WHERE newest.api_key_id = api_key.id) AS rotated_at
     FROM api_key
@@ -41,8 +60,19 @@ impl ApiKeyStore for SqlStore {
         self.explain("store::api_keys", outcome)
     }
 
+    async fn api_key(&self, name: &KeyName) -> Result<Option<FoundApiKey>> {
+        let query = Statement::new(BY_NAME)
+            .bind(self.tenant_id)
+            .bind(name.as_str());
+        let outcome = self.read_key(query).await;
+        self.explain("store::api_key", outcome)
+    }
+
     async fn find_api_key(&self, digest: &Hash) -> Result<Option<FoundApiKey>> {
-        let outcome = self.read_key(digest).await;
+        let query = Statement::new(BY_DIGEST)
+            .bind(self.tenant_id)
+            .bind(digest.0.as_slice());
+        let outcome = self.read_key(query).await;
         self.explain("store::find_api_key", outcome)
     }
 
@@ -65,10 +95,15 @@ impl ApiKeyStore for SqlStore {
 impl SqlStore {
     async fn make_key(&self, key: &NewApiKey) -> Result<bool, Failure> {
         key.permissions.check()?;
-        let permissions = serde_json::to_string(&key.permissions)
-            .map_err(|error| Error::internal("permissions cannot be written").caused_by(error))?;
+        let permissions = role::written(&key.permissions)?;
         let now = now();
         let mut session = self.engine().write(self.tenant_id).await?;
+        if let Some(user) = &key.user
+            && self.membership(&mut session, user).await?.is_none()
+        {
+            let message = "there is no such member; `mcphub member set` makes a user one";
+            return Err(Error::not_found(message).with("user", user).into());
+        }
         let over = "DELETE FROM api_key
             WHERE tenant_id = $1 AND name = $2 AND (revoked_at IS NOT NULL OR expires_at <= $3)";
         let over = Statement::new(over)
@@ -76,8 +111,9 @@ impl SqlStore {
             .bind(key.name.as_str())
             .bind(now);
         session.execute(over).await?;
-        let make = "INSERT INTO api_key (tenant_id, name, permissions, created_at, expires_at)
-            VALUES ($1, $2, $3, $4, $5)
+        let make =
+            "INSERT INTO api_key (tenant_id, name, permissions, created_at, expires_at, account)
+            VALUES ($1, $2, $3, $4, $5, $6)
             ON CONFLICT (tenant_id, name) DO NOTHING
             RETURNING id";
         let make = Statement::new(make)
@@ -85,12 +121,16 @@ impl SqlStore {
             .bind(key.name.as_str())
             .bind(permissions)
             .bind(now)
-            .bind(key.expires_at);
+            .bind(key.expires_at)
+            .bind(key.user.as_ref().map(UserName::as_str));
         let Some(row) = session.fetch_optional(make).await? else {
             return Ok(false);
         };
         add_token(&mut session, row.get("id")?, &key.digest, now).await?;
-        let detail = json!({ "permissions": key.permissions, "expiresAt": key.expires_at });
+        let mut detail = json!({ "permissions": key.permissions, "expiresAt": key.expires_at });
+        if let Some(user) = &key.user {
+            detail["user"] = json!(user);
+        }
         self.record(
             &mut session,
             Action::API_KEY_CREATE,
@@ -103,11 +143,7 @@ impl SqlStore {
     }
 
     async fn read_keys(&self, after: Option<&KeyName>, limit: u32) -> Result<KeyListing, Failure> {
-        if !(1..=1_000).contains(&limit) {
-            return Err(Error::invalid("a page has 1 to 1,000 keys")
-                .with("limit", limit)
-                .into());
-        }
+        page_limit(limit)?;
         // One more than asked for tells whether there is a next page.
         let query = Statement::new(AFTER)
             .bind(self.tenant_id)
@@ -121,15 +157,18 @@ impl SqlStore {
         Ok(KeyListing { keys, next })
     }
 
-    async fn read_key(&self, digest: &Hash) -> Result<Option<FoundApiKey>, Failure> {
-        let query = Statement::new(BY_DIGEST)
-            .bind(self.tenant_id)
-            .bind(digest.0.as_slice());
+    async fn read_key(&self, query: Statement) -> Result<Option<FoundApiKey>, Failure> {
         let row = self.engine().read().await?.fetch_optional(query).await?;
         let Some(row) = row else { return Ok(None) };
+        let allowed: Option<String> = row.get("allowed")?;
+        let standing = Standing {
+            disabled: row.get::<Option<i64>>("disabled_at")?.is_some(),
+            role: allowed.as_deref().map(role::read).transpose()?,
+        };
         Ok(Some(FoundApiKey {
             key: key(&row)?,
             replaced_at: row.get("ends_at")?,
+            standing,
         }))
     }
 
@@ -228,6 +267,10 @@ fn key(row: &Row) -> Result<ApiKey, Failure> {
     let created_at = row.get("created_at")?;
     Ok(ApiKey {
         name: KeyName::new(row.get::<String>("name")?).map_err(unreadable)?,
+        user: match row.get::<Option<String>>("account")? {
+            Some(_) => Some(user::name(row, "account")?),
+            None => None,
+        },
         permissions,
         created_at,
         rotated_at: row.get::<Option<i64>>("rotated_at")?.unwrap_or(created_at),

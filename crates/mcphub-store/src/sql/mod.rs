@@ -12,7 +12,8 @@
 //! | `status` | what is in a database, and whether it is as it should be |
 //! | `optimize` | what makes a database slow, and its cure |
 //! | `archive` | all of it in one file, for another store |
-//! | `api_key` | what programs are let in with |
+//! | `user`, `role` | users, and what they are in each tenant |
+//! | `api_key` | what they and programs are let in with |
 //! | `audit` | what was changed, by whom |
 //! | `plan` | that tests issue no statement that reads a whole table |
 //! | `failure` | what an engine says, in words that help |
@@ -36,12 +37,14 @@ mod optimize;
 #[cfg(test)]
 mod plan;
 mod registration;
+mod role;
 mod rotation;
 mod server;
 mod statement;
 mod status;
 mod tenant;
 mod tool;
+mod user;
 mod words;
 
 use std::fmt;
@@ -156,6 +159,14 @@ where
         Ok(outcome) => outcome,
         Err(error) => Err(Error::internal("the store's work was interrupted").caused_by(error)),
     }
+}
+
+/// How many things a page of a list may have.
+fn page_limit(limit: u32) -> Result<()> {
+    if (1..=1_000).contains(&limit) {
+        return Ok(());
+    }
+    Err(Error::invalid("a page has 1 to 1,000 entries").with("limit", limit))
 }
 
 /// Now, in Unix milliseconds.

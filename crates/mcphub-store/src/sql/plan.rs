@@ -9,7 +9,7 @@ use super::statement::Statement;
 use super::{Dialect, Session};
 
 /// Tables that grow with what is registered. Others have few rows.
-const GROWING: [&str; 11] = [
+const GROWING: [&str; 14] = [
     "server",
     "tool",
     "tool_set",
@@ -18,6 +18,9 @@ const GROWING: [&str; 11] = [
     "document",
     "document_version",
     "credential",
+    "account",
+    "role",
+    "membership",
     "api_key",
     "api_key_token",
     "audit",

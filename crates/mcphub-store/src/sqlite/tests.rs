@@ -25,12 +25,14 @@ use crate::sqlite;
 mod in_a_file {
     use super::*;
     mcphub_core::tenants_conformance!(file_store);
+    mcphub_core::people_conformance!(file_store);
     mcphub_core::store_conformance!(file_store);
 }
 
 mod in_memory {
     use super::*;
     mcphub_core::tenants_conformance!(memory_store);
+    mcphub_core::people_conformance!(memory_store);
     mcphub_core::store_conformance!(memory_store);
 }
 

@@ -3,6 +3,8 @@
 use clap::{Args, Subcommand, ValueEnum};
 use mcphub_core::key::KeyName;
 use mcphub_core::principal::ToolRule;
+use mcphub_core::server::ServerName;
+use mcphub_core::user::UserName;
 use serde::Deserialize;
 
 use super::{Format, StoreArgs};
@@ -29,6 +31,8 @@ pub enum Key {
     Rotate(KeyRotate),
     /// Revoke a key; a running gateway lets it in no more within a second or two
     Revoke(KeyRevoke),
+    /// Say whether a key may use something now, and which rule says so, without calling it
+    Explain(KeyExplain),
     /// Say whose token stands on standard input, such as one that was found somewhere
     Identify(KeyIdentify),
 }
@@ -46,6 +50,10 @@ mcphub_[0-9A-Za-z]{49}.")]
 pub struct KeyCreate {
     /// The name of the key
     pub name: KeyName,
+
+    /// Whose it is: a member, whose role limits it and who can be disabled [default: the tenant's own]
+    #[arg(long, value_name = "USER")]
+    pub user: Option<UserName>,
 
     /// What may be used: SERVER for all that it has, or SERVER/TOOL for tools alone, with `*` for any
     /// text; repeatable [default: everything]
@@ -107,6 +115,39 @@ pub struct KeyRevoke {
     pub store: StoreArgs,
 }
 
+/// `mcphub key explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exits with 5 when the key may not use it.")]
+pub struct KeyExplain {
+    /// The name of the key
+    pub name: KeyName,
+
+    /// SERVER/TOOL, a tool by the name that it has at its server; SERVER for what else that has
+    #[arg(value_name = "WHAT", value_parser = thing)]
+    pub thing: Thing,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// What a rule can be about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thing {
+    /// The server.
+    pub server: ServerName,
+    /// Its tool; `None` for its prompts and resources.
+    pub tool: Option<String>,
+}
+
+fn thing(text: &str) -> Result<Thing, String> {
+    let (server, tool) = match text.split_once('/') {
+        Some((server, tool)) => (server, Some(tool.to_owned())),
+        None => (text, None),
+    };
+    let server = ServerName::new(server).map_err(|error| error.to_string())?;
+    Ok(Thing { server, tool })
+}
+
 /// `mcphub key identify`.
 #[derive(Debug, Args)]
 pub struct KeyIdentify {
@@ -155,6 +196,18 @@ fn span(text: &str) -> Result<i64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_thing_is_a_tool_or_what_else_a_server_has() {
+        let read = |text: &str| {
+            let thing = thing(text)?;
+            Ok::<_, String>((thing.server.to_string(), thing.tool))
+        };
+        let tool = Some("a/b".to_owned());
+        assert_eq!(read("shop/a/b"), Ok(("shop".to_owned(), tool)));
+        assert_eq!(read("shop"), Ok(("shop".to_owned(), None)));
+        assert!(read("").is_err() && read("/a").is_err() && read("a b/c").is_err());
+    }
 
     #[test]
     fn a_time_is_a_span_or_a_moment() {

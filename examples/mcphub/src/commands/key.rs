@@ -4,18 +4,20 @@ use std::process::ExitCode;
 use std::time::UNIX_EPOCH;
 
 use mcphub_core::key::{ApiKey, KeyName, KeyToken, NewApiKey};
-use mcphub_core::store::ApiKeyStore;
+use mcphub_core::principal::{Denial, Permissions};
+use mcphub_core::store::{ApiKeyStore, ServerStore};
 use mcphub_core::{Error, ErrorKind, Result};
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 
 use super::list;
 use crate::cli::{
-    Format, Key, KeyCreate, KeyIdentify, KeyList, KeyRevoke, KeyRotate, Moment, StoreArgs,
+    Format, Key, KeyCreate, KeyExplain, KeyIdentify, KeyList, KeyRevoke, KeyRotate, Moment,
+    StoreArgs, Thing,
 };
 use crate::config::Config;
 use crate::host::Host;
-use crate::output;
+use crate::{exit, output};
 
 /// How many keys are read at once.
 const PAGE: u32 = 1_000;
@@ -29,6 +31,7 @@ pub async fn run(command: Key) -> Result<ExitCode> {
         Key::List(args) => show(args).await,
         Key::Rotate(args) => rotate(args).await,
         Key::Revoke(args) => revoke(args).await,
+        Key::Explain(args) => explain(args).await,
         Key::Identify(args) => identify(args).await,
     }
 }
@@ -37,6 +40,7 @@ async fn create(args: KeyCreate) -> Result<ExitCode> {
     let host = open(&args.store).await?;
     let token = new_token()?;
     let mut key = NewApiKey::new(args.name, token.digest());
+    key.user = args.user;
     key.permissions.allow = args.allow;
     key.permissions.read_only = args.read_only;
     let now = now();
@@ -145,7 +149,61 @@ fn line(key: &ApiKey, now: i64) -> String {
     };
     let used = key.last_used_at.map(output::time);
     let used = used.map_or_else(|| "never used".to_owned(), |at| format!("used {at}"));
-    format!("{}\t{}\t{state}\t{used}", key.name, key.permissions)
+    let user = key.user.as_ref().map(|user| format!("\tof {user}"));
+    let user = user.unwrap_or_default();
+    format!("{}\t{}\t{state}\t{used}{user}", key.name, key.permissions)
+}
+
+async fn explain(args: KeyExplain) -> Result<ExitCode> {
+    let host = list::open(&args.store).await?;
+    let found = host.store.api_key(&args.name).await?;
+    let found =
+        found.ok_or_else(|| Error::not_found("there is no such key").with("key", &args.name))?;
+    let Thing { server, tool } = &args.thing;
+    let record = host.store.get(server).await?;
+    let record =
+        record.ok_or_else(|| Error::not_found("there is no such server").with("server", server))?;
+    let reads = match tool {
+        None => true,
+        Some(tool) => {
+            let mut tools = record.tools.tools.iter();
+            let known = tools.find(|known| known.name.as_str() == tool.as_str());
+            let known = known.ok_or_else(|| {
+                let message = "the server had no such tool when it was registered";
+                Error::not_found(message).with("tool", tool)
+            })?;
+            known.annotations.read_only_hint
+        }
+    };
+    let decide = |permissions: &Permissions| match tool {
+        Some(tool) => permissions.decide(server, tool, reads),
+        None => permissions.decide_whole(server, reads),
+    };
+    let what = match tool {
+        Some(tool) => format!("call {server}/{tool}"),
+        None => format!("use the prompts and resources of {server}"),
+    };
+    let name = &args.name;
+    let denied = |whose: &str, denial: &Denial| format!("{name} may not {what}: {whose}: {denial}");
+    let why = match (found.principal(now()), &found.standing.role) {
+        (Err(refusal), _) => Some(format!("{name} may not {what}: {refusal}")),
+        (Ok(_), role) => {
+            let own = decide(&found.key.permissions).map_err(|denial| denied("the key", &denial));
+            let role = role.as_ref().map_or(Ok(()), decide);
+            let role = role.map_err(|denial| denied("the role of its user", &denial));
+            own.and(role).err()
+        }
+    };
+    match why {
+        None => {
+            output::line(&format!("{name} may {what}"))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(why) => {
+            output::line(&why)?;
+            Ok(exit::code(ErrorKind::PermissionDenied))
+        }
+    }
 }
 
 async fn identify(args: KeyIdentify) -> Result<ExitCode> {

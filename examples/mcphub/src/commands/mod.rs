@@ -14,6 +14,7 @@ mod key;
 mod list;
 mod login;
 mod mock;
+mod people;
 mod search;
 mod serve;
 mod status;
@@ -52,6 +53,9 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Rollback(args) => history::rollback(args).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Key(command) => key::run(command).await,
+        Command::User(command) => people::user(command).await,
+        Command::Role(command) => people::role(command).await,
+        Command::Member(command) => people::member(command).await,
         Command::Tenant(command) => tenant::run(command).await,
         Command::Db(command) => db::run(command).await,
     }

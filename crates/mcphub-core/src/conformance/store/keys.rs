@@ -63,6 +63,11 @@ pub async fn a_key_is_made_once_and_comes_back_whole(store: &dyn Store) {
     assert_eq!(found.key.expires_at, key.expires_at);
     assert_eq!((found.key.revoked_at, found.key.last_used_at), (None, None));
     assert_eq!(found.key.rotated_at, found.key.created_at);
+    let named = store.api_key(&key.name).await.expect("no error");
+    assert_eq!(named.as_ref(), Some(&found));
+    let unknown = KeyName::new("unknown").expect("a legal name");
+    let unknown = store.api_key(&unknown).await.expect("no error");
+    assert_eq!(unknown, None);
     assert_eq!(all(store).await, [found.key]);
     // Nor may a token be that of two keys, whatever is wrong with its maker.
     let same = store.create_api_key(&new_key("other", 1)).await;

@@ -13,6 +13,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::FORMAT;
 use super::line::{self, Line};
+use super::people;
 use crate::MasterKeys;
 use crate::sql::Failure;
 use crate::sql::statement::{Row, Statement};
@@ -35,6 +36,8 @@ const SERVERS: &str = "
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Exported {
+    /// How many users.
+    pub users: u64,
     /// How many tenants.
     pub tenants: u64,
     /// How many servers, also removed ones.
@@ -43,6 +46,10 @@ pub struct Exported {
     pub documents: u64,
     /// How many credentials; 0 when they were left out.
     pub credentials: u64,
+    /// How many roles.
+    pub roles: u64,
+    /// How many members of tenants.
+    pub members: u64,
     /// How many API keys, also revoked ones.
     pub api_keys: u64,
     /// How many entries of audit logs.
@@ -85,7 +92,10 @@ impl SqlStore {
             secrets,
         };
         writer.line(&Line::Archive(header)).await?;
-        let mut exported = Exported::default();
+        let mut exported = Exported {
+            users: people::users(&mut session, &mut writer).await?,
+            ..Exported::default()
+        };
         let tenants = "SELECT id, name, version, created_at FROM tenant ORDER BY name";
         for row in session.fetch_all(Statement::new(tenants)).await? {
             let tenant = line::Tenant {
@@ -106,6 +116,8 @@ impl SqlStore {
             };
             archive.documents().await?;
             archive.servers().await?;
+            archive.roles().await?;
+            archive.members().await?;
             archive.api_keys().await?;
             archive.audit().await?;
         }
@@ -115,13 +127,13 @@ impl SqlStore {
 }
 
 /// A tenant on its way into an archive.
-struct Part<'a, 'w> {
+pub(super) struct Part<'a, 'w> {
     store: &'a SqlStore,
-    session: &'a mut Session,
-    writer: &'a mut Writer<'w>,
+    pub(super) session: &'a mut Session,
+    pub(super) writer: &'a mut Writer<'w>,
     vault: Option<&'a Vault>,
-    tenant: (i64, TenantName),
-    exported: &'a mut Exported,
+    pub(super) tenant: (i64, TenantName),
+    pub(super) exported: &'a mut Exported,
 }
 
 impl Part<'_, '_> {
@@ -237,7 +249,7 @@ impl Part<'_, '_> {
     async fn api_keys(&mut self) -> Result<(), Failure> {
         let mut after = String::new();
         loop {
-            let page = "SELECT id, name, permissions, created_at, expires_at, revoked_at,
+            let page = "SELECT id, name, account, permissions, created_at, expires_at, revoked_at,
                     last_used_at
                 FROM api_key WHERE tenant_id = $1 AND name > $2 ORDER BY name LIMIT $3";
             let page = Statement::new(page)
@@ -253,6 +265,7 @@ impl Part<'_, '_> {
                 let key = line::ApiKey {
                     tenant: self.tenant.1.to_string(),
                     name: row.get("name")?,
+                    user: row.get("account")?,
                     permissions: row.get("permissions")?,
                     created_at: row.get("created_at")?,
                     expires_at: row.get("expires_at")?,
@@ -323,7 +336,7 @@ async fn new_key(by: &MasterKeys) -> Result<(line::Secrets, Vault)> {
     Ok((secrets, Vault::new(id, &key)))
 }
 
-struct Writer<'w> {
+pub(super) struct Writer<'w> {
     out: &'w mut (dyn AsyncWrite + Unpin + Send),
     lines: u64,
     hash: Sha256,
@@ -338,7 +351,7 @@ impl<'w> Writer<'w> {
         }
     }
 
-    async fn line(&mut self, line: &Line) -> Result<()> {
+    pub(super) async fn line(&mut self, line: &Line) -> Result<()> {
         let mut text = serde_json::to_vec(line)
             .map_err(|error| Error::internal("a line cannot be written").caused_by(error))?;
         text.push(b'\n');

@@ -10,6 +10,7 @@ use mcphub_core::principal::Permissions;
 use mcphub_core::secret::{KeyProvider, Wrapped};
 use mcphub_core::server::ServerName;
 use mcphub_core::tenant::TenantName;
+use mcphub_core::user::UserName;
 use mcphub_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -106,18 +107,21 @@ impl SqlStore {
 }
 
 /// What an archive becomes in the database.
-struct Part<'a> {
+pub(super) struct Part<'a> {
     store: &'a SqlStore,
-    session: &'a mut Session,
+    pub(super) session: &'a mut Session,
     vault: Option<Vault>,
     /// By name: the row, and how much of its log was followed.
     tenants: HashMap<String, (i64, Chain)>,
-    counts: Exported,
+    pub(super) counts: Exported,
 }
 
 impl Part<'_> {
     async fn take(&mut self, line: Line) -> Result<(), Failure> {
         match line {
+            Line::User(user) => self.user(user).await,
+            Line::Role(role) => self.role(role).await,
+            Line::Member(member) => self.member(member).await,
             Line::Tenant(tenant) => self.tenant(tenant).await,
             Line::Document(document) => self.document(document).await,
             Line::Server(server) => self.server(*server).await,
@@ -257,9 +261,10 @@ impl Part<'_> {
         serde_json::from_str::<Permissions>(&key.permissions).map_err(|error| {
             Error::invalid("the permissions of a key of the archive are none").caused_by(error)
         })?;
+        let user = key.user.as_ref().map(UserName::new).transpose()?;
         let add = "INSERT INTO api_key (tenant_id, name, permissions, created_at, expires_at,
-                                        revoked_at, last_used_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
+                                        revoked_at, last_used_at, account)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             RETURNING id";
         let add = Statement::new(add)
             .bind(self.tenant_id(&key.tenant)?)
@@ -268,7 +273,8 @@ impl Part<'_> {
             .bind(key.created_at)
             .bind(key.expires_at)
             .bind(key.revoked_at)
-            .bind(key.last_used_at);
+            .bind(key.last_used_at)
+            .bind(user.as_ref().map(UserName::as_str));
         let id: i64 = self.session.fetch_one(add).await?.get("id")?;
         for token in &key.tokens {
             let add = "INSERT INTO api_key_token (digest, api_key_id, created_at, ends_at)
@@ -307,7 +313,7 @@ impl Part<'_> {
         }
     }
 
-    fn tenant_id(&self, name: &str) -> Result<i64> {
+    pub(super) fn tenant_id(&self, name: &str) -> Result<i64> {
         let tenant = self.tenants.get(name);
         tenant.map(|(id, _)| *id).ok_or_else(unknown_tenant)
     }

@@ -8,9 +8,12 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub(super) enum Line {
     Archive(Header),
+    User(User),
     Tenant(Tenant),
     Document(Document),
     Server(Box<Server>),
+    Role(Role),
+    Member(Member),
     ApiKey(ApiKey),
     Audit(Audit),
     End(End),
@@ -99,9 +102,41 @@ pub(super) struct Credential {
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+pub(super) struct User {
+    pub(super) name: String,
+    pub(super) kind: String,
+    pub(super) created_at: i64,
+    pub(super) disabled_at: Option<i64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Role {
+    pub(super) tenant: String,
+    pub(super) name: String,
+    /// JSON, as text.
+    pub(super) permissions: String,
+    pub(super) revision: i64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Member {
+    pub(super) tenant: String,
+    pub(super) user: String,
+    pub(super) role: String,
+    pub(super) revision: i64,
+    pub(super) since: i64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ApiKey {
     pub(super) tenant: String,
     pub(super) name: String,
+    /// Absent in archives of before there were users.
+    #[serde(default)]
+    pub(super) user: Option<String>,
     /// JSON, as text.
     pub(super) permissions: String,
     pub(super) created_at: i64,

@@ -3,11 +3,14 @@
 use mcphub_core::ErrorKind;
 use mcphub_core::audit::Hash;
 use mcphub_core::key::{KeyName, NewApiKey};
+use mcphub_core::principal::Permissions;
+use mcphub_core::role::RoleName;
 use mcphub_core::store::{
-    ApiKeyStore, CredentialStore, DocumentStore, Page, ServerFilter, ServerStatus, ServerStore,
-    Tenants,
+    ApiKeyStore, CredentialStore, DocumentStore, MembershipStore, Page, RoleStore, ServerFilter,
+    ServerStatus, ServerStore, Tenants, Users,
 };
 use mcphub_core::tenant::{Scope, TenantName};
+use mcphub_core::user::{UserKind, UserName};
 
 use super::*;
 use crate::{MasterKey, MasterKeys};
@@ -30,7 +33,16 @@ async fn filled() -> (Arc<SqlStore>, TempDir) {
         store.save(&registration("plain")).await.unwrap();
         store.save(&with_bearer("gone", "old")).await.unwrap();
         store.remove(&name("gone")).await.unwrap();
-        let ci = NewApiKey::new(KeyName::new("ci").unwrap(), Hash([number; 32]));
+        let (ada, staff) = (
+            UserName::new("ada").unwrap(),
+            RoleName::new("staff").unwrap(),
+        );
+        store.create_user(&ada, UserKind::Person).await.unwrap();
+        let everything = Permissions::default();
+        store.save_role(&staff, &everything, None).await.unwrap();
+        store.set_membership(&ada, &staff, None).await.unwrap();
+        let mut ci = NewApiKey::new(KeyName::new("ci").unwrap(), Hash([number; 32]));
+        ci.user = Some(ada);
         store.create_api_key(&ci).await.unwrap();
         let token = Hash([number + 1; 32]);
         let rotated = store.rotate_api_key(&ci.name, &token, 7).await;
@@ -43,8 +55,9 @@ async fn export(store: &SqlStore, key: Option<&MasterKeys>) -> Vec<u8> {
     let mut archive = Vec::new();
     let exported = store.export(&mut archive, key).await.unwrap();
     assert_eq!((exported.tenants, exported.servers), (2, 6));
-    assert_eq!((exported.documents, exported.entries), (8, 15));
-    assert_eq!(exported.api_keys, 2);
+    assert_eq!((exported.documents, exported.entries), (8, 20));
+    assert_eq!((exported.api_keys, exported.users), (2, 1));
+    assert_eq!((exported.roles, exported.members), (2, 2));
     assert_eq!(exported.credentials, if key.is_some() { 4 } else { 0 });
     archive
 }
@@ -72,6 +85,8 @@ async fn what_was_exported_comes_back_whole() {
     assert_eq!(again.check().await.unwrap(), []);
     let keys = again.api_keys(None, 10).await.unwrap().keys;
     assert_eq!(keys, store.api_keys(None, 10).await.unwrap().keys);
+    let members = again.memberships(None, 10).await.unwrap().members;
+    assert_eq!(members, store.memberships(None, 10).await.unwrap().members);
     let document = again.document(&name("api")).await.unwrap().unwrap();
     assert_eq!(document.bytes, &b"\x00\xff not text"[..]);
     let removed = Page {
