@@ -119,7 +119,7 @@ impl GatewayBuilder {
     }
 
     /// How often one client may ask, at all nodes together, counted by its address, or by its /64 of
-    /// IPv6; more is answered with HTTP 429 and `Retry-After`. Needs [shared](Self::shared) state,
+    /// IPv6, and by its principal once that was [let in](Self::authenticator); more is answered with HTTP 429 and `Retry-After`. Needs [shared](Self::shared) state,
     /// and a host that tells [`ClientAddress`](crate::ClientAddress): without addresses all clients
     /// count as one. `GET /healthz` is not counted.
     pub fn rate_limit(mut self, rate: Rate) -> Self {

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use mcphub_core::audit::Hash;
 use mcphub_core::key::{ApiKey, FoundApiKey, KeyListing, KeyName, KeyToken, NewApiKey, Standing};
 use mcphub_core::principal::{Permissions, ToolRule};
+use mcphub_core::shared::Rate;
 use mcphub_core::store::ApiKeyStore;
 use mcphub_core::{Error, ErrorKind, Result};
 use mcphub_gateway::KeyAuthenticator;
@@ -461,6 +462,30 @@ async fn who_was_let_in_goes_on_while_the_store_is_away() {
     assert_eq!(response.headers()["retry-after"], "1");
     keys.fails.store(false, Ordering::SeqCst);
     assert_eq!(told(list(&hub).bearer_auth(&bob)).await.0, 200);
+}
+
+#[tokio::test]
+async fn keys_have_rates_of_their_own_behind_one_address() {
+    let (hub, keys) = (Arc::new(Hub::default()), Arc::new(Keys::default()));
+    hub.register("shop", &Server::with(&["get"]));
+    // Three at once, and no other within the test.
+    let rate = "1/d".parse::<Rate>().unwrap().with_burst(3);
+    let gateway = builder(&hub, quick())
+        .shared(mcphub_store::memory::shared())
+        .rate_limit(rate)
+        .authenticator(Arc::new(KeyAuthenticator::new(keys.clone())));
+    let hub = serve_gateway(hub, gateway.build().unwrap()).await;
+    let (ada, bob) = (keys.add("ada", everything()), keys.add("bob", everything()));
+    let status = async |token: &str| told(list(&hub).bearer_auth(token)).await.0;
+    // The first of each counts by the address, which then has one left.
+    for token in [&ada, &bob] {
+        for _ in 0..4 {
+            assert_eq!(status(token).await, 200);
+        }
+        assert_eq!(status(token).await, 429);
+    }
+    let unknown = KeyToken::from_entropy([9; 32]).expose().to_owned();
+    assert_eq!((status(&unknown).await, status(&unknown).await), (401, 429));
 }
 
 #[tokio::test]

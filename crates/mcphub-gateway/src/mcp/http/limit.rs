@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
 use mcphub_core::shared::{Decision, Rate, RateLimiter};
 
-use super::Refusal;
+use super::{Refusal, bearer};
+use crate::gateway::Inner;
 use crate::listener::ClientAddress;
 use crate::mcp::error::RpcError;
 
@@ -27,14 +28,25 @@ pub(crate) struct Limit {
 }
 
 /// Lets a request on, or answers 429 with `Retry-After` (RFC 6585 section 4), before its body is read.
+/// Whoever was let in lately counts as who they are, so that those behind one address do not count
+/// together; all others count by their address, before anybody is asked who they are.
 pub(super) async fn within(
-    State(limit): State<Arc<Limit>>,
+    State(gateway): State<Arc<Inner>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let peer = request.extensions().get::<ConnectInfo<ClientAddress>>();
-    let client = peer.map(|ConnectInfo(peer)| client(peer.ip(), request.headers(), &limit.trusted));
-    match limit.limiter.take(&key(client), limit.rate).await {
+    let Some(limit) = &gateway.limit else {
+        return next.run(request).await;
+    };
+    let headers = request.headers();
+    let key = match bearer::known(&gateway, headers) {
+        Some(who) => format!("principal {}", who.id),
+        None => {
+            let peer = request.extensions().get::<ConnectInfo<ClientAddress>>();
+            key(peer.map(|ConnectInfo(peer)| client(peer.ip(), headers, &limit.trusted)))
+        }
+    };
+    match limit.limiter.take(&key, limit.rate).await {
         Ok(Decision::Limited { retry_after }) => {
             let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
             refuse(seconds)

@@ -45,8 +45,8 @@ pub(crate) fn router(gateway: Arc<Inner>) -> Router {
     let mut endpoints = Router::new()
         .route("/mcp", get(open).post(post_message).delete(end))
         .route("/mcp/{server}", get(open).post(post_message).delete(end));
-    if let Some(limit) = &gateway.limit {
-        endpoints = endpoints.layer(from_fn_with_state(Arc::clone(limit), limit::within));
+    if gateway.limit.is_some() {
+        endpoints = endpoints.layer(from_fn_with_state(Arc::clone(&gateway), limit::within));
     }
     endpoints
         .route("/healthz", get(health))
