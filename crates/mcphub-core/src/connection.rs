@@ -40,6 +40,39 @@ pub enum Connection {
     Stdio(Command),
 }
 
+/// Which era of MCP a server is spoken to in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Era {
+    /// As the server answers: 2026-07-28 where it speaks that.
+    #[default]
+    Auto,
+    /// 2026-07-28, and no other.
+    Modern,
+    /// `initialize`, up to 2025-11-25: for a server that speaks both, and whose tools ask their client
+    /// in the way of before.
+    Legacy,
+}
+
+impl Era {
+    /// All, the default first.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::Modern, Self::Legacy];
+
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Modern => "modern",
+            Self::Legacy => "legacy",
+        }
+    }
+
+    fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+}
+
 /// An MCP server at a URL.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -50,6 +83,9 @@ pub struct Remote {
     /// How long a call may take, in seconds, 1 to 3,600. Default the gateway's limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_timeout: Option<u64>,
+    /// The era that it is spoken to in. Default as it answers.
+    #[serde(default, skip_serializing_if = "Era::is_auto")]
+    pub era: Era,
 }
 
 /// A program that is an MCP server.
@@ -69,6 +105,12 @@ pub struct Command {
     /// How long a call may take, in seconds, 1 to 3,600. Default the gateway's limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_timeout: Option<u64>,
+    /// The era that it is spoken to in. Default as it answers.
+    #[serde(default, skip_serializing_if = "Era::is_auto")]
+    pub era: Era,
+    /// Whether each client's session has a program of its own. Default one program for all.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub per_session: bool,
 }
 
 /// The document of a server that is connected to.
@@ -100,6 +142,7 @@ impl Connection {
         let connection = Self::Http(Remote {
             url,
             call_timeout: None,
+            era: Era::Auto,
         });
         connection.check()?;
         Ok(connection)
@@ -116,6 +159,8 @@ impl Connection {
             args: words.collect(),
             directory: None,
             call_timeout: None,
+            era: Era::Auto,
+            per_session: false,
         });
         connection.check()?;
         Ok(connection)
@@ -127,6 +172,44 @@ impl Connection {
         match self {
             Self::Http(remote) => Self::Sse(remote),
             other => other,
+        }
+    }
+
+    /// The same, spoken to in this era.
+    ///
+    /// # Errors
+    /// `InvalidInput` for the modern era over HTTP+SSE, which is of the other.
+    pub fn in_era(mut self, wanted: Era) -> Result<Self> {
+        match &mut self {
+            Self::Http(remote) | Self::Sse(remote) => remote.era = wanted,
+            Self::Stdio(command) => command.era = wanted,
+        }
+        self.check()?;
+        Ok(self)
+    }
+
+    /// The same with a program for each session of a client, or one for all.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a server at a URL, which has sessions of its own.
+    pub fn per_session(mut self, wanted: bool) -> Result<Self> {
+        match &mut self {
+            Self::Stdio(command) => command.per_session = wanted,
+            _ if wanted => {
+                return Err(Error::invalid(
+                    "a program for each session is for programs; a server with a URL keeps sessions apart itself",
+                ));
+            }
+            _ => {}
+        }
+        Ok(self)
+    }
+
+    /// The era that it is spoken to in.
+    pub const fn era(&self) -> Era {
+        match self {
+            Self::Http(remote) | Self::Sse(remote) => remote.era,
+            Self::Stdio(command) => command.era,
         }
     }
 
@@ -199,6 +282,11 @@ impl Connection {
         match self {
             Self::Http(remote) | Self::Sse(remote) => remote.check()?,
             Self::Stdio(command) => command.check()?,
+        }
+        if matches!(self, Self::Sse(remote) if remote.era == Era::Modern) {
+            return Err(Error::invalid(
+                "HTTP+SSE is of revision 2024-11-05, and the modern era has streamable HTTP only",
+            ));
         }
         let seconds = self.call_timeout().map(|limit| limit.as_secs());
         match seconds.filter(|seconds| !(1..=Self::MAX_CALL_TIMEOUT).contains(seconds)) {
@@ -476,6 +564,27 @@ mod tests {
         let server = Connection::stdio(words(&["server"])).unwrap();
         assert!(server.clone().with_call_timeout(Some(0)).is_err());
         assert!(server.with_call_timeout(Some(3_601)).is_err());
+    }
+
+    #[test]
+    fn what_was_chosen_is_kept_and_what_was_not_leaves_no_trace() {
+        let server = Connection::stdio(words(&["server"])).unwrap();
+        let plain = server.document(Vec::new()).unwrap();
+        let text = String::from_utf8(plain.bytes.to_vec()).unwrap();
+        assert!(
+            !text.contains("era") && !text.contains("perSession"),
+            "{text}"
+        );
+        let server = server.in_era(Era::Legacy).unwrap();
+        let server = server.per_session(true).unwrap();
+        let kept = Connection::from_document(&server.document(Vec::new()).unwrap());
+        assert_eq!(kept.unwrap(), server);
+        assert_eq!(server.era(), Era::Legacy);
+        let remote = Connection::http(url("https://a.test/sse"), &mut Credentials::default());
+        let remote = remote.unwrap().over_sse();
+        assert!(remote.clone().per_session(true).is_err());
+        assert!(remote.clone().in_era(Era::Modern).is_err());
+        assert!(remote.in_era(Era::Legacy).is_ok());
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::guard::Turned;
 use crate::mcp;
 use crate::mcp::cancel::Cancellable;
 use crate::mcp::http::limit::Limit;
+use crate::mcp::http::sse::Letterboxes;
 use crate::mcp::memory::Memories;
 use crate::mcp::questions::Questions;
 use crate::mcp::session::Sessions;
@@ -78,6 +79,7 @@ pub(crate) struct Inner {
     pub(crate) streams: Arc<Semaphore>,
     /// Circuits that changed.
     turns: Mutex<mpsc::Receiver<Turned>>,
+    pub(crate) letterboxes: Arc<Letterboxes>,
 }
 
 /// Makes a [`Gateway`].
@@ -204,6 +206,7 @@ impl GatewayBuilder {
             roster: Roster::new(self.settings.page_size, self.settings.guard.clone(), teller),
             turns: Mutex::new(turns),
             questions: Arc::default(),
+            letterboxes: Arc::default(),
             running: Arc::default(),
             memories: Memories::new(),
             sessions: Arc::new(Sessions::new(self.settings.max_ended_sessions, sessions)),
@@ -276,7 +279,8 @@ impl Gateway {
         }
     }
 
-    /// The HTTP service: `/mcp` with all servers, `/mcp/{server}` with one, `GET /healthz`.
+    /// The HTTP service: `/mcp` with all servers, `/mcp/{server}` with one, `GET /healthz`; `/sse` and
+    /// `/sse/{server}` with `/messages` for clients that know HTTP+SSE of 2024-11-05 only.
     pub fn router(&self) -> Router {
         mcp::http::router(Arc::clone(&self.inner))
     }

@@ -17,7 +17,7 @@ use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::shared::Rate;
 use url::Url;
 
-pub use add::Add;
+pub use add::{Add, Transport};
 pub use document::{ApiArgs, DocumentArgs, ToolArgs};
 pub use key::*;
 pub use login::Login;
@@ -346,7 +346,8 @@ The configuration is TOML. Everything is optional; these are the defaults:
   rate_burst = 100               # requests at once; default as many as the rate counts
   trusted_proxies = []           # networks such as \"10.0.0.0/8\" whose X-Forwarded-For counts
   [servers.NAME]                 # MCP servers to register, as `mcphub add` does: url, headers,
-                                 # bearer_env or command, args, env, env_from; default none
+                                 # bearer_env or command, args, env, env_from; transport, era,
+                                 # per_session; default none
 
 `mcphub.toml` in the working directory is read when --config is not given.")]
 pub struct ServeArgs {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mcphub_core::catalog::{CatalogServer, CatalogVersion, Upstream};
-use mcphub_core::connection::Connection;
+use mcphub_core::connection::{Connection, Era};
 use mcphub_core::platform::PublishRequest;
 use mcphub_core::secret::Credentials;
 use mcphub_core::server::{Serve, ServerName};
@@ -18,7 +18,7 @@ use mcphub_gateway::upstream::UpstreamTool;
 use serde::Deserialize;
 use url::Url;
 
-use crate::cli::{Add, ApiArgs};
+use crate::cli::{Add, ApiArgs, Transport};
 use crate::credentials;
 use crate::host::{self, Host};
 
@@ -56,6 +56,17 @@ pub struct Configured {
     env: BTreeMap<String, String>,
     env_from: Vec<String>,
     cwd: Option<PathBuf>,
+    transport: Transport,
+    era: Era,
+    per_session: bool,
+    timeout: Option<u64>,
+}
+
+/// What can be chosen of how a server is spoken to.
+struct Choices {
+    transport: Transport,
+    era: Era,
+    per_session: bool,
     timeout: Option<u64>,
 }
 
@@ -86,7 +97,12 @@ pub fn from_flags(args: &Add) -> Result<Wanted> {
         &program.inherited,
         program.cwd.clone(),
     )?
-    .with_call_timeout(args.timeout)
+    .choosing(&Choices {
+        transport: args.access.transport,
+        era: args.era.into(),
+        per_session: program.per_session,
+        timeout: args.timeout,
+    })
 }
 
 impl Configured {
@@ -116,15 +132,33 @@ impl Configured {
             &self.env_from,
             self.cwd.clone(),
         );
-        let wanted = wanted.and_then(|wanted| wanted.with_call_timeout(self.timeout));
+        let choices = Choices {
+            transport: self.transport,
+            era: self.era,
+            per_session: self.per_session,
+            timeout: self.timeout,
+        };
+        let wanted = wanted.and_then(|wanted| wanted.choosing(&choices));
         wanted.map_err(|error| error.with("server", name))
     }
 }
 
 impl Wanted {
-    fn with_call_timeout(self, seconds: Option<u64>) -> Result<Self> {
+    fn choosing(self, choices: &Choices) -> Result<Self> {
+        let connection = match (choices.transport, self.connection) {
+            (Transport::Sse, Connection::Stdio(_)) => {
+                return Err(Error::invalid(
+                    "a program speaks over its input and output; a transport is for a server with a URL",
+                ));
+            }
+            (Transport::Sse, connection) => connection.over_sse(),
+            (Transport::Http, connection) => connection,
+        };
         Ok(Self {
-            connection: self.connection.with_call_timeout(seconds)?,
+            connection: connection
+                .in_era(choices.era)?
+                .per_session(choices.per_session)?
+                .with_call_timeout(choices.timeout)?,
             ..self
         })
     }

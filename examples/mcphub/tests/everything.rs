@@ -53,6 +53,8 @@ enum Updates {
     Begin,
     /// They are heard.
     Hear,
+    /// They are told to the session that switched them on alone, in which nobody watches.
+    None,
 }
 
 /// Everything works through the gateway at these arguments of the client.
@@ -72,8 +74,10 @@ fn assert_everything(arguments: &[&str], updates: Updates) {
         steps.as_array_mut().expect("an array").push(toggle);
     }
     let watched = "demo://all/resource/dynamic/text/1";
-    let watch = json!({"watch": watched});
-    steps.as_array_mut().expect("an array").push(watch);
+    if updates != Updates::None {
+        let watch = json!({"watch": watched});
+        steps.as_array_mut().expect("an array").push(watch);
+    }
     let report = seen(arguments, &steps);
     let has = |list: &str, wanted: &str| {
         let list = report[list].as_array().expect("a list");
@@ -122,8 +126,10 @@ fn assert_everything(arguments: &[&str], updates: Updates) {
         "{report}"
     );
     assert_eq!(steps[7]["error"]["code"], -32602, "{report}");
-    let heard = &steps.last().expect("steps")["updated"];
-    assert_eq!(*heard, watched, "{report}");
+    if updates != Updates::None {
+        let heard = &steps.last().expect("steps")["updated"];
+        assert_eq!(*heard, watched, "{report}");
+    }
 }
 
 /// A gateway over the sandbox's store, once its only server has listed everything.
@@ -152,5 +158,59 @@ fn all_of_a_program_is_there_for_clients_of_both_eras() {
     let gateway = serve(&sandbox);
     for (mode, updates) in [("legacy", Updates::Begin), ("2026-07-28", Updates::Hear)] {
         assert_everything(&["--mode", mode, "--url", &gateway.url()], updates);
+    }
+}
+/// The server over one of its transports over HTTP, on a port of its own.
+fn everything_over(transport: &str) -> (Running, String) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    drop(listener);
+    let [node, program] = everything();
+    let mut command = Command::new(node);
+    command
+        .args([&program, transport])
+        .env("PORT", port.to_string());
+    let running = Running::start("server-everything", &mut command, "");
+    let deadline = Instant::now() + PATIENCE;
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < deadline, "{}", running.stderr());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    (running, format!("http://127.0.0.1:{port}"))
+}
+
+#[test]
+fn all_of_a_server_over_http_with_events_is_there_for_clients_of_both_eras_and_of_2024() {
+    if !common::clients_wanted() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let (_server, url) = everything_over("sse");
+    let url = format!("{url}/sse");
+    let added = sandbox.run(&["add", "all", &url, "--transport", "sse"]);
+    assert_eq!(added.code, Some(0), "{added:?}");
+    let gateway = serve(&sandbox);
+    let own = format!("http://{}/sse", gateway.address());
+    for arguments in [
+        ["--mode", "legacy", "--url", &gateway.url()],
+        ["--mode", "2026-07-28", "--url", &gateway.url()],
+        ["--mode", "legacy", "--sse", &own],
+    ] {
+        assert_everything(&arguments, Updates::None);
+    }
+}
+
+#[test]
+fn all_of_a_server_over_streamable_http_is_there_for_clients_of_both_eras() {
+    if !common::clients_wanted() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let (_server, url) = everything_over("streamableHttp");
+    let added = sandbox.run(&["add", "all", &format!("{url}/mcp")]);
+    assert_eq!(added.code, Some(0), "{added:?}");
+    let gateway = serve(&sandbox);
+    for mode in ["legacy", "2026-07-28"] {
+        assert_everything(&["--mode", mode, "--url", &gateway.url()], Updates::None);
     }
 }

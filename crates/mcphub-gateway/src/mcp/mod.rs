@@ -1,12 +1,13 @@
-//! The protocol of clients, in both eras of MCP, over streamable HTTP and stdio.
+//! The protocol of clients, in both eras of MCP, over streamable HTTP, stdio and HTTP+SSE.
 //!
 //! A message is read as raw text ([`message`]), its revision is found ([`revision`], [`meta`]),
 //! and one of the methods answers it ([`methods`]), or a server does by itself, in a
-//! [`conversation`]. The transports ([`http`], [`stdio`]) only carry
+//! [`conversation`]. The transports ([`http`], [`stdio`], and what keeps a client's [`connection`]) only carry
 //! messages: everything that is the same on both is above them.
 
 mod caller;
 pub(crate) mod cancel;
+mod connection;
 mod conversation;
 mod error;
 mod gathering;

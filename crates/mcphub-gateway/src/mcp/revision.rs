@@ -7,6 +7,7 @@ use rmcp::model::ProtocolVersion;
 /// A revision that the gateway speaks to clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Revision {
+    V2024_11_05,
     V2025_03_26,
     V2025_06_18,
     V2025_11_25,
@@ -15,11 +16,12 @@ pub(crate) enum Revision {
 
 impl Revision {
     /// All, newest first: the order in which they are offered.
-    pub(crate) const ALL: [Self; 4] = [
+    pub(crate) const ALL: [Self; 5] = [
         Self::V2026_07_28,
         Self::V2025_11_25,
         Self::V2025_06_18,
         Self::V2025_03_26,
+        Self::V2024_11_05,
     ];
 
     /// What a client without a version speaks (2025-11-25, Transports, Protocol Version Header).
@@ -30,6 +32,7 @@ impl Revision {
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
+            Self::V2024_11_05 => "2024-11-05",
             Self::V2025_03_26 => "2025-03-26",
             Self::V2025_06_18 => "2025-06-18",
             Self::V2025_11_25 => "2025-11-25",
@@ -79,7 +82,7 @@ mod tests {
         );
         assert_eq!(
             Revision::ALL.map(Revision::is_modern),
-            [true, false, false, false]
+            [true, false, false, false, false]
         );
     }
 }

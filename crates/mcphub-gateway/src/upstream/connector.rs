@@ -1,6 +1,7 @@
 //! From a server in the catalogue to its upstream.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use mcphub_core::catalog::{CatalogServer, Upstream as Target};
 use mcphub_core::connection::Connection;
@@ -10,10 +11,19 @@ use mcphub_core::server::ServerName;
 use mcphub_core::{Error, ErrorKind, Result};
 use url::Url;
 
-use super::channel::{ChannelSettings, McpProgram};
+use super::channel::{ChannelSettings, McpChannel};
 use super::native::{NativeApi, NativeClient, NativeSettings};
 use super::streamable_http::{McpClient, McpHttp, McpSettings};
 use super::{Connect, Down, Upstream};
+
+/// The most programs of one server that each belong to a client's session, where that is wanted.
+const MAX_PROGRAMS: u32 = 16;
+
+/// The most streams of one server over HTTP+SSE that each belong to a client's session.
+const MAX_STREAMS: u32 = 256;
+
+/// How long a server over HTTP+SSE may take to open its stream and to agree on a revision.
+const SSE_START: Duration = Duration::from_secs(15);
 
 /// Limits of all upstreams, by kind.
 #[derive(Debug, Clone, Default)]
@@ -108,6 +118,14 @@ impl Connector {
         })
     }
 
+    fn channel_settings(&self, connection: &Connection) -> ChannelSettings {
+        let mut settings = self.channel.clone();
+        if let Some(limit) = connection.call_timeout() {
+            settings.call_timeout = limit;
+        }
+        settings
+    }
+
     fn connected(
         &self,
         server: &ServerName,
@@ -120,6 +138,7 @@ impl Connector {
                 if let Some(limit) = connection.call_timeout() {
                     client = client.with_call_timeout(limit);
                 }
+                let client = client.in_era(connection.era());
                 Ok(Arc::new(McpHttp::new(remote.endpoint(credentials), client)))
             }
             Connection::Stdio(command) => {
@@ -127,18 +146,22 @@ impl Connector {
                     let message = "this host starts no programs";
                     Error::new(ErrorKind::Unsupported, message)
                 })?;
-                let mut settings = self.channel.clone();
-                if let Some(limit) = connection.call_timeout() {
-                    settings.call_timeout = limit;
+                let mut settings = self.channel_settings(connection);
+                settings.era = connection.era();
+                if command.per_session {
+                    settings.max_own = MAX_PROGRAMS;
                 }
                 let launch = command.launch(server, credentials)?;
-                Ok(Arc::new(McpProgram::new(launch, launcher, settings)))
+                Ok(Arc::new(McpChannel::program(launch, launcher, settings)))
             }
-            Connection::Sse(_) => Err(Error::new(
-                ErrorKind::Unsupported,
-                "the transport HTTP+SSE of 2024-11-05 is not supported; many servers have streamable HTTP too, at another path such as /mcp",
-            )
-            .with("server", connection)),
+            Connection::Sse(remote) => {
+                let client = self.mcp.certified(credentials)?;
+                let mut settings = self.channel_settings(connection);
+                settings.start_timeout = SSE_START;
+                settings.max_own = MAX_STREAMS;
+                let endpoint = remote.endpoint(credentials);
+                Ok(Arc::new(McpChannel::sse(endpoint, client, settings)))
+            }
             _ => Err(Error::new(
                 ErrorKind::Unsupported,
                 "this gateway cannot reach a server in this way",

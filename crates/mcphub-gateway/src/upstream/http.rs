@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use mcphub_core::deployment::Endpoint;
 use mcphub_core::secret::{ExposeSecret, SecretString};
-use mcphub_core::{Error, Result};
-use reqwest::header::HeaderValue;
+use mcphub_core::{Error, ErrorKind, Fault, Result};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Identity};
+use reqwest::{Certificate, Identity, StatusCode};
 use rmcp::transport::common::http_header::{BASE64_HEADER_PREFIX, BASE64_HEADER_SUFFIX};
 use url::Url;
 
@@ -89,6 +90,58 @@ pub(super) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> 
             .caused_by(error)
             .during("upstream::client")
     })
+}
+
+/// The endpoint's own headers, which are credentials mostly.
+///
+/// # Errors
+/// `InvalidInput` for a header that is not possible.
+pub(super) fn endpoint_headers(endpoint: &Endpoint) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::with_capacity(8);
+    for (name, secret) in &endpoint.headers {
+        let wrong = || {
+            let message = "a header of the MCP server's endpoint is not possible";
+            Error::invalid(message).with("header", name)
+        };
+        let known = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
+        let mut value = HeaderValue::from_str(secret.expose_secret()).map_err(|_| wrong())?;
+        value.set_sensitive(true);
+        headers.append(known, value);
+    }
+    Ok(headers)
+}
+
+/// The error for a request that an MCP server gave no response to.
+pub(super) fn unsent(host: &str, error: reqwest::Error) -> Error {
+    let (kind, text) = if error.is_connect() {
+        let text = "the MCP server could not be reached";
+        (ErrorKind::Unavailable, text)
+    } else {
+        let text = "the MCP server did not answer as HTTP asks";
+        (ErrorKind::Upstream, text)
+    };
+    Error::new(kind, text)
+        .with("server", host)
+        .with("reason", cause(&error.without_url()))
+}
+
+/// The error for an MCP server that refuses a request with this status.
+pub(super) fn refused(host: &str, status: StatusCode) -> Error {
+    let text = format!("the MCP server answered HTTP {}", status.as_u16());
+    let error = Error::new(ErrorKind::Upstream, text)
+        .with("server", host)
+        .set_retryable(status.is_server_error());
+    // A server that refuses a request is well.
+    let error = if status.is_client_error() {
+        error.set_fault(Fault::Caller)
+    } else {
+        error
+    };
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        let reason = "it refuses the credentials that it is sent, or asks for some";
+        return error.with("reason", reason);
+    }
+    error
 }
 
 /// Host and port of a URL, which is all that may be shown of it: a query can hold a key.

@@ -271,6 +271,12 @@ pub(super) fn agreed(result: &RawValue) -> Result<(&'static str, About)> {
     }
 }
 
+/// The error for a server that does not speak the era that it was said to speak.
+pub(super) fn not_modern() -> Error {
+    let message = "the MCP server does not speak the revision 2026-07-28";
+    Error::new(ErrorKind::Upstream, message)
+}
+
 fn about(capabilities: Option<&RawValue>, instructions: Option<String>) -> About {
     let mut about = capabilities.map(About::read).unwrap_or_default();
     about.instructions = instructions.map(|text| http::clip(&text, MAX_INSTRUCTIONS));

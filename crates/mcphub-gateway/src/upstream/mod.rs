@@ -14,6 +14,7 @@ mod inventory;
 mod lists;
 mod message;
 pub mod native;
+mod owner;
 mod planned;
 mod progress;
 mod relay;

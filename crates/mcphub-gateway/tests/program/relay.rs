@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use mcphub_core::Result;
 use mcphub_core::shared::SessionKey;
-use mcphub_gateway::upstream::channel::McpProgram;
+use mcphub_gateway::upstream::channel::McpChannel;
 use mcphub_gateway::upstream::{Exchange, Forward, Response, Said, Upstream};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ fn forward(method: &str, params: &str, session: Option<&str>) -> Forward {
 
 type Opened = tokio::task::JoinHandle<Result<Box<dyn Exchange>>>;
 
-fn opened(program: &Arc<McpProgram>, forward: Forward) -> Opened {
+fn opened(program: &Arc<McpChannel>, forward: Forward) -> Opened {
     let program = Arc::clone(program);
     tokio::spawn(async move { program.relay().expect("a relay").open(forward).await })
 }

@@ -12,7 +12,7 @@ use futures::{SinkExt, StreamExt};
 use mcphub_core::call::Arguments;
 use mcphub_core::launch::{Channel, Launch, Launcher};
 use mcphub_core::{Error, ErrorKind, Result};
-use mcphub_gateway::upstream::channel::{ChannelSettings, McpProgram};
+use mcphub_gateway::upstream::channel::{ChannelSettings, McpChannel};
 use mcphub_gateway::upstream::{CallResult, Upstream};
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -112,7 +112,7 @@ impl Actor {
 
 pub fn stage(
     change: impl FnOnce(&mut ChannelSettings),
-) -> (Arc<McpProgram>, UnboundedReceiver<Actor>, Arc<Stage>) {
+) -> (Arc<McpChannel>, UnboundedReceiver<Actor>, Arc<Stage>) {
     let (actors, entering) = unbounded_channel();
     let stage = Arc::new(Stage {
         actors,
@@ -127,7 +127,7 @@ pub fn stage(
     };
     let mut settings = ChannelSettings::default();
     change(&mut settings);
-    let program = McpProgram::new(launch, stage.clone(), settings);
+    let program = McpChannel::program(launch, stage.clone(), settings);
     (Arc::new(program), entering, stage)
 }
 
@@ -136,11 +136,11 @@ pub async fn enter(entering: &mut UnboundedReceiver<Actor>) -> Actor {
     actor.expect("a channel")
 }
 
-pub async fn call(program: &McpProgram, arguments: &str) -> Result<CallResult> {
+pub async fn call(program: &McpChannel, arguments: &str) -> Result<CallResult> {
     program.call("tool", &Arguments::parse(arguments)?).await
 }
 
-pub fn called(program: &Arc<McpProgram>, n: u32) -> tokio::task::JoinHandle<Result<CallResult>> {
+pub fn called(program: &Arc<McpChannel>, n: u32) -> tokio::task::JoinHandle<Result<CallResult>> {
     let program = Arc::clone(program);
     tokio::spawn(async move { call(&program, &format!("{{\"n\":\n{n}}}")).await })
 }

@@ -114,7 +114,7 @@ impl ApiKeyStore for Keys {
 }
 
 /// A shop and a bank, each with a tool that reads and one that does not say so.
-async fn guarded() -> (Served, Arc<Keys>, Arc<Server>) {
+pub async fn guarded() -> (Served, Arc<Keys>, Arc<Server>) {
     let hub = Arc::new(Hub::default());
     let shop = Server::with(&["get"]);
     shop.tools

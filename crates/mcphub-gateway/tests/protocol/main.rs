@@ -11,6 +11,7 @@ mod old_era;
 mod principals;
 mod relay;
 mod rmcp_client;
+mod sse;
 mod stdio;
 mod support;
 mod transport;

@@ -13,7 +13,13 @@ async fn discover_says_what_the_gateway_is() {
     assert_eq!(result["resultType"], "complete");
     assert_eq!(
         result["supportedVersions"],
-        json!(["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26"])
+        json!([
+            "2026-07-28",
+            "2025-11-25",
+            "2025-06-18",
+            "2025-03-26",
+            "2024-11-05"
+        ])
     );
     assert_eq!(
         result["capabilities"],

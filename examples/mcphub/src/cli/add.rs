@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use mcphub_core::connection::Era;
 use mcphub_core::server::ServerName;
+use serde::Deserialize;
 use url::Url;
 
 use super::{SharedArgs, StoreArgs};
@@ -13,6 +15,7 @@ use super::{SharedArgs, StoreArgs};
 #[command(after_help = "\
 Examples:
   mcphub add tracker https://mcp.example.com/mcp --bearer-env TRACKER_TOKEN
+  mcphub add old https://mcp.example.com/sse --transport sse
   mcphub add files -- npx -y @modelcontextprotocol/server-filesystem /srv/files
   mcphub add search --env-from SEARCH_KEY -- search-server --key '${SEARCH_KEY}'
   mcphub add --from ~/.config/client/mcp.json           (all of a client's servers)
@@ -22,7 +25,7 @@ registered with --no-probe only. A running gateway over the same store serves it
 Adding a name again replaces it: give credentials each time.
 
 A program runs with the rights of the gateway. It is started by the first call, shared by all
-callers, started again when it ends, and ends with the gateway. It gets PATH, HOME, proxies and the
+callers (but with --per-session), started again when it ends, and ends with the gateway. It gets PATH, HOME, proxies and the
 like, and the variables given here; all values are kept encrypted, arguments are not: write ${NAME}.")]
 pub struct Add {
     /// The name: its tools begin with it, and it answers at /mcp/NAME. With --from: only this one
@@ -46,6 +49,11 @@ pub struct Add {
     #[command(flatten)]
     pub program: ProgramArgs,
 
+    /// Which era of MCP it is spoken to in: 2026-07-28 (modern), or those before. `legacy` is for a
+    /// server of both whose tools ask their client in the way of before
+    #[arg(long, value_enum, default_value_t)]
+    pub era: EraArg,
+
     /// How long one of its calls may take, 1 to 3600 [default: 60]
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
@@ -65,6 +73,10 @@ pub struct Add {
 #[derive(Debug, Args, Default)]
 #[command(next_help_heading = "Servers with a URL")]
 pub struct AccessArgs {
+    /// How the server at the URL is reached: streamable HTTP, or HTTP+SSE of 2024-11-05
+    #[arg(long, value_enum, value_name = "TRANSPORT", default_value_t)]
+    pub transport: Transport,
+
     /// A header for every request; repeatable
     #[arg(long = "header", value_name = "'K: V'")]
     pub headers: Vec<String>,
@@ -104,9 +116,47 @@ pub struct ProgramArgs {
     #[arg(long = "env-from", value_name = "[NAME=]VAR")]
     pub inherited: Vec<String>,
 
+    /// Start a program for each client's session, at most 16, besides one that lists: for programs
+    /// of before 2026-07-28 that ask their client, or keep something for it
+    #[arg(long)]
+    pub per_session: bool,
+
     /// Where the program is started [default: where the gateway was started]
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<PathBuf>,
+}
+
+/// How a server at a URL is reached.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// Streamable HTTP, of MCP 2025-03-26 and later.
+    #[default]
+    Http,
+    /// HTTP+SSE, of MCP 2024-11-05.
+    Sse,
+}
+
+/// Which era of MCP a server is spoken to in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum EraArg {
+    /// As it answers.
+    #[default]
+    Auto,
+    /// 2026-07-28.
+    Modern,
+    /// `initialize`, up to 2025-11-25.
+    Legacy,
+}
+
+impl From<EraArg> for Era {
+    fn from(era: EraArg) -> Self {
+        match era {
+            EraArg::Auto => Self::Auto,
+            EraArg::Modern => Self::Modern,
+            EraArg::Legacy => Self::Legacy,
+        }
+    }
 }
 
 /// A name and its value; an error shows neither, since the value may be a secret.

@@ -3,6 +3,7 @@
 //! - Modern (2026-07-28): each POST stands for itself; its headers have to say what its body says.
 //! - Old (2025-03-26 to 2025-11-25): `initialize` gives a session; GET opens a stream for
 //!   announcements; DELETE ends the session. A request without a session is answered as well.
+//! - Before (2024-11-05): HTTP+SSE, at `/sse` and `/messages`.
 //!
 //! Answers are JSON, or one event where a client accepts nothing else. A client that goes away
 //! cancels what it asked for.
@@ -13,6 +14,7 @@ pub(crate) mod limit;
 mod origin;
 mod post;
 mod progress;
+pub(crate) mod sse;
 mod stream;
 
 use std::sync::Arc;
@@ -24,7 +26,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{self, get};
 use bytes::Bytes;
 use mcphub_core::server::ServerName;
 use rmcp::transport::common::http_header::{EVENT_STREAM_MIME_TYPE, JSON_MIME_TYPE};
@@ -44,7 +46,10 @@ const ONE_PIECE: usize = 32 * 1024;
 pub(crate) fn router(gateway: Arc<Inner>) -> Router {
     let mut endpoints = Router::new()
         .route("/mcp", get(open).post(post_message).delete(end))
-        .route("/mcp/{server}", get(open).post(post_message).delete(end));
+        .route("/mcp/{server}", get(open).post(post_message).delete(end))
+        .route("/sse", get(open_sse))
+        .route("/sse/{server}", get(open_sse))
+        .route("/messages", routing::post(post_sse));
     if gateway.limit.is_some() {
         endpoints = endpoints.layer(from_fn_with_state(Arc::clone(&gateway), limit::within));
     }
@@ -74,6 +79,29 @@ async fn open(
         Ok(who) => stream::open(&gateway, scope, &headers, who.as_ref()).await,
         Err(unauthorized) => unauthorized.into_response(),
     }
+}
+
+async fn open_sse(
+    State(gateway): State<Arc<Inner>>,
+    Endpoint(scope): Endpoint,
+    headers: HeaderMap,
+) -> Response {
+    let who = match bearer::principal(&gateway, &headers).await {
+        Ok(who) => who,
+        Err(unauthorized) => return unauthorized.into_response(),
+    };
+    let admission = bearer::admission(&gateway, &headers, who.as_ref());
+    let opened = sse::open(&gateway, scope, admission, &headers);
+    opened.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn post_sse(State(gateway): State<Arc<Inner>>, request: Request) -> Response {
+    let who = match bearer::principal(&gateway, request.headers()).await {
+        Ok(who) => who,
+        Err(unauthorized) => return unauthorized.into_response(),
+    };
+    let taken = sse::take(&gateway, who.as_deref(), request).await;
+    taken.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn end(State(gateway): State<Arc<Inner>>, headers: HeaderMap) -> Response {

@@ -105,7 +105,11 @@ async fn exchange(
 }
 
 /// Reads the body within its bounds.
-async fn read(gateway: &Inner, headers: &HeaderMap, body: Body) -> Result<Bytes, Refusal> {
+pub(super) async fn read(
+    gateway: &Inner,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Bytes, Refusal> {
     let limit = gateway.settings.body_limit;
     let too_large = || RpcError::refused(413, format!("A message has at most {limit} bytes"));
     let stated = headers

@@ -162,7 +162,7 @@ async fn old_session(
     Ok(session)
 }
 
-fn permit(gateway: &Inner) -> Result<OwnedSemaphorePermit, RpcError> {
+pub(super) fn permit(gateway: &Inner) -> Result<OwnedSemaphorePermit, RpcError> {
     Arc::clone(&gateway.streams)
         .try_acquire_owned()
         .map_err(|_| {
@@ -178,10 +178,20 @@ fn events(
     permit: Option<OwnedSemaphorePermit>,
     messages: impl Stream<Item = String> + Send + 'static,
 ) -> Response {
-    let events = messages.map(move |message| {
+    let events = messages.map(|message| Ok::<_, Infallible>(Event::default().data(message)));
+    response(gateway, permit, events)
+}
+
+/// Events, told one by one.
+pub(super) fn response(
+    gateway: &Inner,
+    permit: Option<OwnedSemaphorePermit>,
+    events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static,
+) -> Response {
+    let events = events.map(move |event| {
         // Held as long as the stream is there.
         let _ = &permit;
-        Ok::<_, Infallible>(Event::default().data(message))
+        event
     });
     let keep_alive = KeepAlive::new().interval(gateway.settings.keep_alive);
     let mut response = Sse::new(events).keep_alive(keep_alive).into_response();

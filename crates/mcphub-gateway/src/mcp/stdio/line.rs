@@ -2,35 +2,39 @@
 
 use std::io;
 
-use bytes::Bytes;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
-/// A line that is being read. What was read of it is kept when the read is given up.
-#[derive(Default)]
-pub(super) struct Line {
+use crate::mcp::connection::{Messages, Read};
+
+/// Lines without their ends, each of at most `limit` bytes. What was read of one is kept when the
+/// read is given up.
+pub(super) struct Lines<R> {
+    reader: R,
+    limit: usize,
     bytes: Vec<u8>,
     too_long: bool,
 }
 
-pub(super) enum Read {
-    Line(Bytes),
-    TooLong,
-    End,
+impl<R> Lines<R> {
+    pub(super) fn new(reader: R, limit: usize) -> Self {
+        Self {
+            reader,
+            limit,
+            bytes: Vec::new(),
+            too_long: false,
+        }
+    }
 }
 
-impl Line {
-    /// The next line without its end. One longer than `limit` is skipped to its end.
-    pub(super) async fn next<R: AsyncBufRead + Unpin>(
-        &mut self,
-        reader: &mut R,
-        limit: usize,
-    ) -> io::Result<Read> {
+impl<R: AsyncBufRead + Send + Unpin> Messages for Lines<R> {
+    /// A line that is longer is skipped to its end.
+    async fn next(&mut self) -> io::Result<Read> {
         loop {
-            let available = reader.fill_buf().await?;
+            let available = self.reader.fill_buf().await?;
             let end = available.iter().position(|byte| *byte == b'\n');
             let ended = end.is_some() || available.is_empty();
             let part = &available[..end.unwrap_or(available.len())];
-            self.too_long |= self.bytes.len() + part.len() > limit;
+            self.too_long |= self.bytes.len() + part.len() > self.limit;
             if self.too_long {
                 self.bytes = Vec::new();
             } else {
@@ -38,7 +42,7 @@ impl Line {
             }
             let at_end = available.is_empty();
             let used = part.len() + usize::from(end.is_some());
-            reader.consume(used);
+            self.reader.consume(used);
             if !ended {
                 continue;
             }
@@ -46,7 +50,7 @@ impl Line {
             return Ok(match (std::mem::take(&mut self.too_long), at_end) {
                 (true, _) => Read::TooLong,
                 (false, true) if bytes.is_empty() => Read::End,
-                (false, _) => Read::Line(bytes.into()),
+                (false, _) => Read::Message(bytes.into()),
             });
         }
     }
@@ -60,12 +64,11 @@ mod tests {
     #[tokio::test]
     async fn lines_are_bounded_and_the_next_one_is_read() {
         let text = format!("one\n{}\n\ntwo", "x".repeat(100));
-        let mut reader = BufReader::with_capacity(7, text.as_bytes());
-        let mut line = Line::default();
+        let mut lines = Lines::new(BufReader::with_capacity(7, text.as_bytes()), 10);
         let mut seen = Vec::new();
         loop {
-            match line.next(&mut reader, 10).await.unwrap() {
-                Read::Line(bytes) => seen.push(String::from_utf8(bytes.to_vec()).unwrap()),
+            match lines.next().await.unwrap() {
+                Read::Message(bytes) => seen.push(String::from_utf8(bytes.to_vec()).unwrap()),
                 Read::TooLong => seen.push("too long".into()),
                 Read::End => break,
             }

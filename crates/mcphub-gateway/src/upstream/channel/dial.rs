@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::{BoxFuture, FutureExt, Shared};
+use mcphub_core::connection::Era as Choice;
 use mcphub_core::launch::Channel;
 use mcphub_core::{Error, ErrorKind, Result};
 use serde_json::value::RawValue;
@@ -15,6 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use super::exchange::ChannelExchange;
 use super::failed::Failed;
+use super::lines::Lease;
 use super::link::{Announced, Link};
 use super::meeting::{self, Era};
 use super::settings::ChannelSettings;
@@ -145,7 +147,11 @@ impl Line {
     ///
     /// # Errors
     /// `Unavailable` when the server cannot be started or ends.
-    pub(super) async fn open(self: &Arc<Self>, forward: &Forward) -> Result<ChannelExchange> {
+    pub(super) async fn open(
+        self: &Arc<Self>,
+        forward: &Forward,
+        lease: Option<Lease>,
+    ) -> Result<ChannelExchange> {
         let met = self.met().await?;
         if forward.log_level.is_some() && !forward.choice {
             met.ask_for_logs(self.name()).await;
@@ -159,6 +165,7 @@ impl Line {
             id,
             inbox,
             over: false,
+            _lease: lease,
         })
     }
 
@@ -307,16 +314,25 @@ async fn meet(
     settings: &ChannelSettings,
     announced: Announced,
 ) -> Result<Met> {
-    let link = Link::open(
-        dial.dial().await?,
-        settings.max_in_flight,
-        announced.clone(),
-    );
+    let open = async || {
+        let channel = dial.dial().await?;
+        Ok::<_, Error>(Link::open(
+            channel,
+            settings.max_in_flight,
+            announced.clone(),
+        ))
+    };
+    let link = open().await?;
     let patience = settings.discover_timeout;
-    let (link, (era, about)) = match meeting::meet(&link, patience, abilities).await {
+    let met = match settings.era {
+        Choice::Legacy => meeting::initialize(&link, abilities).await,
+        Choice::Modern => meeting::discover(&link).await,
+        _ => meeting::meet(&link, patience, abilities).await,
+    };
+    let (link, (era, about)) = match met {
         Ok(met) => (link, met),
-        Err(_) if link.closed().is_some() => {
-            let link = Link::open(dial.dial().await?, settings.max_in_flight, announced);
+        Err(_) if settings.era == Choice::Auto && link.closed().is_some() => {
+            let link = open().await?;
             let met = meeting::initialize(&link, abilities).await?;
             (link, met)
         }

@@ -8,6 +8,7 @@ use mcphub_core::{Error, ErrorKind, Result};
 use serde_json::value::RawValue;
 
 use super::dial::{Line, Met};
+use super::lines::Lease;
 use super::meeting::Era;
 use super::pending::Inbox;
 use crate::upstream::events::broken;
@@ -21,6 +22,8 @@ pub(super) struct ChannelExchange {
     pub(super) inbox: Inbox,
     /// Whether its answer was given, or cannot come.
     pub(super) over: bool,
+    /// Frees the connection for others.
+    pub(super) _lease: Option<Lease>,
 }
 
 impl ChannelExchange {

@@ -51,6 +51,18 @@ pub(super) async fn meet(
     }
 }
 
+/// What a server of the modern era says of itself, where no other is wanted.
+///
+/// # Errors
+/// `Upstream` when it does not speak the modern era, `Unavailable` when it ends.
+pub(super) async fn discover(link: &Link) -> Result<(Era, About)> {
+    let call = Call::new("server/discover", Params::default());
+    let answer = link.request(&call, true, false).await?;
+    let result = answer.map_err(|failure| message::refused(call.method, &failure))?;
+    let about = message::discovered(&result).ok_or_else(message::not_modern)?;
+    Ok((Era::Modern, about))
+}
+
 /// The handshake of the legacy era (MCP 2025-11-25, Lifecycle).
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! An MCP server over a channel of lines, such as the input and output of a program.
+//! An MCP server over a channel of messages: the input and output of a program, or HTTP+SSE.
 //!
 //! One connection is shared by all calls: requests are told apart by their ids (MCP 2026-07-28,
 //! Transports, stdio). Results are relayed as the server wrote them.
@@ -6,10 +6,13 @@
 mod dial;
 mod exchange;
 mod failed;
+mod lines;
 mod link;
 mod meeting;
 mod pending;
+mod program;
 mod settings;
+mod sse;
 mod updates;
 
 use std::fmt;
@@ -20,56 +23,63 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use mcphub_core::Result;
 use mcphub_core::call::Arguments;
-use mcphub_core::launch::{Channel, Launch, Launcher};
+use mcphub_core::connection::Era;
+use mcphub_core::deployment::Endpoint;
+use mcphub_core::launch::{Launch, Launcher};
 use serde_json::value::RawValue;
 
-use self::dial::{Dial, Line};
+use self::dial::Line;
+use self::lines::Lines;
+use self::program::Program;
+use self::sse::Sse;
+use super::http;
 use super::lists::{self, Lists};
 use super::message::{self, Call, Params};
-use super::{
-    About, CallResult, ClientAbilities, Exchange, Forward, Inventory, Relay, Upstream, UpstreamTool,
-};
+use super::streamable_http::McpClient;
+use super::{About, CallResult, Exchange, Forward, Inventory, Relay, Upstream, UpstreamTool};
 use crate::federation::Kind;
 pub use settings::ChannelSettings;
 
-/// An MCP server that is a program.
+/// An MCP server over a channel.
 ///
 /// # Behavior
-/// - The program is started by the first request, once for all callers, and again by the next
-///   request after it ended: at once if it ran for 10 s, else after a pause that doubles from
+/// - The channel is opened by the first request, once for all callers, and again by the next
+///   request after it ended: at once if it was open for 10 s, else after a pause that doubles from
 ///   [`ChannelSettings::initial_backoff`] to [`ChannelSettings::max_backoff`]. Requests meanwhile
 ///   fail at once and say why.
 /// - A start is not given up because who asked for it does not wait any more.
 /// - A call that nobody waits for any more is cancelled.
-/// - The program ends when this is dropped, and nobody waits for it.
-/// - One of the legacy era does not say which request it asks something for, or writes a log message
-///   for. It reaches the caller where there is no doubt: while one request is on its way, or only
-///   requests of one client's session. Else it is refused, or lost, rather than told to another.
-pub struct McpProgram {
-    line: Arc<Line>,
+/// - The channel is closed, and its program ends, when this is dropped, and nobody waits for it.
+/// - A server of the legacy era does not say which request it asks something for, or writes a log
+///   message for. It reaches the caller where there is no doubt: while one request is on its way, or
+///   only requests of one client's session. Else it is refused, or lost, rather than told to another.
+/// - With [`ChannelSettings::max_own`] there is no doubt: such a server has a channel for each
+///   session of a client, and for each call of a client without one that can be asked something.
+pub struct McpChannel {
+    lines: Lines,
 }
 
-impl McpProgram {
-    /// The server that is started so. Nothing is started yet.
-    pub fn new(launch: Launch, launcher: Arc<dyn Launcher>, settings: ChannelSettings) -> Self {
+impl McpChannel {
+    /// The program that is started so. Nothing is started yet.
+    pub fn program(launch: Launch, launcher: Arc<dyn Launcher>, settings: ChannelSettings) -> Self {
         let name = launch.server.to_string();
-        let dial = Arc::new(Program { launch, launcher });
+        let program = Program { launch, launcher };
         Self {
-            // Clients of all abilities share it.
-            line: Line::new(name, dial, ClientAbilities::all(), settings),
+            lines: Lines::new(&name, Arc::new(program), settings),
         }
     }
-}
 
-struct Program {
-    launch: Launch,
-    launcher: Arc<dyn Launcher>,
-}
-
-#[async_trait]
-impl Dial for Program {
-    async fn dial(&self) -> Result<Channel> {
-        self.launcher.launch(self.launch.clone()).await
+    /// The server at `endpoint` over HTTP+SSE of 2024-11-05. Nothing is sent yet.
+    pub fn sse(endpoint: Endpoint, client: McpClient, settings: ChannelSettings) -> Self {
+        let host = http::host(&endpoint.url);
+        let sse = Sse { endpoint, client };
+        let settings = ChannelSettings {
+            era: Era::Legacy,
+            ..settings
+        };
+        Self {
+            lines: Lines::new(&host, Arc::new(sse), settings),
+        }
     }
 }
 
@@ -92,18 +102,21 @@ impl Lists for Arc<Line> {
 }
 
 #[async_trait]
-impl Upstream for McpProgram {
+impl Upstream for McpChannel {
     /// All pages. Ends within [`ChannelSettings::start_timeout`] and
     /// [`ChannelSettings::list_timeout`] together; when it is dropped, a start goes on.
     async fn tools(&self) -> Result<Vec<UpstreamTool>> {
-        let tools = lists::all(&self.line, Kind::Tools);
-        self.line.within(self.line.settings.to_list(), tools).await
+        let line = &self.lines.shared;
+        let tools = lists::all(line, Kind::Tools);
+        line.within(line.settings.to_list(), tools).await
     }
 
     /// As [`Upstream::tools`], all pages of all lists.
     async fn inventory(&self) -> Result<Inventory> {
-        let all = lists::inventory(&self.line);
-        self.line.within(self.line.settings.to_list(), all).await
+        self.lines.tidy();
+        let line = &self.lines.shared;
+        let all = lists::inventory(line);
+        line.within(line.settings.to_list(), all).await
     }
 
     fn relay(&self) -> Option<&dyn Relay> {
@@ -113,17 +126,17 @@ impl Upstream for McpProgram {
     /// Ends within [`ChannelSettings::call_timeout`], a start before it included.
     async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> Result<CallResult> {
         let call = Call::new("tools/call", Params::call(tool, arguments.text()));
-        let limit = self.line.settings.call_timeout;
-        let result = self.line.within(limit, self.line.request(&call)).await?;
-        message::tool_result(result)
+        let line = &self.lines.shared;
+        let result = line.within(line.settings.call_timeout, line.request(&call));
+        message::tool_result(result.await?)
             .map(CallResult::from)
-            .map_err(|error| error.with("server", self.line.name()))
+            .map_err(|error| error.with("server", line.name()))
     }
 
     /// An item when the server says that a list of it changed, and when it ended: then it is asked
     /// again, and so started again.
     fn changes(&self) -> BoxStream<'static, ()> {
-        stream::unfold(self.line.changes(), |mut changes| async {
+        stream::unfold(self.lines.shared.changes(), |mut changes| async {
             changes.changed().await.ok().map(|()| ((), changes))
         })
         .boxed()
@@ -131,23 +144,27 @@ impl Upstream for McpProgram {
 }
 
 #[async_trait]
-impl Relay for McpProgram {
+impl Relay for McpChannel {
     /// Ends within [`ChannelSettings::call_timeout`], a start before it included.
     async fn open(&self, request: Forward) -> Result<Box<dyn Exchange>> {
-        let limit = self.line.settings.call_timeout;
-        let exchange = self.line.within(limit, self.line.open(&request)).await?;
+        let shared = &self.lines.shared;
+        let opening = async {
+            let (line, lease) = self.lines.of(&request).await?;
+            line.open(&request, lease).await
+        };
+        let exchange = shared.within(shared.settings.call_timeout, opening).await?;
         Ok(Box::new(exchange))
     }
 
     fn updates(&self, uris: Vec<String>) -> BoxStream<'static, String> {
-        updates::updates(Arc::clone(&self.line), uris)
+        updates::updates(Arc::clone(&self.lines.shared), uris)
     }
 }
 
-impl fmt::Debug for McpProgram {
+impl fmt::Debug for McpChannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("McpProgram")
-            .field("server", &self.line.name())
+        f.debug_struct("McpChannel")
+            .field("server", &self.lines.shared.name())
             .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use mcphub_core::connection::Era;
+
 /// Limits of one MCP server that is a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -20,6 +22,13 @@ pub struct ChannelSettings {
     pub max_tools: usize,
     /// The largest list of tools, in bytes. Default 64 MiB.
     pub max_list: usize,
+    /// Which era is spoken. Default as the server answers `server/discover`.
+    pub era: Era,
+    /// The most channels to a server of the legacy era that each belong to a client's session, or to
+    /// one call, besides the one in which lists are read. Of more sessions, those that were not used
+    /// for longest lose theirs, as do those that were not used for 10 min. Default 0: one channel is
+    /// shared by all.
+    pub max_own: u32,
     /// The most requests to one program at once. Default 256. One more is refused, to be tried again.
     pub max_in_flight: usize,
     /// The first pause before a program that ended early is started again; it doubles with each
@@ -38,6 +47,8 @@ impl Default for ChannelSettings {
             list_timeout: Duration::from_secs(10),
             max_tools: 10_000,
             max_list: 64 * 1024 * 1024,
+            era: Era::Auto,
+            max_own: 0,
             max_in_flight: 256,
             initial_backoff: Duration::from_millis(500),
             max_backoff: Duration::from_secs(30),

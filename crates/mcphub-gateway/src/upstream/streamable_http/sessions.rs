@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mcphub_core::shared::SessionKey;
 use moka::sync::Cache;
 use tokio::sync::OnceCell;
 
 use super::wire::Era;
-use crate::upstream::Forward;
+use crate::upstream::owner::Owner;
 
 /// The most sessions with one server. Of more, those that were not used for longest are forgotten:
 /// whoever had one is met anew.
@@ -16,28 +15,6 @@ const MAX_SESSIONS: u64 = 1_024;
 
 /// How long a session is kept that is not used.
 const IDLE: Duration = Duration::from_secs(30 * 60);
-
-/// Whose a session is. What a server keeps for a client's session is seen by no other; callers
-/// without a session share one among those that can be asked the same.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Owner {
-    session: Option<SessionKey>,
-    abilities: u8,
-}
-
-impl Owner {
-    pub(super) fn of(forward: &Forward) -> Self {
-        Self {
-            session: forward.session,
-            abilities: forward.abilities.bits(),
-        }
-    }
-
-    /// Whether it is nobody's in particular, as the session is in which lists are read.
-    pub(super) fn is_nobody(&self) -> bool {
-        self.session.is_none() && self.abilities == 0
-    }
-}
 
 /// The sessions with one server.
 pub(super) struct UpstreamSessions(Cache<Owner, Arc<OnceCell<Era>>>);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcphub_core::Result;
+use mcphub_core::connection::Era;
 use mcphub_core::secret::Credentials;
 
 use crate::upstream::http;
@@ -17,6 +18,8 @@ const MAX_REDIRECTS: usize = 5;
 pub struct McpSettings {
     /// How long connecting may take, name lookup and TLS included. Default 5 s.
     pub connect_timeout: Duration,
+    /// Which era is spoken. Default as the server answers `server/discover`.
+    pub era: Era,
     /// How long a `tools/call` may take, a handshake before it included. Default 60 s.
     pub call_timeout: Duration,
     /// How long all pages of `tools/list` together may take. Default 10 s.
@@ -36,6 +39,7 @@ impl Default for McpSettings {
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(5),
+            era: Era::Auto,
             call_timeout: Duration::from_secs(60),
             list_timeout: Duration::from_secs(10),
             max_tools: 10_000,
@@ -80,6 +84,27 @@ impl McpClient {
             http: http::certified(builder, authorities.as_deref(), identity.as_ref())?,
             settings: Arc::clone(&self.settings),
         })
+    }
+
+    pub(in crate::upstream) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    /// Its limits.
+    pub fn settings(&self) -> &McpSettings {
+        &self.settings
+    }
+
+    /// This client for servers that are spoken to in this era.
+    #[must_use]
+    pub fn in_era(&self, era: Era) -> Self {
+        Self {
+            http: self.http.clone(),
+            settings: Arc::new(McpSettings {
+                era,
+                ..McpSettings::clone(&self.settings)
+            }),
+        }
     }
 
     /// This client with another limit for calls.

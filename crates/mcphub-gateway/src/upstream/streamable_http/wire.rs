@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use mcphub_core::connection::Era as Choice;
 use mcphub_core::deployment::Endpoint;
-use mcphub_core::secret::ExposeSecret;
-use mcphub_core::{Error, ErrorKind, Fault, Result};
+use mcphub_core::{Error, ErrorKind, Result};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
 use rmcp::transport::common::http_header::{
@@ -19,10 +19,11 @@ use tokio::sync::OnceCell;
 
 use super::answer::{self, Answer};
 use super::exchange::{HttpExchange, Source};
-use super::sessions::{Owner, UpstreamSessions};
+use super::sessions::UpstreamSessions;
 use super::settings::McpClient;
 use crate::upstream::events::{Events, is_events};
 use crate::upstream::message::{self, Call, LEGACY, MODERN, Params, initialized};
+use crate::upstream::owner::Owner;
 use crate::upstream::updated::Updated;
 use crate::upstream::{About, ClientAbilities, Failure, Forward, Said, http, one_line};
 
@@ -169,11 +170,10 @@ impl Wire {
     async fn cell(&self, forward: &Forward) -> Result<Arc<OnceCell<Era>>> {
         let shared = self.era.load_full();
         let era = shared.get_or_try_init(|| self.probe()).await?;
-        let owner = Owner::of(forward);
         match era {
             Era::Legacy {
                 session: Some(_), ..
-            } if !owner.is_nobody() => Ok(self.sessions.of(owner)),
+            } => Ok(self.sessions.of(Owner::of(forward))),
             _ => Ok(shared),
         }
     }
@@ -277,6 +277,10 @@ impl Wire {
     /// `server/discover` is asked because it does nothing: a server of the legacy era that does not
     /// look at versions would carry out a call without a handshake.
     async fn probe(&self) -> Result<Era> {
+        let wanted = self.client.settings.era;
+        if wanted == Choice::Legacy {
+            return self.initialize(&ClientAbilities::all()).await;
+        }
         let id = self.id();
         let response = self
             .post(
@@ -304,7 +308,12 @@ impl Wire {
             Err(error) if error.kind() == ErrorKind::Upstream && status.is_success() => {}
             Err(error) => return Err(error),
         }
-        self.initialize(&ClientAbilities::default()).await
+        if wanted == Choice::Modern {
+            return Err(message::not_modern().with("server", &self.host));
+        }
+        // Lists are read in this session, which shows all that a server has for clients that can be
+        // asked.
+        self.initialize(&ClientAbilities::all()).await
     }
 
     /// The handshake of the legacy era (MCP 2025-11-25, Lifecycle), for clients with these
@@ -365,22 +374,8 @@ impl Wire {
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        request.send().await.map_err(|error| {
-            let (kind, text) = if error.is_connect() {
-                (
-                    ErrorKind::Unavailable,
-                    "the MCP server could not be reached",
-                )
-            } else {
-                (
-                    ErrorKind::Upstream,
-                    "the MCP server did not answer as HTTP asks",
-                )
-            };
-            Error::new(kind, text)
-                .with("server", &self.host)
-                .with("reason", http::cause(&error.without_url()))
-        })
+        let sent = request.send().await;
+        sent.map_err(|error| http::unsent(&self.host, error))
     }
 
     async fn read(&self, response: Response, id: u64) -> Result<Answer> {
@@ -393,17 +388,7 @@ impl Wire {
     /// What every request carries: the endpoint's own headers, what is accepted, the version of the
     /// modern era, and the session of the other.
     fn base_headers(&self, era: &Era, streaming: bool) -> Result<HeaderMap> {
-        let mut headers = HeaderMap::with_capacity(8);
-        for (name, secret) in &self.endpoint.headers {
-            let wrong = || {
-                Error::invalid("a header of the MCP server's endpoint is not possible")
-                    .with("header", name)
-            };
-            let known = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong())?;
-            let mut value = HeaderValue::from_str(secret.expose_secret()).map_err(|_| wrong())?;
-            value.set_sensitive(true);
-            headers.append(known, value);
-        }
+        let mut headers = http::endpoint_headers(&self.endpoint)?;
         let accept = if streaming {
             "text/event-stream, application/json"
         } else {
@@ -456,25 +441,7 @@ impl Wire {
     }
 
     pub(super) fn status(&self, status: StatusCode) -> Error {
-        let error = Error::new(
-            ErrorKind::Upstream,
-            format!("the MCP server answered HTTP {}", status.as_u16()),
-        )
-        .with("server", &self.host)
-        .set_retryable(status.is_server_error());
-        // A server that refuses a request is well.
-        let error = if status.is_client_error() {
-            error.set_fault(Fault::Caller)
-        } else {
-            error
-        };
-        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
-            return error.with(
-                "reason",
-                "it refuses the credentials that it is sent, or asks for some",
-            );
-        }
-        error
+        http::refused(&self.host, status)
     }
 }
 
