@@ -43,6 +43,10 @@ const MIN_LIST_PAUSE: Duration = Duration::from_millis(100);
 /// The most circuits that may have changed since it was told last; more are not told.
 const MAX_TURNS: usize = 256;
 
+/// How long servers may take to be told that the gateway ends, and how many are told at once.
+const LEAVING: Duration = Duration::from_secs(3);
+const LEAVING_AT_ONCE: usize = 64;
+
 /// The most announcements that are taken at once.
 const MAX_DRAINED: usize = 1_024;
 
@@ -304,6 +308,15 @@ impl Gateway {
         self.inner.roster.health().1
     }
 
+    /// Tells all servers that they are not needed any more, as far as they want to know, within 3 s.
+    /// For when the gateway ends: what is asked of them afterwards begins anew.
+    pub async fn leave(&self) {
+        let upstreams = self.inner.roster.upstreams();
+        let leaving = stream::iter(upstreams)
+            .for_each_concurrent(LEAVING_AT_ONCE, async |upstream| upstream.close().await);
+        let _ = timeout(LEAVING, leaving).await;
+    }
+
     /// Ends all open streams politely, so that a graceful shutdown of the HTTP server does not
     /// wait for them. New streams end at once; other requests go on.
     pub fn close(&self) {
@@ -362,7 +375,10 @@ impl Inner {
     /// version says whether there is something to read.
     fn heed(&self, event: Option<Result<Event>>) {
         match event {
-            Some(Ok(Event::SessionEnded { session })) => self.sessions.note(session),
+            Some(Ok(Event::SessionEnded { session })) => {
+                self.sessions.note(session);
+                self.forget_session(session);
+            }
             Some(Ok(Event::Lagged) | Err(_)) => self.sessions.doubt(),
             _ => {}
         }
@@ -398,10 +414,20 @@ impl Inner {
         }
     }
 
+    /// Gives up what is kept here for a session, or a connection, that has ended.
+    pub(crate) fn forget_session(&self, session: SessionKey) {
+        self.memories.forget(session);
+        for upstream in self.roster.upstreams() {
+            if let Some(relay) = upstream.relay() {
+                relay.forget(session);
+            }
+        }
+    }
+
     /// Ends a session on all nodes.
     pub(crate) async fn end_session(&self, session: SessionKey) {
         let keep = self.settings.ended_session_memory;
-        self.memories.forget(session);
+        self.forget_session(session);
         self.sessions.end(session, keep).await;
         if let Some(events) = &self.events {
             // A hint: whoever misses it asks.

@@ -156,6 +156,13 @@ impl Roster {
         self.signal.send_replace(Signal::Closed);
     }
 
+    /// The upstreams of all servers.
+    pub(crate) fn upstreams(&self) -> Vec<Arc<dyn Upstream>> {
+        let state = self.state();
+        let servers = state.servers.values();
+        servers.map(|server| Arc::clone(&server.upstream)).collect()
+    }
+
     /// The version of the catalogue that is served; `None` before the first.
     pub(crate) fn version(&self) -> Option<CatalogVersion> {
         self.state().version

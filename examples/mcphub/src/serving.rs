@@ -48,7 +48,8 @@ pub fn in_use(address: SocketAddr) -> Error {
     .with("address", address)
 }
 
-/// Serves HTTP until Ctrl-C or SIGTERM, then drains for at most 3 s and stops what was deployed.
+/// Serves HTTP until Ctrl-C or SIGTERM, then drains for at most 3 s, ends sessions with servers and
+/// stops what was deployed.
 ///
 /// # Errors
 /// `Unavailable` when the listener breaks.
@@ -77,6 +78,7 @@ pub async fn serve_http(host: &Host, gateway: &Gateway, listener: TcpListener) -
             tokio::time::timeout(DRAIN, &mut server).await.unwrap_or(Ok(()))
         }
     };
+    gateway.leave().await;
     host.platform.stop_deployments().await?;
     outcome
         .map_err(|error| Error::new(ErrorKind::Unavailable, "the listener broke").caused_by(error))
@@ -112,6 +114,7 @@ pub async fn serve_stdio(host: &Host, gateway: &Gateway) -> Result<()> {
         () = upkeep(host, gateway) => Ok(()),
         () = stop_signal() => Ok(()),
     };
+    gateway.leave().await;
     host.platform.stop_deployments().await?;
     outcome.map_err(|error| {
         Error::new(ErrorKind::Unavailable, "standard input or output broke").caused_by(error)

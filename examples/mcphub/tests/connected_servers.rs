@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use common::demo::Bookshop;
@@ -146,4 +148,43 @@ fn an_api_keeps_its_name() {
     let refused = sandbox.run(&["add", "bookshop", &gateway.url(), "--no-probe"]);
     assert_eq!(refused.code, Some(5), "{refused:?}");
     assert!(refused.stderr.contains("mcphub remove"), "{refused:?}");
+}
+
+/// A server that answers nobody before two ask it at once, and then that it is not there.
+fn patient_server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        let (mut waiting, mut enough) = (Vec::new(), false);
+        for mut stream in listener.incoming().flatten() {
+            let _ = stream.read(&mut [0; 4096]);
+            waiting.push(stream);
+            enough |= waiting.len() >= 2;
+            if enough {
+                for mut stream in waiting.drain(..) {
+                    let answer =
+                        "HTTP/1.1 503 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                    let _ = stream.write_all(answer.as_bytes());
+                }
+            }
+        }
+    });
+    url
+}
+
+#[test]
+fn the_servers_of_the_configuration_are_met_side_by_side() {
+    let (sandbox, url) = (Sandbox::new(), patient_server());
+    let server = |name: &str| format!("[servers.{name}]\nurl = \"{url}\"\n");
+    sandbox.write("mcphub.toml", &(server("one") + &server("two")));
+    let gateway = Gateway::start(&sandbox, &["serve"]);
+    let said = gateway.running().stderr();
+    for name in ["one", "two"] {
+        let warning = said
+            .lines()
+            .find(|line| line.contains(&format!("{name} does not answer")));
+        let warning = warning.unwrap_or_else(|| panic!("nothing of {name}: {said}"));
+        // One after the other, the first would have waited in vain.
+        assert!(warning.contains("503"), "{warning}");
+    }
 }

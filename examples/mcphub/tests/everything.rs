@@ -120,9 +120,12 @@ fn assert_everything(arguments: &[&str], updates: Updates) {
     assert_eq!(report["progress"], 4, "{report}");
     assert!(steps[5].to_string().contains("Ada"), "{report}");
     assert!(steps[6].to_string().contains("sampled text"), "{report}");
+    // In a session that begins with a call it asks for the roots, too, if it is still there by then.
+    let asked = report["asked"].as_array().expect("a list").iter();
+    let asked: Vec<_> = asked.filter(|method| *method != "roots/list").collect();
     assert_eq!(
-        report["asked"],
-        json!(["elicitation/create", "sampling/createMessage"]),
+        asked,
+        ["elicitation/create", "sampling/createMessage"],
         "{report}"
     );
     assert_eq!(steps[7]["error"]["code"], -32602, "{report}");

@@ -112,16 +112,12 @@ async def run(options: argparse.Namespace, steps: list[dict[str, Any]]) -> dict[
         message_handler=answering.message,
         read_timeout_seconds=CONNECT_SECONDS,
     ) as client:
-        capabilities = client.server_capabilities
         report: dict[str, Any] = {"protocolVersion": client.protocol_version}
         report["tools"] = [tool.name for tool in (await client.list_tools()).tools]
-        report["prompts"], report["resources"], report["templates"] = [], [], []
-        if capabilities.prompts:
-            report["prompts"] = [prompt.name for prompt in (await client.list_prompts()).prompts]
-        if capabilities.resources:
-            report["resources"] = [str(it.uri) for it in (await client.list_resources()).resources]
-            templates = (await client.list_resource_templates()).resource_templates
-            report["templates"] = [str(it.uri_template) for it in templates]
+        report["prompts"] = [prompt.name for prompt in (await client.list_prompts()).prompts]
+        report["resources"] = [str(it.uri) for it in (await client.list_resources()).resources]
+        templates = (await client.list_resource_templates()).resource_templates
+        report["templates"] = [str(it.uri_template) for it in templates]
         report["steps"] = [await step(client, answering, asked) for asked in steps]
         report["asked"], report["progress"], report["logs"] = answering.asked, answering.progress, answering.logs
         return report

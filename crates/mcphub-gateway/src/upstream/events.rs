@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
@@ -31,6 +32,10 @@ pub(super) struct Events {
     /// Bytes since the counter was last set to zero.
     read: Arc<AtomicUsize>,
     limit: usize,
+    /// The id of the last event that had one, and the pause that was asked for before the stream is
+    /// opened again.
+    pub(super) last_id: Option<String>,
+    pub(super) retry: Option<Duration>,
 }
 
 impl Events {
@@ -49,6 +54,8 @@ impl Events {
             events: SseByteStream::new(bytes.boxed()),
             read,
             limit,
+            last_id: None,
+            retry: None,
         }
     }
 
@@ -70,6 +77,12 @@ impl Events {
                 }
                 _ => broken(&cause(&error)),
             })?;
+            if event.id.is_some() {
+                self.last_id = event.id;
+            }
+            if let Some(pause) = event.retry {
+                self.retry = Some(Duration::from_millis(pause));
+            }
             if let Some(data) = event.data.filter(|data| !data.is_empty()) {
                 return Ok(Some((event.event, data)));
             }

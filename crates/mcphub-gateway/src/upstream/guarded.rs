@@ -86,4 +86,8 @@ impl Upstream for Guarded {
     fn changes(&self) -> BoxStream<'static, ()> {
         self.upstream.changes()
     }
+
+    async fn close(&self) {
+        self.upstream.close().await;
+    }
 }

@@ -8,6 +8,7 @@ mod client;
 mod connector;
 mod down;
 mod events;
+mod failed;
 mod guarded;
 mod http;
 mod inventory;
@@ -15,6 +16,7 @@ mod lists;
 mod message;
 pub mod native;
 mod owner;
+mod pending;
 mod planned;
 mod progress;
 mod relay;
@@ -97,6 +99,9 @@ pub trait Upstream: Send + Sync + Debug + 'static {
 
     /// An item each time the tools may have changed.
     fn changes(&self) -> BoxStream<'static, ()>;
+
+    /// Tells the server that it is not needed any more: the gateway ends. Default: nothing is told.
+    async fn close(&self) {}
 }
 
 /// A tool as an upstream lists it, or a prompt, a resource or a template of one.

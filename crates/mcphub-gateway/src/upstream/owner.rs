@@ -20,6 +20,16 @@ impl Owner {
         }
     }
 
+    /// The client's session, of one that has one.
+    pub(super) fn session(&self) -> Option<SessionKey> {
+        self.session
+    }
+
+    /// Whether its caller can be asked something.
+    pub(super) fn can_be_asked(&self) -> bool {
+        self.abilities != 0
+    }
+
     /// Whether nothing can be told to the wrong one: it is one client's session, or nobody can be
     /// asked anything.
     pub(super) fn is_exclusive(&self) -> bool {

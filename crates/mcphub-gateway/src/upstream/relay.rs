@@ -21,6 +21,9 @@ pub trait Relay: Send + Sync + Debug + 'static {
     /// Sends a request.
     async fn open(&self, request: Forward) -> Result<Box<dyn Exchange>>;
 
+    /// A session of a client has ended, and what is kept for it can be given up. Default: nothing is.
+    fn forget(&self, _session: SessionKey) {}
+
     /// The URI of one of these resources, the server's own, each time it may have changed.
     fn updates(&self, uris: Vec<String>) -> BoxStream<'static, String>;
 }

@@ -11,6 +11,7 @@ mod old_era;
 mod principals;
 mod relay;
 mod rmcp_client;
+mod sessions;
 mod sse;
 mod stdio;
 mod support;

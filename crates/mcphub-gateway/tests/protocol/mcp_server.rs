@@ -45,9 +45,15 @@ pub struct McpServer {
     told: broadcast::Sender<Value>,
     pub streams: AtomicUsize,
     extra_prompt: Mutex<bool>,
+    /// What a session's own stream tells, by its id.
+    asides: Mutex<HashMap<String, mpsc::UnboundedSender<Value>>>,
+    /// Sessions before this one have ended.
+    expired: AtomicUsize,
 }
 
-pub const TOOLS: [&str; 7] = ["echo", "say", "hang", "ask", "link", "wrong", "refuse"];
+pub const TOOLS: [&str; 9] = [
+    "echo", "say", "hang", "ask", "link", "wrong", "refuse", "aside", "pause",
+];
 
 impl McpServer {
     pub async fn start(era: Era) -> Arc<Self> {
@@ -63,9 +69,11 @@ impl McpServer {
             told: broadcast::Sender::new(16),
             streams: AtomicUsize::new(0),
             extra_prompt: Mutex::new(false),
+            asides: Mutex::default(),
+            expired: AtomicUsize::new(0),
         });
         let router = Router::new()
-            .route("/mcp", post(receive).get(open))
+            .route("/mcp", post(receive).get(open).delete(end))
             .with_state(Arc::clone(&server));
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         server
@@ -78,6 +86,18 @@ impl McpServer {
             .filter(|sent| sent.body["method"] == method)
             .cloned()
             .collect()
+    }
+
+    /// Forgets all sessions that there are.
+    pub fn expire(&self) {
+        let sessions = self.sessions.load(Ordering::SeqCst);
+        self.expired.store(sessions, Ordering::SeqCst);
+        self.asides.lock().unwrap().clear();
+    }
+
+    fn has_expired(&self, headers: &HeaderMap) -> bool {
+        let session = session(headers).and_then(|id| id.parse::<usize>().ok());
+        session.is_some_and(|session| session < self.expired.load(Ordering::SeqCst))
     }
 
     /// Has one more prompt, and says so.
@@ -213,6 +233,20 @@ impl McpServer {
     }
 }
 
+fn session(headers: &HeaderMap) -> Option<String> {
+    Some(headers.get("mcp-session-id")?.to_str().unwrap().to_owned())
+}
+
+async fn end(State(server): State<Arc<McpServer>>, headers: HeaderMap) -> StatusCode {
+    let sent = Sent {
+        headers,
+        text: String::new(),
+        body: json!({"method": "DELETE"}),
+    };
+    server.sent.lock().unwrap().push(sent);
+    StatusCode::NO_CONTENT
+}
+
 async fn receive(
     State(server): State<Arc<McpServer>>,
     headers: HeaderMap,
@@ -251,18 +285,49 @@ async fn receive(
         )
             .into_response();
     }
+    if server.has_expired(&headers) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
     match method {
         "initialize" => {
             let session = server.sessions.fetch_add(1, Ordering::SeqCst).to_string();
             let result = server.result(method, &params).unwrap();
             ([("mcp-session-id", session)], answered("result", result)).into_response()
         }
-        "subscriptions/listen" => open(State(server)).await,
+        "subscriptions/listen" => open(State(server), headers).await,
         "tools/call" if params["name"] == "refuse" => answered(
             "error",
             json!({"code": -32021, "message": "no", "data": {"requiredCapabilities": {"x": 1.0}}}),
         ),
         "tools/call" if params["name"] == "wrong" => answered("result", json!([])),
+        // Asks on the session's own stream, and answers in JSON.
+        "tools/call" if params["name"] == "aside" => {
+            let stream = session(&headers).unwrap();
+            let stream = server.asides.lock().unwrap().get(&stream).cloned();
+            let Some(stream) = stream else {
+                return answered("error", json!({"code": -32000, "message": "no stream"}));
+            };
+            let (sender, answer) = oneshot::channel();
+            let question = format!("aside-{id}");
+            server
+                .asked
+                .lock()
+                .unwrap()
+                .insert(question.clone(), sender);
+            let _ = stream.send(json!({"jsonrpc": "2.0", "method": "notifications/message", "params": {"level": "error", "data": "aside"}}));
+            let _ = stream.send(json!({"jsonrpc": "2.0", "id": question, "method": "roots/list"}));
+            let text = answer.await.unwrap().to_string();
+            answered(
+                "result",
+                json!({"content": [{"type": "text", "text": text}]}),
+            )
+        }
+        // Answers on a stream that is opened after a pause.
+        "tools/call" if params["name"] == "pause" => {
+            let event = Event::default().id(format!("e{id}")).data("");
+            let event = event.retry(std::time::Duration::from_millis(1));
+            Sse::new(futures::stream::iter([Ok::<_, Infallible>(event)])).into_response()
+        }
         "tools/call" => {
             let (out, messages) = mpsc::unbounded_channel();
             tokio::spawn(async move {
@@ -284,7 +349,21 @@ async fn receive(
     }
 }
 
-async fn open(State(server): State<Arc<McpServer>>) -> Response {
+async fn open(State(server): State<Arc<McpServer>>, headers: HeaderMap) -> Response {
+    if server.has_expired(&headers) {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    if let Some(last) = headers.get("last-event-id") {
+        let id: u64 = last.to_str().unwrap()[1..].parse().unwrap();
+        let result = json!({"content": [{"type": "text", "text": "after a pause"}]});
+        let answer = json!({"jsonrpc": "2.0", "id": id, "result": result});
+        let event = Event::default().data(answer.to_string());
+        return Sse::new(futures::stream::iter([Ok::<_, Infallible>(event)])).into_response();
+    }
+    let (aside, asides) = mpsc::unbounded_channel();
+    if let Some(session) = session(&headers) {
+        server.asides.lock().unwrap().insert(session, aside);
+    }
     let told = BroadcastStream::new(server.told.subscribe());
     server.streams.fetch_add(1, Ordering::SeqCst);
     let events = told.filter_map(async |message| {
@@ -292,6 +371,9 @@ async fn open(State(server): State<Arc<McpServer>>) -> Response {
             Event::default().data(message.ok()?.to_string()),
         ))
     });
+    let asides = UnboundedReceiverStream::new(asides)
+        .map(|message| Ok(Event::default().data(message.to_string())));
+    let events = futures::stream::select(events.boxed(), asides);
     let mut response = Sse::new(events).into_response();
     response
         .headers_mut()

@@ -12,7 +12,7 @@ use crate::support::{
 
 const ERAS: [Era; 2] = [Era::Modern, Era::Legacy];
 
-async fn in_front_of(servers: &[(&str, &Arc<McpServer>)]) -> Served {
+pub async fn in_front_of(servers: &[(&str, &Arc<McpServer>)]) -> Served {
     let hub = Arc::new(Hub::default());
     for (name, server) in servers {
         hub.attach(name, &server.url);
@@ -35,21 +35,21 @@ async fn with_one(era: Era) -> (Served, Arc<McpServer>) {
 }
 
 /// A client of one era at one endpoint.
-struct Client<'a> {
+pub struct Client<'a> {
     served: &'a Served,
     path: &'a str,
-    session: Option<String>,
+    pub session: Option<String>,
     capabilities: Value,
 }
 
 const ALL: &str = r#"{"elicitation":{"url":{}},"roots":{},"sampling":{}}"#;
 
 impl<'a> Client<'a> {
-    async fn of(served: &'a Served, path: &'a str, era: Era) -> Self {
+    pub async fn of(served: &'a Served, path: &'a str, era: Era) -> Self {
         Self::able(served, path, era, ALL).await
     }
 
-    async fn able(served: &'a Served, path: &'a str, era: Era, capabilities: &str) -> Self {
+    pub async fn able(served: &'a Served, path: &'a str, era: Era, capabilities: &str) -> Self {
         let capabilities: Value = serde_json::from_str(capabilities).unwrap();
         let session = match era {
             Era::Modern => None,
@@ -111,7 +111,7 @@ impl<'a> Client<'a> {
         answer(self.request(1, method, params)).await.1
     }
 
-    async fn result(&self, method: &str, params: Value) -> Value {
+    pub async fn result(&self, method: &str, params: Value) -> Value {
         let answer = self.ask(method, params).await;
         answer
             .get("result")
@@ -119,12 +119,12 @@ impl<'a> Client<'a> {
             .clone()
     }
 
-    async fn events(&self, id: i64, method: &str, params: Value) -> Events {
+    pub async fn events(&self, id: i64, method: &str, params: Value) -> Events {
         Events::open(self.request(id, method, params)).await
     }
 
     /// Answers a request that came on a stream.
-    async fn respond(&self, id: &Value, result: Value) {
+    pub async fn respond(&self, id: &Value, result: Value) {
         let body = json!({"jsonrpc": "2.0", "id": id, "result": result});
         let session = self.session.as_deref().unwrap();
         let (status, _) = answer(self.in_session(session).body(body.to_string())).await;

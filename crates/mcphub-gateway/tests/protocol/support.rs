@@ -175,6 +175,7 @@ impl Hub {
 
     pub fn remove(&self, name: &str) {
         self.servers.lock().unwrap().remove(name);
+        self.remote.lock().unwrap().remove(name);
         self.version.fetch_add(1, Ordering::SeqCst);
     }
 

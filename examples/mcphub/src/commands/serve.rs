@@ -2,13 +2,18 @@
 
 use std::process::ExitCode;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
 use mcphub_core::tenant::Actor;
-use mcphub_core::{Error, ErrorKind, Result};
+use mcphub_core::{ErrorKind, Result};
 
 use crate::cli::ServeArgs;
 use crate::config::Config;
+use crate::connected::Wanted;
 use crate::host::Host;
 use crate::{connected, output, progress, running, serving};
+
+/// How many servers of the configuration are met at once.
+const AT_ONCE: usize = 16;
 
 pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     let mut config = Config::load(args.config.as_deref())?
@@ -59,26 +64,39 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Registers the servers of the configuration. One that cannot be met is registered all the same:
-/// its tools come when it answers.
+/// Registers the servers of the configuration, a few at once. One that cannot be met is registered
+/// all the same: its tools come when it answers.
 async fn register(host: &Host, config: &Config) -> Result<()> {
-    for (name, configured) in &config.servers {
-        let wanted = configured.wanted(name)?;
-        if connected::is_registered(host, &wanted).await? {
-            continue;
-        }
-        let met = connected::add(host, wanted.clone(), true);
-        let met = progress::during(&format!("meeting {name}"), met).await;
-        match met.as_ref().map_err(Error::kind) {
-            Err(ErrorKind::Unavailable | ErrorKind::Upstream | ErrorKind::Timeout) => {
-                if let Err(error) = met {
-                    let report = error.report();
-                    output::say(&format!("warning: {name} does not answer: {report}"));
-                }
-                connected::add(host, wanted, false).await?;
-            }
-            _ => drop(met?),
-        }
-    }
+    // What is wrong with one shows before any is met.
+    let servers = config.servers.iter();
+    let servers = servers.map(|(name, configured)| configured.wanted(name));
+    let servers: Vec<Wanted> = servers.collect::<Result<_>>()?;
+    let meeting = stream::iter(servers)
+        .map(|wanted| meet(host, wanted))
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<Vec<_>>();
+    let warnings = progress::during("meeting servers", meeting).await?;
+    warnings.iter().flatten().for_each(|text| output::say(text));
     Ok(())
+}
+
+/// Registers one server. Gives a warning for one that cannot be met.
+async fn meet(host: &Host, wanted: Wanted) -> Result<Option<String>> {
+    if connected::is_registered(host, &wanted).await? {
+        return Ok(None);
+    }
+    match connected::add(host, wanted.clone(), true).await {
+        Ok(_) => Ok(None),
+        Err(error)
+            if matches!(
+                error.kind(),
+                ErrorKind::Unavailable | ErrorKind::Upstream | ErrorKind::Timeout
+            ) =>
+        {
+            let (name, report) = (wanted.name.clone(), error.report());
+            connected::add(host, wanted, false).await?;
+            Ok(Some(format!("warning: {name} does not answer: {report}")))
+        }
+        Err(error) => Err(error),
+    }
 }

@@ -93,6 +93,12 @@ pub(crate) fn serve(
     Ok(client.hear(messages))
 }
 
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.gateway.forget_session(self.key);
+    }
+}
+
 struct Client {
     gateway: Arc<Inner>,
     scope: Scope,
@@ -130,8 +136,8 @@ impl Client {
                 () = self.subscriptions.finished() => {}
             }
         }
-        drop(self.subscriptions);
-        drop(self.background);
+        drop(std::mem::take(&mut self.subscriptions));
+        drop(std::mem::take(&mut self.background));
         // Past its time, what still runs ends with the client.
         let _ = timeout(DRAIN, async {
             while self.requests.len() > 0 {

@@ -15,11 +15,11 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout};
 
 use super::exchange::ChannelExchange;
-use super::failed::Failed;
 use super::lines::Lease;
 use super::link::{Announced, Link};
 use super::meeting::{self, Era};
 use super::settings::ChannelSettings;
+use crate::upstream::failed::Failed;
 use crate::upstream::message::{self, Call, Params};
 use crate::upstream::updated::Updated;
 use crate::upstream::{About, ClientAbilities, Forward};

@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 use super::dial::{Line, Met};
 use super::lines::Lease;
 use super::meeting::Era;
-use super::pending::Inbox;
 use crate::upstream::events::broken;
+use crate::upstream::pending::Inbox;
 use crate::upstream::{Exchange, Response, Said, message, one_line};
 
 /// A request on its way.

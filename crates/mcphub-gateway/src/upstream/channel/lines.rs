@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use mcphub_core::shared::SessionKey;
 use mcphub_core::{Error, ErrorKind, Result};
 use moka::sync::Cache;
 
@@ -90,6 +91,17 @@ impl Lines {
             Line::new(name, dial, forward.abilities.clone(), settings)
         });
         Ok((line, lease))
+    }
+
+    /// Closes those of a session that has ended.
+    pub(super) fn forget(&self, session: SessionKey) {
+        let Some(own) = &self.own else { return };
+        for (key, _) in &own.lines {
+            if key.0.session() == Some(session) {
+                own.lines.invalidate(&*key);
+            }
+        }
+        own.lines.run_pending_tasks();
     }
 
     /// Ends those that were not used for long.

@@ -13,22 +13,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::failed::Failed;
-use super::pending::{Inbox, Pending, notification};
 use crate::members::Members;
+use crate::upstream::failed::Failed;
 use crate::upstream::http::clip;
 use crate::upstream::message::{self, Call, Incoming};
+use crate::upstream::pending::{Answer, GONE, Inbox, Pending, notification};
 use crate::upstream::updated::{UPDATED, Updated};
-use crate::upstream::{Failure, Said, one_line};
+use crate::upstream::{Said, one_line};
 
 /// How many messages wait for the server to take them before callers wait, too.
 const QUEUE: usize = 64;
-
-/// Why a message cannot be sent.
-pub(super) const GONE: &str = "the MCP server takes no messages any more";
-
-/// What a server answers to a request.
-pub(super) type Answer = Result<Box<RawValue>, Failure>;
 
 /// What becomes of what a server announces.
 #[derive(Clone)]

@@ -5,8 +5,9 @@ use std::time::Duration;
 use mcphub_core::Result;
 use tokio::time::timeout;
 
-use super::link::{Answer, Link};
+use super::link::Link;
 use crate::upstream::message::{self, Call, Params};
+use crate::upstream::pending::Answer;
 use crate::upstream::{About, ClientAbilities};
 
 /// What a server speaks.

@@ -5,11 +5,9 @@
 
 mod dial;
 mod exchange;
-mod failed;
 mod lines;
 mod link;
 mod meeting;
-mod pending;
 mod program;
 mod settings;
 mod sse;
@@ -26,6 +24,7 @@ use mcphub_core::call::Arguments;
 use mcphub_core::connection::Era;
 use mcphub_core::deployment::Endpoint;
 use mcphub_core::launch::{Launch, Launcher};
+use mcphub_core::shared::SessionKey;
 use serde_json::value::RawValue;
 
 use self::dial::Line;
@@ -154,6 +153,10 @@ impl Relay for McpChannel {
         };
         let exchange = shared.within(shared.settings.call_timeout, opening).await?;
         Ok(Box::new(exchange))
+    }
+
+    fn forget(&self, session: SessionKey) {
+        self.lines.forget(session);
     }
 
     fn updates(&self, uris: Vec<String>) -> BoxStream<'static, String> {

@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 
 use super::wire::{Era, Wire};
 use crate::upstream::events::{Events, is_events};
-use crate::upstream::message::{Call, Incoming, Params};
+use crate::upstream::message::{self, Call, Incoming, Params};
 use crate::upstream::updated::UPDATED;
 
 /// The method that opens a stream of the modern era.
@@ -78,12 +78,18 @@ impl Listener {
             events.forget_read();
             self.backoff = self.wire.client.settings.initial_backoff;
             let message = serde_json::from_str::<Incoming<'_>>(&data);
-            let Some((method, params)) = message
+            let Some((method, id, params)) = message
                 .ok()
-                .and_then(|message| Some((message.method?, message.params)))
+                .and_then(|message| Some((message.method?, message.id, message.params)))
             else {
                 continue;
             };
+            if let Some(id) = id {
+                // Nobody in particular is here; a server that asks is answered all the same.
+                let answer = message::unasked(id, &method);
+                self.wire.reply(answer).await;
+                continue;
+            }
             match &*method {
                 "notifications/tools/list_changed"
                 | "notifications/prompts/list_changed"
@@ -106,7 +112,7 @@ async fn open(wire: &Wire) -> Result<Events> {
         let call = Call::new(LISTEN, Params::listen(about.prompts, about.resources));
         let response = match &era {
             Era::Modern => wire.post(&era, &call, wire.id()).await?,
-            Era::Legacy { .. } => wire.get(&era).await?,
+            Era::Legacy(_) => wire.get(&era).await?,
         };
         Ok((era, response))
     };

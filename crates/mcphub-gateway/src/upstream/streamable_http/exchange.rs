@@ -2,26 +2,42 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use mcphub_core::{Error, ErrorKind, Result};
 use serde_json::value::RawValue;
+use tokio::sync::OnceCell;
 
 use super::wire::{Era, Wire};
 use crate::upstream::events::{Events, broken, nonsense};
 use crate::upstream::message::{self, Incoming};
-use crate::upstream::{Exchange, Response, Said, one_line};
+use crate::upstream::pending::Inbox;
+use crate::upstream::{Exchange, Forward, Response, Said, one_line};
+
+/// How often a stream that breaks off without having said anything is taken up again.
+const RESUMPTIONS: usize = 8;
+
+/// The longest pause before that which a server can ask for.
+const MAX_RETRY: Duration = Duration::from_secs(30);
 
 /// A request on its way.
 pub(super) struct HttpExchange {
-    pub(super) wire: Arc<Wire>,
+    wire: Arc<Wire>,
     pub(super) era: Era,
-    pub(super) id: u64,
+    id: u64,
     pub(super) source: Source,
+    /// What the stream of a session tells of the request.
+    pub(super) inbox: Option<Inbox>,
+    /// What is sent anew when the session turns out to have ended, and what was known of it.
+    pub(super) again: Option<Box<(Forward, Arc<OnceCell<Era>>)>>,
 }
 
 /// Where the answer comes from.
 pub(super) enum Source {
+    /// It was not answered yet. `None`: what was known of the server is wrong.
+    Sending(BoxFuture<'static, Result<Option<Source>>>),
     /// It is here.
     Whole(Box<Said>),
     /// It is in a stream, after other messages.
@@ -31,20 +47,97 @@ pub(super) enum Source {
 }
 
 impl HttpExchange {
-    async fn next_event(&mut self) -> Result<Said> {
-        let Source::Events(events) = &mut self.source else {
-            return Err(broken("there is nothing after the answer"));
-        };
-        while let Some(data) = events.next().await? {
-            events.forget_read();
-            let said = said(data.as_bytes(), self.id)
-                .map_err(|error| nonsense("it is no JSON-RPC message").caused_by(error))?;
-            // The answer to another request is nobody's.
-            if let Some(said) = said {
-                return Ok(said);
+    /// A request of which nothing is known yet.
+    pub(super) fn new(wire: Arc<Wire>, era: Era, id: u64) -> Self {
+        Self {
+            wire,
+            era,
+            id,
+            source: Source::Over,
+            inbox: None,
+            again: None,
+        }
+    }
+
+    async fn hear(&mut self) -> Result<Said> {
+        let mut resumed = 0;
+        loop {
+            match &mut self.source {
+                Source::Sending(sending) => {
+                    let sent = tokio::select! {
+                        biased;
+                        Some(said) = told(&mut self.inbox) => return Ok(said),
+                        sent = sending => sent,
+                    };
+                    match (sent?, self.again.take()) {
+                        (Some(source), _) => self.source = source,
+                        (None, Some(again)) => {
+                            self.source = Source::Over;
+                            let (forward, wrong) = *again;
+                            *self = self.wire.clone().open_anew(forward, &wrong).await?;
+                        }
+                        (None, None) => return Err(broken("the session has ended")),
+                    }
+                }
+                Source::Events(events) => {
+                    let next = tokio::select! {
+                        biased;
+                        Some(said) = told(&mut self.inbox) => return Ok(said),
+                        next = events.next() => next,
+                    };
+                    match next {
+                        Ok(Some(data)) => {
+                            events.forget_read();
+                            resumed = 0;
+                            let said = said(data.as_bytes(), self.id).map_err(|error| {
+                                nonsense("it is no JSON-RPC message").caused_by(error)
+                            })?;
+                            // The answer to another request is nobody's.
+                            if let Some(said) = said {
+                                return Ok(said);
+                            }
+                        }
+                        Err(error) if error.kind() == ErrorKind::TooLarge => return Err(error),
+                        ended => {
+                            let why = ended.err();
+                            resumed += 1;
+                            self.resume(why, resumed).await?;
+                        }
+                    }
+                }
+                Source::Whole(_) => {
+                    if let Source::Whole(said) = std::mem::replace(&mut self.source, Source::Over) {
+                        return Ok(*said);
+                    }
+                }
+                Source::Over => return Err(broken("there is nothing after the answer")),
             }
         }
-        Err(broken("the stream ended before the answer"))
+    }
+
+    /// Takes up a stream that broke off, where its events have ids; `why` is what broke it.
+    async fn resume(&mut self, why: Option<Error>, attempt: usize) -> Result<()> {
+        let lost = || why.unwrap_or_else(|| broken("the stream ended before the answer"));
+        let (Source::Events(events), Era::Legacy(_)) = (&mut self.source, &self.era) else {
+            return Err(lost());
+        };
+        let Some(last_id) = events.last_id.take().filter(|_| attempt <= RESUMPTIONS) else {
+            return Err(lost());
+        };
+        let initial = self.wire.client.settings.initial_backoff;
+        tokio::time::sleep(events.retry.unwrap_or(initial).min(MAX_RETRY)).await;
+        let mut resumed = self.wire.resume(&self.era, &last_id).await?;
+        resumed.last_id = Some(last_id);
+        self.source = Source::Events(Box::new(resumed));
+        Ok(())
+    }
+}
+
+/// What the stream of a session tells next.
+async fn told(inbox: &mut Option<Inbox>) -> Option<Said> {
+    match inbox {
+        Some(inbox) => inbox.said.recv().await.map(|heard| heard.said),
+        None => std::future::pending().await,
     }
 }
 
@@ -54,14 +147,8 @@ impl Exchange for HttpExchange {
     /// anew with each message.
     async fn next(&mut self) -> Result<Said> {
         let wire = Arc::clone(&self.wire);
-        let said = match std::mem::replace(&mut self.source, Source::Over) {
-            Source::Whole(said) => Ok(*said),
-            source => {
-                self.source = source;
-                let limit = wire.client.settings.call_timeout;
-                wire.within(limit, self.next_event()).await
-            }
-        };
+        let limit = wire.client.settings.call_timeout;
+        let said = wire.within(limit, self.hear()).await;
         if matches!(said, Ok(Said::Result(_) | Said::Failure(_))) {
             self.source = Source::Over;
         }
@@ -87,10 +174,16 @@ impl Drop for HttpExchange {
     /// In the modern era the closed stream says it. Before, a message has to
     /// (2025-11-25, Cancellation).
     fn drop(&mut self) {
-        let waiting = matches!(self.source, Source::Events(_));
-        let (true, Era::Legacy { .. }) = (waiting, &self.era) else {
+        let Era::Legacy(session) = &self.era else {
             return;
         };
+        let waiting = matches!(self.source, Source::Events(_) | Source::Sending(_));
+        if self.inbox.is_some() {
+            session.over(self.id, !waiting);
+        }
+        if !waiting {
+            return;
+        }
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };

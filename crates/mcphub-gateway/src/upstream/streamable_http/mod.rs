@@ -5,6 +5,7 @@
 mod answer;
 mod changes;
 mod exchange;
+mod session;
 mod sessions;
 mod settings;
 mod updates;
@@ -19,8 +20,10 @@ use futures::stream::BoxStream;
 use mcphub_core::Result;
 use mcphub_core::call::Arguments;
 use mcphub_core::deployment::Endpoint;
+use mcphub_core::shared::SessionKey;
 use serde_json::value::RawValue;
 
+use self::session::ENDING;
 use self::wire::Wire;
 use super::lists::{self, Lists};
 use super::message::{self, Call, Params};
@@ -79,6 +82,7 @@ impl Upstream for McpHttp {
 
     /// All pages of all lists. Ends within [`McpSettings::list_timeout`].
     async fn inventory(&self) -> Result<Inventory> {
+        self.wire.tidy();
         self.wire
             .within(
                 self.wire.client.settings.list_timeout,
@@ -106,6 +110,11 @@ impl Upstream for McpHttp {
             .map_err(|error| error.with("server", &self.wire.host))
     }
 
+    /// Ends the sessions, within 2 s.
+    async fn close(&self) {
+        let _ = tokio::time::timeout(ENDING, self.wire.end(None)).await;
+    }
+
     fn changes(&self) -> BoxStream<'static, ()> {
         changes::changes(Arc::clone(&self.wire))
     }
@@ -116,8 +125,15 @@ impl Relay for McpHttp {
     /// Ends within [`McpSettings::call_timeout`].
     async fn open(&self, request: Forward) -> Result<Box<dyn Exchange>> {
         let limit = self.wire.client.settings.call_timeout;
-        let exchange = self.wire.within(limit, self.wire.open(&request)).await?;
+        let exchange = self.wire.within(limit, self.wire.open(request)).await?;
         Ok(Box::new(exchange))
+    }
+
+    fn forget(&self, session: SessionKey) {
+        let wire = Arc::clone(&self.wire);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { wire.end(Some(session)).await });
+        }
     }
 
     fn updates(&self, uris: Vec<String>) -> BoxStream<'static, String> {

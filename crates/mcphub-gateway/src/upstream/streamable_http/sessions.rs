@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use mcphub_core::shared::SessionKey;
 use moka::sync::Cache;
 use tokio::sync::OnceCell;
 
+use super::session::Session;
 use super::wire::Era;
 use crate::upstream::owner::Owner;
 
@@ -41,5 +43,24 @@ impl UpstreamSessions {
         {
             self.0.invalidate(owner);
         }
+    }
+
+    /// Takes out those of a client's session, or all of them.
+    pub(super) fn take(&self, of: Option<SessionKey>) -> Vec<Arc<Session>> {
+        let mut taken = Vec::new();
+        for (owner, cell) in &self.0 {
+            if of.is_none() || owner.session() == of {
+                self.0.invalidate(&*owner);
+                if let Some(Era::Legacy(session)) = cell.get() {
+                    taken.push(Arc::clone(session));
+                }
+            }
+        }
+        taken
+    }
+
+    /// Ends those that were not used for long.
+    pub(super) fn tidy(&self) {
+        self.0.run_pending_tasks();
     }
 }

@@ -113,7 +113,7 @@ impl Watcher {
 
 async fn open(wire: &Arc<Wire>, uris: &[String]) -> Result<Source> {
     let era = wire.era().await?;
-    if let Era::Legacy { .. } = era {
+    if let Era::Legacy(_) = era {
         // Before asking, so that nothing is missed.
         let updates = wire.updated.subscribe();
         let subscription = Subscription::begin(wire, uris);

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures::stream::{self, StreamExt};
 use mcphub_core::connection::Era as Choice;
 use mcphub_core::deployment::Endpoint;
+use mcphub_core::shared::SessionKey;
 use mcphub_core::{Error, ErrorKind, Result};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode};
@@ -19,9 +21,10 @@ use tokio::sync::OnceCell;
 
 use super::answer::{self, Answer};
 use super::exchange::{HttpExchange, Source};
+use super::session::Session;
 use super::sessions::UpstreamSessions;
 use super::settings::McpClient;
-use crate::upstream::events::{Events, is_events};
+use crate::upstream::events::{Events, broken, is_events};
 use crate::upstream::message::{self, Call, LEGACY, MODERN, Params, initialized};
 use crate::upstream::owner::Owner;
 use crate::upstream::updated::Updated;
@@ -33,14 +36,7 @@ pub(super) enum Era {
     /// 2026-07-28: every request stands for itself.
     Modern,
     /// 2025-11-25 and before, after the handshake.
-    Legacy {
-        /// The negotiated revision.
-        version: &'static str,
-        /// The session, where the server keeps one.
-        session: Option<HeaderValue>,
-        /// Whether the server was asked for all log messages of the session.
-        talks: Arc<OnceCell<()>>,
-    },
+    Legacy(Arc<Session>),
 }
 
 /// One server and what is known of it.
@@ -58,6 +54,30 @@ pub(super) struct Wire {
     /// What the stream of the shared session tells of resources.
     pub(super) updated: Updated,
     next_id: AtomicU64,
+}
+
+/// How many sessions of one server are ended at once.
+const ENDING_AT_ONCE: usize = 32;
+
+/// The header that names the last event of a stream that broke off.
+const HEADER_LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// A request that was to be sent as was known of the server, which is wrong by now. It has done
+/// nothing.
+struct Stale(Box<Forward>);
+
+impl Drop for Wire {
+    /// Ends sessions that nobody can use any more.
+    fn drop(&mut self) {
+        let sessions = self.sessions.take(None);
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                stream::iter(sessions)
+                    .for_each_concurrent(ENDING_AT_ONCE, async |session| session.end().await)
+                    .await;
+            });
+        }
+    }
 }
 
 impl Wire {
@@ -94,6 +114,9 @@ impl Wire {
             // refuses with one of these it has not done.
             if stale && known && refuses_era(era, status, &answer) {
                 stale = false;
+                if let Era::Legacy(session) = era {
+                    session.has_ended();
+                }
                 self.forget(&cell);
                 continue;
             }
@@ -121,78 +144,159 @@ impl Wire {
     /// # Errors
     /// `Unavailable` when there is no connection, `Upstream` when the server answers with an HTTP
     /// error that has no JSON-RPC error in it.
-    pub(super) async fn open(self: &Arc<Self>, forward: &Forward) -> Result<HttpExchange> {
-        let mut stale = true;
-        loop {
-            let cell = self.cell(forward).await?;
-            let known = cell.initialized();
-            let era = cell
-                .get_or_try_init(|| self.initialize(&forward.abilities))
-                .await?
-                .clone();
-            if forward.log_level.is_some() && !forward.choice {
-                self.ask_for_logs(&era).await;
-            }
-            let id = self.id();
-            let modern = matches!(era, Era::Modern);
-            let headers = self.forward_headers(&era, forward)?;
-            let body = message::forward(forward, id, modern);
-            let response = self.send(Method::POST, headers, Some(body)).await?;
-            let status = response.status();
-            let limit = self.client.settings.max_message;
-            let source = if status.is_success() && is_events(&response) {
-                Source::Events(Box::new(Events::new(response, limit)))
-            } else {
-                let answer = self.read(response, id).await?;
-                // See `request`.
-                if stale && known && refuses_era(&era, status, &answer) {
-                    stale = false;
-                    self.forget_cell(forward, &cell);
-                    continue;
-                }
-                Source::Whole(Box::new(match answer {
-                    Answer::Result(result) => Said::Result(one_line(&result)),
-                    Answer::Failure(failure) => Said::Failure(failure),
-                    Answer::Status => return Err(self.status(status)),
-                }))
-            };
-            return Ok(HttpExchange {
-                wire: Arc::clone(self),
-                era,
-                id,
-                source,
-            });
+    pub(super) async fn open(self: &Arc<Self>, forward: Forward) -> Result<HttpExchange> {
+        let (cell, known) = self.cell(&forward).await?;
+        match self.begin(forward, &cell, known).await? {
+            Ok(exchange) => Ok(exchange),
+            Err(Stale(forward)) => self.open_anew(*forward, &cell).await,
         }
     }
 
-    /// What is known of the server where this request goes: of a legacy server that keeps sessions,
-    /// the session that belongs to whoever asks.
-    async fn cell(&self, forward: &Forward) -> Result<Arc<OnceCell<Era>>> {
+    /// As [`Wire::open`], once a session, or what was known of the server, turned out to be wrong.
+    pub(super) async fn open_anew(
+        self: &Arc<Self>,
+        forward: Forward,
+        wrong: &Arc<OnceCell<Era>>,
+    ) -> Result<HttpExchange> {
+        self.sessions.forget(&Owner::of(&forward), wrong);
+        if let Some(Era::Legacy(session)) = wrong.get() {
+            session.has_ended();
+        }
+        // It may speak another era by now.
+        self.forget_era();
+        let (cell, _) = self.cell(&forward).await?;
+        let begun = self.begin(forward, &cell, false).await?;
+        begun.map_err(|_| Error::internal("a session that is new is not stale"))
+    }
+
+    /// Sends a request as `cell` says. What was `known` may turn out to be wrong.
+    async fn begin(
+        self: &Arc<Self>,
+        forward: Forward,
+        cell: &Arc<OnceCell<Era>>,
+        known: bool,
+    ) -> Result<Result<HttpExchange, Stale>> {
+        let era = cell
+            .get_or_try_init(|| self.initialize(&forward.abilities))
+            .await?
+            .clone();
+        if forward.log_level.is_some() && !forward.choice {
+            self.ask_for_logs(&era).await;
+        }
+        let id = self.id();
+        let headers = self.forward_headers(&era, &forward)?;
+        let body = message::forward(&forward, id, matches!(era, Era::Modern));
+        let sending = Arc::clone(self).attempt(era.clone(), id, headers, body, known);
+        let mut exchange = HttpExchange::new(Arc::clone(self), era, id);
+        if let Era::Legacy(session) = &exchange.era
+            && session.id.is_some()
+            && Owner::of(&forward).can_be_asked()
+        {
+            // It may be asked on the session's stream before there is an answer.
+            session.listen(self).await;
+            exchange.inbox = Some(session.converse(id, forward.session)?);
+            exchange.source = Source::Sending(Box::pin(sending));
+            exchange.again = known.then(|| Box::new((forward, Arc::clone(cell))));
+            return Ok(Ok(exchange));
+        }
+        Ok(match sending.await? {
+            Some(source) => {
+                exchange.source = source;
+                Ok(exchange)
+            }
+            None => Err(Stale(Box::new(forward))),
+        })
+    }
+
+    /// Sends a request, and gives what it is answered from. `None` when the server refuses the way
+    /// in which it is spoken to, which was `known` before, and has done nothing.
+    async fn attempt(
+        self: Arc<Self>,
+        era: Era,
+        id: u64,
+        headers: HeaderMap,
+        body: Vec<u8>,
+        known: bool,
+    ) -> Result<Option<Source>> {
+        let response = self.send(Method::POST, headers, Some(body)).await?;
+        let status = response.status();
+        let limit = self.client.settings.max_message;
+        if status.is_success() && is_events(&response) {
+            let events = Events::new(response, limit);
+            return Ok(Some(Source::Events(Box::new(events))));
+        }
+        let answer = self.read(response, id).await?;
+        if known && refuses_era(&era, status, &answer) {
+            return Ok(None);
+        }
+        Ok(Some(Source::Whole(Box::new(match answer {
+            Answer::Result(result) => Said::Result(one_line(&result)),
+            Answer::Failure(failure) => Said::Failure(failure),
+            Answer::Status => return Err(self.status(status)),
+        }))))
+    }
+
+    /// Goes on with the answer to a request whose stream broke off (2025-11-25, Transports,
+    /// Resumability and Redelivery).
+    ///
+    /// # Errors
+    /// `Upstream` when the server does not go on with it.
+    pub(super) async fn resume(&self, era: &Era, last_id: &str) -> Result<Events> {
+        let mut headers = self.headers(era, None)?;
+        let value = HeaderValue::from_str(last_id)
+            .map_err(|_| broken("the stream ended before the answer"))?;
+        headers.insert(HEADER_LAST_EVENT_ID, value);
+        let response = self.send(Method::GET, headers, None).await?;
+        if response.status().is_success() && is_events(&response) {
+            return Ok(Events::new(response, self.client.settings.max_message));
+        }
+        Err(broken("the stream ended before the answer"))
+    }
+
+    /// Ends the sessions of a client's session, or all, and waits until the server knows.
+    pub(super) async fn end(&self, of: Option<SessionKey>) {
+        let mut ending = self.sessions.take(of);
+        if of.is_none()
+            && let Some(Era::Legacy(session)) = self.era.swap(Arc::default()).get()
+        {
+            ending.push(Arc::clone(session));
+        }
+        stream::iter(ending)
+            .for_each_concurrent(ENDING_AT_ONCE, async |session| session.end().await)
+            .await;
+    }
+
+    /// Ends sessions that were not used for long.
+    pub(super) fn tidy(&self) {
+        self.sessions.tidy();
+    }
+
+    /// What is known of the server where this request goes, and whether something is: of a legacy
+    /// server that keeps sessions, the session that belongs to whoever asks.
+    async fn cell(&self, forward: &Forward) -> Result<(Arc<OnceCell<Era>>, bool)> {
         let shared = self.era.load_full();
+        let known = shared.initialized();
         let era = shared.get_or_try_init(|| self.probe()).await?;
         match era {
-            Era::Legacy {
-                session: Some(_), ..
-            } => Ok(self.sessions.of(Owner::of(forward))),
-            _ => Ok(shared),
+            Era::Legacy(session) if session.id.is_some() => {
+                let own = self.sessions.of(Owner::of(forward));
+                let known = own.initialized();
+                Ok((own, known))
+            }
+            _ => Ok((shared, known)),
         }
-    }
-
-    fn forget_cell(&self, forward: &Forward, wrong: &Arc<OnceCell<Era>>) {
-        self.forget(wrong);
-        self.sessions.forget(&Owner::of(forward), wrong);
     }
 
     /// Legacy servers send the log messages that a session asked for; the caller's choice among
     /// them is made by the gateway, because others may share the session.
     async fn ask_for_logs(&self, era: &Era) {
-        let Era::Legacy { talks, .. } = era else {
+        let Era::Legacy(session) = era else {
             return;
         };
         if !self.about.load().logging {
             return;
         }
-        let asked = talks.get_or_try_init(|| async {
+        let asked = session.talks.get_or_try_init(|| async {
             let id = self.id();
             let call = Call::new("logging/setLevel", Params::level("debug"));
             let response = self.post(era, &call, id).await?;
@@ -215,6 +319,20 @@ impl Wire {
         }
     }
 
+    /// Answers a request of the server in the session that is shared.
+    pub(super) async fn reply(&self, answer: Vec<u8>) {
+        let telling = async {
+            let era = self.era().await?;
+            self.tell(&era, answer).await
+        };
+        if let Err(error) = self
+            .within(self.client.settings.list_timeout, telling)
+            .await
+        {
+            tracing::debug!(server = %self.host, error = %error.report(), "an answer did not arrive");
+        }
+    }
+
     fn forward_headers(&self, era: &Era, forward: &Forward) -> Result<HeaderMap> {
         let mut headers = self.base_headers(era, false)?;
         match era {
@@ -232,10 +350,10 @@ impl Wire {
                     }
                 }
             }
-            Era::Legacy { version, .. } => {
+            Era::Legacy(session) => {
                 headers.insert(
                     HEADER_MCP_PROTOCOL_VERSION,
-                    HeaderValue::from_static(version),
+                    HeaderValue::from_static(session.version),
                 );
             }
         }
@@ -320,11 +438,7 @@ impl Wire {
     /// abilities.
     async fn initialize(&self, abilities: &ClientAbilities) -> Result<Era> {
         let id = self.id();
-        let none = Era::Legacy {
-            version: LEGACY[0],
-            session: None,
-            talks: Arc::default(),
-        };
+        let none = Era::Legacy(Session::new(LEGACY[0], None, None));
         let capabilities = abilities.capabilities();
         let call = Call::new("initialize", Params::initialize(&capabilities));
         let response = self.post(&none, &call, id).await?;
@@ -338,11 +452,14 @@ impl Wire {
         let (version, about) =
             message::agreed(&result).map_err(|error| error.with("server", &self.host))?;
         self.about.store(Arc::new(about));
-        let era = Era::Legacy {
-            version,
-            session,
-            talks: Arc::default(),
-        };
+        // What ends it says what every message in it says.
+        let agreed = Era::Legacy(Session::new(version, session.clone(), None));
+        let ending = session.is_some().then(|| self.headers(&agreed, None));
+        let ending = ending.transpose()?.map(|headers| {
+            let request = self.client.http.delete(self.endpoint.url.clone());
+            request.headers(headers)
+        });
+        let era = Era::Legacy(Session::new(version, session, ending));
         self.tell(&era, initialized()?).await?;
         Ok(era)
     }
@@ -402,9 +519,9 @@ impl Wire {
                     HeaderValue::from_static(MODERN),
                 );
             }
-            Era::Legacy { session, .. } => {
-                if let Some(session) = session {
-                    headers.insert(HEADER_SESSION_ID, session.clone());
+            Era::Legacy(session) => {
+                if let Some(id) = &session.id {
+                    headers.insert(HEADER_SESSION_ID, id.clone());
                 }
             }
         }
@@ -412,7 +529,7 @@ impl Wire {
     }
 
     fn headers(&self, era: &Era, call: Option<&Call<'_>>) -> Result<HeaderMap> {
-        let get = call.is_none() && matches!(era, Era::Legacy { .. });
+        let get = call.is_none() && matches!(era, Era::Legacy(_));
         let mut headers = self.base_headers(era, get)?;
         match era {
             Era::Modern => {
@@ -423,12 +540,12 @@ impl Wire {
                     }
                 }
             }
-            Era::Legacy { version, .. } => {
+            Era::Legacy(session) => {
                 // The request that negotiates the version cannot have it yet.
                 if call.is_none_or(|call| call.method != "initialize") {
                     headers.insert(
                         HEADER_MCP_PROTOCOL_VERSION,
-                        HeaderValue::from_static(version),
+                        HeaderValue::from_static(session.version),
                     );
                 }
             }
@@ -460,7 +577,7 @@ fn refuses_era(era: &Era, status: StatusCode, answer: &Answer) -> bool {
                 }
                 _ => true,
             },
-            Era::Legacy { .. } => true,
+            Era::Legacy(_) => true,
         }
 }
 

@@ -11,8 +11,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::failed::Failed;
-use super::link::{Answer, GONE};
-use crate::upstream::Said;
+use super::{Failure, Said};
+
+/// Why a message cannot be sent.
+pub(super) const GONE: &str = "the MCP server takes no messages any more";
+
+/// What a server answers to a request.
+pub(super) type Answer = Result<Box<RawValue>, Failure>;
 
 /// How many messages about one request wait for whoever made it. Of more, notifications are lost and
 /// requests refused.
