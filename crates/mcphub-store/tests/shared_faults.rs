@@ -303,16 +303,7 @@ async fn suffers_everything(kind: Kind) {
         return;
     }
     let servers = Servers::start();
-    for fault in [
-        Fault::Hangs,
-        Fault::Hangs,
-        Fault::Hangs,
-        Fault::Hangs,
-        Fault::Hangs,
-        Fault::Hangs,
-        Fault::Hangs,
-        Fault::Hangs,
-    ] {
+    for fault in Fault::ALL {
         suffers(kind, &servers, fault).await;
     }
 }
