@@ -60,9 +60,15 @@ async fn create(args: KeyCreate) -> Result<ExitCode> {
     if args.format == Format::Text {
         let ends = key.expires_at.map(output::time);
         let ends = ends.unwrap_or_else(|| "it is revoked".to_owned());
+        let role = key
+            .user
+            .as_ref()
+            .map(|user| format!(", as far as the role of {user} allows"));
         output::say(&format!(
-            "{} may use: {}, until {ends}. This is its token; it is not shown again:",
-            key.name, key.permissions
+            "{} may use: {}{}, until {ends}. This is its token; it is not shown again:",
+            key.name,
+            key.permissions,
+            role.unwrap_or_default()
         ));
     }
     print(&key.name, &token, args.format)?;
