@@ -217,3 +217,34 @@ fn all_of_a_server_over_streamable_http_is_there_for_clients_of_both_eras() {
         assert_everything(&["--mode", mode, "--url", &gateway.url()], Updates::None);
     }
 }
+
+/// The official Python SDK, whose server speaks both eras, and whose `ctx.elicit` is of the older one.
+#[test]
+fn a_server_of_both_eras_that_asks_in_the_way_of_before_is_spoken_to_so() {
+    if !common::clients_wanted() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let program = sandbox.write(
+        "server.py",
+        "from mcp.server.mcpserver import Context, MCPServer\n\
+         from pydantic import BaseModel\n\
+         class Who(BaseModel):\n    name: str\n\
+         server = MCPServer('asks')\n\
+         @server.tool()\n\
+         async def greet(ctx: Context) -> str:\n    \
+             return f'hello {(await ctx.elicit(\"Who?\", Who)).data.name}'\n\
+         server.run('stdio')\n",
+    );
+    let python = installed("python/bin/python");
+    let added = sandbox.run(&["add", "asks", "--era", "legacy", "--", &python, &program]);
+    assert_eq!(added.code, Some(0), "{added:?}");
+    let gateway = serve(&sandbox);
+    for mode in ["legacy", "2026-07-28"] {
+        let arguments = ["--mode", mode, "--url", &gateway.url()];
+        let report = seen(&arguments, &json!([{"call": "asks_greet"}]));
+        assert_eq!(report["asked"], json!(["elicitation/create"]), "{report}");
+        let text = &report["steps"][0]["content"][0]["text"];
+        assert_eq!(text, "hello Ada", "{report}");
+    }
+}

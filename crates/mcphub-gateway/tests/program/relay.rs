@@ -246,9 +246,16 @@ async fn a_modern_program_is_asked_for_updates_in_its_way() {
         &discover,
         &json!({"supportedVersions": ["2026-07-28"], "capabilities": {"resources": {"subscribe": true}}}),
     );
-    let mut watched = Value::Null;
-    for _ in 0..2 {
-        let listen = actor.expect("subscriptions/listen").await;
+    let calling = opened(&program, forward("x/a", "", None));
+    let (mut watched, mut call) = (Value::Null, Value::Null);
+    for _ in 0..3 {
+        let request = actor.hear().await;
+        if request["method"] == "x/a" {
+            call = request;
+            continue;
+        }
+        let listen = request;
+        assert_eq!(listen["method"], "subscriptions/listen", "{listen}");
         let filter = &listen["params"]["notifications"];
         if filter["resourceSubscriptions"].is_array() {
             watched = listen["id"].clone();
@@ -256,6 +263,16 @@ async fn a_modern_program_is_asked_for_updates_in_its_way() {
             assert_eq!(filter["resourcesListChanged"], true, "{listen}");
         }
     }
+    actor.say(
+        &json!({"jsonrpc": "2.0", "method": "notifications/subscriptions/acknowledged", "params": {
+        "notifications": {}, "_meta": {"io.modelcontextprotocol/subscriptionId": watched}}}),
+    );
+    actor.answer(&call, &json!({}));
+    let first = said(&mut exchange(calling).await).await;
+    assert!(
+        matches!(first, Said::Result(_)),
+        "it is about no call: {first:?}"
+    );
     actor.say(
         &json!({"jsonrpc": "2.0", "method": "notifications/resources/updated", "params": {
         "uri": "x:1", "_meta": {"io.modelcontextprotocol/subscriptionId": watched}}}),

@@ -24,6 +24,9 @@ use crate::upstream::{Said, one_line};
 /// How many messages wait for the server to take them before callers wait, too.
 const QUEUE: usize = 64;
 
+/// What a notification of a subscription has in its `_meta` (MCP 2026-07-28, Subscriptions).
+const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
+
 /// What becomes of what a server announces.
 #[derive(Clone)]
 pub(super) struct Announced {
@@ -279,6 +282,8 @@ impl Wires {
                     self.pending().tell(id, said, bytes);
                 }
             }
+            // What a subscription of ours is told is about no call, as its acknowledgement.
+            _ if params.is_some_and(|it| it.get().contains(SUBSCRIPTION)) => {}
             _ => {
                 let said = notification(method, whole(params));
                 if !self.pending().tell_only(said, bytes) {
