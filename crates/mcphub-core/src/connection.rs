@@ -86,6 +86,9 @@ pub struct Remote {
     /// The era that it is spoken to in. Default as it answers.
     #[serde(default, skip_serializing_if = "Era::is_auto")]
     pub era: Era,
+    /// What becomes of changed tools. Default they are taken over.
+    #[serde(default, skip_serializing_if = "ChangePolicy::is_default")]
+    pub changes: ChangePolicy,
 }
 
 /// A program that is an MCP server.
@@ -111,6 +114,30 @@ pub struct Command {
     /// Whether each client's session has a program of its own. Default one program for all.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub per_session: bool,
+    /// What becomes of changed tools. Default they are taken over.
+    #[serde(default, skip_serializing_if = "ChangePolicy::is_default")]
+    pub changes: ChangePolicy,
+}
+
+/// What becomes of tools that a server lists otherwise than when it was registered, which is when
+/// somebody saw them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum ChangePolicy {
+    /// They are taken over.
+    #[default]
+    Follow,
+    /// The tools that were registered are listed as they were, until it is registered again.
+    Pin,
+    /// Tools that are new or changed are left out, until it is registered again.
+    Quarantine,
+}
+
+impl ChangePolicy {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The document of a server that is connected to.
@@ -143,6 +170,7 @@ impl Connection {
             url,
             call_timeout: None,
             era: Era::Auto,
+            changes: ChangePolicy::default(),
         });
         connection.check()?;
         Ok(connection)
@@ -161,6 +189,7 @@ impl Connection {
             call_timeout: None,
             era: Era::Auto,
             per_session: false,
+            changes: ChangePolicy::default(),
         });
         connection.check()?;
         Ok(connection)
@@ -224,6 +253,24 @@ impl Connection {
         }
         self.check()?;
         Ok(self)
+    }
+
+    /// The same with another policy for changed tools.
+    #[must_use]
+    pub fn with_changes(mut self, policy: ChangePolicy) -> Self {
+        match &mut self {
+            Self::Http(remote) | Self::Sse(remote) => remote.changes = policy,
+            Self::Stdio(command) => command.changes = policy,
+        }
+        self
+    }
+
+    /// What becomes of changed tools.
+    pub const fn changes(&self) -> ChangePolicy {
+        match self {
+            Self::Http(remote) | Self::Sse(remote) => remote.changes,
+            Self::Stdio(command) => command.changes,
+        }
     }
 
     /// The same, started in a folder. Of a server at a URL nothing changes.
@@ -455,6 +502,14 @@ pub(crate) fn plan(
         security_schemes: Default::default(),
         tools,
     })
+}
+
+impl Tool {
+    /// A tool of a server that exists already, as its plan has it; `None` for a definition that none
+    /// can have.
+    pub fn listed(definition: &RawValue) -> Option<Self> {
+        tool(definition)
+    }
 }
 
 fn tool(definition: &RawValue) -> Option<Tool> {

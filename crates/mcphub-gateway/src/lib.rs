@@ -7,6 +7,7 @@
 //! catalogue ─▶ upstream (one per server) ─▶ federation (one snapshot) ─▶ mcp (clients)
 //! ```
 
+mod approval;
 mod auth;
 pub mod federation;
 mod gateway;

@@ -12,6 +12,7 @@ use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::approval::approved;
 use crate::federation::{Listing, Member, Snapshot};
 use crate::guard::{Guard, GuardSettings, Turned};
 use crate::upstream::{Guarded, Inventory, Upstream, planned_tools};
@@ -59,6 +60,8 @@ struct Server {
     guard: Arc<Guard>,
     listing: Arc<Listing>,
     state: ServerState,
+    /// How many of its tools wait for approval.
+    waiting: usize,
     /// Whether it was left out of the lists that were made last.
     hidden: bool,
     connection: u64,
@@ -97,6 +100,10 @@ pub struct ServerHealth {
     /// In how many seconds it is tried again, where it is not called.
     #[serde(rename = "retryAfterSeconds", skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// How many tools that it lists are new or changed and wait for approval. Absent in JSON when
+    /// there are none.
+    #[serde(skip_serializing_if = "is_none_at_all")]
+    pub waiting: usize,
 }
 
 impl ServerHealth {
@@ -105,6 +112,10 @@ impl ServerHealth {
         is_closed(&self.circuit)
             && !matches!(self.state, ServerState::Unreachable | ServerState::Down)
     }
+}
+
+fn is_none_at_all(number: &usize) -> bool {
+    *number == 0
 }
 
 fn is_closed(circuit: &Circuit) -> bool {
@@ -211,6 +222,7 @@ impl Roster {
                         listing: first_listing(&entry, known.as_ref()),
                         upstream,
                         guard,
+                        waiting: 0,
                         hidden: false,
                         state: if down {
                             ServerState::Down
@@ -239,12 +251,17 @@ impl Roster {
             state
                 .servers
                 .get(name)
-                .map(|server| Arc::clone(&server.listing))
+                .map(|server| (Arc::clone(&server.listing), Arc::clone(&server.entry)))
         };
+        let Some((known, entry)) = known else { return };
         // Reading the definitions is the long part and needs no lock; mostly they are known.
-        let answer = answer.map(|inventory| match known {
-            Some(known) if known.repeats(&inventory) => known,
-            _ => Arc::new(Listing::of(inventory)),
+        let answer = answer.map(|inventory| {
+            let (inventory, waiting) = approved(&entry, inventory);
+            if known.repeats(&inventory) {
+                (known, waiting)
+            } else {
+                (Arc::new(Listing::of(inventory)), waiting)
+            }
         });
         let mut state = self.state();
         let Some(server) = state
@@ -257,8 +274,12 @@ impl Roster {
         server.guard.listed(answer.as_ref().map(drop));
         let was = server.state;
         let changed = match answer {
-            Ok(listing) => {
+            Ok((listing, waiting)) => {
                 server.state = ServerState::Ready;
+                if waiting > server.waiting {
+                    tracing::warn!(server = %name, waiting, "tools of a server are new or changed and wait for approval");
+                }
+                server.waiting = waiting;
                 let changed = !server.listing.same_as(&listing);
                 if changed {
                     server.listing = listing;
@@ -297,6 +318,7 @@ impl Roster {
                 state: server.state,
                 tools: server.listing.len(),
                 circuit,
+                waiting: server.waiting,
                 retry_after: pause.map(|pause| pause.as_secs() + 1),
             }
         });

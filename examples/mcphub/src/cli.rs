@@ -1,6 +1,7 @@
 //! The command line: what can be said, and the help that teaches it.
 
 mod add;
+mod changes;
 mod document;
 mod key;
 mod login;
@@ -18,6 +19,7 @@ use mcphub_core::shared::Rate;
 use url::Url;
 
 pub use add::{Add, Transport};
+pub use changes::Changes;
 pub use document::{ApiArgs, DocumentArgs, ToolArgs};
 pub use key::*;
 pub use login::Login;
@@ -89,6 +91,8 @@ pub enum Command {
     Restore(Restore),
     /// List the documents that a server had
     History(History),
+    /// Show how the tools of a server changed, and approve it
+    Changes(Changes),
     /// Give a server a document again that it had before
     Rollback(Rollback),
     /// What was changed, when and by whom

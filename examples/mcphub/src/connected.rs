@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mcphub_core::catalog::{CatalogServer, CatalogVersion, Upstream};
-use mcphub_core::connection::{Connection, Era};
-use mcphub_core::platform::PublishRequest;
+use mcphub_core::connection::{ChangePolicy, Connection, Era};
+use mcphub_core::platform::{Prepared, PublishRequest};
 use mcphub_core::secret::Credentials;
 use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::spec::Document;
@@ -60,6 +60,7 @@ pub struct Configured {
     era: Era,
     per_session: bool,
     timeout: Option<u64>,
+    changes: ChangePolicy,
 }
 
 /// What can be chosen of how a server is spoken to.
@@ -68,6 +69,7 @@ struct Choices {
     era: Era,
     per_session: bool,
     timeout: Option<u64>,
+    changes: ChangePolicy,
 }
 
 /// The server that the flags of `mcphub add` describe.
@@ -102,6 +104,7 @@ pub fn from_flags(args: &Add) -> Result<Wanted> {
         era: args.era.into(),
         per_session: program.per_session,
         timeout: args.timeout,
+        changes: args.changes.into(),
     })
 }
 
@@ -137,6 +140,7 @@ impl Configured {
             era: self.era,
             per_session: self.per_session,
             timeout: self.timeout,
+            changes: self.changes,
         };
         let wanted = wanted.and_then(|wanted| wanted.choosing(&choices));
         wanted.map_err(|error| error.with("server", name))
@@ -158,7 +162,8 @@ impl Wanted {
             connection: connection
                 .in_era(choices.era)?
                 .per_session(choices.per_session)?
-                .with_call_timeout(choices.timeout)?,
+                .with_call_timeout(choices.timeout)?
+                .with_changes(choices.changes),
             ..self
         })
     }
@@ -247,6 +252,27 @@ pub async fn add(host: &Host, wanted: Wanted, probe: bool) -> Result<Added> {
         tools: tools.map(|tools| tools.iter().map(|tool| tool.name.clone()).collect()),
         changed: published.changed,
     })
+}
+
+/// A server that is registered, with what it lists now, ready to be registered again.
+///
+/// # Errors
+/// `InvalidDocument` when the server is no MCP server elsewhere; those of meeting it and of the store.
+pub async fn meet_again(host: &Host, name: &ServerName) -> Result<Prepared> {
+    let document = host.store.document(name).await?;
+    let document = document.ok_or_else(|| {
+        Error::internal("the document of a registered server is gone").with("server", name)
+    })?;
+    let wanted = Wanted {
+        name: name.clone(),
+        connection: Connection::from_document(&document)?,
+        credentials: host.store.credentials(name).await?,
+    };
+    let (wanted, tools) = meet(host, wanted).await?;
+    let definitions = tools.into_iter().map(|tool| tool.definition).collect();
+    let request = request(&wanted, wanted.connection.document(definitions)?);
+    let platform = host.platform.clone();
+    host::blocking(move || platform.prepare(request)).await
 }
 
 /// Whether the server is registered just so, whatever it listed.

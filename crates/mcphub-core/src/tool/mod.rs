@@ -3,6 +3,7 @@
 mod answer;
 mod binding;
 mod choice;
+mod difference;
 mod group;
 mod kind;
 mod profile;
@@ -21,6 +22,7 @@ pub use binding::{
     PartBinding, PartHeaderBinding, PartListBinding,
 };
 pub use choice::{Criterion, Facet, Selection, ToolChoices};
+pub use difference::{Change, ToolDifference};
 pub use kind::ToolKind;
 pub use profile::Profile;
 pub use size::{ListLimit, Simplification};

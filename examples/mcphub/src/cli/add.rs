@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use mcphub_core::connection::Era;
+use mcphub_core::connection::{ChangePolicy, Era};
 use mcphub_core::server::ServerName;
 use serde::Deserialize;
 use url::Url;
@@ -58,6 +58,10 @@ pub struct Add {
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
 
+    /// What becomes of tools that it lists otherwise later: `mcphub changes` shows and approves them
+    #[arg(long, value_enum, value_name = "POLICY", default_value_t)]
+    pub changes: ChangesMode,
+
     /// Register it without asking it for its tools, also when it cannot be reached
     #[arg(long)]
     pub no_probe: bool,
@@ -67,6 +71,28 @@ pub struct Add {
 
     #[command(flatten)]
     pub shared: SharedArgs,
+}
+
+/// `--changes`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum ChangesMode {
+    /// They are taken over
+    #[default]
+    Follow,
+    /// Its tools stay as they were approved
+    Pin,
+    /// Tools that are new or changed are left out until they are approved
+    Quarantine,
+}
+
+impl From<ChangesMode> for ChangePolicy {
+    fn from(mode: ChangesMode) -> Self {
+        match mode {
+            ChangesMode::Follow => Self::Follow,
+            ChangesMode::Pin => Self::Pin,
+            ChangesMode::Quarantine => Self::Quarantine,
+        }
+    }
 }
 
 /// What lets mcphub in at a server with a URL.

@@ -69,7 +69,10 @@ async fn import(host: &Host, args: &Add) -> Result<ExitCode> {
             }
             let wanted = Wanted {
                 name: server.name,
-                connection: server.connection.with_call_timeout(args.timeout)?,
+                connection: server
+                    .connection
+                    .with_call_timeout(args.timeout)?
+                    .with_changes(args.changes.into()),
                 credentials: server.credentials,
             };
             add(host, wanted, !args.no_probe).await

@@ -4,6 +4,7 @@ mod add;
 mod audit;
 mod bundle;
 mod call;
+mod changes;
 mod db;
 mod demo;
 mod docs;
@@ -50,6 +51,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Remove(args) => list::remove(args).await,
         Command::Restore(args) => list::restore(args).await,
         Command::History(args) => history::run(args).await,
+        Command::Changes(args) => changes::run(args).await,
         Command::Rollback(args) => history::rollback(args).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Key(command) => key::run(command).await,

@@ -25,6 +25,8 @@ struct Server {
     tools: usize,
     circuit: Option<String>,
     retry_after_seconds: Option<u64>,
+    #[serde(default)]
+    waiting: usize,
 }
 
 pub async fn run(args: Status) -> Result<ExitCode> {
@@ -68,6 +70,10 @@ impl Server {
         let Self {
             name, state, tools, ..
         } = self;
-        format!("{name}\t{state}\t{tools} tools\t{calls}")
+        let waiting = match self.waiting {
+            0 => String::new(),
+            waiting => format!("\t{waiting} wait for approval: mcphub changes {name}"),
+        };
+        format!("{name}\t{state}\t{tools} tools\t{calls}{waiting}")
     }
 }

@@ -70,6 +70,14 @@ impl Gateway {
         self.message_as(None, "tools/call", params).1["result"].clone()
     }
 
+    /// The names that `tools/list` gives, in its order.
+    pub fn tools(&self) -> Vec<String> {
+        let (_, answer) = self.message_as(None, "tools/list", json!({}));
+        let tools = answer["result"]["tools"].as_array();
+        let name = |tool: &Value| tool["name"].as_str().expect("a name").to_owned();
+        tools.expect("a list of tools").iter().map(name).collect()
+    }
+
     /// The status and the answer of one request in the era of `initialize`, with a bearer token.
     pub fn message_as(&self, token: Option<&str>, method: &str, params: Value) -> (u16, Value) {
         let _ = rustls::crypto::ring::default_provider().install_default();
