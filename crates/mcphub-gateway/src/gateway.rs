@@ -13,6 +13,7 @@ use mcphub_core::event::{Circuit, Event, EventBus};
 use mcphub_core::launch::Launcher;
 use mcphub_core::principal::{Authenticator, Principal};
 use mcphub_core::secret::GrantKeeper;
+use mcphub_core::server::ServerName;
 use mcphub_core::shared::{Rate, SessionKey, Shared};
 use mcphub_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,7 +21,7 @@ use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
 use crate::auth::Gate;
-use crate::federation::{Scope, View};
+use crate::federation::{Scope, View, VirtualServer};
 use crate::guard::Turned;
 use crate::mcp;
 use crate::mcp::cancel::Cancellable;
@@ -100,6 +101,7 @@ pub struct GatewayBuilder {
     launcher: Option<Arc<dyn Launcher>>,
     connector: Option<Arc<dyn Connect>>,
     authenticator: Option<Arc<dyn Authenticator>>,
+    virtual_servers: Vec<VirtualServer>,
 }
 
 impl GatewayBuilder {
@@ -162,6 +164,12 @@ impl GatewayBuilder {
         self
     }
 
+    /// Virtual servers, each at `/mcp/{name}` in place of a server of its name. Default none.
+    pub fn virtual_servers(mut self, servers: Vec<VirtualServer>) -> Self {
+        self.virtual_servers = servers;
+        self
+    }
+
     /// Makes upstreams in another way.
     pub fn connector(mut self, connector: Arc<dyn Connect>) -> Self {
         self.connector = Some(connector);
@@ -207,7 +215,12 @@ impl GatewayBuilder {
             connector,
             reads: AtomicU64::new(0),
             blind: AtomicBool::new(false),
-            roster: Roster::new(self.settings.page_size, self.settings.guard.clone(), teller),
+            roster: Roster::new(
+                self.settings.page_size,
+                self.virtual_servers,
+                self.settings.guard.clone(),
+                teller,
+            ),
             turns: Mutex::new(turns),
             questions: Arc::default(),
             letterboxes: Arc::default(),
@@ -241,6 +254,7 @@ impl Gateway {
             launcher: None,
             connector: None,
             authenticator: None,
+            virtual_servers: Vec::new(),
         }
     }
 
@@ -300,7 +314,8 @@ impl Gateway {
         R: AsyncRead + Send + Unpin,
         W: AsyncWrite + Send + Unpin,
     {
-        mcp::stdio::serve(&self.inner, Scope::All, reader, writer).await
+        let scope = self.inner.settings.tools.scope(Scope::All);
+        mcp::stdio::serve(&self.inner, scope, reader, writer).await
     }
 
     /// The servers that are served, by name.
@@ -315,6 +330,11 @@ impl Gateway {
         let leaving = stream::iter(upstreams)
             .for_each_concurrent(LEAVING_AT_ONCE, async |upstream| upstream.close().await);
         let _ = timeout(LEAVING, leaving).await;
+    }
+
+    /// The virtual servers, and how many tools each has now.
+    pub fn virtual_servers(&self) -> Vec<(ServerName, usize)> {
+        self.inner.roster.virtual_servers()
     }
 
     /// Ends all open streams politely, so that a graceful shutdown of the HTTP server does not
@@ -338,10 +358,13 @@ impl Inner {
     /// What somebody sees at an endpoint; `None` when there is no such server.
     pub(crate) fn view(&self, scope: &Scope, who: Option<&Principal>) -> Option<Arc<View>> {
         let snapshot = self.roster.snapshot();
-        let view = snapshot.view(scope)?;
-        Some(match who {
-            Some(who) => view.restricted(&who.permissions),
-            None => Arc::clone(view),
+        let Some(who) = who else {
+            return snapshot.view(scope).cloned();
+        };
+        let view = snapshot.listed(scope)?.restricted(&who.permissions);
+        Some(match scope {
+            Scope::Found(_) => Arc::clone(view.searching()),
+            Scope::All | Scope::Server(_) => view,
         })
     }
 

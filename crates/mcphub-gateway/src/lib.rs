@@ -25,4 +25,4 @@ pub use gateway::{Gateway, GatewayBuilder};
 pub use guard::{Guard, GuardSettings};
 pub use listener::{ClientAddress, Listener};
 pub use roster::{ServerHealth, ServerState};
-pub use settings::GatewaySettings;
+pub use settings::{GatewaySettings, ToolsMode};

@@ -32,6 +32,13 @@ impl<'a> Members<'a> {
             .map(|(_, value)| *value)
     }
 
+    /// The same with a member that has this value, or without it.
+    pub(crate) fn with(&self, name: &'static str, value: Option<&'a RawValue>) -> Self {
+        let others = self.0.iter().filter(|(known, _)| known != name).cloned();
+        let member = value.map(|value| (Cow::Borrowed(name), value));
+        Self(others.chain(member).collect())
+    }
+
     /// The members in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Cow<'a, str>, &'a RawValue)> {
         self.0.iter().map(|(name, value)| (name, *value))

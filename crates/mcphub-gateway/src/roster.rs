@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::approval::approved;
-use crate::federation::{Listing, Member, Snapshot};
+use crate::federation::{Listing, Member, Scope, Snapshot, VirtualServer};
 use crate::guard::{Guard, GuardSettings, Turned};
 use crate::upstream::{Guarded, Inventory, Upstream, planned_tools};
 
@@ -32,6 +32,7 @@ pub(crate) struct Roster {
     turns: mpsc::Sender<Turned>,
     /// What is listed of a server that is hidden.
     nothing: Listing,
+    virtual_servers: Vec<VirtualServer>,
 }
 
 /// What a listener for changes gets to see.
@@ -143,7 +144,12 @@ pub(crate) struct Connected {
 }
 
 impl Roster {
-    pub(crate) fn new(page_size: usize, guard: GuardSettings, turns: mpsc::Sender<Turned>) -> Self {
+    pub(crate) fn new(
+        page_size: usize,
+        virtual_servers: Vec<VirtualServer>,
+        guard: GuardSettings,
+        turns: mpsc::Sender<Turned>,
+    ) -> Self {
         Self {
             state: Mutex::default(),
             snapshot: ArcSwap::from_pointee(Snapshot::new(&[], page_size)),
@@ -152,6 +158,7 @@ impl Roster {
             guard,
             turns,
             nothing: Listing::default(),
+            virtual_servers,
         }
     }
 
@@ -325,6 +332,15 @@ impl Roster {
         (state.version.unwrap_or_default(), servers.collect())
     }
 
+    pub(crate) fn virtual_servers(&self) -> Vec<(ServerName, usize)> {
+        let snapshot = self.snapshot();
+        let tools = |server: &VirtualServer| {
+            let view = snapshot.view(&Scope::Server(server.name.clone()))?;
+            Some((server.name.clone(), view.tool_count()))
+        };
+        self.virtual_servers.iter().filter_map(tools).collect()
+    }
+
     /// Hides the servers that are to be hidden by now, and shows those that are to be seen again.
     pub(crate) fn look(&self) {
         let mut state = self.state();
@@ -358,8 +374,11 @@ impl Roster {
                 upstream: &server.upstream,
             })
             .collect();
-        self.snapshot
-            .store(Arc::new(Snapshot::new(&members, self.page_size)));
+        self.snapshot.store(Arc::new(Snapshot::with_virtual(
+            &members,
+            &self.virtual_servers,
+            self.page_size,
+        )));
     }
 
     fn notify(&self) {

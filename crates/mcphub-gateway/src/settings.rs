@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::federation::Scope;
 use crate::guard::GuardSettings;
 
 /// Limits and choices of a [`Gateway`](crate::Gateway).
@@ -60,9 +61,33 @@ pub struct GatewaySettings {
     pub ended_session_memory: Duration,
     /// When a server that fails is not called, and how many calls of it run at once.
     pub guard: GuardSettings,
+    /// Whether clients are listed all tools, or find them. A client chooses for itself with
+    /// `?tools=all` or `?tools=search` in its URL. Default all.
+    pub tools: ToolsMode,
     /// Proxies in front of the gateway, whose `X-Forwarded-For` tells whom a rate is counted for.
     /// Default none: then that is whoever connects.
     pub trusted_proxies: Vec<IpNet>,
+}
+
+/// How clients get to know tools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum ToolsMode {
+    /// All are listed.
+    #[default]
+    All,
+    /// Three are listed, which find, describe and call the others.
+    Search,
+}
+
+impl ToolsMode {
+    /// The endpoint in this mode.
+    pub(crate) fn scope(self, scope: Scope) -> Scope {
+        match self {
+            Self::All => scope,
+            Self::Search => scope.found(),
+        }
+    }
 }
 
 impl Default for GatewaySettings {
@@ -89,6 +114,7 @@ impl Default for GatewaySettings {
             max_ended_sessions: 10_000,
             ended_session_memory: Duration::from_secs(7 * 24 * 60 * 60),
             guard: GuardSettings::default(),
+            tools: ToolsMode::default(),
             trusted_proxies: Vec::new(),
         }
     }

@@ -18,6 +18,8 @@ use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::shared::Rate;
 use url::Url;
 
+use crate::config::ToolsSetting;
+
 pub use add::{Add, Transport};
 pub use changes::Changes;
 pub use document::{ApiArgs, DocumentArgs, ToolArgs};
@@ -372,6 +374,11 @@ pub struct ServeArgs {
     /// Who is let in: everybody, or who shows an API key [default: none]
     #[arg(long, value_enum, value_name = "WHO")]
     pub auth: Option<Auth>,
+
+    /// Whether clients are listed all tools, or three with which they find the others; a client
+    /// chooses for itself with `?tools=all` or `?tools=search` in its URL [default: all]
+    #[arg(long, value_enum, value_name = "HOW")]
+    pub tools: Option<ToolsSetting>,
 
     /// How often one client address may ask: COUNT/s, /m, /h or /d; more is answered with 429
     #[arg(long, value_name = "RATE")]

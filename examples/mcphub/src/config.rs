@@ -5,17 +5,20 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::ValueEnum;
 use ipnet::IpNet;
 use mcphub_core::server::ServerName;
 use mcphub_core::shared::Rate;
 use mcphub_core::tenant::{Actor, TenantName};
 use mcphub_core::{Error, ErrorKind, Result};
-use mcphub_gateway::GuardSettings;
+use mcphub_gateway::federation::VirtualServer;
+use mcphub_gateway::{GuardSettings, ToolsMode};
 use serde::Deserialize;
 
 use crate::cli::{Auth, SharedArgs, StoreArgs};
 use crate::connected::Configured;
 use crate::host::NOTHING_SHARED;
+use crate::virtual_servers;
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "mcphub.toml";
@@ -58,6 +61,12 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// When a server that fails is not called for a while.
     pub guard: Guarding,
+    /// Whether clients are listed `all` tools, or three with which they `search`. Default `all`.
+    pub tools: ToolsSetting,
+    /// Chosen tools, prompts and resources of several servers, by the name of the endpoint. Default
+    /// none.
+    #[serde(rename = "virtual")]
+    pub virtual_servers: BTreeMap<ServerName, virtual_servers::Configured>,
     /// MCP servers that exist already, by name: registered when `mcphub serve` starts. Default none.
     pub servers: BTreeMap<ServerName, Configured>,
 }
@@ -92,6 +101,26 @@ impl Guarding {
     }
 }
 
+/// How clients get to know tools.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum ToolsSetting {
+    /// All are listed
+    #[default]
+    All,
+    /// Three are listed, which find, describe and call the others
+    Search,
+}
+
+impl From<ToolsSetting> for ToolsMode {
+    fn from(setting: ToolsSetting) -> Self {
+        match setting {
+            ToolsSetting::All => Self::All,
+            ToolsSetting::Search => Self::Search,
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -110,6 +139,8 @@ impl Default for Config {
             rate_burst: None,
             trusted_proxies: Vec::new(),
             guard: Guarding::default(),
+            tools: ToolsSetting::default(),
+            virtual_servers: BTreeMap::new(),
             servers: BTreeMap::new(),
         }
     }
@@ -161,6 +192,15 @@ impl Config {
             self.shared.clone_from(&args.shared);
         }
         self
+    }
+
+    /// The virtual servers.
+    ///
+    /// # Errors
+    /// `InvalidInput` for one that cannot be.
+    pub fn virtual_servers(&self) -> Result<Vec<VirtualServer>> {
+        let servers = self.virtual_servers.iter();
+        servers.map(|(name, server)| server.server(name)).collect()
     }
 
     /// Where the state is that nodes share.

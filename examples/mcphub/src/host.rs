@@ -15,8 +15,9 @@ use mcphub_core::{Error, Result};
 use mcphub_deploy::process::{
     ProcessDeployer, ProcessLauncher, ProcessSettings, PythonBuilder, PythonSettings,
 };
+use mcphub_gateway::federation::VirtualServer;
 use mcphub_gateway::upstream::{Connector, UpstreamSettings};
-use mcphub_gateway::{Gateway, GatewaySettings, GuardSettings, KeyAuthenticator};
+use mcphub_gateway::{Gateway, GatewaySettings, GuardSettings, KeyAuthenticator, ToolsMode};
 use mcphub_store::{MasterKeys, SharedSettings, SqlStore, StoreSettings};
 use sha2::{Digest, Sha256};
 
@@ -46,6 +47,8 @@ pub struct Host {
     refuse_private_addresses: bool,
     max_retry_wait: Duration,
     guard: GuardSettings,
+    tools: ToolsMode,
+    virtual_servers: Vec<VirtualServer>,
     /// Tells gateways over different stores apart.
     pub instance: String,
 }
@@ -95,6 +98,8 @@ impl Host {
             refuse_private_addresses: config.refuse_private_addresses,
             max_retry_wait: Duration::from_secs(config.max_retry_wait),
             guard: config.guard.settings(),
+            tools: config.tools.into(),
+            virtual_servers: config.virtual_servers()?,
             instance: instance(settings),
         })
     }
@@ -129,11 +134,13 @@ impl Host {
             .extend(self.allowed_origins.iter().cloned());
         settings.instance = Some(self.instance.clone());
         settings.guard = self.guard.clone();
+        settings.tools = self.tools;
         settings.trusted_proxies.clone_from(&self.trusted_proxies);
         let gateway = Gateway::builder(self.platform.clone())
             .settings(settings)
             .upstreams(self.upstreams())
             .launcher(self.launcher())
+            .virtual_servers(self.virtual_servers.clone())
             .grants(self.platform.clone())
             .shared(self.shared.clone());
         let gateway = match self.auth {

@@ -18,6 +18,7 @@ mod redirect;
 mod running;
 mod serving;
 mod templates;
+mod virtual_servers;
 
 use std::process::ExitCode;
 

@@ -152,3 +152,34 @@ fn changes_of_a_server_wait_for_approval_where_that_is_asked() {
     let none = ours.run(&["changes", "pin"]);
     assert!(none.stderr.contains("nothing has changed"), "{none:?}");
 }
+
+#[test]
+fn clients_search_and_see_virtual_servers_as_it_is_configured() {
+    let (sandbox, shop) = (Sandbox::new(), Bookshop::open());
+    let config = "tools = \"search\"\n[virtual.desk]\ntools = [\"shop/get*\"]\n\
+                  [virtual.desk.change.\"shop/getBook\"]\nname = \"book\"\npreset = { isbn = \"9780141439600\" }\n";
+    sandbox.write("mcphub.toml", config);
+    let spec = sandbox.write("bookshop.yaml", Bookshop::document());
+    let url = shop.url();
+    let gateway = Gateway::start(
+        &sandbox,
+        &["up", &spec, "--base-url", &url, "--name", "shop"],
+    );
+    assert_eq!(
+        gateway.tools(),
+        ["find_tools", "describe_tool", "call_tool"]
+    );
+    let found = gateway.call("find_tools", &json!({"query": "list books"}));
+    let text = found["content"][0]["text"].as_str().expect("a text");
+    assert!(
+        text.starts_with(r#"{"tools":[{"name":"shop_listBooks""#),
+        "{text}"
+    );
+    let called = gateway.call("call_tool", &json!({"name": "shop_listBooks"}));
+    assert_ne!(called["isError"], true, "{called}");
+
+    sandbox.write("mcphub.toml", "[virtual.desk]\ntools = [\"shop\"]\n");
+    let wrong = sandbox.run(&["serve"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(wrong.stderr.contains("[virtual.desk]"), "{wrong:?}");
+}

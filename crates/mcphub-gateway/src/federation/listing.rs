@@ -25,7 +25,7 @@ pub(super) struct List {
 }
 
 /// A tool, prompt, resource or template of a resource.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Listed {
     /// Its own name or URI.
     pub(super) key: Box<str>,
@@ -153,6 +153,25 @@ impl List {
 }
 
 impl Listed {
+    /// As its server wrote it.
+    pub(super) fn definition(&self) -> &str {
+        &self.definition
+    }
+
+    /// This tool with another definition. Its server wants the same arguments as headers, also those
+    /// that the definition does not have. `None` for a definition that cannot be listed.
+    pub(super) fn redefined(&self, definition: String) -> Option<Self> {
+        let tool = UpstreamTool {
+            name: self.key.to_string(),
+            definition: RawValue::from_string(definition).ok()?,
+        };
+        let listed = List::new(Kind::Tools, vec![tool]).items.pop()?;
+        Some(Self {
+            parameters: Arc::clone(&self.parameters),
+            ..listed
+        })
+    }
+
     /// Appends the definition under another name or URI, with other URIs of resources; all else
     /// stays byte for byte.
     pub(super) fn write(&self, key: &str, link: impl Fn(&str) -> String, out: &mut Vec<u8>) {

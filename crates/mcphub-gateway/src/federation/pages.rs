@@ -29,7 +29,7 @@ impl Page {
 }
 
 /// All pages of a list: at least one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Pages {
     pages: Vec<Page>,
     digest: String,
@@ -45,6 +45,11 @@ impl Pages {
         (digest == self.digest && index > 0)
             .then(|| self.pages.get(index))
             .flatten()
+    }
+
+    /// The text of each page.
+    pub(super) fn texts(&self) -> Vec<Bytes> {
+        self.pages.iter().map(|page| page.result.clone()).collect()
     }
 
     /// The definitions in the list, in its order.

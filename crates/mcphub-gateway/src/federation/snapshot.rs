@@ -8,6 +8,7 @@ use mcphub_core::tool::ApiInfo;
 
 use super::listing::Listing;
 use super::view::View;
+use super::virtual_server::VirtualServer;
 use crate::upstream::Upstream;
 
 /// All views at one moment. Immutable: a request that holds one is not disturbed by changes.
@@ -22,8 +23,22 @@ pub struct Snapshot {
 pub enum Scope {
     /// Those of all servers, with prefixed names.
     All,
-    /// Those of one server, with their own names.
+    /// Those of one server, with their own names, or of a virtual one.
     Server(ServerName),
+    /// Three that find, describe and call those of all servers, or of one.
+    Found(Option<ServerName>),
+}
+
+impl Scope {
+    /// The same with tools that are found rather than listed.
+    #[must_use]
+    pub fn found(self) -> Self {
+        match self {
+            Self::All => Self::Found(None),
+            Self::Server(name) => Self::Found(Some(name)),
+            found @ Self::Found(_) => found,
+        }
+    }
 }
 
 /// One server as it goes into a snapshot.
@@ -45,6 +60,15 @@ impl Snapshot {
     /// Lists are in the order of the servers' names, and of each server's own list. The same
     /// members give the same names, whatever their order.
     pub fn new(members: &[Member<'_>], page_size: usize) -> Self {
+        Self::with_virtual(members, &[], page_size)
+    }
+
+    /// The same with these virtual servers, which go before servers of their names.
+    pub fn with_virtual(
+        members: &[Member<'_>],
+        virtual_servers: &[VirtualServer],
+        page_size: usize,
+    ) -> Self {
         let mut members = members.to_vec();
         members.sort_by(|a, b| a.server.cmp(b.server));
         members.dedup_by(|a, b| a.server == b.server);
@@ -53,17 +77,31 @@ impl Snapshot {
             let view = View::one(member, page_size);
             (member.server.clone(), Arc::new(view))
         });
+        let mut servers: BTreeMap<_, _> = servers.collect();
+        for server in virtual_servers {
+            let view = View::chosen(&members, server, page_size);
+            servers.insert(server.name.clone(), Arc::new(view));
+        }
         Self {
-            servers: servers.collect(),
+            servers,
             all: Arc::new(all),
         }
     }
 
     /// The view of a scope; `None` when there is no such server.
     pub fn view(&self, scope: &Scope) -> Option<&Arc<View>> {
+        let view = self.listed(scope)?;
+        Some(match scope {
+            Scope::Found(_) => view.searching(),
+            Scope::All | Scope::Server(_) => view,
+        })
+    }
+
+    /// The view of a scope with all tools listed.
+    pub(crate) fn listed(&self, scope: &Scope) -> Option<&Arc<View>> {
         match scope {
-            Scope::All => Some(&self.all),
-            Scope::Server(name) => self.servers.get(name),
+            Scope::All | Scope::Found(None) => Some(&self.all),
+            Scope::Server(name) | Scope::Found(Some(name)) => self.servers.get(name),
         }
     }
 }

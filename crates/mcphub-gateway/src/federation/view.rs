@@ -1,7 +1,7 @@
 //! What a client sees at one endpoint.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use mcphub_core::principal::{Denial, Permissions};
 use mcphub_core::server::ServerName;
@@ -13,8 +13,10 @@ use super::name;
 use super::pages::{Page, Pages, PagesBuilder};
 use super::parameter::HeaderParameter;
 use super::restricted::Restricted;
+use super::search::Search;
 use super::snapshot::Member;
 use super::uri;
+use super::virtual_server::{Pattern, Preset, VirtualServer};
 use crate::members::quoted;
 use crate::upstream::{About, Upstream};
 
@@ -22,7 +24,7 @@ use crate::upstream::{About, Upstream};
 #[derive(Debug)]
 pub struct View {
     pub(super) routes: Arc<Routes>,
-    lists: [Pages; Kind::ALL.len()],
+    pub(super) lists: [Pages; Kind::ALL.len()],
     digest: String,
     about: About,
     capabilities: Value,
@@ -31,6 +33,10 @@ pub struct View {
     /// What the one who looks may do, where that is not everything.
     pub(super) permissions: Option<Arc<Permissions>>,
     pub(super) restricted: Restricted,
+    /// The tools, where they are found rather than listed.
+    pub(super) search: Option<Search>,
+    /// The view of that kind, where this is the other.
+    pub(super) searching: OnceLock<Arc<View>>,
 }
 
 /// Where the requests of an endpoint go, whoever makes them.
@@ -39,6 +45,10 @@ pub(super) struct Routes {
     pub(super) tools: HashMap<Box<str>, Route>,
     pub(super) prompts: HashMap<Box<str>, Route>,
     servers: Servers,
+    /// The resources that may be asked for, where not all are.
+    selected: Option<Vec<Pattern>>,
+    /// What is told to a model in place of what is said of the servers.
+    told: Option<String>,
     pub(super) origins: Vec<Origin>,
 }
 
@@ -73,6 +83,8 @@ pub struct Route {
     pub parameters: Arc<[HeaderParameter]>,
     /// Whether it is a tool whose annotations say that it only reads.
     pub reads: bool,
+    /// Arguments that are not the caller's.
+    pub(crate) preset: Option<Arc<Preset>>,
 }
 
 /// Why a request goes nowhere.
@@ -104,6 +116,7 @@ impl Route {
             upstream: Arc::clone(upstream),
             parameters: Arc::default(),
             reads: false,
+            preset: None,
         }
     }
 }
@@ -127,6 +140,22 @@ impl View {
         view.add(member, false, instructions::one(member));
         let servers = Servers::One(member.server.clone(), Arc::clone(member.upstream));
         view.finish(servers)
+    }
+
+    /// The view of a virtual server.
+    pub(super) fn chosen(members: &[Member<'_>], server: &VirtualServer, page_size: usize) -> Self {
+        let mut view = ViewBuilder::new(page_size);
+        let members = members.iter().filter(|member| server.has_server(member));
+        let members: Vec<_> = members.collect();
+        for member in &members {
+            view.choose(member, server);
+        }
+        let servers = members
+            .iter()
+            .map(|member| (member.server.clone(), Arc::clone(member.upstream)));
+        view.selected = Some(server.resources.clone());
+        view.told.clone_from(&server.instructions);
+        view.finish(Servers::All(servers.collect()))
     }
 
     /// Where the calls of a tool go.
@@ -231,6 +260,16 @@ impl View {
         self.list(kind).page(cursor)
     }
 
+    /// How many tools there are, whoever may call them.
+    pub(crate) fn tool_count(&self) -> usize {
+        self.routes.tools.len()
+    }
+
+    /// The tools, where they are found rather than listed.
+    pub(crate) fn search(&self) -> Option<&Search> {
+        self.search.as_ref()
+    }
+
     /// 32 hex digits that change with the lists: 16 for tools, 8 for prompts, 8 for resources and
     /// templates.
     pub fn digest(&self) -> &str {
@@ -283,6 +322,8 @@ impl View {
             page_size,
             permissions: None,
             restricted: Restricted::default(),
+            search: None,
+            searching: OnceLock::new(),
         }
     }
 
@@ -305,7 +346,10 @@ impl Routes {
             Servers::All(servers) => {
                 let (server, own) = uri::own(uri)?;
                 let (server, upstream) = servers.get_key_value(&ServerName::new(server).ok()?)?;
-                Some(Route::new(server, own, upstream))
+                let selected = self.selected.as_deref();
+                selected
+                    .is_none_or(|selected| Pattern::any(selected, server, &own))
+                    .then(|| Route::new(server, own, upstream))
             }
         }
     }
@@ -313,6 +357,9 @@ impl Routes {
     /// What the endpoint tells a model about those of its servers that are seen.
     pub(super) fn instructions(&self, sees: impl Fn(&ServerName) -> bool) -> String {
         let mut seen = self.origins.iter().filter(|origin| sees(&origin.server));
+        if let Some(told) = self.told.as_ref().filter(|_| seen.clone().next().is_some()) {
+            return told.clone();
+        }
         match &self.servers {
             Servers::One(..) => seen.next().map(|origin| origin.text.clone()),
             Servers::All(servers) => {
@@ -330,6 +377,8 @@ struct ViewBuilder {
     prompts: HashMap<Box<str>, Route>,
     lists: [PagesBuilder; Kind::ALL.len()],
     origins: Vec<Origin>,
+    selected: Option<Vec<Pattern>>,
+    told: Option<String>,
 }
 
 impl ViewBuilder {
@@ -340,6 +389,8 @@ impl ViewBuilder {
             prompts: HashMap::new(),
             lists: Kind::ALL.map(|kind| PagesBuilder::new(kind, page_size)),
             origins: Vec::new(),
+            selected: None,
+            told: None,
         }
     }
 
@@ -403,6 +454,58 @@ impl ViewBuilder {
                     upstream: Arc::clone(member.upstream),
                     parameters: Arc::clone(&item.parameters),
                     reads: item.reads,
+                    preset: None,
+                };
+                routes.insert(name.into(), route);
+            }
+        }
+    }
+
+    /// Adds what is chosen of a server.
+    fn choose(&mut self, member: &Member<'_>, chosen: &VirtualServer) {
+        let server = member.server;
+        let link = |own: &str| quoted(&uri::public(server, own));
+        let mut text = Vec::new();
+        self.origins.push(Origin {
+            server: server.clone(),
+            about: chosen.about(member),
+            text: instructions::line(member),
+        });
+        for (kind, pages) in Kind::ALL.into_iter().zip(&mut self.lists) {
+            let routes = match kind {
+                Kind::Tools => &mut self.tools,
+                Kind::Prompts => &mut self.prompts,
+                Kind::Resources | Kind::ResourceTemplates => {
+                    for selected in chosen.select(member, kind) {
+                        let item = &selected.item;
+                        text.clear();
+                        item.write(&link(&item.key), link, &mut text);
+                        pages.push(&String::from_utf8_lossy(&text));
+                    }
+                    continue;
+                }
+            };
+            for selected in chosen.select(member, kind) {
+                let item = &selected.item;
+                let full = match selected.name {
+                    Some(name) => name.to_owned(),
+                    None => format!("{server}_{}", item.key),
+                };
+                let taken = |name: &str| routes.contains_key(name);
+                let Some(name) = name::public_name(&full, name::MAX_PREFIXED, taken) else {
+                    continue;
+                };
+                text.clear();
+                // A legal name needs no escapes.
+                item.write(&format!("\"{name}\""), link, &mut text);
+                pages.push(&String::from_utf8_lossy(&text));
+                let route = Route {
+                    server: server.clone(),
+                    own: item.key.clone(),
+                    upstream: Arc::clone(member.upstream),
+                    parameters: Arc::clone(&item.parameters),
+                    reads: item.reads,
+                    preset: selected.change.and_then(Preset::of).map(Arc::new),
                 };
                 routes.insert(name.into(), route);
             }
@@ -414,6 +517,8 @@ impl ViewBuilder {
             tools: self.tools,
             prompts: self.prompts,
             servers,
+            selected: self.selected,
+            told: self.told,
             origins: self.origins,
         };
         let mut about = About::default();

@@ -21,7 +21,8 @@ use super::message::{Message, Request};
 use super::reply::{Outcome, Reply};
 use super::revision::Revision;
 use super::routing::{self, PROMPTS_GET, RESOURCES_READ, Routed};
-use crate::federation::{Kind, NoRoute, Route, View};
+use super::search;
+use crate::federation::{Kind, NoRoute, Preset, Route, View};
 use crate::gateway::Inner;
 use crate::guard::{Guard, Refused};
 use crate::members::is_object;
@@ -117,6 +118,12 @@ impl Answer {
 /// # Errors
 /// When it goes nowhere.
 pub(crate) fn is_relayed(view: &View, request: &Request<'_>) -> Result<bool, RpcError> {
+    if view.search().is_some() {
+        let inner = search::inner(view, request);
+        let route = route(view, inner.as_ref().unwrap_or(request)).ok();
+        // Whatever is wrong is said when it is called.
+        return Ok(route.is_some_and(|(_, route)| route.upstream.relay().is_some()));
+    }
     Ok(route(view, request)?.1.upstream.relay().is_some())
 }
 
@@ -324,13 +331,70 @@ fn with_members(members: Bytes, mut object: Bytes) -> Outcome {
     Outcome(vec![members, Bytes::from_static(comma), object])
 }
 
-async fn call(
+pub(super) async fn call(
     gateway: &Arc<Inner>,
     view: &Arc<View>,
     request: &Request<'_>,
     caller: &Caller<'_>,
 ) -> Result<Answer, RpcError> {
+    if view.search().is_some()
+        && let Some(ours) = search::Ours::named(view, &tool_name(request)?)
+    {
+        // Boxed, because calls of listed tools need none of it.
+        return Box::pin(search::answer(gateway, view, ours, request, caller)).await;
+    }
     let (name, route) = route(view, request)?;
+    if let Some(preset) = &route.preset {
+        let calling = preset_call(gateway, view, (&name, route, preset), request, caller);
+        return Box::pin(calling).await;
+    }
+    routed_call(gateway, view, (&name, route), request, caller).await
+}
+
+/// Calls a tool with arguments that are not the caller's.
+async fn preset_call(
+    gateway: &Arc<Inner>,
+    view: &Arc<View>,
+    (name, route, preset): (&str, &Route, &Preset),
+    request: &Request<'_>,
+    caller: &Caller<'_>,
+) -> Result<Answer, RpcError> {
+    let arguments = match preset.apply(request.params.get("arguments")) {
+        Ok(arguments) => arguments,
+        Err("") => {
+            return Err(RpcError::malformed_params(
+                "Invalid params: `arguments` is not an object",
+            ));
+        }
+        Err(argument) => {
+            let text = format!(
+                "Invalid arguments for {name}:\n- {argument}: is not an argument of this tool"
+            );
+            let result = CallResult::of(&ToolResult::error(text));
+            let result = result.map_err(|_| RpcError::internal())?;
+            return Ok(Answer::Whole(finished(result, caller.revision.is_modern())));
+        }
+    };
+    let request = Request {
+        id: request.id,
+        method: request.method.clone(),
+        params: request.params.with("arguments", Some(&arguments)),
+    };
+    // Whoever was not told of an argument knows nothing of a header for it.
+    let caller = Caller {
+        headers: None,
+        ..*caller
+    };
+    routed_call(gateway, view, (name, route), &request, &caller).await
+}
+
+async fn routed_call(
+    gateway: &Arc<Inner>,
+    view: &Arc<View>,
+    (name, route): (&str, &Route),
+    request: &Request<'_>,
+    caller: &Caller<'_>,
+) -> Result<Answer, RpcError> {
     // Of a server that speaks for itself, too: what has a member twice is not forwarded.
     let arguments = arguments(request)?;
     if route.upstream.relay().is_some() {
@@ -341,7 +405,7 @@ async fn call(
     let guard = route.upstream.guard();
     let mut permit = match guard.map(|guard| Guard::admit(&**guard)).transpose() {
         Ok(permit) => permit,
-        Err(refused) => return not_called(&name, route, &refused, caller.revision),
+        Err(refused) => return not_called(name, route, &refused, caller.revision),
     };
     let start = Instant::now();
     let upstream = &route.upstream;
@@ -364,7 +428,7 @@ async fn call(
     if let Some(permit) = &mut permit {
         permit.note(&answer);
     }
-    let result = answer.or_else(|error| failure(&name, route, &error))?;
+    let result = answer.or_else(|error| failure(name, route, &error))?;
     Ok(Answer::Whole(finished(result, caller.revision.is_modern())))
 }
 

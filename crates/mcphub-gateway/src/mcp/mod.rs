@@ -22,6 +22,7 @@ pub(crate) mod questions;
 mod reply;
 mod revision;
 mod routing;
+mod search;
 pub(crate) mod session;
 pub(crate) mod stdio;
 mod watching;

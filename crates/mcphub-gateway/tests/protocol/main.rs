@@ -3,6 +3,7 @@
 mod circuits;
 mod faulty_server;
 mod federation;
+mod found;
 mod keys;
 mod mcp_server;
 mod modern;

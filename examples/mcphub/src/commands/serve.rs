@@ -28,6 +28,9 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     if let Some(auth) = args.auth {
         config.auth = auth;
     }
+    if let Some(tools) = args.tools {
+        config.tools = tools;
+    }
     if let Some(listen) = args.listen {
         config.listen = listen;
     }
@@ -55,6 +58,9 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
             "{}: {} tools from {}",
             server.name, server.tools, server.source
         ));
+    }
+    for (name, chosen) in gateway.virtual_servers() {
+        output::say(&format!("{name}: {chosen} tools chosen from other servers"));
     }
     let address = listener.local_addr().unwrap_or(config.listen);
     output::line(&format!(

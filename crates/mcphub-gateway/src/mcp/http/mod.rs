@@ -38,6 +38,7 @@ use super::reply::Reply;
 use crate::federation::Scope;
 use crate::gateway::Inner;
 use crate::health;
+use crate::settings::ToolsMode;
 
 /// Up to this many bytes an answer is sent in one piece; more is not copied together.
 const ONE_PIECE: usize = 32 * 1024;
@@ -118,19 +119,36 @@ async fn health(State(gateway): State<Arc<Inner>>) -> Response {
 /// Which endpoint a path names.
 struct Endpoint(Scope);
 
-impl<S: Send + Sync> FromRequestParts<S> for Endpoint {
+impl FromRequestParts<Arc<Inner>> for Endpoint {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<Inner>) -> Result<Self, Refusal> {
+        let mode = mode(parts.uri.query(), state.settings.tools)?;
         let path = Option::<Path<String>>::from_request_parts(parts, state)
             .await
             .map_err(|_| Refusal::no_server())?;
         let Some(Path(name)) = path else {
-            return Ok(Self(Scope::All));
+            return Ok(Self(mode.scope(Scope::All)));
         };
         ServerName::new(name)
-            .map(|name| Self(Scope::Server(name)))
+            .map(|name| Self(mode.scope(Scope::Server(name))))
             .map_err(|_| Refusal::no_server())
+    }
+}
+
+/// What `tools` in the query of a URL says; other parameters are not looked at.
+fn mode(query: Option<&str>, default: ToolsMode) -> Result<ToolsMode, Refusal> {
+    let Some(query) = query else {
+        return Ok(default);
+    };
+    let mut parameters = url::form_urlencoded::parse(query.as_bytes());
+    match parameters.find(|(name, _)| name == "tools") {
+        None => Ok(default),
+        Some((_, value)) => match &*value {
+            "all" => Ok(ToolsMode::All),
+            "search" => Ok(ToolsMode::Search),
+            _ => Err(RpcError::refused(400, "`tools` is `all` or `search`").into()),
+        },
     }
 }
 

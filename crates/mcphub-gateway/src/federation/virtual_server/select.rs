@@ -1,0 +1,76 @@
+//! What of a server goes into a virtual one, and under which name.
+
+use std::borrow::Cow;
+
+use super::{Pattern, ToolChange, VirtualServer, edit};
+use crate::federation::kind::Kind;
+use crate::federation::listing::Listed;
+use crate::federation::snapshot::Member;
+use crate::upstream::About;
+
+/// Something that a virtual server has.
+pub(in crate::federation) struct Selected<'a> {
+    /// As its server lists it, or changed.
+    pub(in crate::federation) item: Cow<'a, Listed>,
+    /// The name that it is given, of a tool.
+    pub(in crate::federation) name: Option<&'a str>,
+    pub(in crate::federation) change: Option<&'a ToolChange>,
+}
+
+impl VirtualServer {
+    /// Whether anything of a server may be here.
+    pub(in crate::federation) fn has_server(&self, member: &Member<'_>) -> bool {
+        let all = [&self.tools, &self.prompts, &self.resources];
+        all.into_iter()
+            .flatten()
+            .any(|pattern| pattern.server == *member.server)
+    }
+
+    /// What is selected of a list of a server, in its order. A tool whose definition cannot be
+    /// changed as it has to be is left out.
+    pub(in crate::federation) fn select<'a>(
+        &'a self,
+        member: &Member<'a>,
+        kind: Kind,
+    ) -> impl Iterator<Item = Selected<'a>> {
+        let server = member.server;
+        let patterns = match kind {
+            Kind::Tools => &self.tools,
+            Kind::Prompts => &self.prompts,
+            Kind::Resources | Kind::ResourceTemplates => &self.resources,
+        };
+        let items = member.listing.list(kind).items.iter();
+        let chosen = items.filter(|item| Pattern::any(patterns, server, &item.key));
+        chosen.filter_map(move |item| {
+            let key = (server.clone(), item.key.to_string());
+            let change = self.changes.get(&key).filter(|_| kind == Kind::Tools);
+            let name = change.and_then(|change| change.name.as_ref());
+            let changed = change.map(|change| edit::changed(item.definition(), change).and_then(|it| item.redefined(it)));
+            let item = match changed {
+                None => Cow::Borrowed(item),
+                Some(Some(changed)) => Cow::Owned(changed),
+                Some(None) => {
+                    tracing::warn!(%server, tool = &*item.key, "a tool cannot be changed as the virtual server asks and is left out");
+                    return None;
+                }
+            };
+            let name = name.map(|name| name.as_str());
+            Some(Selected { item, name, change })
+        })
+    }
+
+    /// What of what a server says of itself holds here.
+    pub(in crate::federation) fn about(&self, member: &Member<'_>) -> About {
+        let about = &member.listing.about;
+        let any = |patterns: &[Pattern]| patterns.iter().any(|it| it.server == *member.server);
+        let (prompts, resources) = (any(&self.prompts), any(&self.resources));
+        About {
+            prompts: about.prompts && prompts,
+            resources: about.resources && resources,
+            subscribe: about.subscribe && resources,
+            completions: about.completions && (prompts || resources),
+            logging: about.logging,
+            ..About::default()
+        }
+    }
+}
