@@ -116,7 +116,8 @@ impl Routed {
             meta: meta.own(),
             progress: caller.streams && meta.progress.is_some(),
             abilities,
-            session: caller.owner(caller.session.filter(|_| !modern)),
+            session: caller.session.filter(|_| !modern),
+            principal: caller.owner(None),
             headers: match caller.headers.filter(|_| modern) {
                 Some(headers) => parameters(headers),
                 // A client that does not know of them, or has no headers.

@@ -60,6 +60,9 @@ pub struct Forward {
     pub abilities: ClientAbilities,
     /// Whose session it belongs to, where the caller has one.
     pub session: Option<SessionKey>,
+    /// What stands for who the caller is, where callers are asked that: no two of them share anything
+    /// that a server keeps.
+    pub principal: Option<SessionKey>,
     /// Headers that repeat parameters (`Mcp-Param-*`).
     pub headers: Vec<(String, String)>,
 }
