@@ -143,6 +143,7 @@ pub fn names(data: &[u8]) {
         .map(|(server, listing)| Member {
             server,
             api: &api,
+            plan: None,
             listing,
             upstream: &upstream,
         })

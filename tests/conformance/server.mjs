@@ -47,20 +47,23 @@ const opened = state => {
     return JSON.parse(Buffer.from(body, 'base64url').toString());
 };
 
-/** Asks for what is missing among the inputs; `undefined` once all are there. */
+const CAPABILITY = { 'elicitation/create': 'elicitation', 'sampling/createMessage': 'sampling', 'roots/list': 'roots' };
+
+/** Asks for what is missing among the inputs, as far as the client can be asked. */
 async function gather(request, inputs, state) {
     if (!modern) {
+        const possible = Object.entries(inputs).filter(([, input]) => CAPABILITY[input.method] in request.able);
         const answers = {};
-        for (const [key, input] of Object.entries(inputs)) answers[key] = await request.ask(input);
+        // With nothing that the client can be asked there is nothing to go on with, and the refusal says so.
+        for (const [key, input] of possible.length ? possible : Object.entries(inputs)) answers[key] = await request.ask(input);
         return answers;
     }
     const given = request.params.inputResponses ?? {};
     if (Object.entries(inputs).every(([key, input]) => fits(input, given[key]))) return given;
     const able = request.params._meta?.[`${META}clientCapabilities`] ?? {};
-    const capability = { 'elicitation/create': 'elicitation', 'sampling/createMessage': 'sampling', 'roots/list': 'roots' };
-    const possible = Object.entries(inputs).filter(([, input]) => capability[input.method] in able);
+    const possible = Object.entries(inputs).filter(([, input]) => CAPABILITY[input.method] in able);
     if (possible.length === 0) {
-        const required = Object.fromEntries(Object.values(inputs).map(input => [capability[input.method], {}]));
+        const required = Object.fromEntries(Object.values(inputs).map(input => [CAPABILITY[input.method], {}]));
         throw new RpcError(-32021, 'The client lacks a capability', { requiredCapabilities: required }, 400);
     }
     throw { required: { resultType: 'input_required', inputRequests: Object.fromEntries(possible), ...state } };
@@ -312,7 +315,8 @@ if (modern) {
 // Streams that hear of changes, and requests that wait for an answer of the client.
 const listeners = new Set();
 const waiting = new Map();
-const sessions = new Set();
+/** What the client of each session can be asked. */
+const sessions = new Map();
 const announce = (method, params) => listeners.forEach(listener => listener(method, params));
 
 const stream = response => {
@@ -332,6 +336,7 @@ async function answer(message, headers, response) {
     const request = {
         params,
         arguments: params.arguments ?? {},
+        able: sessions.get(headers['mcp-session-id']) ?? {},
         say: (method, said, level) => {
             const least = LEVELS.indexOf(params._meta?.[`${META}logLevel`]);
             if (modern && level && (least < 0 || LEVELS.indexOf(level) < least)) return;
@@ -399,7 +404,7 @@ async function post(request, response, body) {
     if (id === undefined) return response.writeHead(202).end();
     if (method === 'initialize' && !modern) {
         const begun = randomUUID();
-        sessions.add(begun);
+        sessions.set(begun, message.params?.capabilities ?? {});
         return json(response, 200, { id, result: { protocolVersion: OLD, capabilities, serverInfo } }, { 'mcp-session-id': begun });
     }
     let end;

@@ -10,7 +10,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::projects::{Case, cases};
+use common::projects::{Case, cases, side_by_side};
 use mcphub_codegen::project::{WriteOptions, write};
 use mcphub_codegen::targets::python::PythonTarget;
 use mcphub_core::project::{RenderOptions, Target};
@@ -49,7 +49,7 @@ fn generated_projects_pass_their_tests() {
         .arg(bookshop.join("pyproject.toml"))
         .args(cases.iter().map(|case| format!("{}/src", case.name)));
     run(mypy.current_dir(&projects));
-    for (number, case) in cases.iter().enumerate() {
+    side_by_side(&cases, |number, case| {
         let tests: &[&str] = match number {
             0 => &["tests"],
             _ => &["tests/test_tools.py", "tests/test_server.py"],
@@ -63,7 +63,7 @@ fn generated_projects_pass_their_tests() {
             "{}: every tool has example arguments\n{report}",
             case.name
         );
-    }
+    });
     // Installed, one starts from anywhere.
     install(&python, &[bookshop.to_str().unwrap(), "--no-deps"]);
     let version = run(Command::new(&python)

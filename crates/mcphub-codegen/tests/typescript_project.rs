@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use common::node::{self, node};
-use common::projects::{Case, cases};
+use common::projects::{Case, cases, side_by_side};
 use mcphub_codegen::project::{WriteOptions, write};
 use mcphub_codegen::targets::typescript::TypeScriptTarget;
 use mcphub_core::project::{RenderOptions, Target};
@@ -50,7 +50,7 @@ fn generated_projects_pass_their_tests() {
         .arg("--max-warnings=0")
         .args(&linted));
 
-    for (number, case) in cases.iter().enumerate() {
+    side_by_side(&cases, |number, case| {
         let project = folder.path().join(&case.name);
         run(&mut program("typescript/bin/tsc", &project));
         // The types were just checked.
@@ -76,7 +76,7 @@ fn generated_projects_pass_their_tests() {
             "--version",
         ]));
         assert!(!version.trim().is_empty());
-    }
+    });
 }
 
 fn generate(case: &Case, folder: &Path) {

@@ -44,6 +44,16 @@ impl Action {
     pub const USER_DISABLE: Self = Self::new("user.disable");
     /// A disabled user was enabled again.
     pub const USER_ENABLE: Self = Self::new("user.enable");
+    /// A user got a password, or has none any more; what they were signed in to has ended.
+    pub const USER_PASSWORD: Self = Self::new("user.password");
+    /// A user signed in.
+    pub const SIGN_IN_BEGIN: Self = Self::new("sign_in.begin");
+    /// Somebody gave a wrong password for a user, or a user may not sign in.
+    pub const SIGN_IN_FAIL: Self = Self::new("sign_in.fail");
+    /// A sign-in was ended.
+    pub const SIGN_IN_END: Self = Self::new("sign_in.end");
+    /// A refresh token was used twice, which ended the sign-in.
+    pub const SIGN_IN_REUSE: Self = Self::new("sign_in.reuse");
     /// A role was made, or changed.
     pub const ROLE_SAVE: Self = Self::new("role.save");
     /// A role was removed.
@@ -52,6 +62,16 @@ impl Action {
     pub const MEMBER_SET: Self = Self::new("member.set");
     /// A user is no member any more.
     pub const MEMBER_REMOVE: Self = Self::new("member.remove");
+    /// A tool was called, or asked for by somebody who may not call it.
+    pub const TOOL_CALL: Self = Self::new("tool.call");
+    /// A prompt was asked for.
+    pub const PROMPT_GET: Self = Self::new("prompt.get");
+    /// A resource was read.
+    pub const RESOURCE_READ: Self = Self::new("resource.read");
+    /// A server was asked something else.
+    pub const SERVER_REQUEST: Self = Self::new("server.request");
+    /// Calls were made that the log does not tell of.
+    pub const CALLS_DROP: Self = Self::new("calls.drop");
     /// The tenant was made.
     pub const TENANT_CREATE: Self = Self::new("tenant.create");
 
@@ -165,6 +185,26 @@ impl AuditEntry {
         }
         Hash(hash.finalize().into())
     }
+}
+
+/// What is to be noted in a log beside changes: calls.
+#[derive(Debug, Clone)]
+pub struct AuditNote {
+    /// When it ended, in Unix milliseconds. The entry has a later time where the log was there already.
+    pub at: i64,
+    /// By whom.
+    pub actor: Actor,
+    /// What was done.
+    pub action: Action,
+    /// To what: `tool:SERVER/TOOL`, `server:NAME` …
+    pub target: String,
+    /// More about it: a JSON object, never with a secret, an argument or a result.
+    pub detail: Box<RawValue>,
+}
+
+impl AuditNote {
+    /// The most that are noted in one step.
+    pub const MAX: usize = 1_000;
 }
 
 /// Where a log ends.

@@ -52,6 +52,15 @@ pub enum Event {
         /// What it does now.
         circuit: Circuit,
     },
+    /// Something somebody has to look at began, or is over.
+    Alerted {
+        /// Of which server.
+        server: ServerName,
+        /// What.
+        alert: Alert,
+        /// Whether it began.
+        state: AlertState,
+    },
     /// A client ended its session.
     SessionEnded {
         /// Which, without telling how to get in.
@@ -59,6 +68,32 @@ pub enum Event {
     },
     /// Events were lost: read everything again.
     Lagged,
+}
+
+/// What somebody has to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Alert {
+    /// A server is down, or has not listed its tools, for a while.
+    ServerDown,
+    /// A server is not called, because it failed several times in a row.
+    CircuitOpen,
+    /// Too many calls of a server fail.
+    Failing,
+    /// Tools of a server are new or changed and wait for approval.
+    ToolsWaiting,
+}
+
+/// Where an alert is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum AlertState {
+    /// It began.
+    Firing,
+    /// It is over.
+    Resolved,
 }
 
 /// Whether a gateway calls a server, by how its calls went.

@@ -16,7 +16,7 @@ use crate::{Error, ErrorKind, Result};
 /// Somebody who was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Principal {
-    /// What let them in, such as `key:ci`: sessions belong to it.
+    /// What let them in, such as `key:ci` or `sign-in:4f1d…`: sessions belong to it.
     pub id: Actor,
     /// On whose behalf they act.
     pub actor: Actor,
@@ -42,25 +42,28 @@ pub trait Authenticator: Send + Sync + fmt::Debug + 'static {
 #[non_exhaustive]
 pub enum Refusal {
     /// The token is none, or was not copied whole.
-    #[error("the key is not whole: one has mcphub_ and 49 letters and digits")]
+    #[error("the token is not whole: that of a key has mcphub_ and 49 letters and digits")]
     Malformed,
     /// Nobody knows the token.
-    #[error("the key is not known here")]
+    #[error("the token is not known here, or its sign-in has ended")]
     Unknown,
     /// It was good until a time.
-    #[error("the key has expired, or was rotated")]
+    #[error("the token has expired, or was rotated")]
     Expired,
     /// Somebody took it back.
     #[error("the key was revoked")]
     Revoked,
+    /// Another was given in its place, so that two have it: what it belongs to has ended.
+    #[error("the refresh token was used before, so its sign-in has ended; sign in again")]
+    Reused,
     /// Its user is disabled.
-    #[error("the user of the key is disabled")]
+    #[error("the user is disabled")]
     Disabled,
     /// Its user is no member of the tenant.
-    #[error("the user of the key is no member here")]
+    #[error("the user is no member here")]
     NoMember,
     /// Whoever knows the tokens cannot be asked now.
-    #[error("keys cannot be checked now; try again")]
+    #[error("tokens cannot be checked now; try again")]
     Unavailable,
 }
 

@@ -30,8 +30,9 @@ pub struct Credentials {
     /// The scopes that a client asks for, separated by spaces; without them the authorization
     /// server decides.
     pub scopes: BTreeMap<String, String>,
-    /// Logins by the name of the document's security scheme. They come before `bearer`, and after
-    /// `schemes` and `clients`.
+    /// Logins by the name of the document's security scheme; of an MCP server that exists already,
+    /// [`Connection::LOGIN`](crate::connection::Connection::LOGIN) and users. They come before
+    /// `bearer`, and after `schemes` and `clients`.
     pub grants: BTreeMap<String, Grant>,
     /// A client certificate with the certificates that lead to its authority, and its private key, in
     /// PEM: for every `mutualTLS` scheme that an operation lists, and for every operation of a
@@ -209,6 +210,7 @@ mod tests {
             refresh_token: None,
             expires_at: None,
             scopes: None,
+            resource: None,
         }
     }
 

@@ -18,7 +18,7 @@ use url::Url;
 
 pub use hint::{ArgumentHints, FieldsHint, PagesHint, ToolHints};
 pub use method::{Method, MethodName};
-pub use page::NextPage;
+pub use page::{NextPage, PageLocation};
 pub use security::{OAuthFlow, SecurityScheme};
 
 use crate::Result;

@@ -7,7 +7,9 @@
 mod search;
 
 use std::fmt::Debug;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -15,12 +17,15 @@ use url::Url;
 
 use crate::Result;
 use crate::artifact::Artifact;
-use crate::audit::{AuditHead, AuditPage, AuditQuery, Hash};
+use crate::audit::{AuditHead, AuditNote, AuditPage, AuditQuery, Hash};
+use crate::job::{ClaimedJob, JobListing, JobName, NewJob};
 use crate::key::{FoundApiKey, KeyListing, KeyName, NewApiKey};
+use crate::password::PasswordHash;
 use crate::principal::Permissions;
 use crate::role::{MembershipListing, RoleListing, RoleName};
 use crate::secret::{Credentials, Grant};
 use crate::server::{Serve, ServerName, ServerRecord};
+use crate::sign_in::{Account, FoundSignIn, NewSignIn, Refreshed, SignIn, SignInId, TokenDigests};
 use crate::spec::Document;
 use crate::tenant::{Scope, Tenant, TenantName};
 use crate::tool::{ToolChoices, ToolKind, ToolName, ToolSet};
@@ -36,6 +41,8 @@ pub trait Store:
     + ApiKeyStore
     + RoleStore
     + MembershipStore
+    + SignInStore
+    + JobStore
     + AuditStore
 {
 }
@@ -47,14 +54,16 @@ impl<T> Store for T where
         + ApiKeyStore
         + RoleStore
         + MembershipStore
+        + SignInStore
+        + JobStore
         + AuditStore
 {
 }
 
 /// Everybody that a host knows, and the way to the store of each tenant.
-pub trait People: Users + Tenants {}
+pub trait People: Users + Passwords + Tenants {}
 
-impl<T: Users + Tenants> People for T {}
+impl<T: Users + Passwords + Tenants> People for T {}
 
 /// Registered servers.
 ///
@@ -67,7 +76,8 @@ impl<T: Users + Tenants> People for T {}
 /// - `remove` hides a server with its documents and credentials; of an unknown name it is `false`.
 /// - `restore` brings a removed server back as it was, under a new revision, unless another took
 ///   its name; what was not removed is `None`.
-/// - `purge` deletes a removed server with all that belongs to it; any other it leaves alone.
+/// - `purge` deletes a removed server with all that belongs to it; any other it leaves alone, and so
+///   does `purge_removed`.
 /// - A revision is used once: a name that was removed and comes back has a greater one.
 /// - `registry_version` grows by one with every change, in the same step as the change.
 /// - `list` is sorted by name, and its pages join without gap or repetition, also of what a filter
@@ -110,6 +120,10 @@ pub trait ServerStore: Send + Sync + Debug + 'static {
 
     /// Deletes a removed server for good. Whether there was one.
     async fn purge(&self, name: &ServerName) -> Result<bool>;
+
+    /// Deletes at most `limit` servers for good that were removed before that time, in Unix
+    /// milliseconds. How many there were; a limit that is not 1 to 1,000 is `InvalidInput`.
+    async fn purge_removed(&self, before: i64, limit: u32) -> Result<u64>;
 
     /// How often the registered servers changed.
     async fn registry_version(&self) -> Result<u64>;
@@ -247,6 +261,28 @@ pub trait Users: Send + Sync + Debug + 'static {
     async fn enable_user(&self, name: &UserName) -> Result<bool>;
 }
 
+/// The passwords of users: people alone have any, and a store has hashes of them.
+///
+/// # Behavior
+/// - `set_password` gives a user a password, or takes it away, and ends what they are signed in to, in
+///   all tenants, in the same step. Of an unknown user it is `false`; of a service `InvalidInput`.
+/// - `renew_password` puts another hash of the same password in the place of the known one, where that
+///   is still there: it ends no sign-in and is not in the log.
+/// - Changes are in the log of the handle's tenant, without the hash.
+#[async_trait]
+pub trait Passwords: Send + Sync + Debug + 'static {
+    /// Gives a user a password, or takes it away. Whether there is such a user.
+    async fn set_password(&self, user: &UserName, hash: Option<&PasswordHash>) -> Result<bool>;
+
+    /// Replaces a hash. Whether `known` was there.
+    async fn renew_password(
+        &self,
+        user: &UserName,
+        known: &PasswordHash,
+        renewed: &PasswordHash,
+    ) -> Result<bool>;
+}
+
 /// The roles of a tenant.
 ///
 /// # Behavior
@@ -300,12 +336,99 @@ pub trait MembershipStore: Send + Sync + Debug + 'static {
     async fn remove_membership(&self, user: &UserName) -> Result<bool>;
 }
 
+/// What users are signed in to: a tenant.
+///
+/// # Behavior
+/// - `account` tells what a user is at that time: whether they are disabled, and what their role
+///   allows; `None` for who is no user.
+/// - `begin_sign_in` is `false`, and changes nothing, for who is disabled, is no member, or has another
+///   password by now. A user has at most [`SignIn::MAX`]: one more ends that which was not
+///   refreshed for the longest time.
+/// - `find_sign_in` finds a sign-in by its newest access token, and none of another tenant.
+/// - `refresh_sign_in` replaces both tokens, of several at once with one refresh token once. A refresh
+///   token that was replaced ends the sign-in: `Reused`. `Expired`, `Disabled` and `NoMember` change
+///   nothing. A refresh is not in the log.
+/// - A sign-in that was ended is gone: none of its tokens is known.
+/// - `end_sign_in` and `end_sign_ins` say how many there were.
+/// - `sign_ins` has those that may still be refreshed, the newest first.
+/// - `note_failed_sign_in` adds an entry to the log for who is a user, and none for anybody else: what
+///   was typed for a name may be a password.
+/// - No change of a sign-in is one of the registry.
+#[async_trait]
+pub trait SignInStore: Send + Sync + Debug + 'static {
+    /// What is known of who wants to sign in.
+    async fn account(&self, user: &UserName) -> Result<Option<Account>>;
+
+    /// Begins a sign-in. Whether it did.
+    async fn begin_sign_in(&self, sign_in: &NewSignIn) -> Result<bool>;
+
+    /// The sign-in with that access token, whether it still lets in or not.
+    async fn find_sign_in(&self, access: &Hash) -> Result<Option<FoundSignIn>>;
+
+    /// Gives a sign-in its next tokens, in exchange for the refresh token with that `turn`.
+    async fn refresh_sign_in(&self, turn: &Hash, next: &TokenDigests) -> Result<Refreshed>;
+
+    /// Ends the sign-in whose refresh tokens have that in common. Whether there was one.
+    async fn end_sign_in(&self, family: &Hash) -> Result<bool>;
+
+    /// Ends a user's sign-in of that id, or all of them without one. How many there were.
+    async fn end_sign_ins(&self, user: &UserName, id: Option<&SignInId>) -> Result<u64>;
+
+    /// What a user is signed in to: at most [`SignIn::MAX`].
+    async fn sign_ins(&self, user: &UserName) -> Result<Vec<SignIn>>;
+
+    /// Forgets at most `limit` sign-ins that have lapsed, which is not in the log. How many there were; a
+    /// limit that is not 1 to 1,000 is `InvalidInput`.
+    async fn purge_sign_ins(&self, limit: u32) -> Result<u64>;
+
+    /// Notes that somebody could not sign in as that user.
+    async fn note_failed_sign_in(&self, user: &UserName, from: Option<IpAddr>) -> Result<()>;
+}
+
+/// Work that is done once, by whichever node.
+///
+/// # Behavior
+/// - `enqueue_job` of a name that is taken is `false` and changes nothing, also of several at once; one
+///   that failed for good gives way. A detail that is too large, or attempts out of their range, are
+///   `InvalidInput`.
+/// - `claim_job` gives that job of the kind which is due for the longest time, to one at a time; `None`
+///   when none is due. One whose claim has ended is due again, and fails for good when it was begun
+///   as often as it may be.
+/// - `keep_job` lets a claim end later, `finish_job` takes the job away, and `fail_job` lets it wait for
+///   [`Job::backoff`](crate::job::Job::backoff) or, when it was begun as often as it may be, fail for good. All are `false`, and
+///   change nothing, when another may have claimed it, or another job of its name.
+/// - `jobs` is sorted by name, and its pages join.
+/// - Jobs are those of one tenant. None is in the audit log, nor a change of the registry.
+///
+/// Times are those of the node that asks: claims are for much longer than clocks differ.
+#[async_trait]
+pub trait JobStore: Send + Sync + Debug + 'static {
+    /// Adds a job. Whether it is new.
+    async fn enqueue_job(&self, job: &NewJob) -> Result<bool>;
+
+    /// Claims a job of a kind for so long.
+    async fn claim_job(&self, kind: &str, time: Duration) -> Result<Option<ClaimedJob>>;
+
+    /// Claims it for so long from now. Whether it was still this one's.
+    async fn keep_job(&self, claimed: &ClaimedJob, time: Duration) -> Result<bool>;
+
+    /// It is done. Whether it was still this one's.
+    async fn finish_job(&self, claimed: &ClaimedJob) -> Result<bool>;
+
+    /// It failed; why, without a secret, cut to [`Job::MAX_ERROR`](crate::job::Job::MAX_ERROR). Whether it was still this one's.
+    async fn fail_job(&self, claimed: &ClaimedJob, why: &str) -> Result<bool>;
+
+    /// At most `limit` jobs after that name; a limit that is not 1 to 1,000 is `InvalidInput`.
+    async fn jobs(&self, after: Option<&JobName>, limit: u32) -> Result<JobListing>;
+}
+
 /// The audit log of a tenant.
 ///
 /// # Behavior
 /// - Every change that a method of the store makes adds one entry, in the same step as the change;
 ///   what changes nothing adds none.
 /// - Numbers are 1, 2, 3 …, whoever writes at once, and every hash follows from the one before.
+/// - Notes are entries like others, in their order, all of them or none.
 /// - No entry has an earlier time than the one before it, also when the clock is set back.
 /// - A page has the entries that meet all conditions, in the order asked for; pages join.
 /// - No entry holds a secret.
@@ -316,6 +439,11 @@ pub trait AuditStore: Send + Sync + Debug + 'static {
 
     /// Where the log ends.
     async fn audit_head(&self) -> Result<AuditHead>;
+
+    /// Adds what is no change of the store, each entry under its own actor; more than
+    /// [`AuditNote::MAX`] are `InvalidInput`. After an error that may be retried they may be there
+    /// all the same.
+    async fn note(&self, notes: &[AuditNote]) -> Result<()>;
 }
 
 /// The tenants of a store, and the way to the store of each.

@@ -3,7 +3,9 @@
 mod answers;
 
 use answers::{PageAnswer, PagesGroup, PagesRow};
-use mcphub_core::call::{Arguments, Fields, HttpAnswer, Next, Pages, Stop, ToolResult};
+use mcphub_core::call::{
+    Arguments, Fields, HttpAnswer, HttpRequest, Next, PageRequest, Pages, Stop, ToolResult,
+};
 use mcphub_core::tool::OutputShape;
 use serde_json::Value;
 use url::Url;
@@ -53,35 +55,40 @@ fn read(group: &PagesGroup, row: &PagesRow, at: &str) -> (Value, Option<String>)
         .request(&base, &Arguments::parse(&arguments).unwrap())
         .unwrap();
     let mut left = row.answers.clone();
-    let mut get = |url: &Url| {
-        let target = url[url::Position::BeforePath..]
-            .strip_prefix("/base")
-            .unwrap()
-            .to_owned();
+    let mut get = |request: &HttpRequest| {
+        let target = &request.url[url::Position::BeforePath..];
+        let mut target = target.strip_prefix("/base").unwrap().to_owned();
+        if let Some(body) = &request.body {
+            target.push(' ');
+            target.push_str(std::str::from_utf8(&body.bytes).unwrap());
+        }
         answer(
             &left
                 .remove(&target)
                 .unwrap_or_else(|| panic!("{at}: {target} is asked")),
         )
     };
-    let first = get(&request.url);
+    let first = get(&request);
     let whole = |answer: &HttpAnswer| serde_json::from_slice(&answer.body).unwrap();
     if row.pages == 1 {
         return (whole(&first), None);
     }
-    let Some(mut pages) = Pages::begin(&group.pages, vec!["key"], request.url, &first) else {
+    let asked = PageRequest::of(&group.pages, &request);
+    let Some(mut pages) = Pages::begin(&group.pages, vec!["key"], asked, &first) else {
         return (whole(&first), None);
     };
     let mut stop = Stop::Enough;
-    while let (true, Next::At(url)) = (pages.count() < row.pages as usize, pages.next().clone()) {
-        let page = get(&url);
+    while let (true, Next::At(next)) = (pages.count() < row.pages as usize, pages.next().clone()) {
+        let mut request = request.clone();
+        next.put_into(&binding, &mut request).unwrap();
+        let page = get(&request);
         if page.status != 200 {
             let ToolResult { content, .. } = ToolResult::from_answer(&page, OutputShape::None, "");
             let text = serde_json::to_value(&content[0]).unwrap();
             stop = Stop::Failed(text["text"].as_str().unwrap().to_owned());
             break;
         }
-        if !pages.add(url, &page) {
+        if !pages.add(next, &page) {
             stop = Stop::Failed("its answer has no list".to_owned());
             break;
         }
@@ -113,7 +120,10 @@ fn pages_keep_the_text_of_their_items() {
             body: Value::Null,
         })
     };
-    let url = |query: &str| Url::parse(&format!("http://api.test/fixed{query}")).unwrap();
+    let url = |query: &str| PageRequest {
+        url: Url::parse(&format!("http://api.test/fixed{query}")).unwrap(),
+        member: None,
+    };
     let first = page("\u{feff}{\"data\" : [ 1.10 ,\n2 ],\"meta\":{\"next\":\"b\"}}");
     let mut pages = Pages::begin(&group.pages, Vec::new(), url(""), &first).unwrap();
     assert!(pages.add(

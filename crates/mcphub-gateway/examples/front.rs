@@ -1,4 +1,5 @@
 //! A gateway in front of MCP servers: `cargo run -p mcphub-gateway --example front -- ADDRESS NAME=URL…`
+//! With a token in `FRONT_TOKEN`, who shows it as a bearer token is let in, and nobody else.
 //!
 //! All of them are at `/mcp`, and each untouched at `/mcp/NAME`. This is what a host of its own needs:
 //! a catalogue of servers, a gateway over it, and a socket.
@@ -10,8 +11,11 @@ use async_trait::async_trait;
 use mcphub_core::Result;
 use mcphub_core::catalog::{Catalog, CatalogServer, CatalogSource, CatalogVersion, Upstream};
 use mcphub_core::deployment::Endpoint;
+use mcphub_core::principal::{Authenticator, Principal, Refusal};
+use mcphub_core::secret::{ExposeSecret, SecretString};
 use mcphub_core::server::ServerName;
 use mcphub_core::spec::Dialect;
+use mcphub_core::tenant::Actor;
 use mcphub_core::tool::{ApiInfo, ToolSet};
 use mcphub_gateway::{ClientAddress, Gateway, Listener};
 
@@ -29,6 +33,26 @@ impl CatalogSource for Fixed {
         Ok(Catalog {
             version: CatalogVersion::default(),
             servers: self.0.clone(),
+        })
+    }
+}
+
+/// Lets in who shows the one token.
+#[derive(Debug)]
+struct OneToken(SecretString);
+
+#[async_trait]
+impl Authenticator for OneToken {
+    async fn authenticate(&self, token: &str) -> std::result::Result<Principal, Refusal> {
+        if token != self.0.expose_secret() {
+            return Err(Refusal::Unknown);
+        }
+        let holder = Actor::of("key", "front");
+        Ok(Principal {
+            id: holder.clone(),
+            actor: holder,
+            permissions: Arc::default(),
+            expires_at: None,
         })
     }
 }
@@ -69,7 +93,11 @@ async fn main() -> std::result::Result<(), Box<dyn Error>> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| "a crypto provider is installed already")?;
-    let gateway = Gateway::builder(Arc::new(Fixed(servers))).build()?;
+    let mut gateway = Gateway::builder(Arc::new(Fixed(servers)));
+    if let Ok(token) = std::env::var("FRONT_TOKEN") {
+        gateway = gateway.authenticator(Arc::new(OneToken(token.into())));
+    }
+    let gateway = gateway.build()?;
     gateway.refresh().await?;
     let listener = tokio::net::TcpListener::bind(address).await?;
     let service = gateway

@@ -15,21 +15,26 @@ use mcphub_core::principal::{Authenticator, Principal};
 use mcphub_core::secret::GrantKeeper;
 use mcphub_core::server::ServerName;
 use mcphub_core::shared::{Rate, SessionKey, Shared};
+use mcphub_core::store::AuditStore;
 use mcphub_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
-use crate::auth::Gate;
+use crate::alerts::{AlertSettings, Alerts, Webhook};
+use crate::auth::{Gate, SignIns};
+use crate::call_log::{CallAudit, CallLog};
 use crate::federation::{Scope, View, VirtualServer};
 use crate::guard::Turned;
 use crate::mcp;
 use crate::mcp::cancel::Cancellable;
 use crate::mcp::http::limit::Limit;
+use crate::mcp::http::load::Load;
 use crate::mcp::http::sse::Letterboxes;
 use crate::mcp::memory::Memories;
 use crate::mcp::questions::Questions;
 use crate::mcp::session::Sessions;
+use crate::metrics::{self, Metrics};
 use crate::roster::{Connected, Roster, ServerHealth, Watcher};
 use crate::settings::GatewaySettings;
 use crate::upstream::{Connect, Connector, UpstreamSettings};
@@ -67,20 +72,27 @@ pub struct Gateway {
 #[derive(Debug)]
 pub(crate) struct Inner {
     source: Arc<dyn CatalogSource>,
-    events: Option<Arc<dyn EventBus>>,
+    pub(crate) events: Option<Arc<dyn EventBus>>,
+    alerts: Option<(AlertSettings, Option<Webhook>)>,
     connector: Arc<dyn Connect>,
     reads: AtomicU64,
     /// The catalogue could not be read the last time.
     blind: AtomicBool,
     pub(crate) settings: GatewaySettings,
     pub(crate) roster: Roster,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Where calls are noted.
+    pub(crate) calls: Option<Arc<CallLog>>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) questions: Arc<Questions>,
     pub(crate) running: Arc<Cancellable>,
     pub(crate) memories: Memories,
     pub(crate) limit: Option<Arc<Limit>>,
+    pub(crate) load: Load,
     /// Who is let in; without it everybody is.
     pub(crate) gate: Option<Arc<Gate>>,
+    /// How users sign in; without it nobody does.
+    pub(crate) sign_ins: Option<Arc<SignIns>>,
     pub(crate) streams: Arc<Semaphore>,
     /// Circuits that changed.
     turns: Mutex<mpsc::Receiver<Turned>>,
@@ -101,7 +113,10 @@ pub struct GatewayBuilder {
     launcher: Option<Arc<dyn Launcher>>,
     connector: Option<Arc<dyn Connect>>,
     authenticator: Option<Arc<dyn Authenticator>>,
+    sign_ins: Option<Arc<SignIns>>,
     virtual_servers: Vec<VirtualServer>,
+    audit: Option<(Arc<dyn AuditStore>, CallAudit)>,
+    alerts: Option<(AlertSettings, Option<Webhook>)>,
 }
 
 impl GatewayBuilder {
@@ -129,7 +144,7 @@ impl GatewayBuilder {
     /// How often one client may ask, at all nodes together, counted by its address, or by its /64 of
     /// IPv6, and by its principal once that was [let in](Self::authenticator); more is answered with HTTP 429 and `Retry-After`. Needs [shared](Self::shared) state,
     /// and a host that tells [`ClientAddress`](crate::ClientAddress): without addresses all clients
-    /// count as one. `GET /healthz` is not counted.
+    /// count as one. `GET /healthz` without a key is not counted.
     pub fn rate_limit(mut self, rate: Rate) -> Self {
         self.rate = Some(rate);
         self
@@ -157,16 +172,38 @@ impl GatewayBuilder {
     /// Who is let in over HTTP: whoever shows a bearer token that this knows (RFC 6750), and then
     /// only to the tools that they may call. Who was let in is asked about once a second, so that a
     /// revocation is seen so soon; while nobody can be asked, they go on for 5 min. Without it
-    /// everybody is let in. `GET /healthz` is open to all, and a client over stdio is who started the
-    /// program.
+    /// everybody is let in. `GET /healthz` is open to all and names, to who shows a key, the servers
+    /// that they may use; a client over stdio is who started the program.
     pub fn authenticator(mut self, authenticator: Arc<dyn Authenticator>) -> Self {
         self.authenticator = Some(authenticator);
+        self
+    }
+
+    /// Lets users sign in: `POST /auth/sign-in`, `/auth/refresh` and `/auth/sign-out`. What they get
+    /// lets them in where the [authenticator](Self::authenticator) knows it. Default nobody does.
+    pub fn sign_ins(mut self, sign_ins: Arc<SignIns>) -> Self {
+        self.sign_ins = Some(sign_ins);
         self
     }
 
     /// Virtual servers, each at `/mcp/{name}` in place of a server of its name. Default none.
     pub fn virtual_servers(mut self, servers: Vec<VirtualServer>) -> Self {
         self.virtual_servers = servers;
+        self
+    }
+
+    /// Where calls are noted, and which: who called what, when, how it ended and how long it took, and
+    /// never arguments or results. Notes are written beside calls, so the last of them are lost
+    /// with a gateway that is killed. Default: none are noted.
+    pub fn audit(mut self, log: Arc<dyn AuditStore>, audit: CallAudit) -> Self {
+        self.audit = Some((log, audit));
+        self
+    }
+
+    /// What somebody is told of servers: in the log, to [events](Self::events), and by a webhook.
+    /// They are looked at while [`Gateway::run`] does. Default nothing.
+    pub fn alerts(mut self, settings: AlertSettings, webhook: Option<Webhook>) -> Self {
+        self.alerts = Some((settings, webhook));
         self
     }
 
@@ -184,7 +221,8 @@ impl GatewayBuilder {
         let connector = match self.connector {
             Some(connector) => connector,
             None => {
-                let mut connector = Connector::new(self.upstreams)?;
+                let guard = self.settings.guard.clone();
+                let mut connector = Connector::new(self.upstreams)?.guarding(guard);
                 if let Some(grants) = self.grants {
                     connector = connector.keeping(grants);
                 }
@@ -199,7 +237,6 @@ impl GatewayBuilder {
             (Some(rate), Some(shared)) => Some(Arc::new(Limit {
                 rate,
                 limiter: shared.limits,
-                trusted: self.settings.trusted_proxies.clone(),
             })),
             (Some(_), None) => {
                 return Err(Error::invalid(
@@ -209,9 +246,11 @@ impl GatewayBuilder {
             (None, _) => None,
         };
         let (teller, turns) = mpsc::channel(MAX_TURNS);
+        let metrics = Arc::<Metrics>::default();
         let inner = Inner {
             source: self.source,
             events: self.events,
+            alerts: self.alerts,
             connector,
             reads: AtomicU64::new(0),
             blind: AtomicBool::new(false),
@@ -220,7 +259,12 @@ impl GatewayBuilder {
                 self.virtual_servers,
                 self.settings.guard.clone(),
                 teller,
+                Arc::clone(&metrics),
             ),
+            metrics,
+            calls: self
+                .audit
+                .map(|(log, audit)| Arc::new(CallLog::new(log, audit))),
             turns: Mutex::new(turns),
             questions: Arc::default(),
             letterboxes: Arc::default(),
@@ -228,6 +272,8 @@ impl GatewayBuilder {
             memories: Memories::new(),
             sessions: Arc::new(Sessions::new(self.settings.max_ended_sessions, sessions)),
             limit,
+            load: Load::new(self.settings.max_requests),
+            sign_ins: self.sign_ins,
             gate: self.authenticator.map(|it| Arc::new(Gate::new(it))),
             streams: Arc::new(Semaphore::new(
                 self.settings.max_streams.min(Semaphore::MAX_PERMITS),
@@ -254,7 +300,10 @@ impl Gateway {
             launcher: None,
             connector: None,
             authenticator: None,
+            sign_ins: None,
             virtual_servers: Vec::new(),
+            audit: None,
+            alerts: None,
         }
     }
 
@@ -278,14 +327,27 @@ impl Gateway {
     /// [`GatewaySettings::poll_interval`]. Never ends by itself; drop it in order to stop. Errors
     /// of the catalogue are logged, and asked for again.
     pub async fn run(&self) {
+        match &self.inner.calls {
+            Some(calls) => drop(tokio::join!(self.keep_current(), calls.write())),
+            None => self.keep_current().await,
+        }
+    }
+
+    async fn keep_current(&self) {
         let mut events = match &self.inner.events {
             Some(bus) => bus.subscribe().chain(stream::pending()).boxed(),
             None => stream::pending().boxed(),
         };
+        let alerts = self.inner.alerts.as_ref();
+        let mut alerts =
+            alerts.map(|(settings, hook)| Alerts::new(settings.clone(), hook.as_ref()));
         loop {
             self.inner.note(self.inner.update().await);
             self.inner.questions.expire();
             self.inner.roster.look();
+            if let Some(alerts) = &mut alerts {
+                alerts.look(&self.inner).await;
+            }
             tokio::select! {
                 event = events.next() => {
                     self.inner.heed(event);
@@ -298,9 +360,17 @@ impl Gateway {
     }
 
     /// The HTTP service: `/mcp` with all servers, `/mcp/{server}` with one, `GET /healthz`; `/sse` and
-    /// `/sse/{server}` with `/messages` for clients that know HTTP+SSE of 2024-11-05 only.
+    /// `/sse/{server}` with `/messages` for clients that know HTTP+SSE of 2024-11-05 only; `/auth/…`
+    /// where users [sign in](GatewayBuilder::sign_ins).
     pub fn router(&self) -> Router {
         mcp::http::router(Arc::clone(&self.inner))
+    }
+
+    /// The HTTP service for operators, which asks nobody who they are: `GET /metrics` with what is
+    /// counted, as OpenMetrics text, and `GET /healthz` with all servers. It belongs on an address
+    /// of its own that clients do not reach.
+    pub fn metrics_router(&self) -> Router {
+        metrics::router(Arc::clone(&self.inner))
     }
 
     /// Serves one client over a pair of byte streams, one JSON-RPC message a line, with the tools
@@ -323,13 +393,19 @@ impl Gateway {
         self.inner.roster.health().1
     }
 
-    /// Tells all servers that they are not needed any more, as far as they want to know, within 3 s.
-    /// For when the gateway ends: what is asked of them afterwards begins anew.
+    /// Tells all servers that they are not needed any more, as far as they want to know, and notes the
+    /// last calls in the audit log, within 3 s. For when the gateway ends, and [`Gateway::run`] with
+    /// it, which notes calls until then: what is asked of servers afterwards begins anew.
     pub async fn leave(&self) {
         let upstreams = self.inner.roster.upstreams();
         let leaving = stream::iter(upstreams)
             .for_each_concurrent(LEAVING_AT_ONCE, async |upstream| upstream.close().await);
-        let _ = timeout(LEAVING, leaving).await;
+        let noting = async {
+            if let Some(calls) = &self.inner.calls {
+                calls.finish(LEAVING).await;
+            }
+        };
+        let _ = tokio::join!(timeout(LEAVING, leaving), noting);
     }
 
     /// The virtual servers, and how many tools each has now.
@@ -451,6 +527,7 @@ impl Inner {
     pub(crate) async fn end_session(&self, session: SessionKey) {
         let keep = self.settings.ended_session_memory;
         self.forget_session(session);
+        self.metrics.session_ended();
         self.sessions.end(session, keep).await;
         if let Some(events) = &self.events {
             // A hint: whoever misses it asks.

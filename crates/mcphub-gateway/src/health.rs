@@ -1,7 +1,11 @@
-//! `GET /healthz`: what is served, for people and probes. Holds no secret and no error text.
+//! `GET /healthz`: what is served, for people and probes. Holds no secret and no error text, and
+//! names servers only to whoever may use them.
+
+use std::sync::Arc;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
+use mcphub_core::principal::Principal;
 use serde::Serialize;
 
 use crate::gateway::Inner;
@@ -19,7 +23,9 @@ struct Health<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<&'a str>,
     version: Version,
-    servers: Vec<ServerHealth>,
+    /// Absent for who did not say who they are, where clients are asked that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    servers: Option<Vec<ServerHealth>>,
 }
 
 #[derive(Serialize)]
@@ -28,7 +34,18 @@ struct Version {
     deployments: u64,
 }
 
-pub(crate) fn answer(gateway: &Inner) -> Response {
+/// Whose eyes see the servers.
+#[derive(Debug)]
+pub(crate) enum Seen {
+    /// Nobody's.
+    Nothing,
+    /// Of somebody who was let in: servers of which they may use something.
+    By(Arc<Principal>),
+    /// Of somebody who may see all.
+    All,
+}
+
+pub(crate) fn answer(gateway: &Inner, seen: &Seen) -> Response {
     let (version, servers) = gateway.roster.health();
     let degraded = !servers.iter().all(ServerHealth::is_well);
     let sees_catalog = gateway.sees_catalog();
@@ -50,7 +67,18 @@ pub(crate) fn answer(gateway: &Inner) -> Response {
         },
         instance,
         version,
-        servers,
+        servers: named(seen, servers),
     })
     .into_response()
+}
+
+fn named(seen: &Seen, mut servers: Vec<ServerHealth>) -> Option<Vec<ServerHealth>> {
+    match seen {
+        Seen::Nothing => None,
+        Seen::All => Some(servers),
+        Seen::By(who) => {
+            servers.retain(|server| who.permissions.reaches(&server.name).is_ok());
+            Some(servers)
+        }
+    }
 }

@@ -7,8 +7,10 @@
 //! catalogue ─▶ upstream (one per server) ─▶ federation (one snapshot) ─▶ mcp (clients)
 //! ```
 
+mod alerts;
 mod approval;
 mod auth;
+mod call_log;
 pub mod federation;
 mod gateway;
 mod guard;
@@ -16,13 +18,17 @@ mod health;
 mod listener;
 mod mcp;
 mod members;
+mod metrics;
 mod roster;
 mod settings;
 pub mod upstream;
 
-pub use auth::KeyAuthenticator;
+pub use alerts::{AlertSettings, Webhook};
+pub use auth::{BearerAuthenticator, KeyAuthenticator, PasswordHasher, SignInSettings, SignIns};
+pub use call_log::{AuditedCalls, CallAudit, WhenFull};
 pub use gateway::{Gateway, GatewayBuilder};
 pub use guard::{Guard, GuardSettings};
 pub use listener::{ClientAddress, Listener};
+pub use metrics::Meter;
 pub use roster::{ServerHealth, ServerState};
 pub use settings::{GatewaySettings, ToolsMode};

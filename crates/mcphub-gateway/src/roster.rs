@@ -2,20 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use mcphub_core::Result;
 use mcphub_core::catalog::{Catalog, CatalogServer, CatalogVersion, Upstream as Target};
 use mcphub_core::event::Circuit;
 use mcphub_core::server::ServerName;
+use mcphub_core::tool::ToolSet;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::alerts::Vitals;
 use crate::approval::approved;
-use crate::federation::{Listing, Member, Scope, Snapshot, VirtualServer};
+use crate::federation::{Listing, Member, Part, Scope, Snapshot, VirtualServer};
 use crate::guard::{Guard, GuardSettings, Turned};
-use crate::upstream::{Guarded, Inventory, Upstream, planned_tools};
+use crate::metrics::Metrics;
+use crate::upstream::{Guarded, Inventory, ReplicaHealth, Upstream, planned_tools};
 
 /// The servers of the current catalogue with what each of them lists.
 ///
@@ -28,10 +32,11 @@ pub(crate) struct Roster {
     signal: watch::Sender<Signal>,
     page_size: usize,
     guard: GuardSettings,
+    metrics: Arc<Metrics>,
     /// Where circuits that change are told.
     turns: mpsc::Sender<Turned>,
     /// What is listed of a server that is hidden.
-    nothing: Listing,
+    nothing: Arc<Listing>,
     virtual_servers: Vec<VirtualServer>,
 }
 
@@ -65,6 +70,8 @@ struct Server {
     waiting: usize,
     /// Whether it was left out of the lists that were made last.
     hidden: bool,
+    /// What it adds to snapshots, and the listing of which that was made.
+    part: Option<(Arc<Listing>, Arc<Part>)>,
     connection: u64,
     /// Asks the server for its tools as long as it is here. None is asked that is down.
     _watcher: Option<Watcher>,
@@ -105,12 +112,16 @@ pub struct ServerHealth {
     /// there are none.
     #[serde(skip_serializing_if = "is_none_at_all")]
     pub waiting: usize,
+    /// Its replicas, the server's URL first. Absent in JSON where it has one address.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<ReplicaHealth>,
 }
 
 impl ServerHealth {
     /// Whether nothing is known to be wrong with it.
     pub fn is_well(&self) -> bool {
         is_closed(&self.circuit)
+            && self.replicas.iter().all(ReplicaHealth::is_well)
             && !matches!(self.state, ServerState::Unreachable | ServerState::Down)
     }
 }
@@ -149,6 +160,7 @@ impl Roster {
         virtual_servers: Vec<VirtualServer>,
         guard: GuardSettings,
         turns: mpsc::Sender<Turned>,
+        metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             state: Mutex::default(),
@@ -156,8 +168,9 @@ impl Roster {
             signal: watch::Sender::new(Signal::Changed),
             page_size,
             guard,
+            metrics,
             turns,
-            nothing: Listing::default(),
+            nothing: Arc::default(),
             virtual_servers,
         }
     }
@@ -210,7 +223,10 @@ impl Roster {
                     state.connections += 1;
                     let connection = state.connections;
                     let name = entry.name.clone();
-                    let guard = Arc::new(Guard::new(name, &self.guard, self.turns.clone()));
+                    let meter = self.metrics.of(&name);
+                    let guard = guarding(&self.guard, &entry);
+                    let guard = Guard::new(name, &guard, self.turns.clone()).counting(meter);
+                    let guard = Arc::new(guard);
                     let upstream = Guarded::new(connect(&entry), Arc::clone(&guard));
                     let upstream: Arc<dyn Upstream> = Arc::new(upstream);
                     let down = matches!(entry.upstream, Target::Down(_));
@@ -231,6 +247,7 @@ impl Roster {
                         guard,
                         waiting: 0,
                         hidden: false,
+                        part: None,
                         state: if down {
                             ServerState::Down
                         } else {
@@ -279,6 +296,9 @@ impl Roster {
             return;
         };
         server.guard.listed(answer.as_ref().map(drop));
+        if let Some(meter) = server.guard.meter() {
+            meter.listed(answer.is_ok());
+        }
         let was = server.state;
         let changed = match answer {
             Ok((listing, waiting)) => {
@@ -327,9 +347,27 @@ impl Roster {
                 circuit,
                 waiting: server.waiting,
                 retry_after: pause.map(|pause| pause.as_secs() + 1),
+                replicas: server.upstream.replicas(),
             }
         });
         (state.version.unwrap_or_default(), servers.collect())
+    }
+
+    /// What alerts are made of.
+    pub(crate) fn vitals(&self) -> Vec<Vitals> {
+        let state = self.state();
+        let servers = state.servers.values().map(|server| {
+            let (calls, failures) = server.guard.counts();
+            Vitals {
+                server: server.entry.name.clone(),
+                down: matches!(server.state, ServerState::Unreachable | ServerState::Down),
+                open: server.guard.circuit().0 != Circuit::Closed,
+                waiting: server.waiting > 0,
+                calls,
+                failures,
+            }
+        });
+        servers.collect()
     }
 
     pub(crate) fn virtual_servers(&self) -> Vec<(ServerName, usize)> {
@@ -357,28 +395,54 @@ impl Roster {
     }
 
     fn publish(&self, state: &mut State) {
+        let begun = Instant::now();
+        let mut parts = Vec::with_capacity(state.servers.len());
         for server in state.servers.values_mut() {
             server.hidden = self.hides(server);
+            parts.push(self.part(server));
         }
-        let members: Vec<Member<'_>> = state
-            .servers
-            .values()
-            .map(|server| Member {
-                server: &server.entry.name,
-                api: &server.entry.tools.api,
-                listing: if server.hidden {
-                    &self.nothing
-                } else {
-                    &server.listing
-                },
-                upstream: &server.upstream,
-            })
-            .collect();
-        self.snapshot.store(Arc::new(Snapshot::with_virtual(
+        let members = state.servers.values().map(|server| self.member(server));
+        let members: Vec<Member<'_>> = members.collect();
+        self.snapshot.store(Arc::new(Snapshot::of(
+            &parts,
             &members,
             &self.virtual_servers,
             self.page_size,
         )));
+        self.metrics.published(begun.elapsed());
+    }
+
+    /// What a server adds to snapshots, made anew where what it lists is not what it was.
+    fn part(&self, server: &mut Server) -> Arc<Part> {
+        let listing = self.listing(server);
+        if let Some((of, part)) = &server.part
+            && Arc::ptr_eq(of, listing)
+        {
+            return Arc::clone(part);
+        }
+        let listing = Arc::clone(listing);
+        let part = Arc::new(Part::new(&self.member(server), self.page_size));
+        server.part = Some((listing, Arc::clone(&part)));
+        part
+    }
+
+    fn member<'a>(&'a self, server: &'a Server) -> Member<'a> {
+        Member {
+            server: &server.entry.name,
+            api: &server.entry.tools.api,
+            plan: plan(&server.entry),
+            listing: self.listing(server),
+            upstream: &server.upstream,
+        }
+    }
+
+    /// What is listed of a server.
+    fn listing<'a>(&'a self, server: &'a Server) -> &'a Arc<Listing> {
+        if server.hidden {
+            &self.nothing
+        } else {
+            &server.listing
+        }
     }
 
     fn notify(&self) {
@@ -390,6 +454,23 @@ impl Roster {
         // Each change is made whole before anything in it can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the tools of a server were made of: those of one that exists already are its own.
+fn plan(entry: &CatalogServer) -> Option<&ToolSet> {
+    match &entry.upstream {
+        Target::Connected { .. } => None,
+        _ => Some(&entry.tools),
+    }
+}
+
+/// Each address of a server has room for as many calls.
+fn guarding(settings: &GuardSettings, entry: &CatalogServer) -> GuardSettings {
+    let mut settings = settings.clone();
+    if let Target::Connected { connection, .. } = &entry.upstream {
+        settings.max_calls = settings.max_calls.saturating_mul(connection.addresses());
+    }
+    settings
 }
 
 /// What is listed until the upstream answers: what the server listed before, where its plan is

@@ -49,6 +49,9 @@ pub struct GatewaySettings {
     pub list_ttl: Duration,
     /// How often an open stream gets a comment that keeps it alive. Default 15 s.
     pub keep_alive: Duration,
+    /// The most requests that are answered at once over HTTP, open streams of changes aside. Default
+    /// 4,096. One more gets HTTP 503 and `Retry-After` before its body is read.
+    pub max_requests: usize,
     /// The most streams open at once, over HTTP. Default 1,024. One more gets HTTP 503.
     pub max_streams: usize,
     /// The most requests of one stdio client that run at once. Default 64. More wait unread.
@@ -108,6 +111,7 @@ impl Default for GatewaySettings {
             page_size: 2_000,
             list_ttl: Duration::ZERO,
             keep_alive: Duration::from_secs(15),
+            max_requests: 4_096,
             max_streams: 1_024,
             max_in_flight: 64,
             max_batch: 100,

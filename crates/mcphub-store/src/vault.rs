@@ -7,9 +7,13 @@ use std::fmt;
 
 use aes_gcm::aead::{Aead, Generate, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Nonce};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use mcphub_core::password::PasswordHash;
 use mcphub_core::secret::{DataKey, ExposeSecret, SecretString};
 use mcphub_core::server::ServerName;
 use mcphub_core::tenant::TenantName;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use mcphub_core::user::UserName;
 use mcphub_core::{Error, Result};
 use zeroize::Zeroizing;
 
@@ -87,21 +91,57 @@ impl Vault {
     /// # Errors
     /// `Internal` when the operating system gives no randomness.
     pub fn seal(&self, place: &Place<'_>, value: &SecretString) -> Result<Sealed> {
+        let sealed = self.encrypt(&self.binding(place), value.expose_secret());
+        sealed.map_err(|error| error.with("key", place.key))
+    }
+
+    /// Encrypts the hash of a user's password, for an archive.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn seal_password(&self, user: &UserName, hash: &PasswordHash) -> Result<Sealed> {
+        self.encrypt(&self.binding_of_user(user), hash.expose())
+    }
+
+    /// Decrypts it.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it was changed, or was another user's.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(crate) fn open_password(&self, user: &UserName, sealed: &Sealed) -> Result<PasswordHash> {
+        let text = self.decrypt(&self.binding_of_user(user), sealed);
+        let wrong = || {
+            let message = "a password of the archive was changed, and does not open";
+            Error::invalid(message).with("user", user)
+        };
+        PasswordHash::new(text.ok_or_else(wrong)?.expose_secret())
+    }
+
+    fn encrypt(&self, aad: &[u8], value: &str) -> Result<Sealed> {
         let nonce = Nonce::try_generate().map_err(|error| {
             Error::internal("the operating system gives no random bytes").caused_by(error)
         })?;
         let payload = Payload {
-            msg: value.expose_secret().as_bytes(),
-            aad: &self.binding(place),
+            msg: value.as_bytes(),
+            aad,
         };
-        let ciphertext = self.cipher.encrypt(&nonce, payload).map_err(|_| {
-            Error::internal("a credential cannot be encrypted").with("key", place.key)
-        })?;
+        let ciphertext = self.cipher.encrypt(&nonce, payload);
         Ok(Sealed {
             key_id: self.key_id().to_owned(),
             nonce: nonce.into(),
-            ciphertext,
+            ciphertext: ciphertext.map_err(|_| Error::internal("a secret cannot be encrypted"))?,
         })
+    }
+
+    /// The text, if it was encrypted with this key for this place, and is one.
+    fn decrypt(&self, aad: &[u8], sealed: &Sealed) -> Option<SecretString> {
+        let payload = Payload {
+            msg: &sealed.ciphertext,
+            aad,
+        };
+        let plain = self.cipher.decrypt(&Nonce::from(sealed.nonce), payload);
+        let plain = Zeroizing::new(plain.ok()?);
+        let text = std::str::from_utf8(&plain).ok()?;
+        // The boxed copy has no spare room, so that nothing is left behind when it is zeroised.
+        Some(SecretString::from(Box::<str>::from(text)))
     }
 
     /// Decrypts a credential.
@@ -113,25 +153,14 @@ impl Vault {
         if sealed.key_id != self.key_id() {
             return Err(another_key(&sealed.key_id, self.key_id()));
         }
-        let damaged = |what: &str| {
-            Error::internal(format!(
-                "a stored credential {what}; register the server again"
-            ))
-            .with("server", place.server)
-            .with("key", place.key)
-        };
-        let payload = Payload {
-            msg: &sealed.ciphertext,
-            aad: &self.binding(place),
-        };
-        let plain = self
-            .cipher
-            .decrypt(&Nonce::from(sealed.nonce), payload)
-            .map_err(|_| damaged("was changed or moved, and does not open"))?;
-        let plain = Zeroizing::new(plain);
-        let text = std::str::from_utf8(&plain).map_err(|_| damaged("is not text"))?;
-        // The boxed copy has no spare room, so that nothing is left behind when it is zeroised.
-        Ok(SecretString::from(Box::<str>::from(text)))
+        let text = self.decrypt(&self.binding(place), sealed);
+        text.ok_or_else(|| {
+            let message = "a stored credential was changed or moved, and does not open; register the \
+                           server again";
+            Error::internal(message)
+                .with("server", place.server)
+                .with("key", place.key)
+        })
     }
 
     /// The associated data: each part with its length, so that no two places read the same.
@@ -147,11 +176,22 @@ impl Vault {
                 &[tenant, server, place.key, self.key_id()][..],
             ),
         };
-        for part in parts {
-            data.extend((part.len() as u64).to_be_bytes());
-            data.extend(part.as_bytes());
-        }
+        add_parts(&mut data, parts);
         data
+    }
+
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    fn binding_of_user(&self, user: &UserName) -> Vec<u8> {
+        let mut data = b"mcphub password 1".to_vec();
+        add_parts(&mut data, &[user.as_str(), self.key_id()]);
+        data
+    }
+}
+
+fn add_parts(data: &mut Vec<u8>, parts: &[&str]) {
+    for part in parts {
+        data.extend((part.len() as u64).to_be_bytes());
+        data.extend(part.as_bytes());
     }
 }
 
@@ -248,5 +288,20 @@ mod tests {
                 .to_string()
                 .contains(&format!("another master key (id {})", one.id()))
         );
+    }
+
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    #[test]
+    fn a_password_opens_for_its_user_alone() {
+        let vault = vault();
+        let hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA";
+        let hash = PasswordHash::new(hash).unwrap();
+        let [ada, bob] = ["ada", "bob"].map(|name| UserName::new(name).unwrap());
+        let mut sealed = vault.seal_password(&ada, &hash).unwrap();
+        assert_eq!(vault.open_password(&ada, &sealed).unwrap(), hash);
+        assert!(vault.open_password(&bob, &sealed).is_err());
+        sealed.ciphertext[0] ^= 1;
+        let error = vault.open_password(&ada, &sealed).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
     }
 }

@@ -2,6 +2,7 @@
 
 mod add;
 mod changes;
+mod discover;
 mod document;
 mod key;
 mod login;
@@ -22,6 +23,7 @@ use crate::config::ToolsSetting;
 
 pub use add::{Add, Transport};
 pub use changes::Changes;
+pub use discover::Discover;
 pub use document::{ApiArgs, DocumentArgs, ToolArgs};
 pub use key::*;
 pub use login::Login;
@@ -65,6 +67,8 @@ pub enum Command {
     Up(Up),
     /// Put an MCP server that exists already behind the endpoint
     Add(Add),
+    /// Look for MCP servers at addresses that you name
+    Discover(Discover),
     /// Show what a document becomes: its tools, and what it gets wrong
     Inspect(Inspect),
     /// Call one tool of a document, without a gateway
@@ -341,6 +345,7 @@ pub struct Mock {
 The configuration is TOML. Everything is optional; these are the defaults:
 
   listen = \"127.0.0.1:8000\"
+  metrics_listen = \"127.0.0.1:9464\"  # GET /metrics, /healthz for operators; default none
   store = \"./mcphub.db\"
   tenant = \"default\"
   key_file = \"./mcphub.key\"      # beside the store; MCPHUB_MASTER_KEY comes first
@@ -351,6 +356,7 @@ The configuration is TOML. Everything is optional; these are the defaults:
   rate_limit = \"100/s\"           # for each client address; default none
   rate_burst = 100               # requests at once; default as many as the rate counts
   trusted_proxies = []           # networks such as \"10.0.0.0/8\" whose X-Forwarded-For counts
+  [audit]                        # calls = \"off\", \"writes\" or \"all\"; when_full = \"drop\" or \"wait\"
   [servers.NAME]                 # MCP servers to register, as `mcphub add` does: url, headers,
                                  # bearer_env or command, args, env, env_from; transport, era,
                                  # per_session; default none
@@ -364,6 +370,11 @@ pub struct ServeArgs {
     /// Address to listen on, before what the configuration says
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen: Option<SocketAddr>,
+
+    /// Address for operators: GET /metrics (OpenMetrics) and GET /healthz with all servers; whoever
+    /// reaches it reads them [default: none]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
+    pub metrics_listen: Option<SocketAddr>,
 
     #[command(flatten)]
     pub store: StoreArgs,

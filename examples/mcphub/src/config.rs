@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
 use ipnet::IpNet;
+use mcphub_core::connection::Zone;
 use mcphub_core::server::ServerName;
 use mcphub_core::shared::Rate;
 use mcphub_core::tenant::{Actor, TenantName};
 use mcphub_core::{Error, ErrorKind, Result};
 use mcphub_gateway::federation::VirtualServer;
-use mcphub_gateway::{GuardSettings, ToolsMode};
+use mcphub_gateway::{AuditedCalls, CallAudit, GuardSettings, ToolsMode, WhenFull};
 use serde::Deserialize;
 
+use crate::alerting::Alerting;
 use crate::cli::{Auth, SharedArgs, StoreArgs};
 use crate::connected::Configured;
 use crate::host::NOTHING_SHARED;
@@ -30,6 +33,8 @@ const DEFAULT_FILE: &str = "mcphub.toml";
 pub struct Config {
     /// The address to listen on. Default `127.0.0.1:8000`.
     pub listen: SocketAddr,
+    /// Where metrics and the state of all servers are read, by whoever reaches it. Default nowhere.
+    pub metrics_listen: Option<SocketAddr>,
     /// The store: a SQLite file, or `postgres://…`. Default `./mcphub.db`.
     pub store: String,
     /// Whose servers. Default `default`.
@@ -48,6 +53,8 @@ pub struct Config {
     /// Whether native servers refuse calls to this machine and to private networks, wherever a
     /// document or `--base-url` leads. Default false.
     pub refuse_private_addresses: bool,
+    /// After how many days a removed server is deleted for good. Default never.
+    pub purge_removed_after_days: Option<u32>,
     /// The longest `Retry-After` that a native server waits for, in seconds. Default 10.
     pub max_retry_wait: u64,
     /// What gateways over one store share: `redis://…` or `postgres://…`. Default the store, when it
@@ -59,8 +66,16 @@ pub struct Config {
     pub rate_burst: Option<u32>,
     /// Networks of proxies whose `X-Forwarded-For` tells the client's address. Default none.
     pub trusted_proxies: Vec<IpNet>,
+    /// The most requests that are answered at once over HTTP. Default 4,096.
+    pub max_requests: Option<NonZeroUsize>,
+    /// Where this gateway is: replicas of a server there are called before others. Default nowhere.
+    pub zone: Option<Zone>,
     /// When a server that fails is not called for a while.
     pub guard: Guarding,
+    /// Which calls are noted in the audit log.
+    pub audit: Auditing,
+    /// What somebody is told of servers. Default nothing.
+    pub alerts: Option<Alerting>,
     /// Whether clients are listed `all` tools, or three with which they `search`. Default `all`.
     pub tools: ToolsSetting,
     /// Chosen tools, prompts and resources of several servers, by the name of the endpoint. Default
@@ -101,6 +116,51 @@ impl Guarding {
     }
 }
 
+/// `[audit]`: which calls are noted in the audit log.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Auditing {
+    /// `off`, those of tools that write (`writes`), or `all`. Default `off`.
+    calls: AuditSetting,
+    /// What happens to a call when 8,192 notes wait already: it is made and not noted (`drop`), or it
+    /// waits up to 5 s and is then refused (`wait`). Default `drop`.
+    when_full: FullSetting,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum AuditSetting {
+    #[default]
+    Off,
+    Writes,
+    All,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum FullSetting {
+    #[default]
+    Drop,
+    Wait,
+}
+
+impl Auditing {
+    /// The gateway's setting; `None` where no calls are noted.
+    pub fn settings(&self) -> Option<CallAudit> {
+        let mut audit = CallAudit::default();
+        audit.calls = match self.calls {
+            AuditSetting::Off => return None,
+            AuditSetting::Writes => AuditedCalls::Writes,
+            AuditSetting::All => AuditedCalls::All,
+        };
+        audit.full = match self.when_full {
+            FullSetting::Drop => WhenFull::Drop,
+            FullSetting::Wait => WhenFull::Wait,
+        };
+        Some(audit)
+    }
+}
+
 /// How clients get to know tools.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -125,6 +185,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            metrics_listen: None,
             store: "./mcphub.db".to_owned(),
             tenant: TenantName::default(),
             actor: person(),
@@ -133,12 +194,17 @@ impl Default for Config {
             auth: Auth::default(),
             allowed_origins: Vec::new(),
             refuse_private_addresses: false,
+            purge_removed_after_days: None,
             max_retry_wait: 10,
             shared: None,
             rate_limit: None,
             rate_burst: None,
             trusted_proxies: Vec::new(),
+            max_requests: None,
+            zone: None,
             guard: Guarding::default(),
+            audit: Auditing::default(),
+            alerts: None,
             tools: ToolsSetting::default(),
             virtual_servers: BTreeMap::new(),
             servers: BTreeMap::new(),
@@ -220,6 +286,13 @@ impl Config {
         Some(self.rate_burst.map_or(rate, |burst| rate.with_burst(burst)))
     }
 
+    /// How long a removed server can be restored.
+    pub fn purge_removed_after(&self) -> Option<Duration> {
+        const DAY: u64 = 24 * 60 * 60;
+        let days = self.purge_removed_after_days?;
+        Some(Duration::from_secs(u64::from(days) * DAY))
+    }
+
     /// The folder for builds of generated projects.
     pub fn cache_dir(&self) -> PathBuf {
         let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
@@ -267,6 +340,22 @@ mod tests {
             (settings.pause, settings.max_calls),
             (default.pause, default.max_calls)
         );
+    }
+
+    #[test]
+    fn no_calls_are_noted_unless_it_is_said() {
+        let read = |text: &str| toml::from_str::<Config>(text).map(|it| it.audit.settings());
+        assert_eq!(read("").unwrap(), None);
+        let wanted = CallAudit::default();
+        assert_eq!(read("[audit]\ncalls = \"writes\"").unwrap(), Some(wanted));
+        let audit = read("[audit]\ncalls = \"all\"\nwhen_full = \"wait\"")
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (audit.calls, audit.full),
+            (AuditedCalls::All, WhenFull::Wait)
+        );
+        assert!(read("[audit]\ncalls = \"some\"").is_err());
     }
 
     #[test]

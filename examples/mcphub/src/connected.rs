@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mcphub_core::catalog::{CatalogServer, CatalogVersion, Upstream};
-use mcphub_core::connection::{ChangePolicy, Connection, Era};
+use mcphub_core::connection::{ChangePolicy, Connection, Era, Hedge, Replica, Zone};
 use mcphub_core::platform::{Prepared, PublishRequest};
-use mcphub_core::secret::Credentials;
+use mcphub_core::secret::{Credentials, Grant, SecretString};
 use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::spec::Document;
 use mcphub_core::store::{CredentialStore, DocumentStore, ServerStore};
@@ -48,6 +48,10 @@ pub struct Configured {
     url: Option<Url>,
     headers: BTreeMap<String, String>,
     bearer_env: Option<String>,
+    client_env: Option<String>,
+    client_scope: Option<String>,
+    issuer: Option<Url>,
+    per_user: bool,
     client_cert: Option<PathBuf>,
     client_key: Option<PathBuf>,
     ca_cert: Option<PathBuf>,
@@ -61,15 +65,26 @@ pub struct Configured {
     per_session: bool,
     timeout: Option<u64>,
     changes: ChangePolicy,
+    replicas: Vec<String>,
+    zone: Option<Zone>,
+    hedge: Option<Hedge>,
 }
 
 /// What can be chosen of how a server is spoken to.
-struct Choices {
+struct Choices<'a> {
+    /// The variable that holds an OAuth 2 client.
+    client: Option<&'a str>,
+    client_scope: Option<&'a str>,
+    issuer: Option<&'a Url>,
+    per_user: bool,
     transport: Transport,
     era: Era,
     per_session: bool,
     timeout: Option<u64>,
     changes: ChangePolicy,
+    replicas: Vec<Replica>,
+    zone: Option<Zone>,
+    hedge: Option<Hedge>,
 }
 
 /// The server that the flags of `mcphub add` describe.
@@ -100,11 +115,18 @@ pub fn from_flags(args: &Add) -> Result<Wanted> {
         program.cwd.clone(),
     )?
     .choosing(&Choices {
-        transport: args.access.transport,
+        client: access.client_env.as_deref(),
+        client_scope: access.client_scope.as_deref(),
+        issuer: access.issuer.as_ref(),
+        per_user: access.per_user,
+        transport: access.transport,
         era: args.era.into(),
         per_session: program.per_session,
         timeout: args.timeout,
         changes: args.changes.into(),
+        replicas: args.access.replicas.clone(),
+        zone: args.access.zone.clone(),
+        hedge: args.access.hedge,
     })
 }
 
@@ -135,7 +157,16 @@ impl Configured {
             &self.env_from,
             self.cwd.clone(),
         );
+        let replicas = self.replicas.iter().map(|text| text.parse());
+        let replicas = replicas.collect::<Result<_>>();
         let choices = Choices {
+            replicas: replicas.map_err(|error| error.with("server", name))?,
+            zone: self.zone.clone(),
+            hedge: self.hedge,
+            client: self.client_env.as_deref(),
+            client_scope: self.client_scope.as_deref(),
+            issuer: self.issuer.as_ref(),
+            per_user: self.per_user,
             transport: self.transport,
             era: self.era,
             per_session: self.per_session,
@@ -148,7 +179,12 @@ impl Configured {
 }
 
 impl Wanted {
-    fn choosing(self, choices: &Choices) -> Result<Self> {
+    fn choosing(mut self, choices: &Choices<'_>) -> Result<Self> {
+        self.credentials.clients = client(choices)?;
+        if let Some(scopes) = choices.client_scope {
+            let scopes = (Connection::LOGIN.to_owned(), scopes.to_owned());
+            self.credentials.scopes = [scopes].into();
+        }
         let connection = match (choices.transport, self.connection) {
             (Transport::Sse, Connection::Stdio(_)) => {
                 return Err(Error::invalid(
@@ -163,10 +199,37 @@ impl Wanted {
                 .in_era(choices.era)?
                 .per_session(choices.per_session)?
                 .with_call_timeout(choices.timeout)?
-                .with_changes(choices.changes),
+                .with_replicas(
+                    choices.replicas.clone(),
+                    choices.zone.clone(),
+                    choices.hedge,
+                )?
+                .with_changes(choices.changes)
+                .letting_in(choices.issuer.cloned(), choices.per_user)?,
             ..self
         })
     }
+}
+
+/// The OAuth 2 client of the gateway itself.
+fn client(choices: &Choices<'_>) -> Result<BTreeMap<String, SecretString>> {
+    let Some(variable) = choices.client else {
+        return match choices.client_scope {
+            Some(_) => Err(Error::invalid("scopes belong to a client: name it, too")),
+            None => Ok(BTreeMap::new()),
+        };
+    };
+    if choices.issuer.is_none() {
+        return Err(Error::invalid(
+            "a client needs the issuer that it is registered with: its secret goes to no other",
+        ));
+    }
+    let value = credentials::variable_value("the client", variable)?;
+    if !value.contains(':') {
+        let error = Error::invalid("the variable holds `id:secret` of a client");
+        return Err(error.with("variable", variable));
+    }
+    Ok([(Connection::LOGIN.to_owned(), value.into())].into())
 }
 
 fn wanted(
@@ -232,12 +295,16 @@ fn is_for_url(credentials: &Credentials) -> bool {
 pub async fn add(host: &Host, wanted: Wanted, probe: bool) -> Result<Added> {
     refuse_api(host, &wanted.name).await?;
     let place = wanted.connection.to_string();
-    let (wanted, tools) = match probe {
+    let tools = match probe {
         true => {
-            let (wanted, tools) = meet(host, wanted).await?;
-            (wanted, Some(tools))
+            let mut met = wanted.clone();
+            let document = met.connection.document(Vec::new())?;
+            // Logins of before stay, while the server is where it was. Meeting it may renew them, and
+            // then what is kept is newer: so they are no part of what is registered here.
+            met.credentials.grants = host.platform.logins_at(&met.name, &document).await?;
+            Some(tools(host, &met).await?)
         }
-        false => (wanted, None),
+        false => None,
     };
     let tools = tools.as_deref();
     let definitions = tools.unwrap_or_default().iter();
@@ -263,16 +330,53 @@ pub async fn meet_again(host: &Host, name: &ServerName) -> Result<Prepared> {
     let document = document.ok_or_else(|| {
         Error::internal("the document of a registered server is gone").with("server", name)
     })?;
-    let wanted = Wanted {
+    let mut wanted = Wanted {
         name: name.clone(),
         connection: Connection::from_document(&document)?,
         credentials: host.store.credentials(name).await?,
     };
-    let (wanted, tools) = meet(host, wanted).await?;
+    let tools = tools(host, &wanted).await?;
+    // They may have been renewed, and stay as they are kept.
+    wanted.credentials.grants.clear();
     let definitions = tools.into_iter().map(|tool| tool.definition).collect();
     let request = request(&wanted, wanted.connection.document(definitions)?);
     let platform = host.platform.clone();
     host::blocking(move || platform.prepare(request)).await
+}
+
+/// Registers the tools that a server without any lists to who has this login, and gives their number.
+///
+/// # Errors
+/// As [`meet_again`], and those of the store.
+pub async fn meet_first(host: &Host, name: &ServerName, login: Grant) -> Result<usize> {
+    let document = host.store.document(name).await?;
+    let document = document.ok_or_else(|| Error::not_found("the server was removed"))?;
+    let connection = Connection::from_document(&document)?;
+    let issuer = connection.remote().and_then(|remote| remote.issuer.clone());
+    let mut credentials = host.store.credentials(name).await?;
+    // As they are kept: a gateway may renew them meanwhile.
+    credentials.grants.clear();
+    let mut shown = credentials.clone();
+    shown.clients.clear();
+    shown.bearer = Some(login.access_token);
+    let met = Wanted {
+        name: name.clone(),
+        connection: connection.clone().letting_in(issuer, false)?,
+        credentials: shown,
+    };
+    let tools = tools(host, &met).await?;
+    let wanted = Wanted {
+        name: name.clone(),
+        connection,
+        credentials,
+    };
+    let number = tools.len();
+    let definitions = tools.into_iter().map(|tool| tool.definition).collect();
+    let request = request(&wanted, wanted.connection.document(definitions)?);
+    let platform = host.platform.clone();
+    let prepared = host::blocking(move || platform.prepare(request)).await?;
+    host.platform.publish(prepared).await?;
+    Ok(number)
 }
 
 /// Whether the server is registered just so, whatever it listed.
@@ -282,12 +386,10 @@ pub async fn meet_again(host: &Host, name: &ServerName) -> Result<Prepared> {
 pub async fn is_registered(host: &Host, wanted: &Wanted) -> Result<bool> {
     let document = host.store.document(&wanted.name).await?;
     let known = document.and_then(|document| Connection::from_document(&document).ok());
-    Ok(known.as_ref() == Some(&wanted.connection)
-        && host
-            .store
-            .credentials(&wanted.name)
-            .await?
-            .same_as(&wanted.credentials))
+    let mut credentials = host.store.credentials(&wanted.name).await?;
+    // Nobody configures a login.
+    credentials.grants.clear();
+    Ok(known.as_ref() == Some(&wanted.connection) && credentials.same_as(&wanted.credentials))
 }
 
 /// An API has a document that somebody may want to keep.
@@ -308,9 +410,12 @@ async fn refuse_api(host: &Host, name: &ServerName) -> Result<()> {
     }
 }
 
-/// The tools that the server lists.
-async fn meet(host: &Host, wanted: Wanted) -> Result<(Wanted, Vec<UpstreamTool>)> {
-    let empty = request(&wanted, wanted.connection.document(Vec::new())?);
+/// The tools that a server lists, which is not registered for that.
+///
+/// # Errors
+/// Those of meeting it.
+pub async fn tools(host: &Host, wanted: &Wanted) -> Result<Vec<UpstreamTool>> {
+    let empty = request(wanted, wanted.connection.document(Vec::new())?);
     let empty = host.platform.prepare(empty)?;
     let server = CatalogServer {
         name: wanted.name.clone(),
@@ -321,8 +426,7 @@ async fn meet(host: &Host, wanted: Wanted) -> Result<(Wanted, Vec<UpstreamTool>)
             credentials: wanted.credentials.clone(),
         },
     };
-    let tools = host.connector()?.reach(&server)?.tools().await?;
-    Ok((wanted, tools))
+    host.connector()?.reach(&server)?.tools().await
 }
 
 fn request(wanted: &Wanted, document: Document) -> PublishRequest {

@@ -1,5 +1,6 @@
 //! Composition: which backends this host is made of.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use ipnet::IpNet;
 use mcphub_codegen::openapi::OpenApiParser;
 use mcphub_codegen::plan::ToolPlanner;
 use mcphub_codegen::targets::python::PythonTarget;
+use mcphub_core::connection::Zone;
 use mcphub_core::launch::Launcher;
 use mcphub_core::platform::{Platform, ProcessRuntime};
 use mcphub_core::shared::{Rate, Shared};
@@ -17,10 +19,14 @@ use mcphub_deploy::process::{
 };
 use mcphub_gateway::federation::VirtualServer;
 use mcphub_gateway::upstream::{Connector, UpstreamSettings};
-use mcphub_gateway::{Gateway, GatewaySettings, GuardSettings, KeyAuthenticator, ToolsMode};
+use mcphub_gateway::{
+    AlertSettings, BearerAuthenticator, CallAudit, Gateway, GatewaySettings, GuardSettings,
+    SignInSettings, SignIns, ToolsMode, Webhook,
+};
 use mcphub_store::{MasterKeys, SharedSettings, SqlStore, StoreSettings};
 use sha2::{Digest, Sha256};
 
+use crate::alerting::Alerting;
 use crate::cli::Auth;
 use crate::config::Config;
 
@@ -45,8 +51,14 @@ pub struct Host {
     trusted_proxies: Vec<IpNet>,
     allowed_origins: Vec<String>,
     refuse_private_addresses: bool,
+    /// How long a removed server can be restored; for good without it.
+    pub purge_removed_after: Option<Duration>,
     max_retry_wait: Duration,
     guard: GuardSettings,
+    zone: Option<Zone>,
+    max_requests: Option<NonZeroUsize>,
+    audit: Option<CallAudit>,
+    alerts: Option<(AlertSettings, Option<Webhook>)>,
     tools: ToolsMode,
     virtual_servers: Vec<VirtualServer>,
     /// Tells gateways over different stores apart.
@@ -72,6 +84,7 @@ impl Host {
     }
 
     async fn over(settings: &StoreSettings, config: &Config) -> Result<Self> {
+        let alerts = config.alerts.as_ref().map(Alerting::told).transpose()?;
         let store = Arc::new(mcphub_store::connect(settings).await?);
         let shared = SharedSettings::new(config.shared()).with_tenant(config.tenant.as_str());
         let shared = mcphub_store::shared(&shared).await?;
@@ -96,8 +109,13 @@ impl Host {
             trusted_proxies: config.trusted_proxies.clone(),
             allowed_origins: config.allowed_origins.clone(),
             refuse_private_addresses: config.refuse_private_addresses,
+            purge_removed_after: config.purge_removed_after(),
             max_retry_wait: Duration::from_secs(config.max_retry_wait),
             guard: config.guard.settings(),
+            zone: config.zone.clone(),
+            max_requests: config.max_requests,
+            audit: config.audit.settings(),
+            alerts,
             tools: config.tools.into(),
             virtual_servers: config.virtual_servers()?,
             instance: instance(settings),
@@ -109,7 +127,9 @@ impl Host {
     /// # Errors
     /// As [`Host::gateway`].
     pub fn connector(&self) -> Result<Connector> {
-        Ok(Connector::new(self.upstreams())?.launching(self.launcher()))
+        Ok(Connector::new(self.upstreams())?
+            .launching(self.launcher())
+            .keeping(self.platform.clone()))
     }
 
     fn launcher(&self) -> Arc<dyn Launcher> {
@@ -120,7 +140,13 @@ impl Host {
         let mut upstreams = UpstreamSettings::default();
         upstreams.native.refuse_private_addresses = self.refuse_private_addresses;
         upstreams.native.max_retry_wait = self.max_retry_wait;
+        upstreams.zone.clone_from(&self.zone);
         upstreams
+    }
+
+    fn sign_ins(&self) -> SignIns {
+        let limits = self.shared.limits.clone();
+        SignIns::new(self.store.clone(), limits, SignInSettings::default())
     }
 
     /// A gateway over the platform's catalogue.
@@ -134,6 +160,9 @@ impl Host {
             .extend(self.allowed_origins.iter().cloned());
         settings.instance = Some(self.instance.clone());
         settings.guard = self.guard.clone();
+        if let Some(most) = self.max_requests {
+            settings.max_requests = most.get();
+        }
         settings.tools = self.tools;
         settings.trusted_proxies.clone_from(&self.trusted_proxies);
         let gateway = Gateway::builder(self.platform.clone())
@@ -143,11 +172,19 @@ impl Host {
             .virtual_servers(self.virtual_servers.clone())
             .grants(self.platform.clone())
             .shared(self.shared.clone());
+        let gateway = match self.alerts.clone() {
+            Some((settings, webhook)) => gateway.alerts(settings, webhook),
+            None => gateway,
+        };
         let gateway = match self.auth {
             Auth::None => gateway,
-            Auth::Keys => {
-                gateway.authenticator(Arc::new(KeyAuthenticator::new(self.store.clone())))
-            }
+            Auth::Keys => gateway
+                .authenticator(Arc::new(BearerAuthenticator::new(self.store.clone())))
+                .sign_ins(Arc::new(self.sign_ins())),
+        };
+        let gateway = match self.audit {
+            Some(audit) => gateway.audit(self.store.clone(), audit),
+            None => gateway,
         };
         match self.rate {
             Some(rate) => gateway.rate_limit(rate).build(),

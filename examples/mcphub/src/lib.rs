@@ -2,6 +2,7 @@
 //!
 //! `host` is where backends are picked; a host of your own would look much like it.
 
+mod alerting;
 mod cli;
 mod client_config;
 mod commands;
@@ -14,6 +15,7 @@ mod exit;
 mod host;
 mod output;
 mod progress;
+mod purge;
 mod redirect;
 mod running;
 mod serving;

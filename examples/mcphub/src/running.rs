@@ -53,11 +53,11 @@ pub async fn serves(address: SocketAddr, registry: u64) -> Result<()> {
 }
 
 async fn health(address: SocketAddr) -> Option<Health> {
-    state(address).await
+    state(address, None).await
 }
 
-/// What `GET /healthz` says at the address. `None` where nothing answers as a gateway does.
-pub async fn state<T: DeserializeOwned>(address: SocketAddr) -> Option<T> {
+/// What `GET /healthz` says at the address, to who shows this key. `None` where nothing answers as a gateway does.
+pub async fn state<T: DeserializeOwned>(address: SocketAddr, key: Option<&str>) -> Option<T> {
     let client = reqwest::Client::builder()
         .no_proxy()
         .timeout(Duration::from_secs(2))
@@ -70,6 +70,10 @@ pub async fn state<T: DeserializeOwned>(address: SocketAddr) -> Option<T> {
         ip => ip,
     };
     let url = format!("http://{}/healthz", SocketAddr::new(ip, address.port()));
-    let body = client.get(url).send().await.ok()?.bytes().await.ok()?;
+    let mut request = client.get(url);
+    if let Some(key) = key {
+        request = request.bearer_auth(key);
+    }
+    let body = request.send().await.ok()?.bytes().await.ok()?;
     serde_json::from_slice(&body).ok()
 }

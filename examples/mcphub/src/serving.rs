@@ -10,11 +10,13 @@ use mcphub_core::store::ApiKeyStore;
 use mcphub_core::{Error, ErrorKind, Result};
 use mcphub_gateway::{ClientAddress, Gateway, Listener};
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::cli::Auth;
 use crate::host::Host;
 use crate::output;
+use crate::purge::keep_purged;
 
 /// How often the store is asked whether another process changed it.
 const POLL: Duration = Duration::from_millis(500);
@@ -39,21 +41,53 @@ pub async fn bind(address: SocketAddr) -> Result<Option<TcpListener>> {
     }
 }
 
-/// The error for a port that another program has.
-pub fn in_use(address: SocketAddr) -> Error {
+/// The error for a port that another program has, and that this option chooses.
+pub fn in_use(address: SocketAddr, option: &str) -> Error {
     Error::new(
         ErrorKind::Conflict,
-        "another program listens on this address; stop it, or choose another with --listen",
+        format!(
+            "another program listens on this address; stop it, or choose another with {option}"
+        ),
     )
     .with("address", address)
 }
 
-/// Serves HTTP until Ctrl-C or SIGTERM, then drains for at most 3 s, ends sessions with servers and
-/// stops what was deployed.
+/// A server that ends when this is dropped.
+#[derive(Debug)]
+pub struct Operators(JoinHandle<()>);
+
+impl Drop for Operators {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Serves metrics to whoever reaches the address.
+pub fn serve_operators(gateway: &Gateway, listener: TcpListener) -> Operators {
+    if let Ok(address) = listener.local_addr() {
+        output::say(&format!("metrics at http://{address}/metrics"));
+        if !address.ip().is_loopback() {
+            output::say("warning: whoever reaches that address sees the names of all servers");
+        }
+    }
+    let serving = axum::serve(Listener::new(listener), gateway.metrics_router());
+    Operators(tokio::spawn(async move {
+        // It goes on after errors of single connections, and has no others.
+        let _ = serving.await;
+    }))
+}
+
+/// Serves HTTP until it is to [stop](stop_signal), then drains for at most 3 s, ends sessions with
+/// servers and stops what was deployed.
 ///
 /// # Errors
 /// `Unavailable` when the listener breaks.
-pub async fn serve_http(host: &Host, gateway: &Gateway, listener: TcpListener) -> Result<()> {
+pub async fn serve_http(
+    host: &Host,
+    gateway: &Gateway,
+    listener: TcpListener,
+    asked_to_stop: impl Future<Output = ()>,
+) -> Result<()> {
     let exposed = listener
         .local_addr()
         .is_ok_and(|address| !address.ip().is_loopback());
@@ -71,7 +105,7 @@ pub async fn serve_http(host: &Host, gateway: &Gateway, listener: TcpListener) -
     let outcome = tokio::select! {
         outcome = &mut server => outcome,
         () = upkeep => Ok(()),
-        () = stop_signal() => {
+        () = asked_to_stop => {
             let _ = stop.send(true);
             // Event streams have no end of their own.
             gateway.close();
@@ -98,7 +132,7 @@ async fn warn(host: &Host, exposed: bool) -> Result<()> {
     }
     if host.auth == Auth::Keys && host.store.api_keys(None, 1).await?.keys.is_empty() {
         output::say(
-            "nobody is let in yet; `mcphub key create NAME` makes a key, also while this runs",
+            "no key lets anybody in yet; `mcphub key create NAME` makes one, also while this runs",
         );
     }
     Ok(())
@@ -123,10 +157,15 @@ pub async fn serve_stdio(host: &Host, gateway: &Gateway) -> Result<()> {
 
 /// Everything that goes on beside serving. Never ends.
 async fn upkeep(host: &Host, gateway: &Gateway) {
-    tokio::join!(gateway.run(), keep_deployed(host), async {
-        host.platform.watch_deployments().await;
-        std::future::pending::<()>().await;
-    });
+    tokio::join!(
+        gateway.run(),
+        keep_deployed(host),
+        keep_purged(host),
+        async {
+            host.platform.watch_deployments().await;
+            std::future::pending::<()>().await;
+        }
+    );
 }
 
 /// Starts and stops deployments whenever the store changes, by whomever, and tries again what
@@ -180,19 +219,22 @@ fn reconciled(outcome: Result<Reconciled>) -> bool {
     }
 }
 
-/// Ends at Ctrl-C or SIGTERM.
-pub async fn stop_signal() {
-    let interrupt = tokio::signal::ctrl_c();
+/// Ends at Ctrl-C or SIGTERM. They are heard from the call on, not only once this is polled, so that
+/// what says that it serves can be stopped then.
+pub fn stop_signal() -> impl Future<Output = ()> + Send + 'static {
     #[cfg(unix)]
-    {
+    let mut signals: Vec<_> = {
         use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
+        kinds.map(signal).into_iter().flatten().collect()
+    };
+    async move {
+        #[cfg(unix)]
+        if !signals.is_empty() {
+            let heard = signals.iter_mut().map(|signal| Box::pin(signal.recv()));
+            futures::future::select_all(heard).await;
             return;
         }
+        let _ = tokio::signal::ctrl_c().await;
     }
-    let _ = interrupt.await;
 }

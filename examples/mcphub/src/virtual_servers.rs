@@ -50,6 +50,13 @@ impl Configured {
         server.tools = patterns(&self.tools)?;
         server.prompts = patterns(&self.prompts)?;
         server.resources = patterns(&self.resources)?;
+        let others = server.prompts.iter().chain(&server.resources);
+        if let Some(wrong) = others.into_iter().find(|it| it.is_of_tools()) {
+            return Err(
+                Error::invalid("only tools are selected by tag, method and path")
+                    .with("selection", wrong),
+            );
+        }
         for (tool, changed) in &self.change {
             let wrong =
                 || Error::invalid("a tool that is changed is SERVER/TOOL").with("tool", tool);
@@ -100,6 +107,7 @@ mod tests {
     fn what_is_wrong_is_named_with_its_place() {
         for text in [
             "tools = ['shop']",
+            "prompts = ['shop/tag=a']",
             "tools = ['shop/*']\n[change.getBook]",
             "tools = ['shop/*']\n[change.'shop/getBook']\nname = 'a b'",
             "tools = ['shop/x']\n[change.'shop/getBook']",

@@ -2,7 +2,7 @@
 //! whether a long one has a rest.
 
 use mcphub_core::call::Fields;
-use mcphub_core::spec::{FieldsHint, NextPage, PagesHint};
+use mcphub_core::spec::{FieldsHint, NextPage, PageLocation, PagesHint};
 
 use super::extension::KEY;
 use super::node::{Node, Object};
@@ -10,7 +10,7 @@ use super::path::Members;
 use super::place::Place;
 use super::{Skip, Walk};
 
-const OF_PAGES: [&str; 5] = ["by", "items", "at", "parameter", "first"];
+const OF_PAGES: [&str; 6] = ["by", "items", "at", "parameter", "in", "first"];
 
 /// The longest way to a place in a page, in names, and the longest name in bytes.
 const MAX_NAMES: usize = 8;
@@ -106,16 +106,27 @@ impl<'d> Walk<'d> {
             _ => otherwise,
         };
         let place = said.get("at").and_then(names);
-        let next = match (by.as_deref(), place, parameter) {
-            (Some("link"), ..) => Some(NextPage::Link),
-            (Some("url"), Some(at), _) => Some(NextPage::Url { at }),
-            (Some("cursor"), Some(at), Some(parameter)) => Some(NextPage::Cursor { at, parameter }),
-            (Some("page"), _, Some(parameter)) => Some(NextPage::Page {
+        let location = match self.text(said, "in", at).as_deref() {
+            None | Some("query") => Some(PageLocation::Query),
+            Some("body") => Some(PageLocation::Body),
+            Some(_) => None,
+        };
+        let next = match (by.as_deref(), place, parameter, location) {
+            (Some("link"), .., Some(_)) => Some(NextPage::Link),
+            (Some("url"), Some(at), _, Some(_)) => Some(NextPage::Url { at }),
+            (Some("cursor"), Some(at), Some(parameter), Some(location)) => Some(NextPage::Cursor {
+                at,
                 parameter,
+                location,
+            }),
+            (Some("page"), _, Some(parameter), Some(location)) => Some(NextPage::Page {
+                parameter,
+                location,
                 first: first(1),
             }),
-            (Some("offset"), _, Some(parameter)) => Some(NextPage::Offset {
+            (Some("offset"), _, Some(parameter), Some(location)) => Some(NextPage::Offset {
                 parameter,
+                location,
                 first: first(0),
             }),
             _ => None,
@@ -127,7 +138,8 @@ impl<'d> Walk<'d> {
         }
         self.remarks.warn("invalid-pages", at, || {
             "`by` is link; url, with `at`; cursor, with `at` and `parameter`; page or offset, with \
-             `parameter`. `at` and `items` are names of members, with dots or as a list"
+             `parameter`. `in` is query or body. `at` and `items` are names of members, with dots or \
+             as a list"
                 .to_owned()
         });
         None

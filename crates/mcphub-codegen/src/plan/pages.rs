@@ -1,10 +1,13 @@
 //! How the pages of a list follow one another, as an operation shows it.
 //!
-//! Only what is asked with GET and without a body is read so: a page is then a URL. The names that
-//! are looked for are those of APIs of the field; `x-mcp` says what they do not.
+//! What is asked with GET is read so, by its URL, and what is asked by POST or QUERY with a JSON body
+//! that takes a cursor. The names that are looked for are those of APIs of the field; `x-mcp` says
+//! what they do not.
 
 use indexmap::IndexMap;
-use mcphub_core::spec::{Location, Method, NextPage, Operation, PagesHint, Parameter, Response};
+use mcphub_core::spec::{
+    Location, Method, NextPage, Operation, PageLocation, PagesHint, Parameter, Response,
+};
 use serde_json::Value;
 
 use super::Planning;
@@ -14,16 +17,22 @@ use crate::keyword::has_type;
 /// Where the list is in a page, and what leads to the next one.
 pub(super) type Found = (Vec<String>, NextPage);
 
-/// A query parameter, with its name as names are compared.
-type Asked<'o> = (String, &'o Parameter);
+/// What a request may say: a query parameter, or a member of its body.
+struct Asked<'o> {
+    /// Its name as names are compared.
+    plain: String,
+    name: &'o str,
+    schema: &'o Value,
+}
 
 /// How deep a page is looked through.
 const MAX_DEPTH: usize = 4;
 
-/// Query parameters that take the cursor of a page, the surest first. Compared without case and
+/// Parameters that take the cursor of a page, the surest first. Compared without case and
 /// punctuation, as all of these names are.
-const CURSOR_PARAMETERS: [&str; 14] = [
+const CURSOR_PARAMETERS: [&str; 15] = [
     "cursor",
+    "startcursor",
     "pagecursor",
     "nextcursor",
     "pagetoken",
@@ -116,23 +125,45 @@ impl Planning<'_> {
     /// How one call reads several pages; `None` where nothing shows it.
     pub(super) fn pages(&self, operation: &Operation) -> Option<Found> {
         let hint = operation.hints.pages.as_ref();
-        if hint == Some(&PagesHint::One)
-            || operation.method != Method::Get
-            || operation.body.is_some()
-        {
+        let body = operation.body.as_ref();
+        let body = body.map(|body| {
+            let mut json = body.content.iter();
+            json.find(|content| is_json(&content.media_type))
+        });
+        let lists = match (operation.method, body) {
+            (Method::Get | Method::Query, None) => true,
+            // Only what has a cursor is surely a list, and only JSON can be given another one.
+            (Method::Post | Method::Query, Some(Some(_))) => false,
+            _ => return None,
+        };
+        if hint == Some(&PagesHint::One) {
             return None;
         }
         let answer = answer(&operation.responses);
         if let Some(PagesHint::By { items, next }) = hint {
+            // A body without a place for it would be sent as it is again and again.
+            if lists && next.body_member().is_some() {
+                return None;
+            }
             let found = || answer.and_then(|(_, schema)| self.items(schema, 2));
             let items = items.clone().or_else(found)?;
             return Some((items, next.clone()));
         }
         let (response, schema) = answer?;
+        if let Some(Some(body)) = body {
+            let members = self.members(&body.schema);
+            let members = members
+                .into_iter()
+                .map(|(name, schema)| Asked::new(name, schema));
+            let (taken, next) =
+                self.cursor(&members.collect::<Vec<_>>(), schema, PageLocation::Body)?;
+            let items = self.items(schema, 2)?;
+            return self.is(taken, "string").then_some((items, next));
+        }
         let query = operation.parameters.iter().map(AsRef::as_ref);
         let query = query.filter(|parameter: &&Parameter| parameter.location == Location::Query);
         let query: Vec<Asked> = query
-            .map(|parameter| (plain(&parameter.name), parameter))
+            .map(|parameter| Asked::new(&parameter.name, &parameter.schema))
             .collect();
         let may_page = response.has_link
             || !query.is_empty()
@@ -144,9 +175,9 @@ impl Planning<'_> {
             return None;
         }
         let items = self.items(schema, 2)?;
-        let cursor = self.cursor(&query, schema);
+        let cursor = self.cursor(&query, schema, PageLocation::Query);
         // A number may be a point in time, which leads from the newest page nowhere.
-        let number = |(parameter, _): &(&Parameter, _)| self.is(&parameter.schema, "integer");
+        let number = |(taken, _): &(&Value, _)| self.is(taken, "integer");
         let (numbers, cursors) = match cursor {
             Some(cursor) if number(&cursor) => (Some(cursor.1), None),
             cursor => (None, cursor.map(|(_, next)| next)),
@@ -159,21 +190,29 @@ impl Planning<'_> {
         Some((items, next))
     }
 
-    fn cursor<'q>(&self, query: &[Asked<'q>], schema: &Value) -> Option<(&'q Parameter, NextPage)> {
-        let named = |name: &str| query.iter().find(|(plain, _)| plain == name);
+    /// What takes a cursor of the page, and where the page has it.
+    fn cursor<'q>(
+        &self,
+        asked: &[Asked<'q>],
+        schema: &Value,
+        location: PageLocation,
+    ) -> Option<(&'q Value, NextPage)> {
+        let named = |name: &str| asked.iter().find(|it| it.plain == name);
         let parameter = CURSOR_PARAMETERS.iter().find_map(|name| named(name));
         // An `offset` or a `page` that is no number is a cursor too.
         let text = || {
-            let mut query = query.iter();
             let known = |plain: &str| matches!(plain, "offset" | "page");
-            query.find(|(plain, it)| known(plain) && self.is(&it.schema, "string"))
+            asked
+                .iter()
+                .find(|it| known(&it.plain) && self.is(it.schema, "string"))
         };
-        let (name, parameter) = parameter.or_else(text)?;
+        let parameter = parameter.or_else(text)?;
         // Such as `usemarker`, without which there is no `marker`.
-        let is_switch = |(plain, it): &Asked<'_>| {
-            self.is(&it.schema, "boolean") && plain.strip_prefix("use") == Some(name.as_str())
+        let is_switch = |it: &Asked<'_>| {
+            self.is(it.schema, "boolean")
+                && it.plain.strip_prefix("use") == Some(parameter.plain.as_str())
         };
-        if query.iter().any(is_switch) {
+        if asked.iter().any(is_switch) {
             return None;
         }
         let at = self.member(schema, MAX_DEPTH, false, &|name, inner, schema| {
@@ -183,9 +222,10 @@ impl Planning<'_> {
         })?;
         let next = NextPage::Cursor {
             at,
-            parameter: parameter.name.clone(),
+            parameter: parameter.name.to_owned(),
+            location,
         };
-        Some((parameter, next))
+        Some((parameter.schema, next))
     }
 
     fn url(&self, schema: &Value) -> Option<NextPage> {
@@ -200,27 +240,27 @@ impl Planning<'_> {
     fn number(&self, query: &[Asked<'_>]) -> Option<NextPage> {
         let named = |names: &[&str]| {
             let mut query = query.iter();
-            query.find(|(plain, it)| {
-                names.contains(&plain.as_str()) && self.is(&it.schema, "integer")
-            })
+            query.find(|it| names.contains(&it.plain.as_str()) && self.is(it.schema, "integer"))
         };
-        let said = |parameter: &Parameter, key| {
-            let schema = self.definitions.resolve(&parameter.schema);
+        let said = |parameter: &Asked<'_>, key| {
+            let schema = self.definitions.resolve(parameter.schema);
             schema.get(key).and_then(Value::as_u64)
         };
-        if let Some((_, parameter)) = named(&PAGE_PARAMETERS) {
+        if let Some(parameter) = named(&PAGE_PARAMETERS) {
             return Some(NextPage::Page {
-                parameter: parameter.name.clone(),
+                parameter: parameter.name.to_owned(),
+                location: PageLocation::Query,
                 first: said(parameter, "default")
                     .or(said(parameter, "minimum"))
                     .unwrap_or(1),
             });
         }
-        let (plain, parameter) = named(&OFFSET_PARAMETERS)?;
+        let parameter = named(&OFFSET_PARAMETERS)?;
         // RFC 7644, 3.4.2.4: SCIM counts from one.
-        let counted = u64::from(plain == "startindex");
+        let counted = u64::from(parameter.plain == "startindex");
         Some(NextPage::Offset {
-            parameter: parameter.name.clone(),
+            parameter: parameter.name.to_owned(),
+            location: PageLocation::Query,
             first: said(parameter, "default").unwrap_or(counted),
         })
     }
@@ -322,6 +362,16 @@ impl Planning<'_> {
                     parts.len() <= 2 && parts.iter().any(of_kind)
                 })
         })
+    }
+}
+
+impl<'o> Asked<'o> {
+    fn new(name: &'o str, schema: &'o Value) -> Self {
+        Self {
+            plain: plain(name),
+            name,
+            schema,
+        }
     }
 }
 

@@ -44,6 +44,16 @@ pub(super) fn arguments(tool: &Tool) -> Vec<Argument<'_>> {
     arguments.collect()
 }
 
+/// The argument that becomes a member of the body, where a client gives it.
+pub(super) fn member_argument<'b>(binding: &'b HttpBinding, member: &str) -> Option<&'b str> {
+    let Some(BodySource::Members(members)) = binding.body.as_ref().map(|body| &body.source) else {
+        return None;
+    };
+    let mut arguments = members.iter();
+    let found = arguments.find(|it| it.name == member)?.argument.as_str();
+    (!binding.presets.contains_key(found)).then_some(found)
+}
+
 fn used(binding: &HttpBinding) -> Vec<&str> {
     let outside = binding.parameters.iter().map(|p| p.argument.as_str());
     let body: Vec<&str> = match binding.body.as_ref().map(|body| &body.source) {

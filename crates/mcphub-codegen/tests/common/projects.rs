@@ -2,6 +2,8 @@
 //! `MCPHUB_CORPUS` real ones of every version.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use mcphub_codegen::openapi::OpenApiParser;
 use mcphub_codegen::plan::ToolPlanner;
@@ -48,6 +50,26 @@ pub fn cases() -> Vec<Case> {
         }));
     }
     cases
+}
+
+/// Runs a check of each project, as many at once as there are processors: most of what checks a
+/// project uses one. The first of all is number 0.
+pub fn side_by_side(cases: &[Case], check: impl Fn(usize, &Case) + Sync) {
+    let next = AtomicUsize::new(0);
+    let check_what_is_left = || {
+        while let Some((number, case)) = {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            cases.get(number).map(|case| (number, case))
+        } {
+            check(number, case);
+        }
+    };
+    // A check that fails fails the scope.
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(check_what_is_left);
+        }
+    });
 }
 
 fn case(name: &str, path: &Path, bundled: bool) -> Case {

@@ -19,7 +19,7 @@ mod xml;
 pub use arguments::Arguments;
 pub use credential::needed;
 pub use fields::{Fields, MAX_FIELDS, Picked};
-pub use page::{Next, Pages, Stop};
+pub use page::{Next, PageRequest, Pages, Stop};
 pub use request::{Body, HttpRequest};
 pub use response::{Content, Cut, EmbeddedResource, HttpAnswer, ToolResult};
 pub use wanted::Wanted;

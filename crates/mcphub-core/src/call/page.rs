@@ -7,11 +7,12 @@ use serde_json::value::RawValue;
 use url::Url;
 use url::form_urlencoded::parse as pairs;
 
-use super::HttpAnswer;
 use super::link::next_link;
+use super::request::Body;
 use super::style::{Escape, compact};
+use super::{HttpAnswer, HttpRequest};
 use crate::spec::{Location, NextPage};
-use crate::tool::{HttpBinding, MAX_PAGES, PagesBinding};
+use crate::tool::{BodySource, HttpBinding, MAX_PAGES, PagesBinding};
 
 /// Members beside a cursor that say whether a page comes after this one.
 const HAS_MORE: [&str; 6] = [
@@ -29,8 +30,8 @@ pub struct Pages<'b> {
     binding: &'b PagesBinding,
     /// The names of query parameters that hold credentials.
     secrets: Vec<&'b str>,
-    /// What the pages were asked at, without credentials.
-    seen: Vec<Url>,
+    /// What asked for the pages.
+    seen: Vec<PageRequest>,
     /// The items of all pages but the last one, with commas between them.
     items: String,
     /// The body of the last page, and where its items are.
@@ -44,11 +45,59 @@ pub struct Pages<'b> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// There may be a page here.
-    At(Url),
+    At(PageRequest),
     /// There are no more.
     End,
     /// It is not where credentials may go, or was read already.
     Astray(&'static str),
+}
+
+/// What asks for a page, beside what asks for all of them alike.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PageRequest {
+    /// Without credentials.
+    pub url: Url,
+    /// The JSON text of the member of the body that says which page it is, where one does.
+    pub member: Option<String>,
+}
+
+impl PageRequest {
+    /// What the request of a call itself asks for, before it has credentials.
+    pub fn of(binding: &PagesBinding, request: &HttpRequest) -> Self {
+        let member = binding.next.body_member().and_then(|name| {
+            let body = std::str::from_utf8(&request.body.as_ref()?.bytes).ok()?;
+            let member = at(body, std::slice::from_ref(&name.to_owned()))?;
+            Some(member.get().to_owned())
+        });
+        let url = request.url.clone();
+        Self { url, member }
+    }
+
+    /// Makes the request of the call one for this page. Nothing where its body is no JSON object.
+    pub fn put_into(&self, binding: &HttpBinding, request: &mut HttpRequest) -> Option<()> {
+        request.url = self.url.clone();
+        let Some(member) = &self.member else {
+            return Some(());
+        };
+        let pages = binding.answer.pages.as_ref()?;
+        let name = pages.next.body_member()?;
+        let member: &RawValue = serde_json::from_str(member).ok()?;
+        let body = request.body.take();
+        if body.is_none() {
+            let media_type = binding.body.as_ref()?.media_type.clone();
+            request
+                .headers
+                .push(("content-type".to_owned(), media_type));
+        }
+        let old = body.as_ref().map_or(&b"{}"[..], |body| &body.bytes);
+        let old: &RawValue = serde_json::from_slice(old).ok()?;
+        let mut members = super::style::members(old).ok()?;
+        members.insert(name.to_owned(), member);
+        let bytes = serde_json::to_vec(&members).ok()?.into();
+        let media_type = binding.body.as_ref()?.media_type.clone();
+        request.body = Some(Body { media_type, bytes });
+        Some(())
+    }
 }
 
 /// Why no more pages were read.
@@ -66,12 +115,12 @@ pub enum Stop {
 impl<'b> Pages<'b> {
     /// Begins with the first page. `None` where the answer has no list at the place that is bound.
     ///
-    /// `url` is what was asked, without credentials; `secrets` are the query parameters that hold
-    /// some, which the API may repeat in its links.
+    /// `asked` is what was asked; `secrets` are the query parameters that hold credentials, which the
+    /// API may repeat in its links.
     pub fn begin(
         binding: &'b PagesBinding,
         secrets: Vec<&'b str>,
-        url: Url,
+        asked: PageRequest,
         answer: &HttpAnswer,
     ) -> Option<Self> {
         let mut pages = Self {
@@ -83,7 +132,7 @@ impl<'b> Pages<'b> {
             count: 0,
             next: Next::End,
         };
-        pages.add(url, answer).then_some(pages)
+        pages.add(asked, answer).then_some(pages)
     }
 
     /// How many were read.
@@ -107,7 +156,7 @@ impl<'b> Pages<'b> {
     }
 
     /// Adds a page. Whether it is one; what is none changes nothing.
-    pub fn add(&mut self, url: Url, answer: &HttpAnswer) -> bool {
+    pub fn add(&mut self, asked: PageRequest, answer: &HttpAnswer) -> bool {
         let is_success = (200..300).contains(&answer.status);
         let body = std::str::from_utf8(&answer.body).unwrap_or_default();
         let body = body.trim_start_matches('\u{feff}');
@@ -117,16 +166,16 @@ impl<'b> Pages<'b> {
         let Some(count) = length(list) else {
             return false;
         };
-        let next = self.after(&url, answer, body, count);
+        let next = self.after(&asked, answer, body, count);
         let (last, range) = &self.last;
         let before = last.get(range.clone()).unwrap_or_default();
         join(&mut self.items, before);
         let items = range_in(body, list);
         self.last = (body.to_owned(), items.start + 1..items.end - 1);
-        self.seen.push(url);
+        self.seen.push(asked);
         self.count = count;
         self.next = match next {
-            Next::At(url) if self.seen.contains(&url) => Next::Astray("it was read already"),
+            Next::At(page) if self.seen.contains(&page) => Next::Astray("it was read already"),
             next => next,
         };
         true
@@ -154,25 +203,39 @@ impl<'b> Pages<'b> {
                 format!("the next one failed: {line}; ")
             }
         };
-        let url = match &self.next {
+        let page = match &self.next {
             Next::End => return format!("[{read}; there are no more]"),
             Next::Astray(why) => return format!("[{read}; the next one is not read: {why}]"),
-            Next::At(url) => url,
+            Next::At(page) => page,
         };
         let more = match self.binding.next {
             NextPage::Page { .. } | NextPage::Offset { .. } => "there may be more",
             _ => "there are more",
         };
-        let how = match self.arguments(binding, url) {
+        let how = match self.arguments(binding, page) {
             Some(arguments) => format!("call again with {arguments}"),
             None => format!("up to {MAX_PAGES} can be read at once"),
         };
         format!("[{read}; {why}{more}: {how}]")
     }
 
-    /// The arguments that lead to a page: those in which its query differs from the first one's.
-    fn arguments(&self, binding: &HttpBinding, url: &Url) -> Option<String> {
+    /// The arguments that lead to a page: those in which it is asked for otherwise than the first one.
+    fn arguments(&self, binding: &HttpBinding, page: &PageRequest) -> Option<String> {
         let first = self.seen.first()?;
+        if page.member != first.member {
+            let name = self.binding.next.body_member()?;
+            let Some(BodySource::Members(members)) = binding.body.as_ref().map(|it| &it.source)
+            else {
+                return None;
+            };
+            let known = members.iter().find(|member| {
+                member.name == name && !binding.presets.contains_key(&member.argument)
+            });
+            let value: &RawValue = serde_json::from_str(page.member.as_deref()?).ok()?;
+            let shown: String = text(value)?.chars().take(512).collect();
+            return Some(format!("{}={shown}", known?.argument));
+        }
+        let (first, url) = (&first.url, &page.url);
         if first.path() != url.path() {
             return None;
         }
@@ -192,39 +255,58 @@ impl<'b> Pages<'b> {
         (!arguments.is_empty()).then(|| arguments.join(" and "))
     }
 
-    fn after(&self, url: &Url, answer: &HttpAnswer, body: &str, count: usize) -> Next {
-        let with = |parameter: &str, value: &str| Next::At(with_query(url, parameter, value));
+    fn after(&self, asked: &PageRequest, answer: &HttpAnswer, body: &str, count: usize) -> Next {
+        let url = &asked.url;
+        // In the body a value stays what it is in the page.
+        let with = |parameter: &str, value: &str, json: &str| {
+            let in_body = self.binding.next.body_member().is_some();
+            Next::At(PageRequest {
+                url: match in_body {
+                    true => url.clone(),
+                    false => with_query(url, parameter, value),
+                },
+                member: in_body.then(|| json.to_owned()),
+            })
+        };
+        let number = |parameter: &str, first: u64, more: usize| {
+            let now = match &asked.member {
+                Some(member) => member.trim_matches('"').parse().ok(),
+                None => number(url, parameter),
+            };
+            let next = now.unwrap_or(first).saturating_add(more as u64).to_string();
+            with(parameter, &next, &next)
+        };
         match &self.binding.next {
             NextPage::Link => {
                 let target = answer.link.as_deref().and_then(next_link);
-                target.map_or(Next::End, |target| self.linked(url, target))
+                target.map_or(Next::End, |target| self.linked(asked, target))
             }
             NextPage::Url { at: place } => {
                 let target = at(body, place).and_then(text);
-                target.map_or(Next::End, |target| self.linked(url, &target))
+                target.map_or(Next::End, |target| self.linked(asked, &target))
             }
             NextPage::Cursor {
                 at: place,
                 parameter,
+                ..
             } => {
-                let cursor = at(body, place).and_then(text);
-                let cursor = cursor.filter(|_| !is_last(body, place));
-                cursor.map_or(Next::End, |cursor| with(parameter, &cursor))
+                let raw = at(body, place).filter(|_| !is_last(body, place));
+                let cursor = raw.and_then(|raw| Some((text(raw)?, raw.get())));
+                cursor.map_or(Next::End, |(text, json)| with(parameter, &text, json))
             }
             NextPage::Page { .. } | NextPage::Offset { .. } if count == 0 => Next::End,
-            NextPage::Page { parameter, first } => {
-                let now = number(url, parameter).unwrap_or(*first);
-                with(parameter, &now.saturating_add(1).to_string())
-            }
-            NextPage::Offset { parameter, first } => {
-                let now = number(url, parameter).unwrap_or(*first);
-                with(parameter, &now.saturating_add(count as u64).to_string())
-            }
+            NextPage::Page {
+                parameter, first, ..
+            } => number(parameter, *first, 1),
+            NextPage::Offset {
+                parameter, first, ..
+            } => number(parameter, *first, count),
         }
     }
 
     /// The page that a link leads to. Another origin gets neither the request nor its credentials.
-    fn linked(&self, url: &Url, target: &str) -> Next {
+    fn linked(&self, asked: &PageRequest, target: &str) -> Next {
+        let url = &asked.url;
         match url.join(target) {
             Ok(mut target) if target.origin() == url.origin() => {
                 target.set_fragment(None);
@@ -235,7 +317,10 @@ impl<'b> Pages<'b> {
                     .query()
                     .map(|query| without(query, &self.secrets).join("&"));
                 target.set_query(query.as_deref());
-                Next::At(target)
+                Next::At(PageRequest {
+                    url: target,
+                    member: asked.member.clone(),
+                })
             }
             Ok(_) => Next::Astray("it is at another origin"),
             Err(_) => Next::Astray("its address is no URL"),
@@ -304,7 +389,7 @@ fn text(raw: &RawValue) -> Option<String> {
 }
 
 /// How many items a list has; `None` for what is none.
-fn length(raw: &RawValue) -> Option<usize> {
+pub(super) fn length(raw: &RawValue) -> Option<usize> {
     struct Count;
     impl<'de> Visitor<'de> for Count {
         type Value = usize;

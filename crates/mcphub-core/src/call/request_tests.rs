@@ -278,6 +278,7 @@ fn every_kind_of_scheme_counts_in_a_combination() {
         refresh_token: None,
         expires_at: None,
         scopes: None,
+        resource: None,
     };
     let secret = |name: &str| [(name.to_owned(), "s3cret".into())];
     let certified = Credentials {

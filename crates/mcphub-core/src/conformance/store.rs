@@ -7,6 +7,7 @@
 mod audit;
 mod credentials;
 mod documents;
+mod jobs;
 mod keys;
 mod list;
 mod people;
@@ -14,6 +15,7 @@ mod removal;
 mod save;
 mod search;
 mod sharing;
+mod sign_ins;
 mod tenants;
 
 use std::path::PathBuf;
@@ -33,6 +35,7 @@ use crate::tool::{PLAN_VERSION, ToolChoices, ToolKind, ToolSet};
 pub use audit::*;
 pub use credentials::*;
 pub use documents::*;
+pub use jobs::*;
 pub use keys::*;
 pub use list::*;
 pub use people::*;
@@ -40,6 +43,7 @@ pub use removal::*;
 pub use save::*;
 pub use search::*;
 pub use sharing::*;
+pub use sign_ins::*;
 pub use tenants::*;
 
 /// Makes tests of all checks of [`store`](crate::conformance::store) that need one handle. The
@@ -62,6 +66,7 @@ macro_rules! store_conformance {
             a_removed_server_comes_back_as_it_was,
             a_new_server_takes_the_place_of_a_removed_one,
             only_a_removed_server_is_purged,
+            what_was_removed_before_a_time_is_purged,
             a_revision_is_used_once,
             the_version_counts_changes,
             the_version_grows_in_the_same_step,
@@ -92,7 +97,13 @@ macro_rules! store_conformance {
             a_use_is_noted_once_a_minute,
             keys_are_listed_by_name_in_pages_that_join,
             keys_are_no_part_of_the_registry_and_in_the_log,
+            a_job_is_enqueued_once,
+            a_job_is_claimed_by_one_at_a_time,
+            a_job_whose_claim_has_ended_is_due_again,
+            a_job_that_failed_waits_and_is_tried_again,
+            jobs_are_listed_by_name,
             every_change_adds_one_entry,
+            notes_are_entries_among_others,
             the_log_is_a_chain_whoever_writes_at_once,
             conditions_of_the_log_have_all_to_be_met,
             pages_of_the_log_join_in_both_orders,
@@ -113,6 +124,7 @@ macro_rules! tenants_conformance {
             a_tenant_sees_nothing_of_another,
             a_search_finds_nothing_of_another_tenant,
             a_key_lets_nobody_into_another_tenant,
+            a_job_is_done_in_its_tenant,
             changes_are_in_the_log_of_their_tenant_under_their_actor,
             tenants_that_write_at_once_do_not_disturb_each_other,
         );
@@ -133,6 +145,14 @@ macro_rules! people_conformance {
             a_users_key_does_what_their_role_allows,
             roles_and_members_are_those_of_one_tenant,
             changes_of_people_are_in_the_log,
+            another_password_ends_what_a_user_is_signed_in_to,
+            a_hash_is_renewed_where_it_is_still_the_known_one,
+            a_member_signs_in_with_the_password_that_is_theirs,
+            a_refresh_token_is_good_once,
+            a_sign_in_lapses_unless_it_is_refreshed,
+            a_user_has_a_bounded_number_of_sign_ins,
+            a_sign_in_that_was_ended_is_gone,
+            sign_ins_are_in_the_log,
         );
     };
 }

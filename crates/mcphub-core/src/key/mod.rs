@@ -137,13 +137,26 @@ pub struct FoundApiKey {
     pub standing: Standing,
 }
 
-/// What the user of a key is now, in the tenant of the key.
+/// What a user is now in a tenant, such as the user of a key in that of the key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Standing {
     /// They are disabled.
     pub disabled: bool,
     /// What their role allows; `None` for who is no member.
     pub role: Option<Permissions>,
+}
+
+impl Standing {
+    /// What their role allows.
+    ///
+    /// # Errors
+    /// `Disabled` and `NoMember`.
+    pub fn allowed(&self) -> Result<&Permissions, Refusal> {
+        if self.disabled {
+            return Err(Refusal::Disabled);
+        }
+        self.role.as_ref().ok_or(Refusal::NoMember)
+    }
 }
 
 impl FoundApiKey {
@@ -165,10 +178,8 @@ impl FoundApiKey {
         let mut permissions = key.permissions.clone();
         let actor = match &key.user {
             None => id.clone(),
-            Some(_) if self.standing.disabled => return Err(Refusal::Disabled),
             Some(user) => {
-                let role = self.standing.role.clone().ok_or(Refusal::NoMember)?;
-                permissions.within = Some(Arc::new(role));
+                permissions.within = Some(Arc::new(self.standing.allowed()?.clone()));
                 user.actor()
             }
         };

@@ -7,21 +7,12 @@ use sha2::{Digest, Sha256};
 
 use crate::audit::Hash;
 use crate::principal::Refusal;
-
-const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-
-/// So many digits hold 256 bits.
-const BODY: usize = 43;
-
-/// So many digits hold 32 bits.
-const CHECK: usize = 6;
+use crate::token;
 
 /// What the holder of a key shows: `mcphub_`, 43 digits of base 62 that hold 256 random bits, and 6
 /// digits of the CRC-32 of all before them. So a scanner of sources finds one with
-/// `mcphub_[0-9A-Za-z]{49}`, and a typing error is told without asking a store.
-///
-/// A store keeps the SHA-256 of the text. A slow hash is for what people make up: nobody tries
-/// 2²⁵⁶ texts, however quick each is.
+/// `mcphub_[0-9A-Za-z]{49}`, and a typing error is told without asking a store, which keeps the
+/// SHA-256 of the text.
 #[derive(Clone)]
 pub struct KeyToken(SecretString);
 
@@ -30,19 +21,11 @@ impl KeyToken {
     pub const PREFIX: &'static str = "mcphub_";
 
     /// How long every token is, in bytes.
-    pub const LEN: usize = Self::PREFIX.len() + BODY + CHECK;
+    pub const LEN: usize = Self::PREFIX.len() + token::LEN;
 
     /// The token of these bits, which have to come from the operating system's random numbers.
-    pub fn from_entropy(mut bits: [u8; 32]) -> Self {
-        let mut body = [0; BODY];
-        for digit in body.iter_mut().rev() {
-            *digit = take_digit(&mut bits);
-        }
-        let mut text = String::with_capacity(Self::LEN);
-        text.push_str(Self::PREFIX);
-        text.extend(body.map(char::from));
-        text.extend(checksum(&text).map(char::from));
-        Self(text.into())
+    pub fn from_entropy(bits: [u8; 32]) -> Self {
+        Self(token::write(Self::PREFIX, bits))
     }
 
     /// Reads a token.
@@ -50,17 +33,8 @@ impl KeyToken {
     /// # Errors
     /// `Malformed` when it is none, or was not copied whole.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
-        let body = text
-            .split_at_checked(Self::LEN - CHECK)
-            .filter(|(body, check)| {
-                body.strip_prefix(Self::PREFIX)
-                    .is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_alphanumeric()))
-                    && check.as_bytes() == checksum(body)
-            });
-        match body {
-            Some(_) => Ok(Self(text.into())),
-            None => Err(Refusal::Malformed),
-        }
+        token::read(Self::PREFIX, text)?;
+        Ok(Self(text.into()))
     }
 
     /// What a store knows of it: its SHA-256.
@@ -78,33 +52,6 @@ impl fmt::Debug for KeyToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("KeyToken([redacted])")
     }
-}
-
-/// Divides a big-endian number by 62; the digit of the remainder.
-fn take_digit(number: &mut [u8; 32]) -> u8 {
-    let mut rest = 0_u16;
-    for byte in number {
-        let part = rest * 256 + u16::from(*byte);
-        // A remainder is below 62, so that the quotient fits.
-        *byte = u8::try_from(part / 62).unwrap_or(u8::MAX);
-        rest = part % 62;
-    }
-    digit(u32::from(rest))
-}
-
-fn checksum(text: &str) -> [u8; CHECK] {
-    let mut rest = crc32fast::hash(text.as_bytes());
-    let mut check = [0; CHECK];
-    for place in check.iter_mut().rev() {
-        *place = digit(rest % 62);
-        rest /= 62;
-    }
-    check
-}
-
-fn digit(value: u32) -> u8 {
-    let place = usize::try_from(value).unwrap_or(usize::MAX);
-    DIGITS.get(place).copied().unwrap_or(b'0')
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@ use async_trait::async_trait;
 use url::Url;
 
 use super::{Platform, PublishRequest};
+use crate::connection::Connection;
 use crate::event::Event;
 use crate::secret::{Credentials, Grant, GrantKeeper};
 use crate::server::{self, Serve, ServerName, ServerRecord};
+use crate::spec::Document;
 use crate::store::Registration;
 use crate::tool::ToolSet;
 use crate::{Error, ErrorKind, Result};
@@ -41,12 +43,12 @@ impl Platform {
         self.store.credentials(server).await
     }
 
-    /// Adds the login of a person to a native server, in place of one that is there. It goes with
-    /// calls from the next catalogue on.
+    /// Adds the login of a person to a native server, or to an MCP server at a URL, in place of one
+    /// that is there. It goes with calls from the next catalogue on.
     ///
     /// # Errors
-    /// `NotFound` for an unknown server, `Unsupported` for one that is not native, and those of the
-    /// store.
+    /// `NotFound` for an unknown server, `Unsupported` for one that is a program or a generated
+    /// project, and those of the store.
     pub async fn log_in(&self, name: &ServerName, scheme: &str, grant: Grant) -> Result<()> {
         let mut tries = 3;
         loop {
@@ -68,10 +70,10 @@ impl Platform {
     async fn add_grant(&self, name: &ServerName, scheme: &str, grant: &Grant) -> Result<()> {
         let gone = || Error::not_found("the server was removed").with("server", name);
         let record = self.store.get(name).await?.ok_or_else(gone)?;
-        if record.serve != Serve::Native {
+        if !matches!(record.serve, Serve::Native | Serve::Remote) {
             return Err(Error::new(
                 ErrorKind::Unsupported,
-                "only a native server has logins; a generated project takes a token from its environment",
+                "only APIs that are served native and MCP servers at a URL have logins; a program takes a token from its environment",
             )
             .with("server", name));
         }
@@ -119,6 +121,14 @@ impl Platform {
         request: &mut PublishRequest,
         tools: &ToolSet,
     ) -> Result<()> {
+        if request.serve == Serve::Remote {
+            let logins = self.logins_at(name, &request.document).await?;
+            let grants = &mut request.credentials.grants;
+            for (login, grant) in logins {
+                grants.entry(login).or_insert(grant);
+            }
+            return Ok(());
+        }
         if request.serve != Serve::Native {
             return Ok(());
         }
@@ -129,6 +139,32 @@ impl Platform {
             grants.entry(scheme).or_insert(grant);
         }
         Ok(())
+    }
+
+    /// The logins of an MCP server that is registered, where it is still at the same URL, and the same
+    /// authorization server lets in.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn logins_at(
+        &self,
+        name: &ServerName,
+        document: &Document,
+    ) -> Result<BTreeMap<String, Grant>> {
+        let Some(before) = self.store.document(name).await? else {
+            return Ok(BTreeMap::new());
+        };
+        let place = |document: &Document| {
+            let connection = Connection::from_document(document).ok()?;
+            let remote = connection.remote()?;
+            Some((remote.url.clone(), remote.issuer.clone()))
+        };
+        match (place(&before), place(document)) {
+            (Some(before), Some(now)) if before == now => {
+                Ok(self.store.credentials(name).await?.grants)
+            }
+            _ => Ok(BTreeMap::new()),
+        }
     }
 
     async fn logins_of(

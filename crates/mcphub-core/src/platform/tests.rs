@@ -179,6 +179,7 @@ fn grant(token: &str) -> Grant {
         refresh_token: None,
         expires_at: None,
         scopes: None,
+        resource: None,
     }
 }
 

@@ -25,6 +25,8 @@ pub struct Grant {
     pub expires_at: Option<u64>,
     /// What was let, separated by spaces, where the server says so.
     pub scopes: Option<String>,
+    /// What the tokens are for (RFC 8707), where they were asked for so.
+    pub resource: Option<String>,
 }
 
 /// Keeps grants, which change whenever they are renewed.
@@ -57,6 +59,9 @@ struct Stored<T> {
     refresh_token: Option<T>,
     expires_at: Option<u64>,
     scopes: Option<String>,
+    // Of a login from before there was such a thing: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    resource: Option<String>,
 }
 
 impl Grant {
@@ -82,6 +87,7 @@ impl Grant {
             refresh_token: self.refresh_token.as_ref().map(ExposeSecret::expose_secret),
             expires_at: self.expires_at,
             scopes: self.scopes.clone(),
+            resource: self.resource.clone(),
         };
         // Strings and numbers only: this cannot fail.
         serde_json::to_string(&stored).unwrap_or_default().into()
@@ -102,6 +108,7 @@ impl Grant {
             refresh_token: stored.refresh_token.map(SecretString::from),
             expires_at: stored.expires_at,
             scopes: stored.scopes,
+            resource: stored.resource,
         })
     }
 }
@@ -129,6 +136,7 @@ mod tests {
             refresh_token: Some("r3fresh".into()),
             expires_at: Some(1),
             scopes: Some("a b".to_owned()),
+            resource: Some("https://mcp.test/mcp".to_owned()),
         };
         let again = Grant::from_secret(&grant.to_secret()).unwrap();
         assert!(again.same_as(&grant));

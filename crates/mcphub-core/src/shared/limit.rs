@@ -80,6 +80,15 @@ impl Rate {
         })
     }
 
+    /// One in so many seconds: at least 1, and at most a day.
+    #[must_use]
+    pub fn every(seconds: u32) -> Self {
+        Self {
+            interval: u64::from(seconds.clamp(1, 24 * 60 * 60)) * 1_000_000,
+            burst: 1,
+        }
+    }
+
     /// Another burst: how many may happen at once after a pause. Zero becomes one, and more than
     /// [`Rate::MAX_COUNT`], or than what refills in 30 days, becomes that.
     #[must_use]
@@ -196,6 +205,8 @@ mod tests {
         assert_eq!(rate.with_burst(0).burst(), 1);
         assert_eq!(rate.with_burst(u32::MAX).burst(), Rate::MAX_COUNT);
         let rate: Rate = "1/d".parse().unwrap();
+        assert_eq!(Rate::every(u32::MAX), rate);
+        assert_eq!(Rate::every(0), "1/s".parse().unwrap());
         assert_eq!(rate.with_burst(u32::MAX).burst(), 30);
     }
 

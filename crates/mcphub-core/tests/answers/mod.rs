@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use mcphub_core::spec::Method;
 use mcphub_core::tool::{AnswerBinding, FieldsBinding, HttpBinding, PagesBinding};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -60,6 +61,9 @@ pub struct PagesGroup {
     pub pages: PagesBinding,
     /// Query parameters.
     pub parameters: Vec<String>,
+    /// Members of a JSON body, which is posted where there are some; each is the argument of its name.
+    #[serde(default)]
+    pub members: Vec<String>,
     pub rows: Vec<PagesRow>,
 }
 
@@ -69,7 +73,7 @@ pub struct PagesRow {
     pub name: String,
     pub pages: u32,
     pub arguments: Map<String, Value>,
-    /// By path and query after the base URL; each is asked once.
+    /// By path and query after the base URL, and the body after a space; each is asked once.
     pub answers: BTreeMap<String, PageAnswer>,
     pub merged: Value,
     pub note: Option<String>,
@@ -89,13 +93,13 @@ fn ok() -> u16 {
 
 pub fn fields() -> Vec<FieldsGroup> {
     let groups: Vec<FieldsGroup> = serde_json::from_str(include_str!("fields.json")).unwrap();
-    assert!(groups.iter().map(|group| group.rows.len()).sum::<usize>() >= 54);
+    assert!(groups.iter().map(|group| group.rows.len()).sum::<usize>() >= 90);
     groups
 }
 
 pub fn pages() -> Vec<PagesGroup> {
     let groups: Vec<PagesGroup> = serde_json::from_str(include_str!("pages.json")).unwrap();
-    assert!(groups.iter().map(|group| group.rows.len()).sum::<usize>() >= 21);
+    assert!(groups.iter().map(|group| group.rows.len()).sum::<usize>() >= 28);
     groups
 }
 
@@ -112,9 +116,20 @@ pub fn fields_binding() -> HttpBinding {
 }
 
 impl PagesGroup {
-    /// `GET /fixed` with the parameters, and the secret `key` in the query.
+    /// `GET /fixed` with the parameters, or `POST /fixed` with the members, and the secret `key` in
+    /// the query.
     pub fn binding(&self) -> HttpBinding {
         let mut binding = binding(&self.parameters);
+        if !self.members.is_empty() {
+            let member = |name: &String| json!({"argument": name, "name": name});
+            let members: Vec<_> = self.members.iter().map(member).collect();
+            binding.method = Method::Post;
+            binding.body = serde_json::from_value(json!({
+                "mediaType": "application/json", "format": "json", "required": false,
+                "source": {"members": members},
+            }))
+            .unwrap();
+        }
         binding.security = vec![vec!["key".to_owned()]];
         binding.answer = AnswerBinding {
             rest: None,

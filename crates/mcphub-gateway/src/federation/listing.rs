@@ -38,6 +38,8 @@ pub(super) struct Listed {
     links: Vec<Range<usize>>,
     /// Whether the annotations of a tool say that it only reads.
     pub(super) reads: bool,
+    /// Whether twice is as good as once.
+    pub(super) repeatable: bool,
 }
 
 impl Listing {
@@ -126,8 +128,13 @@ impl List {
                     };
                     hash.update(meaning(&definition));
                     hash.update([0]);
+                    let (reads, repeatable) = match kind {
+                        Kind::Tools => hints(&definition),
+                        _ => (true, true),
+                    };
                     listed.push(Listed {
-                        reads: kind == Kind::Tools && reads(&definition),
+                        reads: kind == Kind::Tools && reads,
+                        repeatable,
                         key: item.name.into(),
                         definition,
                         key_at,
@@ -197,14 +204,18 @@ fn meaning(definition: &str) -> String {
     }
 }
 
-/// `readOnlyHint` (2026-07-28, Schema, `ToolAnnotations`), which is false where it is not said.
-fn reads(definition: &str) -> bool {
+/// Whether a tool only reads, and whether twice is as good as once: `readOnlyHint` and
+/// `idempotentHint` (2026-07-28, Schema, `ToolAnnotations`), which are false where they are not said.
+fn hints(definition: &str) -> (bool, bool) {
     let members = Members::read(definition).ok();
     let annotations = members.and_then(|members| members.get("annotations"));
     let annotations = annotations.and_then(|raw| Members::read(raw.get()).ok());
-    annotations.is_some_and(|annotations| {
-        annotations.get("readOnlyHint").map(RawValue::get) == Some("true")
-    })
+    let says = |hint: &str| {
+        let annotations = annotations.as_ref();
+        annotations.and_then(|it| it.get(hint)).map(RawValue::get) == Some("true")
+    };
+    let reads = says("readOnlyHint");
+    (reads, reads || says("idempotentHint"))
 }
 
 /// Where a definition has its key and URIs of resources.

@@ -101,13 +101,13 @@ impl View {
         let key = members.string(kind.key()).ok()??;
         match kind {
             Kind::Tools => {
-                let route = self.routes.tools.get(&*key)?;
+                let route = self.routes.tool(&key)?;
                 let decided = permissions.decide(&route.server, &route.own, route.reads);
                 decided.ok().map(|()| route.server.clone())
             }
             Kind::Prompts | Kind::Resources | Kind::ResourceTemplates => {
                 let server = if kind == Kind::Prompts {
-                    self.routes.prompts.get(&*key)?.server.clone()
+                    self.routes.prompt(&key)?.server.clone()
                 } else {
                     self.routes.resource(&key)?.server
                 };

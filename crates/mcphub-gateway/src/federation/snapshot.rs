@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use mcphub_core::server::ServerName;
-use mcphub_core::tool::ApiInfo;
+use mcphub_core::tool::{ApiInfo, ToolSet};
 
 use super::listing::Listing;
+use super::part::Part;
 use super::view::View;
 use super::virtual_server::VirtualServer;
 use crate::upstream::Upstream;
@@ -15,7 +16,7 @@ use crate::upstream::Upstream;
 #[derive(Debug)]
 pub struct Snapshot {
     all: Arc<View>,
-    servers: BTreeMap<ServerName, Arc<View>>,
+    virtual_servers: BTreeMap<ServerName, Arc<View>>,
 }
 
 /// Which tools an endpoint has.
@@ -48,6 +49,8 @@ pub struct Member<'a> {
     pub server: &'a ServerName,
     /// The API behind it.
     pub api: &'a ApiInfo,
+    /// What its tools were made of, where mcphub made them.
+    pub plan: Option<&'a ToolSet>,
     /// What it lists.
     pub listing: &'a Listing,
     /// Where its calls go.
@@ -72,19 +75,27 @@ impl Snapshot {
         let mut members = members.to_vec();
         members.sort_by(|a, b| a.server.cmp(b.server));
         members.dedup_by(|a, b| a.server == b.server);
-        let all = View::all(&members, page_size);
-        let servers = members.iter().map(|member| {
-            let view = View::one(member, page_size);
-            (member.server.clone(), Arc::new(view))
+        let parts = members.iter().map(|it| Arc::new(Part::new(it, page_size)));
+        let parts: Vec<_> = parts.collect();
+        Self::of(&parts, &members, virtual_servers, page_size)
+    }
+
+    /// The same of parts that were made before: one for each member, both in the order of their
+    /// servers' names. It costs a few operations for each server, and no more for its tools but
+    /// those that virtual servers have.
+    pub fn of(
+        parts: &[Arc<Part>],
+        members: &[Member<'_>],
+        virtual_servers: &[VirtualServer],
+        page_size: usize,
+    ) -> Self {
+        let chosen = virtual_servers.iter().map(|server| {
+            let view = View::chosen(members, server, page_size);
+            (server.name.clone(), Arc::new(view))
         });
-        let mut servers: BTreeMap<_, _> = servers.collect();
-        for server in virtual_servers {
-            let view = View::chosen(&members, server, page_size);
-            servers.insert(server.name.clone(), Arc::new(view));
-        }
         Self {
-            servers,
-            all: Arc::new(all),
+            virtual_servers: chosen.collect(),
+            all: Arc::new(View::all(parts, page_size)),
         }
     }
 
@@ -101,7 +112,10 @@ impl Snapshot {
     pub(crate) fn listed(&self, scope: &Scope) -> Option<&Arc<View>> {
         match scope {
             Scope::All | Scope::Found(None) => Some(&self.all),
-            Scope::Server(name) | Scope::Found(Some(name)) => self.servers.get(name),
+            Scope::Server(name) | Scope::Found(Some(name)) => {
+                let chosen = self.virtual_servers.get(name);
+                chosen.or_else(|| self.all.part(name))
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Member, Scope, Snapshot};
-use crate::federation::{Kind, Listing};
+use crate::federation::{Kind, Listing, Part};
 use crate::upstream::{CallResult, Upstream, UpstreamTool};
 
 #[derive(Debug)]
@@ -63,6 +63,7 @@ fn snapshot(servers: &[(&str, &[&str])], page_size: usize) -> Snapshot {
         .map(|(server, listing)| Member {
             server,
             api: &api,
+            plan: None,
             listing,
             upstream: &upstream,
         })
@@ -177,4 +178,73 @@ fn there_is_no_view_of_a_server_that_is_not_there() {
             .view(&Scope::Server(ServerName::new("a").unwrap()))
             .is_none()
     );
+}
+
+/// All pages, each with the names in it, by following their cursors.
+fn pages(snapshot: &Snapshot) -> Vec<Vec<String>> {
+    let view = snapshot.view(&Scope::All).unwrap();
+    let (mut pages, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = view.page(Kind::Tools, cursor.as_deref()).unwrap();
+        let page: Value = serde_json::from_slice(&page.result).unwrap();
+        let tools = page["tools"].as_array().unwrap().iter();
+        pages.push(
+            tools
+                .map(|it| it["name"].as_str().unwrap().to_owned())
+                .collect(),
+        );
+        match page["nextCursor"].as_str() {
+            Some(next) => cursor = Some(next.to_owned()),
+            None => return pages,
+        }
+    }
+}
+
+#[test]
+fn pages_end_anywhere_in_what_servers_have() {
+    let servers: [(&str, &[&str]); 4] = [
+        ("a", &["1", "2", "3"]),
+        ("b", &[]),
+        ("c", &["1"]),
+        ("d", &["1", "2", "3", "4", "5"]),
+    ];
+    let all: Vec<String> = servers
+        .iter()
+        .flat_map(|(server, tools)| tools.iter().map(move |tool| format!("{server}_{tool}")))
+        .collect();
+    for size in 1..=10 {
+        let pages = pages(&snapshot(&servers, size));
+        let expected: Vec<Vec<String>> = all.chunks(size).map(<[String]>::to_vec).collect();
+        assert_eq!(pages, expected, "pages of {size}");
+    }
+}
+
+#[test]
+fn servers_that_did_not_change_are_shared() {
+    let api = ApiInfo {
+        title: "T".into(),
+        version: "1".into(),
+        dialect: Dialect::default(),
+        description: None,
+    };
+    let upstream: Arc<dyn Upstream> = Arc::new(Nowhere);
+    let (a, b) = (ServerName::new("a").unwrap(), ServerName::new("b").unwrap());
+    let listing = Listing::default();
+    let member = |server| Member {
+        server,
+        api: &api,
+        plan: None,
+        listing: &listing,
+        upstream: &upstream,
+    };
+    let members = [member(&a), member(&b)];
+    let mut parts = members.map(|member| Arc::new(Part::new(&member, 10)));
+    let view = |snapshot: &Snapshot, server: &ServerName| {
+        Arc::clone(snapshot.view(&Scope::Server(server.clone())).unwrap())
+    };
+    let before = Snapshot::of(&parts, &members, &[], 10);
+    parts[1] = Arc::new(Part::new(&members[1], 10));
+    let after = Snapshot::of(&parts, &members, &[], 10);
+    assert!(Arc::ptr_eq(&view(&before, &a), &view(&after, &a)));
+    assert!(!Arc::ptr_eq(&view(&before, &b), &view(&after, &b)));
 }

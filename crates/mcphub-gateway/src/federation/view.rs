@@ -1,8 +1,8 @@
 //! What a client sees at one endpoint.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
+use ahash::AHashMap;
 use mcphub_core::principal::{Denial, Permissions};
 use mcphub_core::server::ServerName;
 use serde_json::Value;
@@ -12,6 +12,7 @@ use super::kind::Kind;
 use super::name;
 use super::pages::{Page, Pages, PagesBuilder};
 use super::parameter::HeaderParameter;
+use super::part::{self, Names, Part};
 use super::restricted::Restricted;
 use super::search::Search;
 use super::snapshot::Member;
@@ -42,14 +43,14 @@ pub struct View {
 /// Where the requests of an endpoint go, whoever makes them.
 #[derive(Debug)]
 pub(super) struct Routes {
-    pub(super) tools: HashMap<Box<str>, Route>,
-    pub(super) prompts: HashMap<Box<str>, Route>,
+    tools: Names,
+    prompts: Names,
     servers: Servers,
     /// The resources that may be asked for, where not all are.
     selected: Option<Vec<Pattern>>,
     /// What is told to a model in place of what is said of the servers.
     told: Option<String>,
-    pub(super) origins: Vec<Origin>,
+    pub(super) origins: Vec<Arc<Origin>>,
 }
 
 /// What an endpoint says of one of its servers.
@@ -58,14 +59,16 @@ pub(super) struct Origin {
     pub(super) server: ServerName,
     pub(super) about: About,
     /// Its part of the instructions.
-    text: String,
+    pub(super) text: String,
 }
 
 /// Where requests go that name no tool and no prompt.
 #[derive(Debug)]
 enum Servers {
-    /// To the server that a URI names.
-    All(HashMap<ServerName, Arc<dyn Upstream>>),
+    /// To the server that a URI names; names of tools and prompts begin with it, too.
+    All(AHashMap<ServerName, Arc<Part>>),
+    /// To the server that a URI names, of a virtual one.
+    Chosen(AHashMap<ServerName, Arc<dyn Upstream>>),
     /// To the only one.
     One(ServerName, Arc<dyn Upstream>),
 }
@@ -83,6 +86,8 @@ pub struct Route {
     pub parameters: Arc<[HeaderParameter]>,
     /// Whether it is a tool whose annotations say that it only reads.
     pub reads: bool,
+    /// Whether twice is as good as once: it only reads, or its annotations say that it is idempotent.
+    pub repeatable: bool,
     /// Arguments that are not the caller's.
     pub(crate) preset: Option<Arc<Preset>>,
 }
@@ -116,28 +121,37 @@ impl Route {
             upstream: Arc::clone(upstream),
             parameters: Arc::default(),
             reads: false,
+            repeatable: false,
             preset: None,
         }
     }
 }
 
 impl View {
-    /// The view of these servers with prefixed names.
-    pub(super) fn all(members: &[Member<'_>], page_size: usize) -> Self {
-        let mut view = ViewBuilder::new(page_size);
-        for member in members {
-            view.add(member, true, instructions::line(member));
-        }
-        let servers = members
+    /// The view of these servers, in their order, with prefixed names.
+    pub(super) fn all(parts: &[Arc<Part>], page_size: usize) -> Self {
+        let lists = Kind::ALL.map(|kind| {
+            let segments = parts.iter().map(|part| part.list(kind));
+            Pages::of(kind, segments, page_size)
+        });
+        let by_name = parts
             .iter()
-            .map(|member| (member.server.clone(), Arc::clone(member.upstream)));
-        view.finish(Servers::All(servers.collect()))
+            .map(|part| (part.server.clone(), Arc::clone(part)));
+        Routes {
+            tools: Names::default(),
+            prompts: Names::default(),
+            servers: Servers::All(by_name.collect()),
+            selected: None,
+            told: None,
+            origins: parts.iter().map(|part| Arc::clone(&part.origin)).collect(),
+        }
+        .view(lists, page_size)
     }
 
     /// The view of one server with its own names.
     pub(super) fn one(member: &Member<'_>, page_size: usize) -> Self {
         let mut view = ViewBuilder::new(page_size);
-        view.add(member, false, instructions::one(member));
+        view.add(member);
         let servers = Servers::One(member.server.clone(), Arc::clone(member.upstream));
         view.finish(servers)
     }
@@ -155,7 +169,7 @@ impl View {
             .map(|member| (member.server.clone(), Arc::clone(member.upstream)));
         view.selected = Some(server.resources.clone());
         view.told.clone_from(&server.instructions);
-        view.finish(Servers::All(servers.collect()))
+        view.finish(Servers::Chosen(servers.collect()))
     }
 
     /// Where the calls of a tool go.
@@ -163,7 +177,7 @@ impl View {
     /// # Errors
     /// Why they go nowhere.
     pub fn route(&self, name: &str) -> Result<&Route, NoRoute> {
-        let route = self.routes.tools.get(name).ok_or(NoRoute::Unknown)?;
+        let route = self.routes.tool(name).ok_or(NoRoute::Unknown)?;
         match &self.permissions {
             None => Ok(route),
             Some(permissions) => permissions
@@ -182,7 +196,7 @@ impl View {
     /// # Errors
     /// Why they go nowhere.
     pub fn prompt(&self, name: &str) -> Result<&Route, NoRoute> {
-        let route = self.routes.prompts.get(name).ok_or(NoRoute::Unknown)?;
+        let route = self.routes.prompt(name).ok_or(NoRoute::Unknown)?;
         self.may_use(&route.server, true).map(|()| route)
     }
 
@@ -232,7 +246,15 @@ impl View {
     pub fn alone(&self) -> Option<(&ServerName, &Arc<dyn Upstream>)> {
         match &self.routes.servers {
             Servers::One(server, upstream) => Some((server, upstream)),
-            Servers::All(_) => None,
+            Servers::All(_) | Servers::Chosen(_) => None,
+        }
+    }
+
+    /// The view of one of its servers, where it has all.
+    pub(super) fn part(&self, server: &ServerName) -> Option<&Arc<Self>> {
+        match &self.routes.servers {
+            Servers::All(parts) => parts.get(server).map(|part| &part.one),
+            Servers::Chosen(_) | Servers::One(..) => None,
         }
     }
 
@@ -242,7 +264,7 @@ impl View {
             Servers::One(server, upstream) => {
                 (server.as_str() == name).then_some((server, upstream))
             }
-            Servers::All(servers) => servers.get_key_value(&ServerName::new(name).ok()?),
+            _ => self.routes.server(&ServerName::new(name).ok()?),
         }
     }
 
@@ -250,7 +272,7 @@ impl View {
     pub fn public_uri(&self, server: &ServerName, own: &str) -> String {
         match &self.routes.servers {
             Servers::One(..) => own.to_owned(),
-            Servers::All(_) => uri::public(server, own),
+            Servers::All(_) | Servers::Chosen(_) => uri::public(server, own),
         }
     }
 
@@ -262,7 +284,10 @@ impl View {
 
     /// How many tools there are, whoever may call them.
     pub(crate) fn tool_count(&self) -> usize {
-        self.routes.tools.len()
+        match &self.routes.servers {
+            Servers::All(parts) => parts.values().map(|part| part.tools.len()).sum(),
+            Servers::Chosen(_) | Servers::One(..) => self.routes.tools.len(),
+        }
     }
 
     /// The tools, where they are found rather than listed.
@@ -339,13 +364,56 @@ impl View {
 }
 
 impl Routes {
+    /// Where the calls of a tool go.
+    pub(super) fn tool(&self, name: &str) -> Option<&Route> {
+        match self.part(name) {
+            None => self.tools.get(name),
+            Some(part) => part.tools.get(name),
+        }
+    }
+
+    /// Where requests for a prompt go.
+    pub(super) fn prompt(&self, name: &str) -> Option<&Route> {
+        match self.part(name) {
+            None => self.prompts.get(name),
+            Some(part) => part.prompts.get(name),
+        }
+    }
+
+    /// The part of the server that a name begins with; none where names need no prefix, and for a
+    /// name without one.
+    fn part(&self, name: &str) -> Option<&Part> {
+        let Servers::All(parts) = &self.servers else {
+            return None;
+        };
+        let (server, _) = name.split_once('_')?;
+        parts.get(server).map(Arc::as_ref)
+    }
+
+    fn server(&self, name: &ServerName) -> Option<(&ServerName, &Arc<dyn Upstream>)> {
+        match &self.servers {
+            Servers::All(parts) => parts.get(name).map(|part| (&part.server, &part.upstream)),
+            Servers::Chosen(servers) => servers.get_key_value(name),
+            Servers::One(server, upstream) => (server == name).then_some((server, upstream)),
+        }
+    }
+
+    fn view(self, lists: [Pages; Kind::ALL.len()], page_size: usize) -> View {
+        let mut about = About::default();
+        for origin in &self.origins {
+            about.join(&origin.about);
+        }
+        let instructions = self.instructions(|_| true);
+        View::of(Arc::new(self), lists, about, instructions, page_size)
+    }
+
     /// Where requests for a resource go, by its URI or by that of a template.
     pub(super) fn resource(&self, uri: &str) -> Option<Route> {
         match &self.servers {
             Servers::One(server, upstream) => Some(Route::new(server, uri, upstream)),
-            Servers::All(servers) => {
+            Servers::All(_) | Servers::Chosen(_) => {
                 let (server, own) = uri::own(uri)?;
-                let (server, upstream) = servers.get_key_value(&ServerName::new(server).ok()?)?;
+                let (server, upstream) = self.server(&ServerName::new(server).ok()?)?;
                 let selected = self.selected.as_deref();
                 selected
                     .is_none_or(|selected| Pattern::any(selected, server, &own))
@@ -362,9 +430,10 @@ impl Routes {
         }
         match &self.servers {
             Servers::One(..) => seen.next().map(|origin| origin.text.clone()),
-            Servers::All(servers) => {
+            Servers::All(_) | Servers::Chosen(_) => {
                 let mut seen = seen.map(|origin| &*origin.text).peekable();
-                (servers.is_empty() || seen.peek().is_some()).then(|| instructions::all(seen))
+                let none = self.origins.is_empty();
+                (none || seen.peek().is_some()).then(|| instructions::all(seen))
             }
         }
         .unwrap_or_else(|| instructions::NOTHING_ALLOWED.to_owned())
@@ -373,10 +442,10 @@ impl Routes {
 
 struct ViewBuilder {
     page_size: usize,
-    tools: HashMap<Box<str>, Route>,
-    prompts: HashMap<Box<str>, Route>,
+    tools: Names,
+    prompts: Names,
     lists: [PagesBuilder; Kind::ALL.len()],
-    origins: Vec<Origin>,
+    origins: Vec<Arc<Origin>>,
     selected: Option<Vec<Pattern>>,
     told: Option<String>,
 }
@@ -385,8 +454,8 @@ impl ViewBuilder {
     fn new(page_size: usize) -> Self {
         Self {
             page_size,
-            tools: HashMap::new(),
-            prompts: HashMap::new(),
+            tools: Names::new(),
+            prompts: Names::new(),
             lists: Kind::ALL.map(|kind| PagesBuilder::new(kind, page_size)),
             origins: Vec::new(),
             selected: None,
@@ -394,70 +463,17 @@ impl ViewBuilder {
         }
     }
 
-    fn add(&mut self, member: &Member<'_>, prefixed: bool, text: String) {
-        let server = member.server;
-        let prefix = if prefixed {
-            format!("{server}_")
-        } else {
-            String::new()
-        };
-        let link = |own: &str| {
-            quoted(&if prefixed {
-                uri::public(server, own)
-            } else {
-                own.to_owned()
-            })
-        };
-        let Self {
-            tools,
-            prompts,
-            lists,
-            origins,
-            ..
-        } = self;
-        let mut about = About::default();
-        about.join(&member.listing.about);
-        origins.push(Origin {
-            server: server.clone(),
-            about,
-            text,
-        });
-        for (kind, pages) in Kind::ALL.into_iter().zip(lists) {
-            let list = member.listing.list(kind);
-            pages.begin(&prefix, list);
-            if kind.by_uri() {
-                for item in &list.items {
-                    item.write(&link(&item.key), link, pages.next());
-                }
-                continue;
-            }
-            let routes = match kind {
-                Kind::Prompts => &mut *prompts,
-                _ => &mut *tools,
+    /// Adds the only server.
+    fn add(&mut self, member: &Member<'_>) {
+        let origin = Origin::new(member, instructions::one(member));
+        self.origins.push(Arc::new(origin));
+        for (kind, pages) in Kind::ALL.into_iter().zip(&mut self.lists) {
+            pages.begin(member.listing.list(kind));
+            let names = match kind {
+                Kind::Prompts => &mut self.prompts,
+                _ => &mut self.tools,
             };
-            let max = if prefixed {
-                name::MAX_PREFIXED
-            } else {
-                name::MAX_OWN
-            };
-            for item in &list.items {
-                let full = format!("{prefix}{}", item.key);
-                let taken = |name: &str| routes.contains_key(name);
-                let Some(name) = name::public_name(&full, max, taken) else {
-                    continue;
-                };
-                // A legal name needs no escapes.
-                item.write(&format!("\"{name}\""), link, pages.next());
-                let route = Route {
-                    server: server.clone(),
-                    own: item.key.clone(),
-                    upstream: Arc::clone(member.upstream),
-                    parameters: Arc::clone(&item.parameters),
-                    reads: item.reads,
-                    preset: None,
-                };
-                routes.insert(name.into(), route);
-            }
+            part::write(member, kind, false, names, |it| it(pages.next()));
         }
     }
 
@@ -466,11 +482,11 @@ impl ViewBuilder {
         let server = member.server;
         let link = |own: &str| quoted(&uri::public(server, own));
         let mut text = Vec::new();
-        self.origins.push(Origin {
+        self.origins.push(Arc::new(Origin {
             server: server.clone(),
             about: chosen.about(member),
             text: instructions::line(member),
-        });
+        }));
         for (kind, pages) in Kind::ALL.into_iter().zip(&mut self.lists) {
             let routes = match kind {
                 Kind::Tools => &mut self.tools,
@@ -500,12 +516,8 @@ impl ViewBuilder {
                 item.write(&format!("\"{name}\""), link, &mut text);
                 pages.push(&String::from_utf8_lossy(&text));
                 let route = Route {
-                    server: server.clone(),
-                    own: item.key.clone(),
-                    upstream: Arc::clone(member.upstream),
-                    parameters: Arc::clone(&item.parameters),
-                    reads: item.reads,
                     preset: selected.change.and_then(Preset::of).map(Arc::new),
+                    ..part::route(member, item)
                 };
                 routes.insert(name.into(), route);
             }
@@ -513,25 +525,15 @@ impl ViewBuilder {
     }
 
     fn finish(self, servers: Servers) -> View {
-        let routes = Routes {
+        let lists = self.lists.map(PagesBuilder::finish);
+        Routes {
             tools: self.tools,
             prompts: self.prompts,
             servers,
             selected: self.selected,
             told: self.told,
             origins: self.origins,
-        };
-        let mut about = About::default();
-        for origin in &routes.origins {
-            about.join(&origin.about);
         }
-        let instructions = routes.instructions(|_| true);
-        View::of(
-            Arc::new(routes),
-            self.lists.map(PagesBuilder::finish),
-            about,
-            instructions,
-            self.page_size,
-        )
+        .view(lists, self.page_size)
     }
 }

@@ -9,7 +9,7 @@ mod settings;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use mcphub_core::event::Circuit;
@@ -20,10 +20,17 @@ use tokio::time::Instant;
 
 use self::breaker::{Breaker, Epoch};
 pub use self::settings::GuardSettings;
+use crate::metrics::Meter;
 use crate::upstream::CallResult;
 
 /// When to come again after a refusal of a bulkhead: about as long as a call takes.
 const BUSY: Duration = Duration::from_secs(1);
+
+/// The bits that count the calls that run: 16 million.
+const RUNNING: u64 = (1 << 24) - 1;
+
+/// A call that was made and runs.
+const CALL: u64 = RUNNING + 1 + 1;
 
 /// The longest reason that is kept of a failure, in characters.
 const MAX_WHY: usize = 300;
@@ -42,9 +49,20 @@ const MAX_WHY: usize = 300;
 pub struct Guard {
     server: ServerName,
     breaker: Breaker,
-    running: AtomicUsize,
-    max_calls: usize,
-    turns: mpsc::Sender<Turned>,
+    /// The calls that run, and above them all that were made: one operation counts both.
+    calls: AtomicU64,
+    failures: AtomicU64,
+    max_calls: u64,
+    turns: Told,
+    meter: Option<Arc<Meter>>,
+}
+
+/// Who hears of a circuit that changed.
+#[derive(Debug)]
+enum Told {
+    Gateway(mpsc::Sender<Turned>),
+    /// The log: it is that of a replica, whose server goes on with others.
+    Log(usize),
 }
 
 /// A circuit that changed.
@@ -79,7 +97,7 @@ enum Why {
     /// Another call tries the server.
     Probed(Arc<str>),
     /// So many calls run already.
-    Full(usize),
+    Full(u64),
 }
 
 impl Guard {
@@ -91,18 +109,57 @@ impl Guard {
         Self {
             server,
             breaker: Breaker::new(settings),
-            running: AtomicUsize::new(0),
-            max_calls: settings.max_calls,
-            turns,
+            calls: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            max_calls: most(settings),
+            turns: Told::Gateway(turns),
+            meter: None,
         }
+    }
+
+    /// The same, which counts what it does here.
+    pub(crate) fn counting(self, meter: Arc<Meter>) -> Self {
+        Self {
+            meter: Some(meter),
+            ..self
+        }
+    }
+
+    /// What counts the calls of the server.
+    pub(crate) fn meter(&self) -> Option<&Arc<Meter>> {
+        self.meter.as_ref()
+    }
+
+    /// That of a replica, by its number.
+    pub(crate) fn of_replica(server: ServerName, number: usize, settings: &GuardSettings) -> Self {
+        Self {
+            server,
+            breaker: Breaker::new(settings),
+            calls: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
+            max_calls: most(settings),
+            turns: Told::Log(number),
+            meter: None,
+        }
+    }
+
+    /// How many calls run.
+    pub(crate) fn running(&self) -> usize {
+        usize::try_from(self.calls.load(Ordering::Relaxed) & RUNNING).unwrap_or(usize::MAX)
+    }
+
+    /// How many calls were made, and how many of them failed.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let calls = self.calls.load(Ordering::Relaxed) / (RUNNING + 1);
+        (calls, self.failures.load(Ordering::Relaxed))
     }
 
     /// Asks to make a call.
     pub(crate) fn admit<G: Deref<Target = Self>>(guard: G) -> Result<Permit<G>, Refused> {
         let this = &*guard;
-        let running = this.running.fetch_add(1, Ordering::Relaxed);
+        let running = this.calls.fetch_add(CALL, Ordering::Relaxed) & RUNNING;
         if running >= this.max_calls {
-            this.running.fetch_sub(1, Ordering::Relaxed);
+            this.calls.fetch_sub(CALL, Ordering::Relaxed);
             return Err(Refused {
                 why: Why::Full(this.max_calls),
                 after: BUSY,
@@ -118,7 +175,7 @@ impl Guard {
                 })
             }
             Err(refused) => {
-                this.running.fetch_sub(1, Ordering::Relaxed);
+                this.calls.fetch_sub(CALL, Ordering::Relaxed);
                 Err(refused)
             }
         }
@@ -144,14 +201,24 @@ impl Guard {
     }
 
     fn tell(&self, turned: Option<Circuit>, why: Option<Arc<str>>) {
-        if let Some(circuit) = turned {
-            let server = self.server.clone();
-            // A hint: whoever misses it sees the state when it looks.
-            let _ = self.turns.try_send(Turned {
-                server,
-                circuit,
-                why,
-            });
+        let Some(circuit) = turned else { return };
+        if let Some(meter) = &self.meter {
+            meter.turned(circuit);
+        }
+        match &self.turns {
+            Told::Gateway(turns) => {
+                let server = self.server.clone();
+                // A hint: whoever misses it sees the state when it looks.
+                let _ = turns.try_send(Turned {
+                    server,
+                    circuit,
+                    why,
+                });
+            }
+            Told::Log(replica) => {
+                let (server, why) = (&self.server, why.as_deref());
+                tracing::warn!(%server, replica, ?circuit, why, "the circuit of a replica changed");
+            }
         }
     }
 }
@@ -167,6 +234,7 @@ impl<G: Deref<Target = Guard>> Permit<G> {
     /// The server did not answer as it should.
     pub(crate) fn failed(&mut self, why: &str) {
         self.noted = true;
+        self.guard.failures.fetch_add(1, Ordering::Relaxed);
         let why = reason(why);
         let turned = self.guard.breaker.failed(self.epoch, &why, Instant::now());
         self.guard.tell(turned, Some(why));
@@ -195,7 +263,7 @@ impl<G: Deref<Target = Guard>> Permit<G> {
 
 impl<G: Deref<Target = Guard>> Drop for Permit<G> {
     fn drop(&mut self) {
-        self.guard.running.fetch_sub(1, Ordering::Relaxed);
+        self.guard.calls.fetch_sub(1, Ordering::Relaxed);
         if !self.noted {
             self.guard.breaker.given_up(self.epoch);
         }
@@ -235,18 +303,23 @@ impl fmt::Debug for Guard {
         f.debug_struct("Guard")
             .field("server", &self.server)
             .field("circuit", &self.circuit())
-            .field("running", &self.running)
+            .field("running", &self.running())
             .finish_non_exhaustive()
     }
 }
 
 /// Whether an error says that its server is not well.
-fn is_failure(error: &Error) -> bool {
+pub(crate) fn is_failure(error: &Error) -> bool {
     let kind = matches!(
         error.kind(),
         ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Upstream
     );
     kind && error.fault() == Fault::Upstream
+}
+
+/// As many as can be counted.
+fn most(settings: &GuardSettings) -> u64 {
+    u64::try_from(settings.max_calls).map_or(RUNNING, |most| most.min(RUNNING))
 }
 
 fn reason(why: &str) -> Arc<str> {

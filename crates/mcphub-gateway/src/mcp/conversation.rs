@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use mcphub_core::principal::Principal;
 use mcphub_core::shared::SessionKey;
 use mcphub_core::{Error, ErrorKind};
 use serde_json::value::RawValue;
@@ -31,11 +32,13 @@ use super::methods::{self, TOOLS_CALL};
 use super::questions::{Call, Question, WAITING};
 use super::reply::Outcome;
 use super::routing::{self, RESOURCES_READ, Routed};
+use crate::call_log::NoRoom;
 use crate::federation::{Route, View, links};
 use crate::gateway::Inner;
 use crate::guard::{Guard, Permit, Refused};
 use crate::members::{Members, place, quoted, splice};
-use crate::upstream::{Exchange, Failure, Forward, Given, Response, Said};
+use crate::metrics::{CallKind, Counted, Ended as How, Meter};
+use crate::upstream::{ClientAbilities, Exchange, Failure, Forward, Given, Response, Said};
 
 /// What a client of the modern era calls the answer to a request in the middle of another one.
 const INPUT: &str = "input";
@@ -63,8 +66,14 @@ pub(crate) struct Conversation {
     who: Option<SessionKey>,
     cancellation: Option<Cancellation>,
     pub(super) state: State,
+    /// What the server wanted to ask that the client cannot be asked.
+    lacking: Option<&'static str>,
     /// How often a result has asked.
     pub(super) rounds: usize,
+    /// From when the server was to be asked.
+    pub(super) counted: Counted<Arc<Meter>>,
+    /// Who asks, until it is noted that they do.
+    asker: Option<Option<Arc<Principal>>>,
     /// While the server is at it.
     permit: Option<Permit<Arc<Guard>>>,
     /// How much longer the server may take, besides the time in which clients are asked.
@@ -122,6 +131,11 @@ impl Conversation {
             forward.log_level = asked.map(|level| level.as_str().to_owned());
             forward.choice = !modern && level.is_none();
         }
+        let kind = match &tool {
+            Some(_) => CallKind::of_tool(routed.route.reads),
+            None => CallKind::Other,
+        };
+        let counted = Counted::begin(routed.route.upstream.meter().cloned(), kind);
         let mut this = Self {
             gateway: Arc::clone(gateway),
             view: Arc::clone(view),
@@ -138,12 +152,16 @@ impl Conversation {
                 .session
                 .map(|session| gateway.running.begin(session, request.id.get())),
             state: State::Opening,
+            lacking: None,
             rounds: 0,
+            counted,
+            asker: gateway.calls.as_ref().map(|_| caller.who.cloned()),
             permit: None,
             left: gateway.settings.stream_timeout,
         };
-        if modern {
-            this.resume(request)?;
+        if modern && let Err(error) = this.resume(request) {
+            this.counted.settled(false);
+            return Err(error);
         }
         Ok(this)
     }
@@ -184,6 +202,7 @@ impl Conversation {
                 Ok(None) => {}
                 Err(end) => {
                     self.state = State::Over;
+                    self.counted.settled(end.is_ok());
                     return Turn::End(*end);
                 }
             }
@@ -192,6 +211,18 @@ impl Conversation {
 
     /// One step. An `Err` is the end, in whichever way.
     async fn step(&mut self) -> Ended<Option<String>> {
+        if let Some(asker) = self.asker.take()
+            && let Some(calls) = &self.gateway.calls
+        {
+            let (kind, method) = (self.counted.kind(), &*self.forward.method);
+            match calls.begin(kind, method, asker.as_ref(), &self.route).await {
+                Ok(note) => self.counted.noted(note),
+                Err(NoRoom) => {
+                    self.counted.ended(How::Refused);
+                    return ended(Err(methods::not_noted()));
+                }
+            }
+        }
         match std::mem::replace(&mut self.state, State::Over) {
             State::Opening => {
                 let upstream = Arc::clone(&self.route.upstream);
@@ -200,7 +231,10 @@ impl Conversation {
                 {
                     match Guard::admit(Arc::clone(guard)) {
                         Ok(permit) => self.permit = Some(permit),
-                        Err(refused) => return ended(self.refused(&refused)),
+                        Err(refused) => {
+                            self.counted.ended(How::Refused);
+                            return ended(self.refused(&refused));
+                        }
                     }
                 }
                 let Some(relay) = upstream.relay() else {
@@ -252,13 +286,21 @@ impl Conversation {
             }
             Said::Result(result) => {
                 self.answered();
-                match Given::of(result.get()) {
-                    given if given.result_type && !self.modern => self.strange(&result),
-                    given => ended(self.finished(result, given)),
+                let given = Given::of(result.get());
+                self.counted
+                    .ended(if given.error { How::ToolError } else { How::Ok });
+                if given.result_type && !self.modern {
+                    return self.strange(&result);
                 }
+                ended(self.finished(result, given))
             }
             Said::Failure(failure) => {
                 self.answered();
+                // An error of the server's own, because it was not let ask: a client of the modern
+                // era is told what it lacks.
+                if let Some(lacking) = self.lacking.filter(|_| self.modern) {
+                    return ended(Err(RpcError::missing_capability(lacking)));
+                }
                 ended(Err(self.relayed(failure)))
             }
         }
@@ -322,6 +364,7 @@ impl Conversation {
             return Ok(None);
         }
         if !self.forward.abilities.allow(method) {
+            self.lacking = ClientAbilities::needed(method);
             let refusal = answer(-32_601, "The client cannot be asked this");
             self.state = State::Answering(exchange, id, refusal);
             return Ok(None);
@@ -449,6 +492,7 @@ impl Conversation {
 
     /// The server did not answer. A model can act on that where it called a tool.
     fn failed(&mut self, error: &Error) -> Result<Outcome, RpcError> {
+        self.counted.ended(methods::ended_by(error));
         if let Some(permit) = &mut self.permit {
             permit.refused(error);
         }

@@ -137,6 +137,20 @@ impl RpcError {
         }
     }
 
+    /// The server needs something of its client that this one did not say it has (2026-07-28,
+    /// Versioning, Capability Negotiation).
+    pub(crate) fn missing_capability(capability: &str) -> Self {
+        let required = json!({ "requiredCapabilities": { capability: {} } });
+        Self {
+            data: to_raw_value(&required).ok(),
+            ..Self::new(
+                ErrorCode::MISSING_REQUIRED_CLIENT_CAPABILITY,
+                400,
+                format!("The server needs a client with the capability {capability}"),
+            )
+        }
+    }
+
     /// Who calls may not use this tool, or what a server has besides tools, because of this rule. Its
     /// data has the scope that would be enough (RFC 6750 section 3.1).
     pub(crate) fn denied(server: &ServerName, tool: Option<&str>, denial: &Denial) -> Self {

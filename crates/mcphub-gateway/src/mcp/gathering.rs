@@ -10,6 +10,7 @@ use super::error::RpcError;
 use super::questions::Question;
 use super::routing;
 use crate::members::{Members, quoted};
+use crate::metrics::Ended as How;
 use crate::upstream::{Given, Response};
 
 /// How often one request may ask for input of a client of the old era, which cannot refuse to send
@@ -46,6 +47,8 @@ impl Conversation {
             };
         }
         self.rounds += 1;
+        // It goes on, and a client that goes away now has abandoned it.
+        self.counted.ended(How::Abandoned);
         let mut ahead = Vec::new();
         let asked = members.get("inputRequests");
         if let Some(asked) = asked.and_then(|raw| Members::read(raw.get()).ok()) {

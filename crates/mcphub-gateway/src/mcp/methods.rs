@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::{Buf, Bytes};
 use futures::stream::{self, StreamExt};
@@ -22,10 +21,12 @@ use super::reply::{Outcome, Reply};
 use super::revision::Revision;
 use super::routing::{self, PROMPTS_GET, RESOURCES_READ, Routed};
 use super::search;
+use crate::call_log::NoRoom;
 use crate::federation::{Kind, NoRoute, Preset, Route, View};
 use crate::gateway::Inner;
 use crate::guard::{Guard, Refused};
 use crate::members::is_object;
+use crate::metrics::{CallKind, Counted, Ended};
 use crate::upstream::{CallResult, Given};
 
 pub(crate) const INITIALIZE: &str = "initialize";
@@ -343,7 +344,8 @@ pub(super) async fn call(
         // Boxed, because calls of listed tools need none of it.
         return Box::pin(search::answer(gateway, view, ours, request, caller)).await;
     }
-    let (name, route) = route(view, request)?;
+    let (name, route) =
+        route(view, request).inspect_err(|_| denied(gateway, view, request, caller))?;
     if let Some(preset) = &route.preset {
         let calling = preset_call(gateway, view, (&name, route, preset), request, caller);
         return Box::pin(calling).await;
@@ -402,12 +404,29 @@ async fn routed_call(
         return talk(gateway, view, request, caller, routed);
     }
     let limit = gateway.settings.call_timeout;
+    let mut counted = Counted::begin(
+        route.upstream.meter().map(|meter| &**meter),
+        CallKind::of_tool(route.reads),
+    );
+    if let Some(calls) = &gateway.calls {
+        // Boxed, because most gateways note nothing.
+        let note = Box::pin(calls.begin(counted.kind(), TOOLS_CALL, caller.who, route)).await;
+        match note {
+            Ok(note) => counted.noted(note),
+            Err(NoRoom) => {
+                counted.ended(Ended::Refused);
+                return Err(not_noted());
+            }
+        }
+    }
     let guard = route.upstream.guard();
     let mut permit = match guard.map(|guard| Guard::admit(&**guard)).transpose() {
         Ok(permit) => permit,
-        Err(refused) => return not_called(name, route, &refused, caller.revision),
+        Err(refused) => {
+            counted.ended(Ended::Refused);
+            return not_called(name, route, &refused, caller.revision);
+        }
     };
-    let start = Instant::now();
     let upstream = &route.upstream;
     let answer = match caller.progress {
         None => upstream.call(&route.own, &arguments),
@@ -424,12 +443,32 @@ async fn routed_call(
         let answer = Box::pin(tokio::time::timeout(limit, answer)).await;
         answer.unwrap_or_else(|_| Err(late()))
     };
-    tracing::debug!(server = %route.server, tool = &*route.own, elapsed = ?start.elapsed(), "a call");
+    tracing::debug!(server = %route.server, tool = &*route.own, elapsed = ?counted.elapsed(), "a call");
+    counted.ended(ended(&answer));
     if let Some(permit) = &mut permit {
         permit.note(&answer);
     }
     let result = answer.or_else(|error| failure(name, route, &error))?;
     Ok(Answer::Whole(finished(result, caller.revision.is_modern())))
+}
+
+/// How a call ended.
+fn ended(answer: &mcphub_core::Result<CallResult>) -> Ended {
+    match answer {
+        Ok(result) if result.trouble().is_some() => Ended::Unanswered,
+        Ok(result) if result.given().error => Ended::ToolError,
+        Ok(_) => Ended::Ok,
+        Err(error) => ended_by(error),
+    }
+}
+
+/// How a request ended that was not answered.
+pub(super) fn ended_by(error: &Error) -> Ended {
+    match error.kind() {
+        ErrorKind::Timeout => Ended::Late,
+        ErrorKind::NotFound | ErrorKind::InvalidInput => Ended::Error,
+        _ => Ended::Unanswered,
+    }
 }
 
 /// The answer to a call of a server that is not called now.
@@ -482,6 +521,26 @@ fn route<'a, 'v>(
         Err(NoRoute::Unknown) => Err(unknown_tool(&name)),
         Err(denied) => Err(routing::nowhere("tool", &name, denied)),
     }
+}
+
+/// Notes that a caller may not call a tool, if that is why it goes nowhere.
+#[cold]
+fn denied(gateway: &Inner, view: &View, request: &Request<'_>, caller: &Caller<'_>) {
+    let Some(calls) = &gateway.calls else { return };
+    let Ok(name) = tool_name(request) else { return };
+    if let Err(NoRoute::Denied {
+        server,
+        tool: Some(tool),
+        ..
+    }) = view.route(&name)
+    {
+        calls.denied(caller.who.map(Arc::as_ref), server.as_str(), &tool);
+    }
+}
+
+/// The error where calls are only made that are noted.
+pub(super) fn not_noted() -> RpcError {
+    RpcError::unanswered("The call cannot be noted in the audit log now; try again later")
 }
 
 /// The arguments in a `tools/call`.

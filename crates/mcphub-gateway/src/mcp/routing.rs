@@ -8,7 +8,7 @@ use super::caller::{Caller, parameters};
 use super::error::RpcError;
 use super::message::{Request, members};
 use super::meta::Meta;
-use super::methods::tool_name;
+use super::methods::{TOOLS_CALL, tool_name};
 use crate::federation::{HeaderParameter, NoRoute, Route, View};
 use crate::members::{Members, quoted, string};
 use crate::upstream::{ClientAbilities, Forward, encoded};
@@ -118,6 +118,12 @@ impl Routed {
             abilities,
             session: caller.session.filter(|_| !modern),
             principal: caller.owner(None),
+            repeatable: match &*request.method {
+                TOOLS_CALL => self.route.repeatable,
+                PROMPTS_GET | RESOURCES_READ | COMPLETE | "tasks/get" => true,
+                _ => false,
+            },
+            who: caller.who.cloned(),
             headers: match caller.headers.filter(|_| modern) {
                 Some(headers) => parameters(headers),
                 // A client that does not know of them, or has no headers.

@@ -70,14 +70,22 @@ impl ClientAbilities {
         Self { bits, text: None }
     }
 
+    /// What a client has to have that is sent a request of this method; `None` for methods of
+    /// extensions.
+    pub(crate) fn needed(method: &str) -> Option<&'static str> {
+        match method {
+            "roots/list" => Some("roots"),
+            "sampling/createMessage" => Some("sampling"),
+            "elicitation/create" => Some("elicitation"),
+            _ => None,
+        }
+    }
+
     /// Whether a client may be sent a request of this method.
     pub(crate) fn allow(&self, method: &str) -> bool {
-        let capability = match method {
-            "roots/list" => "roots",
-            "sampling/createMessage" => "sampling",
-            "elicitation/create" => "elicitation",
+        let Some(capability) = Self::needed(method) else {
             // What an extension asks is for its client to know.
-            _ => return self.text.is_some(),
+            return self.text.is_some();
         };
         ABILITIES
             .iter()

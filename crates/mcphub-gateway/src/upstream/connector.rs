@@ -4,17 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcphub_core::catalog::{CatalogServer, Upstream as Target};
-use mcphub_core::connection::Connection;
+use mcphub_core::connection::{Connection, Remote, Zone};
 use mcphub_core::launch::Launcher;
 use mcphub_core::secret::{Credentials, GrantKeeper};
 use mcphub_core::server::ServerName;
 use mcphub_core::{Error, ErrorKind, Result};
 use url::Url;
 
+use super::access::Access;
 use super::channel::{ChannelSettings, McpChannel};
 use super::native::{NativeApi, NativeClient, NativeSettings};
+use super::oauth::Keeper;
+use super::replicas::{CheckSettings, Replica, ReplicaSettings, Replicas};
 use super::streamable_http::{McpClient, McpHttp, McpSettings};
 use super::{Connect, Down, Upstream};
+use crate::guard::GuardSettings;
 
 /// The most programs of one server that each belong to a client's session, where that is wanted.
 const MAX_PROGRAMS: u32 = 16;
@@ -35,6 +39,11 @@ pub struct UpstreamSettings {
     pub mcp: McpSettings,
     /// Of MCP servers that are programs.
     pub channel: ChannelSettings,
+    /// How the replicas of a server are checked.
+    pub checks: CheckSettings,
+    /// Where this gateway is: replicas of its zone, and of none, are called before others. Default
+    /// nowhere, so that all are near.
+    pub zone: Option<Zone>,
 }
 
 /// Connects every kind of server; all upstreams of a kind share one pool of connections.
@@ -44,6 +53,9 @@ pub struct Connector {
     mcp: McpClient,
     grants: Option<Arc<dyn GrantKeeper>>,
     channel: ChannelSettings,
+    checks: CheckSettings,
+    zone: Option<Zone>,
+    guard: GuardSettings,
     launcher: Option<Arc<dyn Launcher>>,
 }
 
@@ -58,6 +70,9 @@ impl Connector {
             mcp: McpClient::new(settings.mcp)?,
             grants: None,
             channel: settings.channel,
+            checks: settings.checks,
+            zone: settings.zone,
+            guard: GuardSettings::default(),
             launcher: None,
         })
     }
@@ -66,6 +81,13 @@ impl Connector {
     #[must_use]
     pub fn launching(mut self, launcher: Arc<dyn Launcher>) -> Self {
         self.launcher = Some(launcher);
+        self
+    }
+
+    /// Guards each replica of a server like this. Default as [`GuardSettings`] are.
+    #[must_use]
+    pub fn guarding(mut self, guard: GuardSettings) -> Self {
+        self.guard = guard;
         self
     }
 
@@ -126,6 +148,27 @@ impl Connector {
         settings
     }
 
+    /// The tokens that let requests to a server in.
+    fn access(
+        &self,
+        server: &ServerName,
+        remote: &Remote,
+        credentials: &Credentials,
+    ) -> Result<Option<Arc<Access>>> {
+        let (clients, grants) = (&credentials.clients, &credentials.grants);
+        let shared = clients.contains_key(Connection::LOGIN);
+        if !remote.per_user && !shared && !grants.contains_key(Connection::LOGIN) {
+            return Ok(None);
+        }
+        let keeper = self.grants.as_ref().map(|grants| Keeper {
+            server: server.clone(),
+            grants: Arc::clone(grants),
+        });
+        let http = self.native.trusting(credentials.authorities.as_deref())?;
+        let access = Access::new(server, remote, credentials, http, keeper);
+        Ok(Some(Arc::new(access)))
+    }
+
     fn connected(
         &self,
         server: &ServerName,
@@ -139,7 +182,19 @@ impl Connector {
                     client = client.with_call_timeout(limit);
                 }
                 let client = client.in_era(connection.era());
-                Ok(Arc::new(McpHttp::new(remote.endpoint(credentials), client)))
+                let access = self.access(server, remote, credentials)?;
+                let first =
+                    McpHttp::let_in(remote.endpoint(credentials), client.clone(), access.clone());
+                if remote.replicas.is_empty() {
+                    return Ok(Arc::new(first));
+                }
+                let others = remote.replica_endpoints(credentials).into_iter();
+                let others = others
+                    .map(|endpoint| McpHttp::let_in(endpoint, client.clone(), access.clone()));
+                let limit = client.settings().call_timeout;
+                Ok(Arc::new(
+                    self.replicas(server, remote, first, others, limit),
+                ))
             }
             Connection::Stdio(command) => {
                 let launcher = self.launcher.clone().ok_or_else(|| {
@@ -160,7 +215,10 @@ impl Connector {
                 settings.start_timeout = SSE_START;
                 settings.max_own = MAX_STREAMS;
                 let endpoint = remote.endpoint(credentials);
-                Ok(Arc::new(McpChannel::sse(endpoint, client, settings)))
+                let access = self.access(server, remote, credentials)?;
+                Ok(Arc::new(McpChannel::sse_let_in(
+                    endpoint, client, settings, access,
+                )))
             }
             _ => Err(Error::new(
                 ErrorKind::Unsupported,
@@ -168,6 +226,41 @@ impl Connector {
             )
             .with("connection", connection)),
         }
+    }
+
+    fn replicas(
+        &self,
+        server: &ServerName,
+        remote: &Remote,
+        first: McpHttp,
+        others: impl Iterator<Item = McpHttp>,
+        limit: Duration,
+    ) -> Replicas {
+        let near = |zone: &Option<Zone>| match (&self.zone, zone) {
+            (Some(here), Some(there)) => here == there,
+            _ => true,
+        };
+        let first = Replica {
+            upstream: Arc::new(first),
+            weight: None,
+            near: near(&remote.zone),
+        };
+        let others = others.zip(&remote.replicas).map(|(upstream, it)| Replica {
+            upstream: Arc::new(upstream),
+            weight: it.weight,
+            near: near(&it.zone),
+        });
+        let settings = ReplicaSettings {
+            guard: self.guard.clone(),
+            checks: self.checks,
+            hedge: remote.hedge,
+            limit,
+        };
+        Replicas::new(
+            server,
+            std::iter::once(first).chain(others).collect(),
+            &settings,
+        )
     }
 }
 

@@ -9,8 +9,9 @@ use futures::stream::BoxStream;
 use mcphub_core::Result;
 use mcphub_core::call::Arguments;
 
-use super::{CallResult, Inventory, Progress, Relay, Upstream, UpstreamTool};
+use super::{CallResult, Inventory, Progress, Relay, ReplicaHealth, Upstream, UpstreamTool};
 use crate::guard::Guard;
+use crate::metrics::Meter;
 
 type Calling<'a> = Pin<Box<dyn Future<Output = Result<CallResult>> + Send + 'a>>;
 
@@ -45,6 +46,18 @@ impl Upstream for Guarded {
 
     fn guard(&self) -> Option<&Arc<Guard>> {
         Some(&self.guard)
+    }
+
+    fn meter(&self) -> Option<&Arc<Meter>> {
+        self.guard.meter()
+    }
+
+    async fn check(&self) -> Result<()> {
+        self.upstream.check().await
+    }
+
+    fn replicas(&self) -> Vec<ReplicaHealth> {
+        self.upstream.replicas()
     }
 
     // Calls are passed on as they are, where `async` would put a future around a future: that would

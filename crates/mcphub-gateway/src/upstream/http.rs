@@ -23,7 +23,7 @@ pub(super) fn client(connect_timeout: Duration, max_redirects: usize) -> Result<
 }
 
 /// What [`client`] makes a client of.
-pub(super) fn builder(
+pub(crate) fn builder(
     connect_timeout: Duration,
     max_redirects: usize,
 ) -> Result<reqwest::ClientBuilder> {
@@ -84,7 +84,7 @@ pub(super) fn certified(
     })
 }
 
-pub(super) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
+pub(crate) fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client> {
     builder.build().map_err(|error| {
         Error::internal("the HTTP client cannot be made")
             .caused_by(error)
@@ -145,14 +145,14 @@ pub(super) fn refused(host: &str, status: StatusCode) -> Error {
 }
 
 /// Host and port of a URL, which is all that may be shown of it: a query can hold a key.
-pub(super) fn host(url: &Url) -> String {
+pub(crate) fn host(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port()
         .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// What is at the bottom of an error, in a few words and without a URL.
-pub(super) fn cause(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn cause(error: &(dyn StdError + 'static)) -> String {
     let mut bottom = error;
     while let Some(source) = bottom.source() {
         bottom = source;

@@ -3,6 +3,7 @@
 //! One folder or file per kind. Nothing in here knows who called or under which name: names are
 //! mapped in `federation`, the protocol of clients is spoken in `mcp`.
 
+mod access;
 pub mod channel;
 mod client;
 mod connector;
@@ -15,11 +16,13 @@ mod inventory;
 mod lists;
 mod message;
 pub mod native;
+pub mod oauth;
 mod owner;
 mod pending;
 mod planned;
 mod progress;
 mod relay;
+mod replicas;
 mod result;
 pub mod streamable_http;
 mod updated;
@@ -36,16 +39,18 @@ use mcphub_core::catalog::CatalogServer;
 use serde_json::value::RawValue;
 
 use crate::guard::Guard;
+use crate::metrics::Meter;
 
 pub use client::ClientAbilities;
 pub use connector::{Connector, UpstreamSettings};
 pub use down::Down;
 pub(crate) use guarded::Guarded;
-pub(crate) use http::encoded;
+pub(crate) use http::{build, builder, cause, encoded, host};
 pub use inventory::{About, Inventory};
 pub use planned::planned_tools;
 pub use progress::Progress;
 pub use relay::{Exchange, Failure, Forward, Relay, Response, Said};
+pub use replicas::{CheckSettings, ReplicaHealth, Replicas};
 pub use result::CallResult;
 pub(crate) use result::{Given, one_line};
 
@@ -75,6 +80,22 @@ pub trait Upstream: Send + Sync + Debug + 'static {
     /// Default: nothing does. The gateway puts one before each upstream that it is given.
     fn guard(&self) -> Option<&Arc<Guard>> {
         None
+    }
+
+    /// What counts the calls of the server, where something does. Default: nothing does. The gateway
+    /// puts one before each upstream that it is given.
+    fn meter(&self) -> Option<&Arc<Meter>> {
+        None
+    }
+
+    /// Whether the server answers, asked in the way that costs it least. Default: it lists its tools.
+    async fn check(&self) -> Result<()> {
+        self.tools().await.map(drop)
+    }
+
+    /// How its replicas are, where it has several addresses. Default: it has one.
+    fn replicas(&self) -> Vec<ReplicaHealth> {
+        Vec::new()
     }
 
     /// Calls a tool by its own name. The arguments are forwarded as they were sent.

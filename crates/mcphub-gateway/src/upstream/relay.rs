@@ -1,10 +1,12 @@
 //! Servers that speak MCP themselves: whole requests, with all that is said until they are answered.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use mcphub_core::Result;
+use mcphub_core::principal::Principal;
 use mcphub_core::shared::SessionKey;
 use serde_json::value::RawValue;
 
@@ -13,11 +15,17 @@ use super::client::ClientAbilities;
 /// A server that takes requests of any method.
 ///
 /// # Behavior
-/// - `open` and each `next` end within a bound that the implementation documents.
+/// - `ready`, `open` and each `next` end within a bound that the implementation documents.
 /// - An exchange that is dropped before its end is cancelled: the server is told.
 /// - What is said in an exchange belongs to its request and to no other.
 #[async_trait]
 pub trait Relay: Send + Sync + Debug + 'static {
+    /// Does what has to be done before a request can be sent, which its server does not see yet:
+    /// it is met, where it was not. Default: nothing has to be.
+    async fn ready(&self, _request: &Forward) -> Result<()> {
+        Ok(())
+    }
+
     /// Sends a request.
     async fn open(&self, request: Forward) -> Result<Box<dyn Exchange>>;
 
@@ -63,6 +71,10 @@ pub struct Forward {
     /// What stands for who the caller is, where callers are asked that: no two of them share anything
     /// that a server keeps.
     pub principal: Option<SessionKey>,
+    /// Whether twice is as good as once: it only reads, or is a tool that says so.
+    pub repeatable: bool,
+    /// Who the caller is, where callers are asked that: a server may have a login of theirs.
+    pub who: Option<Arc<Principal>>,
     /// Headers that repeat parameters (`Mcp-Param-*`).
     pub headers: Vec<(String, String)>,
 }

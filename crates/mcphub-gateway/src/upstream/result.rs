@@ -20,12 +20,15 @@ pub struct CallResult {
     trouble: Option<Box<str>>,
 }
 
-/// Which members of the modern era a result has (2026-07-28, Result).
+/// What a result says of itself: which members of the modern era it has (2026-07-28, Result), and
+/// whether it is an error.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Given {
     pub(crate) result_type: bool,
     pub(crate) meta: bool,
     pub(crate) ttl: bool,
+    /// Whether it says that it is an error.
+    pub(crate) error: bool,
 }
 
 impl CallResult {
@@ -45,7 +48,10 @@ impl CallResult {
             .map_err(|error| Error::internal("a result cannot be written").caused_by(error))?;
         Ok(Self {
             text: text.into(),
-            given: Given::default(),
+            given: Given {
+                error: result.is_error,
+                ..Given::default()
+            },
             trouble: None,
         })
     }
@@ -143,6 +149,10 @@ impl Given {
                     given.result_type |= key == "resultType";
                     given.meta |= key == "_meta";
                     given.ttl |= key == "ttlMs";
+                    if key == "isError" {
+                        given.error = map.next_value::<&RawValue>()?.get() == "true";
+                        continue;
+                    }
                     map.next_value::<IgnoredAny>()?;
                 }
                 Ok(given)
@@ -154,6 +164,7 @@ impl Given {
             result_type: true,
             meta: true,
             ttl: true,
+            error: false,
         })
     }
 }

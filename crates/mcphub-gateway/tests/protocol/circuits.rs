@@ -10,6 +10,7 @@ use mcphub_gateway::GatewaySettings;
 use serde_json::{Value, json};
 
 use crate::faulty_server::{Fault, FaultyServer};
+use crate::mcp_server::{Era, McpServer};
 use crate::support::{Hub, Served, Server, builder, quick, serve, serve_gateway, serve_hub, until};
 
 /// A pause that no test waits for.
@@ -198,6 +199,54 @@ async fn a_server_that_is_busy_refuses_what_is_too_much_and_the_others_go_on() {
         !failed(&call(&served, "shop_echo").await)
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_is_at_too_much_says_when_to_come_again_and_answers_probes() {
+    let (shop, talker) = (
+        Server::with(&["hang", "echo"]),
+        McpServer::start(Era::Modern).await,
+    );
+    let hub = Arc::new(Hub::default());
+    hub.register("shop", &shop);
+    hub.attach("talker", &talker.url);
+    let mut settings = quick();
+    settings.max_requests = 2;
+    let served = serve_hub(hub, settings).await;
+    until("all lists", async || served.names().await.len() > 2).await;
+    // One that is answered at once or not at all, and one whose answer is a stream.
+    let body = |tool: &str| {
+        let mut params = json!({"name": tool});
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/logLevel": "error",
+        });
+        crate::support::modern_body(1, "tools/call", params)
+    };
+    let hanging = tokio::spawn(served.modern_request("/mcp", &body("shop_hang")).send());
+    let stream = served.modern_request("/mcp", &body("talker_hang")).send();
+    let stream = stream.await.unwrap();
+    assert_eq!(stream.status(), 200);
+    until("the call to run", async || {
+        shop.calls.lock().unwrap().len() == 1
+    })
+    .await;
+    let request = served.modern_request("/mcp", &body("shop_echo"));
+    let shed = request.send().await.unwrap();
+    assert_eq!(shed.status(), 503);
+    assert_eq!(shed.headers()["retry-after"], "1");
+    let told: Value = shed.json().await.unwrap();
+    assert_eq!(told["error"]["code"], -31_503);
+    assert_eq!(told["error"]["data"]["mcphub/retryAfterSeconds"], 1);
+    assert_eq!(health(&served, "shop").await["state"], "ready");
+    drop(stream);
+    until("there to be room", async || {
+        let answer = served.modern_request("/mcp", &body("shop_echo")).send();
+        answer.await.unwrap().status() == 200
+    })
+    .await;
+    hanging.abort();
 }
 
 #[tokio::test]

@@ -185,9 +185,34 @@ async fn nobody_is_let_in_without_a_key() {
         assert_eq!(body["error"]["code"], -31401, "{body}");
     }
     let health = hub.client.get(hub.url("/healthz"));
-    assert_eq!(told(health).await.0, 200);
+    let (status, _, health) = told(health).await;
+    assert_eq!((status, &health["status"]), (200, &json!("ok")));
+    assert!(health.get("servers").is_none(), "{health}");
     assert!(server.calls.lock().unwrap().is_empty());
     assert_eq!(keys.asked.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn servers_are_named_to_who_may_use_them() {
+    let (hub, keys, _) = guarded().await;
+    let health = async |token: &str| {
+        let request = hub.client.get(hub.url("/healthz")).bearer_auth(token);
+        let servers = told(request).await.2["servers"].take();
+        let names = servers
+            .as_array()?
+            .iter()
+            .map(|server| server["name"].to_string());
+        Some(names.collect::<Vec<_>>().join(" "))
+    };
+    for (name, rules, named) in [
+        ("all", &[][..], r#""bank" "shop""#),
+        ("one", &["shop/get"], r#""shop""#),
+        ("none", &["other"], ""),
+    ] {
+        let key = keys.add(name, allowed(rules, false));
+        assert_eq!(health(&key).await.as_deref(), Some(named));
+    }
+    assert_eq!(health("mcphub_no").await, None);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use mcphub_core::call::Arguments;
 use mcphub_core::catalog::{
     Catalog, CatalogServer, CatalogSource, CatalogVersion, Upstream as Target,
 };
+use mcphub_core::connection::Connection;
 use mcphub_core::deployment::Endpoint;
 use mcphub_core::schema::Schema;
 use mcphub_core::server::ServerName;
@@ -139,6 +140,8 @@ pub struct Hub {
     servers: Mutex<HashMap<String, (u64, Arc<Server>)>>,
     /// MCP servers that are really called.
     remote: Mutex<HashMap<String, (u64, Url)>>,
+    /// MCP servers that are really called, at several addresses.
+    fleets: Mutex<HashMap<String, (u64, Connection)>>,
     /// What was planned for every server.
     pub planned: Mutex<Vec<Tool>>,
     /// Servers that cannot be called.
@@ -167,10 +170,24 @@ impl Hub {
             .insert(name.into(), (version, url.clone()));
     }
 
+    /// Adds an MCP server at several addresses.
+    pub fn attach_all(&self, name: &str, connection: Connection) {
+        let version = self.version.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut connected = self.fleets.lock().unwrap();
+        connected.insert(name.into(), (version, connection));
+    }
+
     /// Makes a new revision of a server that cannot be called.
     pub fn take_down(&self, name: &str, server: &Arc<Server>) {
         self.down.lock().unwrap().push(name.into());
         self.register(name, server);
+    }
+
+    /// How often a tool of a server was called.
+    pub fn calls(&self, name: &str, tool: &str) -> usize {
+        let servers = self.servers.lock().unwrap();
+        let calls = servers[name].1.calls.lock().unwrap();
+        calls.iter().filter(|(called, _)| called == tool).count()
     }
 
     pub fn remove(&self, name: &str) {
@@ -267,9 +284,25 @@ impl CatalogSource for Hub {
                 }),
             })
         });
+        let connected = self.fleets.lock().unwrap();
+        let connected = connected.iter().map(|(name, (revision, connection))| {
+            Arc::new(CatalogServer {
+                name: ServerName::new(name).unwrap(),
+                revision: CatalogVersion {
+                    registry: *revision,
+                    deployments: 0,
+                },
+                tools: plan(name, Vec::new()),
+                upstream: Target::Connected {
+                    connection: connection.clone(),
+                    credentials: Default::default(),
+                },
+            })
+        });
+        let servers = servers.iter().map(server);
         Ok(Catalog {
             version,
-            servers: servers.iter().map(server).chain(remote).collect(),
+            servers: servers.chain(remote).chain(connected).collect(),
         })
     }
 }
@@ -280,14 +313,13 @@ impl Connect for Hub {
         if let Target::Down(reason) = &server.upstream {
             return Arc::new(Down::new(Arc::clone(&server.tools), reason.clone()));
         }
-        if self
-            .remote
-            .lock()
-            .unwrap()
-            .contains_key(server.name.as_str())
+        let name = server.name.as_str();
+        if self.remote.lock().unwrap().contains_key(name)
+            || self.fleets.lock().unwrap().contains_key(name)
         {
             let mut settings = UpstreamSettings::default();
             settings.mcp.initial_backoff = Duration::from_millis(10);
+            settings.checks.interval = Duration::from_millis(50);
             return Connector::new(settings).unwrap().connect(server);
         }
         let servers = self.servers.lock().unwrap();

@@ -1,7 +1,7 @@
 //! Which indexes there have to be, beside those of keys.
 
 /// As the migrations make them.
-const INDEXES: [(&str, &str); 23] = [
+const INDEXES: [(&str, &str); 27] = [
     ("api_key_account", "api_key (account)"),
     ("api_key_token_key", "api_key_token (api_key_id)"),
     (
@@ -21,6 +21,10 @@ const INDEXES: [(&str, &str); 23] = [
     (
         "document_version_digest",
         "document_version (tenant_id, digest)",
+    ),
+    (
+        "job_due",
+        "job (tenant_id, kind, due_at) WHERE failed_at IS NULL",
     ),
     ("membership_account", "membership (account)"),
     ("membership_role", "membership (tenant_id, role)"),
@@ -49,6 +53,12 @@ const INDEXES: [(&str, &str); 23] = [
     (
         "server_words",
         "server USING gin (words) WITH (gin_pending_list_limit = 256)",
+    ),
+    ("sign_in_account", "sign_in (account)"),
+    ("sign_in_lapses", "sign_in (lapses_at)"),
+    (
+        "sign_in_tenant",
+        "sign_in (tenant_id, account, refreshed_at)",
     ),
     ("tool_name", "tool (tenant_id, name, server)"),
     (

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use mcphub_core::audit::{Action, Hash};
-use mcphub_core::key::{ApiKey, FoundApiKey, KeyListing, KeyName, NewApiKey, Standing};
+use mcphub_core::key::{ApiKey, FoundApiKey, KeyListing, KeyName, NewApiKey};
 use mcphub_core::store::ApiKeyStore;
 use mcphub_core::user::UserName;
 use mcphub_core::{Error, Result};
@@ -160,15 +160,10 @@ impl SqlStore {
     async fn read_key(&self, query: Statement) -> Result<Option<FoundApiKey>, Failure> {
         let row = self.engine().read().await?.fetch_optional(query).await?;
         let Some(row) = row else { return Ok(None) };
-        let allowed: Option<String> = row.get("allowed")?;
-        let standing = Standing {
-            disabled: row.get::<Option<i64>>("disabled_at")?.is_some(),
-            role: allowed.as_deref().map(role::read).transpose()?,
-        };
         Ok(Some(FoundApiKey {
             key: key(&row)?,
             replaced_at: row.get("ends_at")?,
-            standing,
+            standing: role::standing(&row)?,
         }))
     }
 

@@ -1,9 +1,11 @@
 //! The audit log: written with the change that it tells of, in one transaction.
 
 use async_trait::async_trait;
-use mcphub_core::audit::{Action, AuditEntry, AuditHead, AuditPage, AuditQuery, Hash, Order};
+use mcphub_core::audit::{
+    Action, AuditEntry, AuditHead, AuditNote, AuditPage, AuditQuery, Hash, Order,
+};
 use mcphub_core::store::AuditStore;
-use mcphub_core::tenant::Actor;
+use mcphub_core::tenant::{Actor, TenantName};
 use mcphub_core::{Error, Result};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -12,6 +14,9 @@ use super::failure::Failure;
 use super::server::number;
 use super::statement::{Row, Statement};
 use super::{Session, SqlStore, now};
+
+/// How many entries are added in one statement, which stays the same text for so many.
+const AT_ONCE: usize = 50;
 
 const ENTRIES: &str = "
     SELECT sequence, at, actor, action, target, detail, hash FROM audit
@@ -67,6 +72,24 @@ impl HeldTenant {
         self.version
     }
 
+    /// The next entry of its log.
+    fn entry(&mut self, name: &TenantName, note: AuditNote) -> AuditEntry {
+        let mut entry = AuditEntry {
+            sequence: self.head.sequence + 1,
+            // A clock that was set back takes no entry before the one that it follows.
+            at: note.at.max(self.at),
+            actor: note.actor,
+            action: note.action,
+            target: note.target,
+            detail: note.detail,
+            hash: Hash::default(),
+        };
+        entry.hash = entry.hash_after(&self.head.hash, name);
+        (self.head.sequence, self.head.hash) = (entry.sequence, entry.hash);
+        (self.at, self.changed) = (entry.at, true);
+        entry
+    }
+
     /// What is left to be written of it.
     pub(super) fn changed(self) -> Option<Statement> {
         let update = "UPDATE tenant
@@ -95,6 +118,11 @@ impl AuditStore for SqlStore {
             head(&mut session, self.tenant_id).await
         };
         self.explain("store::audit_head", outcome.await)
+    }
+
+    async fn note(&self, notes: &[AuditNote]) -> Result<()> {
+        let outcome = self.write_notes(notes).await;
+        self.explain("store::note", outcome)
     }
 }
 
@@ -142,6 +170,27 @@ impl SqlStore {
         Ok(AuditPage { entries, next })
     }
 
+    async fn write_notes(&self, notes: &[AuditNote]) -> Result<(), Failure> {
+        if notes.len() > AuditNote::MAX {
+            return Err(Error::invalid("at most 1,000 notes are taken at once")
+                .with("notes", notes.len())
+                .into());
+        }
+        if notes.is_empty() {
+            return Ok(());
+        }
+        let mut session = self.engine().write(self.tenant_id).await?;
+        let tenant = session.tenant()?;
+        let entries: Vec<AuditEntry> = notes
+            .iter()
+            .map(|note| tenant.entry(&self.scope.tenant, note.clone()))
+            .collect();
+        for entries in entries.chunks(AT_ONCE) {
+            add(&mut session, self.tenant_id, entries).await?;
+        }
+        session.commit().await
+    }
+
     /// Adds an entry under the handle's actor.
     pub(super) async fn record(
         &self,
@@ -150,22 +199,29 @@ impl SqlStore {
         target: String,
         detail: Value,
     ) -> Result<(), Failure> {
+        let actor = self.scope.actor.clone();
+        self.record_by(actor, session, action, target, detail).await
+    }
+
+    /// Adds an entry under another actor: who was let in.
+    pub(super) async fn record_by(
+        &self,
+        actor: Actor,
+        session: &mut Session,
+        action: Action,
+        target: String,
+        detail: Value,
+    ) -> Result<(), Failure> {
         let detail = RawValue::from_string(detail.to_string()).map_err(unreadable)?;
-        let tenant = session.tenant()?;
-        let mut entry = AuditEntry {
-            sequence: tenant.head.sequence + 1,
-            // A clock that was set back takes no entry before the one that it follows.
-            at: now().max(tenant.at),
-            actor: self.scope.actor.clone(),
+        let note = AuditNote {
+            at: now(),
+            actor,
             action,
             target,
             detail,
-            hash: Hash::default(),
         };
-        entry.hash = entry.hash_after(&tenant.head.hash, &self.scope.tenant);
-        (tenant.head.sequence, tenant.head.hash) = (entry.sequence, entry.hash);
-        (tenant.at, tenant.changed) = (entry.at, true);
-        add(session, self.tenant_id, &entry).await
+        let entry = session.tenant()?.entry(&self.scope.tenant, note);
+        add(session, self.tenant_id, &[entry]).await
     }
 }
 
@@ -175,7 +231,7 @@ pub(super) async fn append(
     tenant_id: i64,
     entry: &AuditEntry,
 ) -> Result<(), Failure> {
-    add(session, tenant_id, entry).await?;
+    add(session, tenant_id, std::slice::from_ref(entry)).await?;
     let head = "UPDATE tenant
         SET audit_sequence = $2, audit_hash = $3,
             audit_at = CASE WHEN audit_at < $4 THEN $4 ELSE audit_at END
@@ -189,18 +245,23 @@ pub(super) async fn append(
     Ok(())
 }
 
-async fn add(session: &mut Session, tenant_id: i64, entry: &AuditEntry) -> Result<(), Failure> {
+/// Adds entries, at most [`AT_ONCE`], in one statement: each has a way to the server and back.
+async fn add(session: &mut Session, tenant_id: i64, entries: &[AuditEntry]) -> Result<(), Failure> {
     let add = "INSERT INTO audit (tenant_id, sequence, at, actor, action, target, detail, hash)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
-    let add = Statement::new(add)
-        .bind(tenant_id)
-        .bind(i64::try_from(entry.sequence).map_err(unreadable)?)
-        .bind(entry.at)
-        .bind(entry.actor.as_str())
-        .bind(entry.action.as_str())
-        .bind(&entry.target)
-        .bind(entry.detail.get())
-        .bind(entry.hash.0.as_slice());
+        VALUES ";
+    let mut add = Statement::new(add);
+    for (place, entry) in entries.iter().enumerate() {
+        let begin = if place == 0 { "($?" } else { ", ($?" };
+        add = add
+            .then_with(begin, tenant_id)
+            .then_with(", $?", i64::try_from(entry.sequence).map_err(unreadable)?)
+            .then_with(", $?", entry.at)
+            .then_with(", $?", entry.actor.as_str())
+            .then_with(", $?", entry.action.as_str())
+            .then_with(", $?", &entry.target)
+            .then_with(", $?", entry.detail.get())
+            .then_with(", $?)", entry.hash.0.as_slice());
+    }
     session.execute(add).await?;
     Ok(())
 }

@@ -13,7 +13,9 @@
 //! | `optimize` | what makes a database slow, and its cure |
 //! | `archive` | all of it in one file, for another store |
 //! | `user`, `role` | users, and what they are in each tenant |
-//! | `api_key` | what they and programs are let in with |
+//! | `password`, `sign_in` | how users are let in |
+//! | `api_key` | what programs are let in with |
+//! | `job` | work that is done once, by whichever node |
 //! | `audit` | what was changed, by whom |
 //! | `plan` | that tests issue no statement that reads a whole table |
 //! | `failure` | what an engine says, in words that help |
@@ -31,15 +33,18 @@ mod credential;
 mod document;
 mod engine;
 mod failure;
+mod job;
 mod keyring;
 mod migration;
 mod optimize;
+mod password;
 #[cfg(test)]
 mod plan;
 mod registration;
 mod role;
 mod rotation;
 mod server;
+mod sign_in;
 mod statement;
 mod status;
 mod tenant;

@@ -9,7 +9,7 @@ use super::statement::Statement;
 use super::{Dialect, Session};
 
 /// Tables that grow with what is registered. Others have few rows.
-const GROWING: [&str; 14] = [
+const GROWING: [&str; 16] = [
     "server",
     "tool",
     "tool_set",
@@ -23,6 +23,8 @@ const GROWING: [&str; 14] = [
     "membership",
     "api_key",
     "api_key_token",
+    "sign_in",
+    "job",
     "audit",
 ];
 

@@ -150,7 +150,8 @@ impl SqlStore {
         let sealed = self.seal(&mut session, &before, registration).await?;
         if before.removed {
             // It gives way, and may take the document along that is to be written.
-            self.forget_removed(&mut session, &rows.name).await?;
+            self.forget_removed(&mut session, &rows.name, i64::MAX)
+                .await?;
             (before.id, before.document) = (None, false);
         }
         let revision = self.insert(&mut session, &before, &rows, &sealed).await?;

@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use mcphub_core::audit::Action;
+use mcphub_core::key::Standing;
 use mcphub_core::principal::Permissions;
 use mcphub_core::role::{Membership, MembershipListing, Role, RoleListing, RoleName};
 use mcphub_core::store::{MembershipStore, RoleStore, Saved};
@@ -277,6 +278,15 @@ impl SqlStore {
         session.commit().await?;
         Ok(true)
     }
+}
+
+/// What a user is, in a row with `disabled_at` of their account and `allowed` of their role.
+pub(super) fn standing(row: &Row) -> Result<Standing, Failure> {
+    let allowed: Option<String> = row.get("allowed")?;
+    Ok(Standing {
+        disabled: row.get::<Option<i64>>("disabled_at")?.is_some(),
+        role: allowed.as_deref().map(read).transpose()?,
+    })
 }
 
 /// What is stored of permissions.

@@ -17,7 +17,7 @@ use url::Url;
 use super::failure::Failure;
 use super::statement::{Row, Statement};
 use super::words::Wanted;
-use super::{Session, SqlStore, blocking, document, now};
+use super::{Session, SqlStore, blocking, document, now, page_limit};
 
 /// The plan only where it can be read.
 const BY_NAME: &str = "
@@ -93,8 +93,13 @@ impl ServerStore for SqlStore {
     }
 
     async fn purge(&self, name: &ServerName) -> Result<bool> {
-        let outcome = self.delete_removed(name).await;
+        let outcome = self.delete_removed(name, i64::MAX).await;
         self.explain("store::purge", outcome)
+    }
+
+    async fn purge_removed(&self, before: i64, limit: u32) -> Result<u64> {
+        let outcome = self.delete_old(before, limit).await;
+        self.explain("store::purge_removed", outcome)
     }
 
     async fn registry_version(&self) -> Result<u64> {
@@ -244,9 +249,28 @@ impl SqlStore {
         Ok(Some(number(revision)?))
     }
 
-    async fn delete_removed(&self, name: &ServerName) -> Result<bool, Failure> {
+    async fn delete_old(&self, before: i64, limit: u32) -> Result<u64, Failure> {
+        page_limit(limit)?;
+        let old = "SELECT name FROM server
+            WHERE tenant_id = $1 AND removed_at IS NOT NULL AND removed_at < $2
+            ORDER BY name LIMIT $3";
+        let old = Statement::new(old)
+            .bind(self.tenant_id)
+            .bind(before)
+            .bind(limit);
+        let rows = self.engine().read().await?.fetch_all(old).await?;
+        let mut purged = 0;
+        // Each by itself: one may have megabytes, and others want to write.
+        for row in rows {
+            let name = stored(ServerName::new(row.get::<String>("name")?))?;
+            purged += u64::from(self.delete_removed(&name, before).await?);
+        }
+        Ok(purged)
+    }
+
+    async fn delete_removed(&self, name: &ServerName, before: i64) -> Result<bool, Failure> {
         let mut session = self.engine().write(self.tenant_id).await?;
-        if !self.forget_removed(&mut session, name).await? {
+        if !self.forget_removed(&mut session, name, before).await? {
             return Ok(false);
         }
         self.record(&mut session, Action::SERVER_PURGE, target(name), json!({}))
@@ -255,17 +279,20 @@ impl SqlStore {
         Ok(true)
     }
 
-    /// Deletes a removed server with all that belongs to it. Whether there was one.
+    /// Deletes a server that was removed before that time, with all that belongs to it. Whether there
+    /// was one.
     pub(super) async fn forget_removed(
         &self,
         session: &mut Session,
         name: &ServerName,
+        before: i64,
     ) -> Result<bool, Failure> {
         let removed = "SELECT id FROM server
-            WHERE tenant_id = $1 AND name = $2 AND removed_at IS NOT NULL";
+            WHERE tenant_id = $1 AND name = $2 AND removed_at < $3";
         let removed = Statement::new(removed)
             .bind(self.tenant_id)
-            .bind(name.as_str());
+            .bind(name.as_str())
+            .bind(before);
         let Some(row) = session.fetch_optional(removed).await? else {
             return Ok(false);
         };

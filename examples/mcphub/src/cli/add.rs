@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use mcphub_core::connection::{ChangePolicy, Era};
+use mcphub_core::connection::{ChangePolicy, Era, Hedge, Replica, Zone};
 use mcphub_core::server::ServerName;
 use serde::Deserialize;
 use url::Url;
@@ -23,6 +23,9 @@ Examples:
 A server is met and asked for its tools before it is registered; one that does not answer is
 registered with --no-probe only. A running gateway over the same store serves it within a second.
 Adding a name again replaces it: give credentials each time.
+
+A server that wants a login gets one afterwards:
+  mcphub add tracker https://mcp.example.com/mcp --no-probe && mcphub login tracker
 
 A program runs with the rights of the gateway. It is started by the first call, shared by all
 callers (but with --per-session), started again when it ends, and ends with the gateway. It gets PATH, HOME, proxies and the
@@ -107,9 +110,44 @@ pub struct AccessArgs {
     #[arg(long = "header", value_name = "'K: V'")]
     pub headers: Vec<String>,
 
+    /// Another address of the same server, streamable HTTP and with the same credentials; repeatable.
+    /// A weight is a percentage of the sessions, such as ',weight=5'; the others go where the fewest
+    /// requests are
+    #[arg(long = "replica", value_name = "URL[,weight=N][,zone=Z]")]
+    pub replicas: Vec<Replica>,
+
+    /// Where the server at the URL is: gateways in a zone call what is there first
+    #[arg(long, value_name = "ZONE", requires = "replicas")]
+    pub zone: Option<Zone>,
+
+    /// Ask a second replica, too, where the first is slow: after such a time (50ms, 2s), or when it
+    /// takes longer than 95 of 100 requests (p95). Only what is safe to repeat, and one in ten
+    #[arg(long, value_name = "TIME", requires = "replicas")]
+    pub hedge: Option<Hedge>,
+
     /// Environment variable that holds a bearer token for the server
     #[arg(long, value_name = "VAR")]
     pub bearer_env: Option<String>,
+
+    /// Environment variable that holds `id:secret` of an OAuth 2 client, which gets access tokens
+    /// from the --issuer and from no other (client credentials)
+    #[arg(long, value_name = "VAR", requires = "issuer")]
+    pub client_env: Option<String>,
+
+    /// The scopes that the client asks for, separated by spaces [default: those that the server
+    /// names]
+    #[arg(long, value_name = "SCOPES", requires = "client_env")]
+    pub client_scope: Option<String>,
+
+    /// The authorization server whose tokens let in [default: the one that the server names, when a
+    /// person logs in]
+    #[arg(long, value_name = "URL")]
+    pub issuer: Option<Url>,
+
+    /// Send with each call the login of its user: `mcphub login NAME --user USER`. Needs `mcphub
+    /// serve --auth keys` and keys of users
+    #[arg(long)]
+    pub per_user: bool,
 
     /// A client certificate to show to the server, with those that lead to its authority (PEM)
     #[arg(long, value_name = "FILE", env = "MCPHUB_CLIENT_CERT")]

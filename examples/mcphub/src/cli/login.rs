@@ -1,6 +1,7 @@
 //! `mcphub login`.
 
 use clap::Args;
+use mcphub_core::user::UserName;
 use url::Url;
 
 use super::StoreArgs;
@@ -12,15 +13,23 @@ Examples:
   mcphub login shop --client-id mcphub
   mcphub login shop.yaml --client-env SHOP_CLIENT --scopes 'read write'
   mcphub login shop --device                (a code, to enter on another device)
+  mcphub login tracker                      (an MCP server, from `mcphub add tracker URL --no-probe`)
+  mcphub login tracker --user ada           (for that user's calls, of a server with --per-user)
 
-The server is registered by `mcphub up`, which may go on running: it takes the login over. Tokens are
-kept encrypted in the store, and renewed before they end; a second login needs no client.
+The server is registered by `mcphub up` or `mcphub add`; a gateway that runs takes the login over.
+Tokens are kept encrypted in the store, and renewed before they end; a second login needs no client.
+An MCP server says which authorization server lets in; most of those register a client by
+themselves, and others take the https URL of one that describes itself as --client-id.
 Register http://127.0.0.1/callback with the authorization server as the redirect URL; where it wants
 the port too, name one with --port.")]
 pub struct Login {
     /// The server: its name, or the document that it was registered from
     #[arg(value_name = "SERVER")]
     pub server: String,
+
+    /// The user whose calls it is for, of an MCP server that each user logs in to
+    #[arg(long, value_name = "USER", conflicts_with = "scheme")]
+    pub user: Option<UserName>,
 
     /// The security scheme of the document, where several have logins
     #[arg(long, value_name = "NAME")]

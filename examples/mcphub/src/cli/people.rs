@@ -4,6 +4,7 @@
 use clap::{Args, Subcommand};
 use mcphub_core::principal::ToolRule;
 use mcphub_core::role::RoleName;
+use mcphub_core::sign_in::SignInId;
 use mcphub_core::user::UserName;
 
 use super::{Format, StoreArgs};
@@ -19,6 +20,12 @@ pub enum User {
     Disable(UserNamed),
     /// Let the keys of a disabled user in again
     Enable(UserNamed),
+    /// Give a user a password to sign in with, typed or from standard input
+    Password(UserPassword),
+    /// List what a user is signed in to the tenant with
+    SignIns(UserSignIns),
+    /// End sign-ins of a user
+    SignOut(UserSignOut),
 }
 
 /// `mcphub user add`.
@@ -46,6 +53,58 @@ pub struct UserAdd {
 pub struct UserNamed {
     /// The name of the user
     pub name: UserName,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `mcphub user password`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcphub user password ada@example.com            # asks for it, twice
+  mcphub user password ada@example.com < FILE     # one line
+  mcphub user password ada@example.com --hashed < FILE
+
+Another password ends what the user is signed in to, in all tenants.")]
+pub struct UserPassword {
+    /// The name of the user
+    pub name: UserName,
+
+    /// Read a hash of another system, not a password: Argon2id or bcrypt
+    #[arg(long)]
+    pub hashed: bool,
+
+    /// Take the password away
+    #[arg(long, conflicts_with = "hashed")]
+    pub remove: bool,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `mcphub user sign-ins`.
+#[derive(Debug, Args)]
+pub struct UserSignIns {
+    /// The name of the user
+    pub name: UserName,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// `mcphub user sign-out`.
+#[derive(Debug, Args)]
+pub struct UserSignOut {
+    /// The name of the user
+    pub name: UserName,
+
+    /// The one that `mcphub user sign-ins` lists under this id [default: all]
+    pub id: Option<SignInId>,
 
     #[command(flatten)]
     pub store: StoreArgs,

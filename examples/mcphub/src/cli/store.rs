@@ -236,7 +236,7 @@ pub struct Rollback {
 /// `mcphub audit`.
 #[derive(Debug, Subcommand)]
 pub enum Audit {
-    /// Show what was changed, the last change first
+    /// Show what was changed, and which calls were noted, the last first
     List(AuditList),
     /// Write all of it as JSON lines, the first change first
     Export(AuditExport),
@@ -247,23 +247,23 @@ pub enum Audit {
 /// `mcphub audit list`.
 #[derive(Debug, Args)]
 pub struct AuditList {
-    /// Changes by this actor, such as cli:ada
+    /// By this actor, such as cli:ada or key:ci
     #[arg(long, value_name = "ACTOR", value_parser = actor)]
     pub actor: Option<Actor>,
 
-    /// Changes of this kind, such as server.save or server.remove
+    /// Of this kind, such as server.save, or tool.call with `[audit]` in the configuration
     #[arg(long, value_name = "ACTION", value_parser = action)]
     pub action: Option<Action>,
 
-    /// Changes of this, such as server:petstore
+    /// Of this, such as server:petstore or tool:petstore/addPet
     #[arg(long, value_name = "TARGET")]
     pub target: Option<String>,
 
-    /// Changes at or after this time (RFC 3339, such as 2026-11-21T10:00:00Z)
+    /// At or after this time (RFC 3339, such as 2026-11-21T10:00:00Z)
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub since: Option<i64>,
 
-    /// Changes before this time
+    /// Before this time
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub until: Option<i64>,
 
@@ -377,6 +377,8 @@ pub enum Db {
     Check(DbCheck),
     /// Make what is slow fast again: missing indexes, stale statistics, wasted room
     Optimize(DbOptimize),
+    /// List the work that gateways have to do once
+    Jobs(DbJobs),
     /// Write all of it into one file, to be imported elsewhere
     Export(DbExport),
     /// Take over what was exported, into a store that is empty
@@ -388,6 +390,17 @@ pub enum Db {
 /// `mcphub db status`.
 #[derive(Debug, Args)]
 pub struct DbStatus {
+    #[command(flatten)]
+    pub store: StoreArgs,
+
+    /// How to print it
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t)]
+    pub format: Format,
+}
+
+/// `mcphub db jobs`.
+#[derive(Debug, Args)]
+pub struct DbJobs {
     #[command(flatten)]
     pub store: StoreArgs,
 

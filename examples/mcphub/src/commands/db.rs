@@ -1,6 +1,7 @@
 //! `mcphub db`: the database itself.
 
 mod archive;
+mod jobs;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,7 @@ pub async fn run(command: Db) -> Result<ExitCode> {
         Db::Migrate(args) => migrate(args).await,
         Db::Check(args) => check(args).await,
         Db::Optimize(args) => optimize(args).await,
+        Db::Jobs(args) => jobs::run(args).await,
         Db::Export(args) => archive::export(args).await,
         Db::Import(args) => archive::import(args).await,
         Db::RotateKey(args) => rotate_key(args).await,

@@ -70,9 +70,10 @@ pub async fn run(args: Demo) -> Result<ExitCode> {
         output::line("\nYour own API: mcphub up YOUR-OPENAPI.yaml. Ctrl-C stops the demo.")?;
         std::future::pending::<Result<()>>().await
     };
+    let stop = serving::stop_signal();
     tokio::select! {
         failed = show => failed?,
-        served = serving::serve_http(&host, &gateway, listener) => served?,
+        served = serving::serve_http(&host, &gateway, listener, stop) => served?,
     }
     Ok(ExitCode::SUCCESS)
 }

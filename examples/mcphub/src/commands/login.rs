@@ -4,19 +4,21 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use mcphub_core::connection::Connection;
 use mcphub_core::secret::{Credentials, Grant, SecretString};
-use mcphub_core::server::ServerRecord;
+use mcphub_core::server::{Serve, ServerRecord};
 use mcphub_core::spec::SecurityScheme;
+use mcphub_core::store::DocumentStore;
 use mcphub_core::{Error, ErrorKind, Result};
-use mcphub_gateway::upstream::native::oauth::{self, LoginSettings};
 use mcphub_gateway::upstream::native::{NativeClient, NativeSettings};
+use mcphub_gateway::upstream::oauth::{self, LoginSettings};
 use url::Url;
 
 use crate::cli::Login;
 use crate::config::Config;
 use crate::host::Host;
 use crate::redirect::Redirect;
-use crate::{credentials, output, progress};
+use crate::{connected, credentials, output, progress};
 
 pub async fn run(args: Login) -> Result<ExitCode> {
     let config = Config::load(None)?.with_store(&args.store);
@@ -24,21 +26,19 @@ pub async fn run(args: Login) -> Result<ExitCode> {
     let record = host.platform.find(&source(&args.server)).await;
     let record = record.map_err(|error| match error.kind() {
         ErrorKind::NotFound => Error::not_found(
-            "no such server is registered; `mcphub up SPEC` registers one, and may go on running",
+            "no such server is registered; `mcphub up SPEC` registers an API, and `mcphub add` an MCP server",
         )
         .with("server", &args.server),
         _ => error,
     })?;
     let held = host.platform.credentials(&record.name).await?;
-    let (name, scheme) = scheme(&record, args.scheme.as_deref())?;
-    let mut settings = LoginSettings::new(client(&args, &held, name)?);
-    settings.scopes.clone_from(&args.scopes);
-    settings.issuer.clone_from(&args.issuer);
     let mut limits = NativeSettings::default();
     limits.refuse_private_addresses = config.refuse_private_addresses;
     let http = NativeClient::new(limits)?.trusting(held.authorities.as_deref())?;
-    let found = oauth::Login::discover(http, record.base_url()?, scheme, settings);
-    let login = progress::during("finding out where to log in", found).await?;
+    let (name, login) = match record.serve {
+        Serve::Remote => at_mcp_server(&host, &args, &record, &held, http).await?,
+        _ => at_api(&args, &record, &held, http).await?,
+    };
     let grant = if args.device || !login.has_browser() {
         with_device(login).await?
     } else {
@@ -52,13 +52,97 @@ pub async fn run(args: Login) -> Result<ExitCode> {
         ),
         (None, None) => "its server does not say how long it lasts".to_owned(),
     };
-    host.platform.log_in(&record.name, name, grant).await?;
+    host.platform
+        .log_in(&record.name, &name, grant.clone())
+        .await?;
     output::line(&format!("Logged in to {} ({name}): {lasts}", record.name))?;
+    if record.serve == Serve::Remote && record.tools.tools.is_empty() {
+        let meeting = connected::meet_first(&host, &record.name, grant);
+        match progress::during("asking for its tools", meeting).await {
+            Ok(number) => output::line(&format!("{}: {number} tools", record.name))?,
+            Err(error) => output::complain(&format!("its tools are not known: {}", error.report())),
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn with_browser(login: oauth::Login, args: &Login) -> Result<Grant> {
+/// A login to a security scheme of an API's document, and what it is kept as.
+async fn at_api(
+    args: &Login,
+    record: &ServerRecord,
+    held: &Credentials,
+    http: NativeClient,
+) -> Result<(String, oauth::Login)> {
+    if args.user.is_some() {
+        return Err(Error::invalid(
+            "users have logins of their own at MCP servers, added with --per-user; an API has one for all",
+        ));
+    }
+    let (name, scheme) = scheme(record, args.scheme.as_deref())?;
+    let mut settings = settings(args)?;
+    if settings.client.is_none() {
+        settings.client = Some(client_of_before(held, name)?);
+    }
+    let found = oauth::Login::discover(http, record.base_url()?, scheme, settings);
+    let login = progress::during("finding out where to log in", found).await?;
+    Ok((name.to_owned(), login))
+}
+
+/// A login to an MCP server, and what it is kept as.
+async fn at_mcp_server(
+    host: &Host,
+    args: &Login,
+    record: &ServerRecord,
+    held: &Credentials,
+    http: NativeClient,
+) -> Result<(String, oauth::Login)> {
+    if args.scheme.is_some() {
+        return Err(Error::invalid("an MCP server has no security schemes"));
+    }
+    let document = host.store.document(&record.name).await?;
+    let document = document.ok_or_else(|| Error::not_found("the server was removed"))?;
+    let connection = Connection::from_document(&document)?;
+    let remote = connection.remote();
+    let remote = remote.ok_or_else(|| Error::invalid("a program has no login"))?;
+    let name = match &args.user {
+        Some(_) if !remote.per_user => {
+            return Err(Error::invalid(
+                "all calls carry the gateway's login at this server; `mcphub add --per-user` says otherwise",
+            )
+            .with("server", &record.name));
+        }
+        Some(user) => user.actor().to_string(),
+        None => Connection::LOGIN.to_owned(),
+    };
+    let mut settings = settings(args)?;
+    let configured = || remote.issuer.clone();
+    settings.issuer = settings.issuer.or_else(configured);
+    let found = oauth::Login::at_mcp_server(http, remote.url.clone(), settings);
+    let mut login = progress::during("finding out where to log in", found).await?;
+    if let Some(before) = held.grants.get(&name) {
+        login = login.as_before(before);
+    }
+    Ok((name, login))
+}
+
+fn settings(args: &Login) -> Result<LoginSettings> {
+    let mut settings = LoginSettings::unregistered();
+    settings.scopes.clone_from(&args.scopes);
+    settings.issuer.clone_from(&args.issuer);
+    settings.client = match (&args.client_id, &args.client_env) {
+        (Some(id), _) => Some(id.as_str().into()),
+        (None, Some(variable)) => {
+            let value = credentials::variable_value("--client-env", variable)?;
+            Some(value.into())
+        }
+        (None, None) => None,
+    };
+    Ok(settings)
+}
+
+async fn with_browser(mut login: oauth::Login, args: &Login) -> Result<Grant> {
     let redirect = Redirect::bind(args.port).await?;
+    login.register(Some(redirect.url())).await?;
     let login = login.with_browser(redirect.url().clone())?;
     open(login.url(), args.no_browser)?;
     let login = Arc::new(login);
@@ -71,7 +155,8 @@ async fn with_browser(login: oauth::Login, args: &Login) -> Result<Grant> {
     progress::during("getting the tokens", login.finish(&query)).await
 }
 
-async fn with_device(login: oauth::Login) -> Result<Grant> {
+async fn with_device(mut login: oauth::Login) -> Result<Grant> {
+    login.register(None).await?;
     let login = progress::during("asking for a code", login.with_device()).await?;
     output::line(&format!("Open {}\nand enter {}", login.url(), login.code()))?;
     if let Some(url) = login.complete_url() {
@@ -125,14 +210,8 @@ fn scheme<'r>(
     }
 }
 
-/// The client to log in as: the one named, else that of the login before.
-fn client(args: &Login, held: &Credentials, scheme: &str) -> Result<SecretString> {
-    if let Some(id) = &args.client_id {
-        return Ok(id.as_str().into());
-    }
-    if let Some(variable) = &args.client_env {
-        return Ok(credentials::variable_value("--client-env", variable)?.into());
-    }
+/// The client of the login before.
+fn client_of_before(held: &Credentials, scheme: &str) -> Result<SecretString> {
     let before = held.grants.get(scheme).map(|grant| grant.client.clone());
     before.ok_or_else(|| {
         Error::invalid(

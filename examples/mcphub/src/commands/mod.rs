@@ -7,6 +7,7 @@ mod call;
 mod changes;
 mod db;
 mod demo;
+mod discover;
 mod docs;
 mod generate;
 mod history;
@@ -18,6 +19,7 @@ mod mock;
 mod people;
 mod search;
 mod serve;
+mod sign_in;
 mod status;
 mod tenant;
 mod up;
@@ -36,6 +38,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
     match command {
         Command::Demo(args) => demo::run(args).await,
         Command::Add(args) => add::run(args).await,
+        Command::Discover(args) => discover::run(args).await,
         Command::Up(args) => up::run(args).await,
         Command::Inspect(args) => inspect::run(args).await,
         Command::Call(args) => call::run(args).await,

@@ -8,7 +8,7 @@ use mcphub_core::store::{MembershipStore, RoleStore, Users};
 use mcphub_core::user::{User, UserKind};
 use mcphub_core::{Error, ErrorKind, Result};
 
-use super::list;
+use super::{list, sign_in};
 use crate::cli::{
     self, Format, MemberSet, PeopleList, RoleNamed, RoleSet, StoreArgs, UserAdd, UserNamed,
 };
@@ -25,6 +25,9 @@ pub async fn user(command: cli::User) -> Result<ExitCode> {
         cli::User::List(args) => users(args).await,
         cli::User::Disable(args) => disable(args).await,
         cli::User::Enable(args) => enable(args).await,
+        cli::User::Password(args) => sign_in::password(args).await,
+        cli::User::SignIns(args) => sign_in::sign_ins(args).await,
+        cli::User::SignOut(args) => sign_in::sign_out(args).await,
     }
 }
 

@@ -31,6 +31,9 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     if let Some(tools) = args.tools {
         config.tools = tools;
     }
+    if args.metrics_listen.is_some() {
+        config.metrics_listen = args.metrics_listen;
+    }
     if let Some(listen) = args.listen {
         config.listen = listen;
     }
@@ -42,7 +45,14 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
                 config.listen
             ));
         }
-        return Err(serving::in_use(config.listen));
+        return Err(serving::in_use(config.listen, "--listen"));
+    };
+    let metrics = match config.metrics_listen {
+        Some(address) => {
+            let listener = serving::bind(address).await?;
+            Some(listener.ok_or_else(|| serving::in_use(address, "--metrics-listen"))?)
+        }
+        None => None,
     };
     register(&host, &config).await?;
     let gateway = host.gateway()?;
@@ -62,11 +72,13 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     for (name, chosen) in gateway.virtual_servers() {
         output::say(&format!("{name}: {chosen} tools chosen from other servers"));
     }
+    let _operators = metrics.map(|listener| serving::serve_operators(&gateway, listener));
     let address = listener.local_addr().unwrap_or(config.listen);
+    let stop = serving::stop_signal();
     output::line(&format!(
         "Serving MCP at http://{address}/mcp (Ctrl-C stops)"
     ))?;
-    serving::serve_http(&host, &gateway, listener).await?;
+    serving::serve_http(&host, &gateway, listener, stop).await?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -14,7 +14,8 @@ use crate::{output, running};
 struct Health {
     status: String,
     catalog: String,
-    servers: Vec<Server>,
+    /// Absent for who showed no key where keys are asked for.
+    servers: Option<Vec<Server>>,
 }
 
 #[derive(Deserialize)]
@@ -27,15 +28,27 @@ struct Server {
     retry_after_seconds: Option<u64>,
     #[serde(default)]
     waiting: usize,
+    #[serde(default)]
+    replicas: Vec<Replica>,
+}
+
+#[derive(Deserialize)]
+struct Replica {
+    answers: bool,
+    circuit: String,
+    running: usize,
 }
 
 pub async fn run(args: Status) -> Result<ExitCode> {
     let config = Config::load(args.config.as_deref())?;
     let address = args.listen.unwrap_or(config.listen);
-    let health: Value = running::state(address).await.ok_or_else(|| {
-        let message = "no gateway answers there; `mcphub serve` starts one";
-        Error::new(ErrorKind::Unavailable, message).with("address", address)
-    })?;
+    let key = std::env::var("MCPHUB_KEY").ok();
+    let health: Value = running::state(address, key.as_deref())
+        .await
+        .ok_or_else(|| {
+            let message = "no gateway answers there; `mcphub serve` starts one";
+            Error::new(ErrorKind::Unavailable, message).with("address", address)
+        })?;
     if args.format == Format::Json {
         output::json(&health)?;
         return Ok(ExitCode::SUCCESS);
@@ -46,17 +59,36 @@ pub async fn run(args: Status) -> Result<ExitCode> {
             .with("address", address)
             .caused_by(error)
     })?;
-    for server in &health.servers {
-        output::line(&server.line())?;
-    }
-    if health.servers.is_empty() {
-        output::say("no server is registered");
+    match health.servers.as_deref() {
+        Some([]) => output::say("no server is registered"),
+        Some(servers) => {
+            for server in servers {
+                output::line(&server.line())?;
+                for (number, replica) in server.replicas.iter().enumerate() {
+                    output::line(&replica.line(number))?;
+                }
+            }
+        }
+        None => output::say("servers are named to who shows a key: set MCPHUB_KEY to one"),
     }
     if health.catalog != "current" {
         output::say("the registry cannot be read; what was read last is served");
     }
     output::say(&format!("{}: http://{address}/mcp", health.status));
     Ok(ExitCode::SUCCESS)
+}
+
+impl Replica {
+    /// The one with the number 0 is the server's own URL.
+    fn line(&self, number: usize) -> String {
+        let calls = match (self.answers, &*self.circuit) {
+            (false, _) => "does not answer, not called",
+            (true, "closed") => "called",
+            (true, "open") => "not called",
+            (true, _) => "tried with the next call",
+        };
+        format!("  replica {number}\t{calls}\t{} running", self.running)
+    }
 }
 
 impl Server {

@@ -45,7 +45,7 @@ pub async fn run(args: Up) -> Result<ExitCode> {
     // The port is taken first: when it cannot be had, nothing has been registered.
     let listener = serving::bind(args.listen).await?;
     if listener.is_none() && !running::is_running(args.listen, &host.instance).await {
-        return Err(serving::in_use(args.listen));
+        return Err(serving::in_use(args.listen, "--listen"));
     }
     let published = publish(&host, requests).await?;
     match listener {
@@ -60,8 +60,9 @@ pub async fn run(args: Up) -> Result<ExitCode> {
             let address = listener.local_addr().unwrap_or(args.listen);
             start_deployments(&host).await?;
             gateway.refresh().await?;
+            let stop = serving::stop_signal();
             announce(&host, address, &args, &published).await?;
-            serving::serve_http(&host, &gateway, listener).await?;
+            serving::serve_http(&host, &gateway, listener, stop).await?;
         }
     }
     Ok(ExitCode::SUCCESS)

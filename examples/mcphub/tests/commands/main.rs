@@ -1,8 +1,15 @@
-//! The commands that need no gateway, as a person runs them.
+//! The commands, as a person runs them.
 
 mod calls;
+mod certificates;
+#[path = "../common/mod.rs"]
+mod common;
+mod login;
+mod mock;
 mod program;
 mod projects;
+mod server_choice;
+mod store;
 
 use std::fs;
 use std::net::TcpListener;

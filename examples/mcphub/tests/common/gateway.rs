@@ -106,6 +106,30 @@ impl Gateway {
         })
     }
 
+    /// The status and the answer of a POST of JSON to a path, with these headers besides; `null` for an
+    /// empty answer.
+    pub fn post(&self, path: &str, headers: &[(&str, &str)], body: &Value) -> (u16, Value) {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let client = reqwest::Client::builder().no_proxy().timeout(CALL).build();
+            let mut request = client
+                .expect("a client")
+                .post(format!("http://{}{path}", self.address))
+                .body(body.to_string());
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let answer = request.send().await.expect("the gateway answers");
+            let status = answer.status().as_u16();
+            let body = answer.bytes().await.expect("a whole answer");
+            (status, serde_json::from_slice(&body).unwrap_or_default())
+        })
+    }
+
     /// What `GET /healthz` answers.
     pub fn health(&self) -> Value {
         let _ = rustls::crypto::ring::default_provider().install_default();

@@ -5,7 +5,9 @@ use mcphub_core::call::Arguments;
 use mcphub_core::schema::Schema;
 use mcphub_core::secret::Credentials;
 use mcphub_core::spec::{Dialect, Location, Method, SecurityScheme};
-use mcphub_core::tool::{ApiInfo, HttpBinding, Tool, ToolAnnotations, ToolName, ToolSet};
+use mcphub_core::tool::{
+    ApiInfo, BodySource, HttpBinding, Tool, ToolAnnotations, ToolName, ToolSet,
+};
 use mcphub_gateway::upstream::Upstream;
 use serde_json::{Map, Value, json};
 
@@ -129,6 +131,12 @@ fn tools(pages: &[PagesGroup]) -> ToolSet {
 
 fn tool(name: &str, binding: HttpBinding) -> Tool {
     let arguments = binding.parameters.iter().map(|p| p.argument.clone());
+    let members = binding.body.as_ref().map(|body| match &body.source {
+        BodySource::Members(members) => members.as_slice(),
+        _ => &[],
+    });
+    let members = members.into_iter().flatten();
+    let arguments = arguments.chain(members.map(|member| member.argument.clone()));
     let arguments = arguments.chain(binding.answer.arguments().map(str::to_owned));
     let properties: Map<_, _> = arguments.map(|name| (name, json!({}))).collect();
     let input = json!({"type": "object", "properties": properties, "additionalProperties": false});

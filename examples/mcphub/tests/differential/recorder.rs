@@ -59,7 +59,7 @@ static LARGE: [u8; 70_000] = {
     text
 };
 
-pub static ANSWERS: [Answer; 11] = [
+pub static ANSWERS: [Answer; 13] = [
     (
         200,
         "text/plain; charset=utf-8",
@@ -83,6 +83,8 @@ pub static ANSWERS: [Answer; 11] = [
     ),
     (500, "text/html", b"<h1>out of paper</h1>"),
     (200, "application/json", &LARGE),
+    (200, "text/event-stream", b"data: 1\n\nid: 2\ndata: \xc3"),
+    (200, "application/x-ndjson", b"{\"n\": 1}\n{\"n\": 2}\n"),
 ];
 
 const OF_THE_CLIENT: [&str; 9] = [
@@ -109,7 +111,8 @@ pub struct Recorder {
 struct State {
     seen: Vec<Recorded>,
     answer: Answer,
-    /// By path and query after the base URL, without the secret; each is asked once.
+    /// By path and query after the base URL, without the secret, and the body after a space; each is
+    /// asked once.
     pages: BTreeMap<String, PageAnswer>,
 }
 
@@ -156,7 +159,7 @@ async fn record(Shared(state): Shared<Arc<Mutex<State>>>, request: Request) -> R
         .collect();
     headers.sort();
     let mut state = state.lock().unwrap();
-    let page = page_of(&target);
+    let page = page_of(&target, &body.bytes);
     state.seen.push(Recorded {
         method: parts.method.to_string(),
         target,
@@ -176,9 +179,14 @@ async fn record(Shared(state): Shared<Arc<Mutex<State>>>, request: Request) -> R
     response.body(Body::from(body)).unwrap()
 }
 
-fn page_of(target: &str) -> String {
+fn page_of(target: &str, body: &[u8]) -> String {
     let target = target.strip_prefix("/base").unwrap_or(target);
-    target.replace("&key=s3cret", "").replace("?key=s3cret", "")
+    let mut page = target.replace("&key=s3cret", "").replace("?key=s3cret", "");
+    if !body.is_empty() {
+        page.push(' ');
+        page.push_str(&String::from_utf8_lossy(body));
+    }
+    page
 }
 
 fn page_response(page: &PageAnswer) -> Response {

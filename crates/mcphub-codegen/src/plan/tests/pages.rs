@@ -1,7 +1,7 @@
 //! How pages follow one another, and which fields of answers stay.
 
 use super::*;
-use mcphub_core::spec::NextPage;
+use mcphub_core::spec::{NextPage, PageLocation};
 use mcphub_core::tool::{AnswerBinding, FieldsBinding};
 
 /// The binding of `GET /a` with these query parameters and this answer.
@@ -40,16 +40,19 @@ fn the_patterns_of_the_field_are_recognised() {
     let cursor = |at: &[&str], parameter: &str| NextPage::Cursor {
         at: at.iter().map(|name| (*name).to_owned()).collect(),
         parameter: parameter.to_owned(),
+        location: PageLocation::Query,
     };
     let url = |at: &[&str]| NextPage::Url {
         at: at.iter().map(|name| (*name).to_owned()).collect(),
     };
     let number = |parameter: &str, first| NextPage::Page {
         parameter: parameter.to_owned(),
+        location: PageLocation::Query,
         first,
     };
     let offset = |parameter: &str, first| NextPage::Offset {
         parameter: parameter.to_owned(),
+        location: PageLocation::Query,
         first,
     };
     let uri = json!({"type": "string", "format": "uri"});
@@ -224,6 +227,57 @@ fn what_shows_no_pages_has_none() {
     );
 }
 
+/// `POST /a` with these members of its JSON body and this answer.
+fn posted(members: Value, schema: Value, x_mcp: Value) -> Option<(String, NextPage)> {
+    let mut operation = answer(schema);
+    operation["requestBody"] =
+        json!({"content": {"application/json": {"schema": object(members)}}});
+    operation["x-mcp"] = x_mcp;
+    let plan = plan(json!({"/a": {"post": operation}}), json!({}));
+    let pages = plan.tools.tools[0].binding.answer.pages.clone()?;
+    Some((pages.items.join("."), pages.next))
+}
+
+#[test]
+fn a_cursor_may_be_in_the_body() {
+    let listed = || object(json!({"results": list(), "next_cursor": text()}));
+    let members = || json!({"start_cursor": text(), "page_size": {"type": "integer"}});
+    let next = NextPage::Cursor {
+        at: vec!["next_cursor".to_owned()],
+        parameter: "start_cursor".to_owned(),
+        location: PageLocation::Body,
+    };
+    let found = posted(members(), listed(), json!({}));
+    assert_eq!(found, Some(("results".to_owned(), next)));
+
+    // The page number of what may change something is left alone, unless it is said to be one.
+    let numbered = || json!({"page": {"type": "integer"}});
+    for (members, schema, said) in [
+        (numbered(), listed(), json!({})),
+        (json!({"cursor": {"type": "integer"}}), listed(), json!({})),
+        (members(), object(json!({"results": list()})), json!({})),
+        (members(), object(json!({"next_cursor": text()})), json!({})),
+        (members(), listed(), json!({"pages": false})),
+        (
+            members(),
+            listed(),
+            json!({"pages": {"by": "page", "parameter": "page", "in": "header"}}),
+        ),
+    ] {
+        let found = posted(members.clone(), schema, said.clone());
+        let expected = said["pages"].is_object();
+        assert_eq!(found.is_some(), expected, "{members} {said}");
+    }
+    let said = json!({"pages": {"by": "page", "parameter": "page", "in": "body"}});
+    let next = NextPage::Page {
+        parameter: "page".to_owned(),
+        location: PageLocation::Body,
+        first: 1,
+    };
+    let found = posted(numbered(), listed(), said);
+    assert_eq!(found, Some(("results".to_owned(), next)));
+}
+
 #[test]
 fn the_link_header_counts_where_it_is_described() {
     let link = json!({"responses": {"200": {"headers": {"link": {"schema": text()}},
@@ -248,7 +302,8 @@ fn the_extension_says_how_pages_follow_and_which_fields_stay() {
         pages.next,
         NextPage::Cursor {
             at,
-            parameter: "x".to_owned()
+            parameter: "x".to_owned(),
+            location: PageLocation::Query,
         }
     );
 

@@ -14,7 +14,7 @@ use super::annotation::annotation;
 use super::literal::{LINE, bracketed, docstring, python_literal, python_text, python_value};
 use super::names::Names;
 use super::parts;
-use crate::targets::arguments::arguments;
+use crate::targets::arguments::{arguments, member_argument};
 
 /// A function as its template needs it: every text is Python already.
 #[derive(Debug, Serialize)]
@@ -235,7 +235,7 @@ fn answer_call(binding: &HttpBinding, parameters: &Parameters) -> String {
         if !pages.items.is_empty() {
             arguments.push(format!("items={}", list(&pages.items)));
         }
-        arguments.push(format!("next_page={}", next_page(&pages.next)));
+        arguments.push(format!("next_page={}", next_page(binding, &pages.next)));
     }
     match &binding.answer.fields {
         Some(FieldsBinding::Only(fields)) => {
@@ -263,33 +263,33 @@ fn answer_call(binding: &HttpBinding, parameters: &Parameters) -> String {
     bracketed("return await api.call(", &arguments, ")", 4)
 }
 
-fn next_page(next: &NextPage) -> String {
-    let first = |first: u64, usual: u64| {
-        if first == usual {
-            String::new()
-        } else {
-            format!(", first={first}")
-        }
-    };
-    match next {
-        NextPage::Url { at } => format!("Url({})", list(at)),
-        NextPage::Cursor { at, parameter } => {
-            format!("Cursor({}, {})", list(at), python_literal(parameter))
+fn next_page(binding: &HttpBinding, next: &NextPage) -> String {
+    let (name, mut arguments) = match next {
+        NextPage::Url { at } => ("Url", vec![list(at)]),
+        NextPage::Cursor { at, parameter, .. } => {
+            ("Cursor", vec![list(at), python_literal(parameter)])
         }
         NextPage::Page {
-            parameter,
-            first: number,
+            parameter, first, ..
         } => {
-            format!("Page({}{})", python_literal(parameter), first(*number, 1))
+            let first = (*first != 1).then(|| format!("first={first}"));
+            let parameter = python_literal(parameter);
+            ("Page", [parameter].into_iter().chain(first).collect())
         }
         NextPage::Offset {
-            parameter,
-            first: number,
+            parameter, first, ..
         } => {
-            format!("Offset({}{})", python_literal(parameter), first(*number, 0))
+            let first = (*first != 0).then(|| format!("first={first}"));
+            let parameter = python_literal(parameter);
+            ("Offset", [parameter].into_iter().chain(first).collect())
         }
-        _ => "Link()".to_owned(),
+        _ => ("Link", Vec::new()),
+    };
+    if let Some(member) = next.body_member() {
+        let argument = member_argument(binding, member).unwrap_or_default();
+        arguments.push(format!("body={}", python_literal(argument)));
     }
+    format!("{name}({})", arguments.join(", "))
 }
 
 fn list(names: &[String]) -> String {

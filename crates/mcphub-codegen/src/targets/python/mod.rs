@@ -45,6 +45,7 @@ macro_rules! templates {
 
 const RUNTIME: &[(&str, &str)] = runtime![
     "api.py",
+    "cause.py",
     "certificates.py",
     "credentials.py",
     "digest.py",
@@ -58,6 +59,7 @@ const RUNTIME: &[(&str, &str)] = runtime![
     "retry.py",
     "serialization.py",
     "serving.py",
+    "streams.py",
     "tool.py",
     "validation.py",
     "xml.py",

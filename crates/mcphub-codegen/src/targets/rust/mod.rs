@@ -53,6 +53,7 @@ const SAME: &[(&str, &str)] = templates![
     "src/serialization.rs",
     "src/server.rs",
     "src/serving.rs",
+    "src/stream.rs",
     "src/style.rs",
     "src/tool.rs",
     "src/validation.rs",

@@ -16,7 +16,7 @@ use super::literal::{
 };
 use super::names::Names;
 use crate::targets::about::{markdown_text, one_line};
-use crate::targets::arguments::{Argument, arguments};
+use crate::targets::arguments::{Argument, arguments, member_argument};
 
 /// The indent of the statements of a function, in spaces.
 const INDENT: usize = 8;
@@ -302,6 +302,11 @@ impl Writer<'_> {
                 lines.push(rust_array("pages.items(", &pages.items, ");", INDENT));
             }
             lines.extend(next_page(&pages.next)?);
+            if let Some(member) = pages.next.body_member() {
+                let argument = member_argument(self.binding, member).unwrap_or_default();
+                let argument = [rust_literal(argument).into()];
+                lines.push(rust_call("pages.in_body", &argument, ";", INDENT));
+            }
         }
         match &answer.fields {
             Some(FieldsBinding::Argument(argument)) => {
@@ -448,15 +453,17 @@ fn next_page(next: &NextPage) -> Result<Option<String>> {
     Ok(match next {
         NextPage::Link => None,
         NextPage::Url { at } => Some(rust_array("pages.by_url(", at, ");", INDENT)),
-        NextPage::Cursor { at, parameter } => {
+        NextPage::Cursor { at, parameter, .. } => {
             let at: Vec<_> = at.iter().map(|name| rust_literal(name)).collect();
             let at = format!("&[{}]", at.join(", "));
             Some(by("by_cursor", parameter, at))
         }
-        NextPage::Page { parameter, first } => Some(by("by_number", parameter, first.to_string())),
-        NextPage::Offset { parameter, first } => {
-            Some(by("by_offset", parameter, first.to_string()))
-        }
+        NextPage::Page {
+            parameter, first, ..
+        } => Some(by("by_number", parameter, first.to_string())),
+        NextPage::Offset {
+            parameter, first, ..
+        } => Some(by("by_offset", parameter, first.to_string())),
         _ => {
             return Err(Error::invalid(
                 "the rust target does not know this way from page to page",

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::annotation::{annotation, member};
 use super::literal::{LINE, ts_call, ts_list, ts_literal, ts_text, ts_value};
 use super::names::{is_identifier, pascal};
-use crate::targets::arguments::{Argument, arguments};
+use crate::targets::arguments::{Argument, arguments, member_argument};
 
 /// The indent of the statements of a function, in spaces.
 const INDENT: usize = 4;
@@ -162,7 +162,7 @@ fn answer_call(binding: &HttpBinding) -> String {
         if !pages.items.is_empty() {
             options.push(format!("items: {}", list(&pages.items)));
         }
-        options.push(format!("next: {}", next_page(&pages.next)));
+        options.push(next_page(binding, &pages.next));
     }
     match &binding.answer.fields {
         Some(FieldsBinding::Only(fields)) => {
@@ -204,24 +204,44 @@ fn answer_call(binding: &HttpBinding) -> String {
     ts_call("return api.call", &arguments, &options, INDENT)
 }
 
-fn next_page(next: &NextPage) -> String {
-    match next {
-        NextPage::Url { at } => format!("{{ by: \"url\", at: {} }}", list(at)),
-        NextPage::Cursor { at, parameter } => format!(
-            "{{ by: \"cursor\", at: {}, parameter: {} }}",
-            list(at),
-            ts_literal(parameter)
-        ),
-        NextPage::Page { parameter, first } => format!(
-            "{{ by: \"page\", parameter: {}, first: {first} }}",
-            ts_literal(parameter)
-        ),
-        NextPage::Offset { parameter, first } => format!(
-            "{{ by: \"offset\", parameter: {}, first: {first} }}",
-            ts_literal(parameter)
-        ),
-        _ => "{ by: \"link\" }".to_owned(),
+fn next_page(binding: &HttpBinding, next: &NextPage) -> String {
+    let parameter = |name: &str| format!("parameter: {}", ts_literal(name));
+    let mut members = match next {
+        NextPage::Url { at } => vec!["by: \"url\"".to_owned(), format!("at: {}", list(at))],
+        NextPage::Cursor {
+            at,
+            parameter: name,
+            ..
+        } => vec![
+            "by: \"cursor\"".to_owned(),
+            format!("at: {}", list(at)),
+            parameter(name),
+        ],
+        NextPage::Page {
+            parameter: name,
+            first,
+            ..
+        } => vec![
+            "by: \"page\"".to_owned(),
+            parameter(name),
+            format!("first: {first}"),
+        ],
+        NextPage::Offset {
+            parameter: name,
+            first,
+            ..
+        } => vec![
+            "by: \"offset\"".to_owned(),
+            parameter(name),
+            format!("first: {first}"),
+        ],
+        _ => vec!["by: \"link\"".to_owned()],
+    };
+    if let Some(member) = next.body_member() {
+        let argument = member_argument(binding, member).unwrap_or_default();
+        members.push(format!("body: {}", ts_literal(argument)));
     }
+    format!("next: {{ {} }}", members.join(", "))
 }
 
 /// `args.isbn`, `args["X-Id"]`, or what every call sends.

@@ -34,6 +34,7 @@ macro_rules! templates {
 /// Files that are the same in every project, at their place in it.
 const SAME: &[(&str, &str)] = templates![
     "src/api.ts",
+    "src/cause.ts",
     "src/certificates.ts",
     "src/credentials.ts",
     "src/digest.ts",
@@ -53,6 +54,7 @@ const SAME: &[(&str, &str)] = templates![
     "src/server.ts",
     "src/serving.ts",
     "src/stdio.ts",
+    "src/streams.ts",
     "src/tool.ts",
     "src/validation.ts",
     "src/xml.ts",

@@ -1,9 +1,10 @@
 //! The audit log.
 
 use futures::future::join_all;
+use serde_json::value::RawValue;
 
 use super::{full, name, registration, save, tools};
-use crate::audit::{Action, AuditEntry, AuditQuery, Chain, Order};
+use crate::audit::{Action, AuditEntry, AuditNote, AuditQuery, Chain, Order};
 use crate::store::Store;
 use crate::tenant::{Actor, TenantName};
 
@@ -79,6 +80,61 @@ pub async fn the_log_is_a_chain_whoever_writes_at_once(store: &dyn Store) {
     assert_eq!(chain.findings(), []);
     let head = store.audit_head().await.expect("the head is read");
     assert_eq!((chain.head(), head.sequence), (head, 16));
+}
+
+/// Between changes, in their order, whoever writes at once; too many are none.
+pub async fn notes_are_entries_among_others(store: &dyn Store) {
+    let notes = |many: usize, actor: &str| -> Vec<AuditNote> {
+        let notes = (0..many).map(|number| AuditNote {
+            at: 1,
+            actor: Actor::of("key", actor),
+            action: Action::TOOL_CALL,
+            target: format!("tool:api/{number}"),
+            detail: RawValue::from_string(r#"{"outcome":"ok"}"#.to_owned()).expect("JSON"),
+        });
+        notes.collect()
+    };
+    save(store, &registration("a")).await;
+    for many in [0, 1, 120] {
+        store.note(&notes(many, "one")).await.expect("noted");
+    }
+    let (api, others) = (registration("b"), notes(60, "two"));
+    let again = notes(60, "three");
+    let saving = save(store, &api);
+    let noting = async |notes| store.note(notes).await.expect("noted");
+    futures::join!(saving, noting(&others), noting(&again));
+    let error = store.note(&notes(AuditNote::MAX + 1, "one")).await;
+    let error = error.expect_err("too many");
+    assert_eq!(error.kind(), crate::ErrorKind::InvalidInput);
+
+    let log = whole_log(store).await;
+    assert_eq!(log.len(), 2 + 121 + 120);
+    let mut chain = Chain::new(TenantName::default());
+    log.iter().for_each(|entry| chain.follow(entry));
+    assert_eq!(chain.findings(), []);
+    assert!(
+        log.is_sorted_by_key(|entry| entry.at),
+        "times do not go back"
+    );
+    for (actor, many) in [("two", 60), ("three", 60)] {
+        let query = AuditQuery {
+            actor: Some(Actor::of("key", actor)),
+            action: Some(Action::TOOL_CALL),
+            limit: 7,
+            ..AuditQuery::default()
+        };
+        let found = self::log(store, query).await;
+        let targets: Vec<_> = found.iter().map(|entry| entry.target.as_str()).collect();
+        let wanted: Vec<_> = (0..many)
+            .map(|number| format!("tool:api/{number}"))
+            .collect();
+        assert_eq!(targets, wanted, "{actor}");
+        assert!(
+            found
+                .iter()
+                .all(|entry| entry.detail.get() == r#"{"outcome":"ok"}"#)
+        );
+    }
 }
 
 /// Actor, action, target and time, alone and together.

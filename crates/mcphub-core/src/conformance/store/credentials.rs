@@ -60,6 +60,7 @@ fn grant(token: &str) -> Grant {
         refresh_token: Some(SECRET.into()),
         expires_at: Some(1),
         scopes: None,
+        resource: None,
     }
 }
 

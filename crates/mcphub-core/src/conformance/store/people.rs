@@ -14,19 +14,19 @@ use crate::store::{People, Saved, Store};
 use crate::tenant::{Scope, TenantName};
 use crate::user::{User, UserKind, UserName};
 
-fn ada() -> UserName {
+pub(super) fn ada() -> UserName {
     user("ada@example.com")
 }
 
-fn user(name: &str) -> UserName {
+pub(super) fn user(name: &str) -> UserName {
     UserName::new(name).expect("a legal name")
 }
 
-fn role(name: &str) -> RoleName {
+pub(super) fn role(name: &str) -> RoleName {
     RoleName::new(name).expect("a legal name")
 }
 
-fn read_only() -> Permissions {
+pub(super) fn read_only() -> Permissions {
     Permissions {
         read_only: true,
         ..Permissions::default()
@@ -41,12 +41,12 @@ fn of_shop() -> Permissions {
 }
 
 /// The handle for the default tenant.
-async fn default(people: &dyn People) -> Arc<dyn Store> {
+pub(super) async fn default(people: &dyn People) -> Arc<dyn Store> {
     let store = people.scoped(Scope::default()).await;
     store.expect("a handle for the default tenant")
 }
 
-async fn add(people: &dyn People, name: &UserName) {
+pub(super) async fn add(people: &dyn People, name: &UserName) {
     let added = people.create_user(name, UserKind::Person).await;
     assert!(added.expect("the user is added"), "{name}");
 }
@@ -57,7 +57,7 @@ async fn save(store: &dyn Store, name: &str, permissions: &Permissions) -> Saved
 }
 
 /// Makes `ada` a member, in a role that is made for it.
-async fn join(people: &dyn People, store: &dyn Store, permissions: &Permissions) {
+pub(super) async fn join(people: &dyn People, store: &dyn Store, permissions: &Permissions) {
     add(people, &ada()).await;
     save(store, "staff", permissions).await;
     let set = store.set_membership(&ada(), &role("staff"), None).await;
@@ -77,7 +77,7 @@ async fn roles(store: &dyn Store) -> Vec<Role> {
     store.roles(None, 1_000).await.expect("a page").roles
 }
 
-async fn actions(store: &dyn Store) -> Vec<Action> {
+pub(super) async fn actions(store: &dyn Store) -> Vec<Action> {
     let page = store.audit(&AuditQuery::default()).await;
     let entries = page.expect("a page of the log").entries;
     let mut actions: Vec<_> = entries

@@ -132,3 +132,32 @@ pub async fn only_a_removed_server_is_purged(store: &dyn Store) {
     assert_stored(store, &goes).await;
     assert_stored(store, &stays).await;
 }
+
+/// As many as are asked for, and nothing that was not removed.
+pub async fn what_was_removed_before_a_time_is_purged(store: &dyn Store) {
+    for server in ["a", "b", "stays"] {
+        save(store, &full(server)).await;
+    }
+    for server in ["a", "b"] {
+        store.remove(&name(server)).await.expect("it is removed");
+    }
+    let purge = async |before: i64, limit: u32| {
+        let purged = store.purge_removed(before, limit).await;
+        purged.expect("purging nothing is no error")
+    };
+    assert_eq!(purge(0, 10).await, 0);
+    assert_eq!(
+        (purge(i64::MAX, 1).await, removed(store).await.len()),
+        (1, 1)
+    );
+    assert_eq!(
+        (purge(i64::MAX, 10).await, purge(i64::MAX, 10).await),
+        (1, 0)
+    );
+    assert!(removed(store).await.is_empty());
+    assert_stored(store, &full("stays")).await;
+    for limit in [0, 1_001] {
+        let error = store.purge_removed(0, limit).await.expect_err("no limit");
+        assert_eq!(error.kind(), crate::ErrorKind::InvalidInput);
+    }
+}

@@ -1,15 +1,20 @@
 //! A store that lets nobody in: the platform asks for none of this.
 
+use std::net::IpAddr;
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::world::Rows;
 use crate::Error;
 use crate::Result;
 use crate::audit::Hash;
+use crate::job::{ClaimedJob, JobListing, JobName, NewJob};
 use crate::key::{FoundApiKey, KeyListing, KeyName, NewApiKey};
-use crate::principal::Permissions;
+use crate::principal::{Permissions, Refusal};
 use crate::role::{MembershipListing, RoleListing, RoleName};
-use crate::store::{ApiKeyStore, MembershipStore, RoleStore, Saved};
+use crate::sign_in::{Account, FoundSignIn, NewSignIn, Refreshed, SignIn, SignInId, TokenDigests};
+use crate::store::{ApiKeyStore, JobStore, MembershipStore, RoleStore, Saved, SignInStore};
 use crate::user::UserName;
 
 #[async_trait]
@@ -70,5 +75,71 @@ impl MembershipStore for Rows {
 
     async fn remove_membership(&self, _: &UserName) -> Result<bool> {
         Ok(false)
+    }
+}
+
+#[async_trait]
+impl SignInStore for Rows {
+    async fn account(&self, _: &UserName) -> Result<Option<Account>> {
+        Ok(None)
+    }
+
+    async fn begin_sign_in(&self, _: &NewSignIn) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn find_sign_in(&self, _: &Hash) -> Result<Option<FoundSignIn>> {
+        Ok(None)
+    }
+
+    async fn refresh_sign_in(&self, _: &Hash, _: &TokenDigests) -> Result<Refreshed> {
+        Ok(Refreshed::Refused(Refusal::Unknown))
+    }
+
+    async fn end_sign_in(&self, _: &Hash) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn end_sign_ins(&self, _: &UserName, _: Option<&SignInId>) -> Result<u64> {
+        Ok(0)
+    }
+
+    async fn sign_ins(&self, _: &UserName) -> Result<Vec<SignIn>> {
+        Ok(Vec::new())
+    }
+
+    async fn purge_sign_ins(&self, _: u32) -> Result<u64> {
+        Ok(0)
+    }
+
+    async fn note_failed_sign_in(&self, _: &UserName, _: Option<IpAddr>) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl JobStore for Rows {
+    async fn enqueue_job(&self, _: &NewJob) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn claim_job(&self, _: &str, _: Duration) -> Result<Option<ClaimedJob>> {
+        Ok(None)
+    }
+
+    async fn keep_job(&self, _: &ClaimedJob, _: Duration) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn finish_job(&self, _: &ClaimedJob) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn fail_job(&self, _: &ClaimedJob, _: &str) -> Result<bool> {
+        Ok(false)
+    }
+
+    async fn jobs(&self, _: Option<&JobName>, _: u32) -> Result<JobListing> {
+        Ok(JobListing::default())
     }
 }

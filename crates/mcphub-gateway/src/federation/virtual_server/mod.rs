@@ -8,7 +8,7 @@ mod select;
 use std::collections::BTreeMap;
 
 use mcphub_core::server::ServerName;
-use mcphub_core::tool::ToolName;
+use mcphub_core::tool::{Tool, ToolName};
 use mcphub_core::{Error, Result};
 use serde_json::{Map, Value};
 use wildmatch::WildMatch;
@@ -43,11 +43,26 @@ pub struct VirtualServer {
 
 /// What is selected of a server: `SERVER/GLOB`, such as `shop/get*`. In a glob `*` is any text and
 /// `?` one character.
+///
+/// Tools that mcphub made of an API are selected by what they were made of, too: `SERVER/tag=GLOB`,
+/// `SERVER/method=GLOB` and `SERVER/path=GLOB`, such as `shop/path=/orders*`. Case counts, but for
+/// methods.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     server: ServerName,
     text: String,
+    of: Of,
     glob: WildMatch,
+}
+
+/// What a glob is held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// The own name or URI.
+    Name,
+    Tag,
+    Method,
+    Path,
 }
 
 /// What is changed of a tool.
@@ -85,7 +100,9 @@ impl VirtualServer {
     pub fn check(&self) -> Result<()> {
         let mut names = std::collections::HashSet::new();
         for ((server, tool), change) in &self.changes {
-            if !self.tools.iter().any(|it| it.matches(server, tool)) {
+            // What is selected by other things than names shows when the server is there.
+            let may_be = |it: &Pattern| it.matches(server, tool) || it.is_of_plan(server);
+            if !self.tools.iter().any(may_be) {
                 return Err(Error::invalid("a tool that is changed is not selected")
                     .with("virtual server", &self.name)
                     .with("tool", format!("{server}/{tool}")));
@@ -106,8 +123,30 @@ impl Pattern {
     /// The longest pattern, in bytes.
     pub const MAX: usize = 1_024;
 
+    /// Whether it selects by what tools were made of: nothing else has that.
+    pub fn is_of_tools(&self) -> bool {
+        self.of != Of::Name
+    }
+
     fn matches(&self, server: &ServerName, own: &str) -> bool {
-        self.server == *server && self.glob.matches(own)
+        self.of == Of::Name && self.server == *server && self.glob.matches(own)
+    }
+
+    fn is_of_plan(&self, server: &ServerName) -> bool {
+        self.is_of_tools() && self.server == *server
+    }
+
+    /// Whether it selects a tool by what that was made of.
+    fn selects(&self, tool: &Tool) -> bool {
+        match self.of {
+            Of::Name => false,
+            Of::Tag => tool.tags.iter().any(|tag| self.glob.matches(tag)),
+            Of::Method => {
+                let method = tool.binding.method.as_str().to_ascii_uppercase();
+                self.glob.matches(&method)
+            }
+            Of::Path => self.glob.matches(&tool.binding.path),
+        }
     }
 
     pub(super) fn any(patterns: &[Self], server: &ServerName, own: &str) -> bool {
@@ -124,13 +163,20 @@ impl std::str::FromStr for Pattern {
                 .with("selection", text.chars().take(64).collect::<String>())
         };
         let (server, glob) = text.split_once('/').ok_or_else(wrong)?;
+        let (of, glob) = match glob.split_once('=') {
+            Some(("tag", glob)) => (Of::Tag, glob.to_owned()),
+            Some(("method", glob)) => (Of::Method, glob.to_ascii_uppercase()),
+            Some(("path", glob)) => (Of::Path, glob.to_owned()),
+            _ => (Of::Name, glob.to_owned()),
+        };
         if glob.is_empty() || text.len() > Self::MAX {
             return Err(wrong());
         }
         Ok(Self {
             server: ServerName::new(server).map_err(|_| wrong())?,
             text: text.to_owned(),
-            glob: WildMatch::new(glob),
+            of,
+            glob: WildMatch::new(&glob),
         })
     }
 }
@@ -143,6 +189,8 @@ impl std::fmt::Display for Pattern {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
 
     #[test]
@@ -156,6 +204,30 @@ mod tests {
         for wrong in ["", "shop", "shop/", "/x", "*/x", "Shop/x"] {
             assert!(wrong.parse::<Pattern>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_tool_is_selected_by_what_it_was_made_of() {
+        let binding =
+            serde_json::json!({"method": "POST", "path": "/orders/{id}", "accept": "*/*"});
+        let definition = RawValue::from_string(r#"{"name":"t","inputSchema":{}}"#.to_owned());
+        let mut tool = Tool::listed(&definition.unwrap()).unwrap();
+        tool.binding = serde_json::from_value(binding).unwrap();
+        tool.tags = vec!["Orders".to_owned(), "admin".to_owned()];
+        let selects = |text: &str| text.parse::<Pattern>().unwrap().selects(&tool);
+        for right in [
+            "tag=Ord*",
+            "tag=admin",
+            "method=post",
+            "method=P*T",
+            "path=/orders/*",
+        ] {
+            assert!(selects(&format!("shop/{right}")), "{right}");
+        }
+        for wrong in ["t", "*", "tag=orders", "method=GET", "path=/orders"] {
+            assert!(!selects(&format!("shop/{wrong}")), "{wrong}");
+        }
+        assert!("shop/tag=".parse::<Pattern>().is_err());
     }
 
     #[test]

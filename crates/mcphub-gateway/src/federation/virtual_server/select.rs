@@ -1,6 +1,7 @@
 //! What of a server goes into a virtual one, and under which name.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use super::{Pattern, ToolChange, VirtualServer, edit};
 use crate::federation::kind::Kind;
@@ -39,8 +40,14 @@ impl VirtualServer {
             Kind::Prompts => &self.prompts,
             Kind::Resources | Kind::ResourceTemplates => &self.resources,
         };
+        let by_plan = match kind {
+            Kind::Tools => self.by_plan(member),
+            _ => HashSet::new(),
+        };
         let items = member.listing.list(kind).items.iter();
-        let chosen = items.filter(|item| Pattern::any(patterns, server, &item.key));
+        let chosen = items.filter(move |item| {
+            Pattern::any(patterns, server, &item.key) || by_plan.contains(&*item.key)
+        });
         chosen.filter_map(move |item| {
             let key = (server.clone(), item.key.to_string());
             let change = self.changes.get(&key).filter(|_| kind == Kind::Tools);
@@ -57,6 +64,16 @@ impl VirtualServer {
             let name = name.map(|name| name.as_str());
             Some(Selected { item, name, change })
         })
+    }
+
+    /// The names of tools that are selected by what they were made of.
+    fn by_plan<'a>(&self, member: &Member<'a>) -> HashSet<&'a str> {
+        let patterns = self.tools.iter().filter(|it| it.is_of_plan(member.server));
+        let patterns: Vec<&Pattern> = patterns.collect();
+        let tools = member.plan.filter(|_| !patterns.is_empty());
+        let tools = tools.into_iter().flat_map(|plan| &plan.tools);
+        let selected = tools.filter(|tool| patterns.iter().any(|it| it.selects(tool)));
+        selected.map(|tool| tool.name.as_str()).collect()
     }
 
     /// What of what a server says of itself holds here.

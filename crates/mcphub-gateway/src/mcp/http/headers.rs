@@ -77,7 +77,7 @@ impl Accepts {
 }
 
 /// Whether the body says that it is JSON. A body that does not say what it is may be.
-pub(super) fn has_json(headers: &HeaderMap) -> bool {
+pub(crate) fn has_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
         return true;
     };

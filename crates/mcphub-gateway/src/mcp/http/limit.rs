@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
 use mcphub_core::shared::{Decision, Rate, RateLimiter};
 
-use super::{Refusal, bearer};
+use super::{HEALTH, Refusal, bearer};
 use crate::gateway::Inner;
 use crate::listener::ClientAddress;
 use crate::mcp::error::RpcError;
@@ -23,8 +23,6 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 pub(crate) struct Limit {
     pub(crate) rate: Rate,
     pub(crate) limiter: Arc<dyn RateLimiter>,
-    /// Proxies that tell the truth about who called them.
-    pub(crate) trusted: Vec<IpNet>,
 }
 
 /// Lets a request on, or answers 429 with `Retry-After` (RFC 6585 section 4), before its body is read.
@@ -39,17 +37,18 @@ pub(super) async fn within(
         return next.run(request).await;
     };
     let headers = request.headers();
+    // A probe shows no key, and asks nobody anything.
+    if request.uri().path() == HEALTH && !headers.contains_key(header::AUTHORIZATION) {
+        return next.run(request).await;
+    }
     let key = match bearer::known(&gateway, headers) {
         Some(who) => format!("principal {}", who.id),
-        None => {
-            let peer = request.extensions().get::<ConnectInfo<ClientAddress>>();
-            key(peer.map(|ConnectInfo(peer)| client(peer.ip(), headers, &limit.trusted)))
-        }
+        None => key(address(&gateway, &request)),
     };
     match limit.limiter.take(&key, limit.rate).await {
         Ok(Decision::Limited { retry_after }) => {
             let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
-            refuse(seconds)
+            gateway.metrics.answered(refuse(seconds))
         }
         Ok(Decision::Allowed { .. }) => next.run(request).await,
         Err(error) => {
@@ -69,6 +68,13 @@ fn refuse(seconds: u64) -> Response {
     response
 }
 
+/// Whom a request comes from, if the host tells.
+pub(crate) fn address(gateway: &Inner, request: &Request) -> Option<IpAddr> {
+    let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<ClientAddress>>()?;
+    let trusted = &gateway.settings.trusted_proxies;
+    Some(client(peer.ip(), request.headers(), trusted))
+}
+
 /// Whom a request comes from: the last address on its way that is no trusted proxy.
 fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |ip: IpAddr| trusted.iter().any(|net| net.contains(&ip));
@@ -80,14 +86,16 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
             break;
         }
         // What is no address was not written by a proxy that is to be believed.
-        let Some(ip) = address(hop.trim()) else { break };
+        let Some(ip) = hop_address(hop.trim()) else {
+            break;
+        };
         nearest = ip.to_canonical();
     }
     nearest
 }
 
 /// Some proxies add a port.
-fn address(hop: &str) -> Option<IpAddr> {
+fn hop_address(hop: &str) -> Option<IpAddr> {
     let with_port = || {
         hop.parse()
             .ok()
@@ -98,7 +106,7 @@ fn address(hop: &str) -> Option<IpAddr> {
 
 /// What is counted together: an IPv4 address, or the network of 64 bits that one customer of IPv6
 /// has. Without an address all clients count as one.
-fn key(client: Option<IpAddr>) -> String {
+pub(crate) fn key(client: Option<IpAddr>) -> String {
     match client {
         Some(IpAddr::V6(ip)) => {
             let [a, b, c, d, ..] = ip.segments();

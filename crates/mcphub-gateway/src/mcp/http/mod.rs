@@ -11,6 +11,7 @@
 mod bearer;
 mod headers;
 pub(crate) mod limit;
+pub(crate) mod load;
 mod origin;
 mod post;
 mod progress;
@@ -31,17 +32,22 @@ use bytes::Bytes;
 use mcphub_core::server::ServerName;
 use rmcp::transport::common::http_header::{EVENT_STREAM_MIME_TYPE, JSON_MIME_TYPE};
 
+pub(crate) use self::headers::has_json;
 use self::origin::OriginLayer;
 use super::error::RpcError;
 use super::message::Rejected;
 use super::reply::Reply;
+use crate::auth;
 use crate::federation::Scope;
 use crate::gateway::Inner;
-use crate::health;
+use crate::health::{self, Seen};
 use crate::settings::ToolsMode;
 
 /// Up to this many bytes an answer is sent in one piece; more is not copied together.
 const ONE_PIECE: usize = 32 * 1024;
+
+/// Where the gateway says how it is.
+const HEALTH: &str = "/healthz";
 
 /// The service of a gateway.
 pub(crate) fn router(gateway: Arc<Inner>) -> Router {
@@ -50,13 +56,19 @@ pub(crate) fn router(gateway: Arc<Inner>) -> Router {
         .route("/mcp/{server}", get(open).post(post_message).delete(end))
         .route("/sse", get(open_sse))
         .route("/sse/{server}", get(open_sse))
-        .route("/messages", routing::post(post_sse));
+        .route("/messages", routing::post(post_sse))
+        .route(HEALTH, get(health));
+    if gateway.sign_ins.is_some() {
+        endpoints = endpoints.merge(auth::http::routes());
+    }
     if gateway.limit.is_some() {
         endpoints = endpoints.layer(from_fn_with_state(Arc::clone(&gateway), limit::within));
     }
     endpoints
-        .route("/healthz", get(health))
-        .layer(OriginLayer::new(&gateway.settings.allowed_origins))
+        .layer(OriginLayer::new(
+            &gateway.settings.allowed_origins,
+            Arc::clone(&gateway.metrics),
+        ))
         .with_state(gateway)
 }
 
@@ -65,10 +77,14 @@ async fn post_message(
     Endpoint(scope): Endpoint,
     request: Request,
 ) -> Response {
-    match bearer::principal(&gateway, request.headers()).await {
+    let Some(_room) = gateway.load.room() else {
+        return gateway.metrics.answered(load::shed());
+    };
+    let response = match bearer::principal(&gateway, request.headers()).await {
         Ok(who) => post::answer(&gateway, scope, who.as_ref(), request).await,
         Err(unauthorized) => unauthorized.into_response(),
-    }
+    };
+    gateway.metrics.answered(response)
 }
 
 async fn open(
@@ -76,10 +92,11 @@ async fn open(
     Endpoint(scope): Endpoint,
     headers: HeaderMap,
 ) -> Response {
-    match bearer::principal(&gateway, &headers).await {
+    let response = match bearer::principal(&gateway, &headers).await {
         Ok(who) => stream::open(&gateway, scope, &headers, who.as_ref()).await,
         Err(unauthorized) => unauthorized.into_response(),
-    }
+    };
+    gateway.metrics.answered(response)
 }
 
 async fn open_sse(
@@ -89,31 +106,39 @@ async fn open_sse(
 ) -> Response {
     let who = match bearer::principal(&gateway, &headers).await {
         Ok(who) => who,
-        Err(unauthorized) => return unauthorized.into_response(),
+        Err(unauthorized) => return gateway.metrics.answered(unauthorized.into_response()),
     };
     let admission = bearer::admission(&gateway, &headers, who.as_ref());
     let opened = sse::open(&gateway, scope, admission, &headers);
-    opened.unwrap_or_else(IntoResponse::into_response)
+    let response = opened.unwrap_or_else(IntoResponse::into_response);
+    gateway.metrics.answered(response)
 }
 
 async fn post_sse(State(gateway): State<Arc<Inner>>, request: Request) -> Response {
     let who = match bearer::principal(&gateway, request.headers()).await {
         Ok(who) => who,
-        Err(unauthorized) => return unauthorized.into_response(),
+        Err(unauthorized) => return gateway.metrics.answered(unauthorized.into_response()),
     };
     let taken = sse::take(&gateway, who.as_deref(), request).await;
-    taken.unwrap_or_else(IntoResponse::into_response)
+    let response = taken.unwrap_or_else(IntoResponse::into_response);
+    gateway.metrics.answered(response)
 }
 
 async fn end(State(gateway): State<Arc<Inner>>, headers: HeaderMap) -> Response {
-    match bearer::principal(&gateway, &headers).await {
+    let response = match bearer::principal(&gateway, &headers).await {
         Ok(who) => stream::end(&gateway, &headers, who.as_deref()).await,
         Err(unauthorized) => unauthorized.into_response(),
-    }
+    };
+    gateway.metrics.answered(response)
 }
 
-async fn health(State(gateway): State<Arc<Inner>>) -> Response {
-    health::answer(&gateway)
+async fn health(State(gateway): State<Arc<Inner>>, headers: HeaderMap) -> Response {
+    let seen = match bearer::principal(&gateway, &headers).await {
+        Ok(None) => Seen::All,
+        Ok(Some(who)) => Seen::By(who),
+        Err(_) => Seen::Nothing,
+    };
+    health::answer(&gateway, &seen)
 }
 
 /// Which endpoint a path names.

@@ -19,6 +19,7 @@ use url::{Host, Url};
 
 use super::Refusal;
 use crate::mcp::error::RpcError;
+use crate::metrics::Metrics;
 
 /// How long a browser may remember that a page may call.
 const MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
@@ -33,12 +34,13 @@ pub(super) struct OriginLayer(Arc<Pages>);
 
 struct Pages {
     allowed: Vec<String>,
+    metrics: Arc<Metrics>,
     cors: CorsLayer,
 }
 
 impl OriginLayer {
     /// Loopback pages may call, and those of these origins.
-    pub(super) fn new(allowed: &[String]) -> Self {
+    pub(super) fn new(allowed: &[String], metrics: Arc<Metrics>) -> Self {
         let listed = allowed.to_vec();
         let session = HeaderName::from_bytes(HEADER_SESSION_ID.as_bytes());
         let cors = CorsLayer::new()
@@ -56,6 +58,7 @@ impl OriginLayer {
             .max_age(MAX_AGE);
         Self(Arc::new(Pages {
             allowed: allowed.to_vec(),
+            metrics,
             cors,
         }))
     }
@@ -108,7 +111,8 @@ where
                 Either::Left(self.pages.cors.layer(inner).call(request))
             } else {
                 let refusal = RpcError::refused(403, "Web pages of this origin may not call");
-                Either::Right(ready(Ok(Refusal::from(refusal).into_response())))
+                let response = Refusal::from(refusal).into_response();
+                Either::Right(ready(Ok(self.pages.metrics.answered(response))))
             },
         )
     }

@@ -190,7 +190,8 @@ async fn one(
         && !methods::is_relayed(view, request)?
     {
         let (gateway, view, bytes) = (Arc::clone(gateway), Arc::clone(view), bytes.clone());
-        return progress::call(gateway, view, bytes, revision, accepts, token).await;
+        let who = who.cloned();
+        return progress::call(gateway, view, bytes, who, revision, accepts, token).await;
     }
     let outcome = match methods::answer(gateway, view, request, &caller).await? {
         Answer::Whole(outcome) => outcome,
@@ -224,6 +225,7 @@ async fn one(
             HeaderValue::from_str(session.as_str()),
         ) {
             response.headers_mut().insert(name, value);
+            gateway.metrics.session_begun();
         }
     }
     Ok(response)

@@ -12,12 +12,14 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures::stream::{self, Stream};
+use mcphub_core::principal::Principal;
 use rmcp::transport::common::http_header::EVENT_STREAM_MIME_TYPE;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::Receiver;
 use tokio::time::timeout;
 
 use super::headers::Accepts;
+use super::load::Kept;
 use super::post::deliver;
 use super::status;
 use super::stream::NO_BUFFERING;
@@ -39,14 +41,18 @@ pub(super) async fn call(
     gateway: Arc<Inner>,
     view: Arc<View>,
     bytes: Bytes,
+    who: Option<Arc<Principal>>,
     revision: Revision,
     accepts: Accepts,
     token: &RawValue,
 ) -> Result<Response, RpcError> {
     let (progress, mut messages) = Progress::channel(token);
     let keep_alive = gateway.settings.keep_alive;
-    let mut replying: Replying =
-        Box::pin(async move { reply(&gateway, &view, &bytes, revision, &progress).await });
+    let kept = Kept::of(&gateway);
+    let mut replying: Replying = Box::pin(async move {
+        let who = who.as_ref();
+        reply(&gateway, &view, &bytes, who, revision, &progress).await
+    });
     tokio::select! {
         biased;
         Some(message) = messages.recv() => {
@@ -54,6 +60,7 @@ pub(super) async fn call(
                 ready: VecDeque::from(event(Reply::text(message))),
                 messages,
                 replying: Some(replying),
+                _kept: kept,
                 keep_alive,
             };
             Ok(events(call.stream()))
@@ -66,6 +73,7 @@ async fn reply(
     gateway: &Arc<Inner>,
     view: &Arc<View>,
     bytes: &[u8],
+    who: Option<&Arc<Principal>>,
     revision: Revision,
     progress: &Progress,
 ) -> (StatusCode, Reply) {
@@ -77,8 +85,7 @@ async fn reply(
     let caller = Caller {
         revision,
         session: None,
-        // What they may do, the view says; a tool that answers here keeps nothing for anybody.
-        who: None,
+        who,
         abilities: 0,
         streams: false,
         headers: None,
@@ -101,6 +108,7 @@ struct Call {
     messages: Receiver<String>,
     /// None once it is over.
     replying: Option<Replying>,
+    _kept: Kept,
     keep_alive: Duration,
 }
 

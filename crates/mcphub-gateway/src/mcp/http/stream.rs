@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::headers::{self, Accepts};
+use super::load::Kept;
 use super::{Refusal, bearer};
 use crate::auth::Admission;
 use crate::federation::{Scope, View};
@@ -77,15 +78,16 @@ pub(super) fn listen(
 
 /// The answer to a request whose server says something before it.
 pub(super) fn talk(
-    gateway: &Inner,
+    gateway: &Arc<Inner>,
     first: String,
     conversation: Box<Conversation>,
     id: &RawValue,
 ) -> Response {
-    let rest = stream::unfold(Some((conversation, id.to_owned())), |state| async move {
-        let (mut conversation, id) = state?;
+    let begun = (conversation, id.to_owned(), Kept::of(gateway));
+    let rest = stream::unfold(Some(begun), |state| async move {
+        let (mut conversation, id, kept) = state?;
         match conversation.next().await {
-            Turn::Message(message) => Some((message, Some((conversation, id)))),
+            Turn::Message(message) => Some((message, Some((conversation, id, kept)))),
             Turn::End(Ok(outcome)) => Some((Reply::result(&id, outcome).into_line(), None)),
             Turn::End(Err(error)) => Some((Reply::error(Some(&id), &error).into_line(), None)),
             Turn::Cancelled => None,

@@ -31,6 +31,7 @@ use self::dial::Line;
 use self::lines::Lines;
 use self::program::Program;
 use self::sse::Sse;
+use super::access::Access;
 use super::http;
 use super::lists::{self, Lists};
 use super::message::{self, Call, Params};
@@ -70,8 +71,22 @@ impl McpChannel {
 
     /// The server at `endpoint` over HTTP+SSE of 2024-11-05. Nothing is sent yet.
     pub fn sse(endpoint: Endpoint, client: McpClient, settings: ChannelSettings) -> Self {
+        Self::sse_let_in(endpoint, client, settings, None)
+    }
+
+    /// As [`McpChannel::sse`], for a server that access tokens let in to.
+    pub(in crate::upstream) fn sse_let_in(
+        endpoint: Endpoint,
+        client: McpClient,
+        settings: ChannelSettings,
+        access: Option<Arc<Access>>,
+    ) -> Self {
         let host = http::host(&endpoint.url);
-        let sse = Sse { endpoint, client };
+        let sse = Sse {
+            endpoint,
+            client,
+            access,
+        };
         let settings = ChannelSettings {
             era: Era::Legacy,
             ..settings

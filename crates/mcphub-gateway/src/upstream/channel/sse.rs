@@ -1,6 +1,7 @@
 //! The transport HTTP+SSE (MCP 2024-11-05, Transports): a stream of events from the server, which
 //! begins with the address to which messages are posted.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,10 +12,12 @@ use mcphub_core::deployment::Endpoint;
 use mcphub_core::launch::Channel;
 use mcphub_core::{Error, ErrorKind, Result};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{RequestBuilder, Response};
 use tokio::sync::mpsc;
 use url::Url;
 
 use super::dial::Dial;
+use crate::upstream::access::{Access, how_to_get_in};
 use crate::upstream::events::{Events, broken, is_events};
 use crate::upstream::http;
 use crate::upstream::streamable_http::McpClient;
@@ -26,6 +29,7 @@ const ENDPOINT: &str = "endpoint";
 pub(super) struct Sse {
     pub(super) endpoint: Endpoint,
     pub(super) client: McpClient,
+    pub(super) access: Option<Arc<Access>>,
 }
 
 #[async_trait]
@@ -42,6 +46,7 @@ impl Dial for Sse {
         let (failed, failures) = mpsc::channel(1);
         let poster = Poster {
             client: self.client.clone(),
+            access: self.access.clone(),
             host: http::host(&address),
             address,
             headers,
@@ -78,11 +83,14 @@ impl Sse {
         let request = self.client.http().get(self.endpoint.url.clone());
         let request = request.headers(headers.clone());
         let request = request.header(ACCEPT, HeaderValue::from_static("text/event-stream"));
-        let response = request.send().await;
-        let response = response.map_err(|error| http::unsent(&host, error))?;
+        let response = send(self.access.as_deref(), request, &host).await?;
         let status = response.status();
         if !status.is_success() {
-            return Err(http::refused(&host, status));
+            let error = http::refused(&host, status);
+            return Err(match how_to_get_in(&response) {
+                Some(how) => error.with("how it lets in", how),
+                None => error,
+            });
         }
         if !is_events(&response) {
             let message = "the MCP server has no stream of events at this URL";
@@ -123,6 +131,7 @@ impl Sse {
 /// Posts messages, one after the other, so that they arrive in order.
 struct Poster {
     client: McpClient,
+    access: Option<Arc<Access>>,
     address: Url,
     host: String,
     headers: HeaderMap,
@@ -139,14 +148,25 @@ impl Poster {
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .timeout(self.limit)
             .body(line);
-        let error = match request.send().await {
+        let error = match send(self.access.as_deref(), request, &self.host).await {
             Ok(response) if response.status().is_success() => return Ok(()),
             Ok(response) => http::refused(&self.host, response.status()),
-            Err(error) => http::unsent(&self.host, error),
+            Err(error) => error,
         };
         // Fails when nobody reads, or it was said already.
         let _ = self.failed.try_send(error);
         Err(broken("a message was not taken"))
+    }
+}
+
+/// Sends a request, with the gateway's own token where the server wants one.
+async fn send(access: Option<&Access>, request: RequestBuilder, host: &str) -> Result<Response> {
+    match access {
+        Some(access) => access.send(request, None).await,
+        None => {
+            let sent = request.send().await;
+            sent.map_err(|error| http::unsent(host, error))
+        }
     }
 }
 
@@ -163,6 +183,7 @@ mod tests {
                 headers: Vec::new(),
             },
             client: McpClient::new(McpSettings::default()).unwrap(),
+            access: None,
         };
         sse.address(told).map(String::from)
     }

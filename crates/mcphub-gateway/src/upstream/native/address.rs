@@ -51,7 +51,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 }
 
 /// Whether a URL names a private address itself; names are looked at when they are resolved.
-pub(super) fn is_private_literal(url: &Url) -> bool {
+pub(in crate::upstream) fn is_private_literal(url: &Url) -> bool {
     match url.host() {
         Some(Host::Ipv4(address)) => !is_public_v4(address),
         Some(Host::Ipv6(address)) => !is_public_v6(address),

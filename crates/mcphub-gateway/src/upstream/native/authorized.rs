@@ -12,9 +12,9 @@ use mcphub_core::tool::Tool;
 
 use super::digest::Digest;
 use super::exchange::Allowance;
-use super::oauth::{Asked, Granted, Keeper, Tokens};
 use super::settings::NativeClient;
 use super::{NativeApi, Sent, exchange};
+use crate::upstream::oauth::{Asked, Authority, Granted, Keeper, Tokens};
 
 /// What lets the calls of one API in.
 pub(super) struct Access {
@@ -205,7 +205,7 @@ impl NativeApi {
             };
             let asked = Asked {
                 name,
-                scheme,
+                authority: Authority::Scheme(scheme),
                 base_url: &self.base_url,
             };
             let Granted { token, cached } = tokens.get(&asked, client).await?;

@@ -11,7 +11,6 @@ mod budget;
 mod check;
 mod digest;
 mod exchange;
-pub mod oauth;
 mod problem;
 mod rest;
 mod retry;
@@ -37,12 +36,13 @@ use mcphub_core::{Error, ErrorKind, Result};
 use tokio::time::Instant;
 use url::Url;
 
+pub(super) use self::address::is_private_literal;
 use self::authorized::Access;
 pub(super) use self::budget::Room;
 use self::check::Check;
 use self::exchange::Allowance;
-use self::oauth::Keeper;
 use self::unanswered::Unanswered;
+use super::oauth::Keeper;
 use super::{CallResult, Progress, Upstream, UpstreamTool, planned_tools};
 pub use settings::{NativeClient, NativeSettings};
 

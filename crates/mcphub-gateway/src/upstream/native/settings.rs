@@ -62,8 +62,8 @@ impl Default for NativeSettings {
 /// The connections of native tools, pooled by host, and their limits. A clone shares both.
 #[derive(Debug, Clone)]
 pub struct NativeClient {
-    pub(super) http: reqwest::Client,
-    pub(super) settings: Arc<NativeSettings>,
+    pub(in crate::upstream) http: reqwest::Client,
+    pub(in crate::upstream) settings: Arc<NativeSettings>,
     pub(super) budget: Budget,
     /// Trusted besides the system's, in PEM.
     authorities: Option<Arc<str>>,

@@ -2,7 +2,7 @@
 //! rest of a long one.
 
 use mcphub_core::call::{
-    Arguments, Content, HttpAnswer, HttpRequest, Next, Pages, Stop, ToolResult, Wanted,
+    Arguments, Content, HttpAnswer, HttpRequest, Next, PageRequest, Pages, Stop, ToolResult, Wanted,
 };
 use mcphub_core::spec::{Location, SecurityScheme};
 use mcphub_core::tool::{OutputShape, Tool};
@@ -95,36 +95,43 @@ impl NativeApi {
                     .to_owned()
             })?;
         let allowance = Allowance::with_room(end).of(tool);
-        let (again, asked) = (request.clone(), request.url.clone());
+        let again = request.clone();
         let sent = self.send(tool, request, allowance).await;
         let (mut first, _) = self
             .in_the_end(tool, entry, arguments, sent, allowance)
             .await?;
         let pages = tool.binding.answer.pages.as_ref();
-        let pages =
-            pages.and_then(|pages| Pages::begin(pages, self.secrets_in_query(), asked, &first));
+        let pages = pages.and_then(|pages| {
+            let asked = PageRequest::of(pages, &again);
+            Pages::begin(pages, self.secrets_in_query(), asked, &first)
+        });
         let Some(mut pages) = pages else {
             room.shrink(first.body.len());
             return Ok((first, room, None));
         };
         let mut stop = Stop::Enough;
         while pages.count() < wanted.pages as usize {
-            let Next::At(url) = pages.next().clone() else {
+            let Next::At(page) = pages.next().clone() else {
                 break;
             };
             let mut request = again.clone();
-            request.url = url.clone();
+            if page.put_into(&tool.binding, &mut request).is_none() {
+                stop = Stop::Failed("the body cannot say which page".to_owned());
+                break;
+            }
             match self.send(tool, request, allowance).await {
-                Ok((page, _)) if !(200..300).contains(&page.status) => {
-                    stop = Stop::Failed(text_of(&page));
+                Ok((answer, _)) if !(200..300).contains(&answer.status) => {
+                    stop = Stop::Failed(text_of(&answer));
                     break;
                 }
-                Ok((page, _)) if page.cut.is_some() || pages.len() + page.body.len() > limit => {
+                Ok((answer, _))
+                    if answer.cut.is_some() || pages.len() + answer.body.len() > limit =>
+                {
                     stop = Stop::TooLarge(size(limit));
                     break;
                 }
-                Ok((page, _)) => {
-                    if !pages.add(url, &page) {
+                Ok((answer, _)) => {
+                    if !pages.add(page, &answer) {
                         stop = Stop::Failed("its answer has no list".to_owned());
                         break;
                     }

@@ -111,8 +111,8 @@ async fn open(wire: &Wire) -> Result<Events> {
         let about = wire.about();
         let call = Call::new(LISTEN, Params::listen(about.prompts, about.resources));
         let response = match &era {
-            Era::Modern => wire.post(&era, &call, wire.id()).await?,
-            Era::Legacy(_) => wire.get(&era).await?,
+            Era::Modern => wire.post(&era, &call, wire.id(), None).await?,
+            Era::Legacy(_) => wire.get(&era, None).await?,
         };
         Ok((era, response))
     };

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
 use super::wire::{Era, Wire};
+use crate::upstream::access::Whose;
 use crate::upstream::events::{Events, broken, nonsense};
 use crate::upstream::message::{self, Incoming};
 use crate::upstream::pending::Inbox;
@@ -26,6 +27,7 @@ const MAX_RETRY: Duration = Duration::from_secs(30);
 pub(super) struct HttpExchange {
     wire: Arc<Wire>,
     pub(super) era: Era,
+    whose: Whose,
     id: u64,
     pub(super) source: Source,
     /// What the stream of a session tells of the request.
@@ -48,10 +50,11 @@ pub(super) enum Source {
 
 impl HttpExchange {
     /// A request of which nothing is known yet.
-    pub(super) fn new(wire: Arc<Wire>, era: Era, id: u64) -> Self {
+    pub(super) fn new(wire: Arc<Wire>, era: Era, id: u64, whose: Whose) -> Self {
         Self {
             wire,
             era,
+            whose,
             id,
             source: Source::Over,
             inbox: None,
@@ -126,7 +129,10 @@ impl HttpExchange {
         };
         let initial = self.wire.client.settings.initial_backoff;
         tokio::time::sleep(events.retry.unwrap_or(initial).min(MAX_RETRY)).await;
-        let mut resumed = self.wire.resume(&self.era, &last_id).await?;
+        let mut resumed = self
+            .wire
+            .resume(&self.era, &last_id, self.whose.as_deref())
+            .await?;
         resumed.last_id = Some(last_id);
         self.source = Source::Events(Box::new(resumed));
         Ok(())
@@ -165,7 +171,10 @@ impl Exchange for HttpExchange {
         let limit = self.wire.client.settings.call_timeout;
         let message = message::response(id, &answer);
         self.wire
-            .within(limit, self.wire.tell(&self.era, message))
+            .within(
+                limit,
+                self.wire.tell(&self.era, message, self.whose.as_deref()),
+            )
             .await
     }
 }
@@ -188,9 +197,10 @@ impl Drop for HttpExchange {
             return;
         };
         let (wire, era, id) = (Arc::clone(&self.wire), self.era.clone(), self.id);
+        let whose = self.whose.clone();
         runtime.spawn(async move {
             let limit = wire.client.settings.list_timeout;
-            let told = wire.tell(&era, message::cancelled(id));
+            let told = wire.tell(&era, message::cancelled(id), whose.as_deref());
             if let Err(error) = wire.within(limit, told).await {
                 tracing::debug!(server = %wire.host, error = %error.report(), "a cancellation did not arrive");
             }

@@ -25,6 +25,7 @@ use serde_json::value::RawValue;
 
 use self::session::ENDING;
 use self::wire::Wire;
+use super::access::Access;
 use super::lists::{self, Lists};
 use super::message::{self, Call, Params};
 use super::{About, CallResult, Exchange, Forward, Inventory, Relay, Upstream, UpstreamTool};
@@ -44,7 +45,18 @@ impl McpHttp {
     /// The server at `endpoint`. Nothing is sent yet.
     pub fn new(endpoint: Endpoint, client: McpClient) -> Self {
         Self {
-            wire: Arc::new(Wire::new(endpoint, client)),
+            wire: Arc::new(Wire::new(endpoint, client, None)),
+        }
+    }
+
+    /// As [`McpHttp::new`], for a server that access tokens let in to.
+    pub(in crate::upstream) fn let_in(
+        endpoint: Endpoint,
+        client: McpClient,
+        access: Option<Arc<Access>>,
+    ) -> Self {
+        Self {
+            wire: Arc::new(Wire::new(endpoint, client, access)),
         }
     }
 }
@@ -95,6 +107,12 @@ impl Upstream for McpHttp {
         Some(self)
     }
 
+    /// Ends within [`McpSettings::list_timeout`].
+    async fn check(&self) -> Result<()> {
+        let limit = self.wire.client.settings.list_timeout;
+        self.wire.within(limit, self.wire.check()).await
+    }
+
     /// Ends within [`McpSettings::call_timeout`].
     async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> Result<CallResult> {
         let call = Call::new("tools/call", Params::call(tool, arguments.text())).named(tool);
@@ -122,6 +140,12 @@ impl Upstream for McpHttp {
 
 #[async_trait]
 impl Relay for McpHttp {
+    /// Ends within [`McpSettings::list_timeout`].
+    async fn ready(&self, request: &Forward) -> Result<()> {
+        let limit = self.wire.client.settings.list_timeout;
+        self.wire.within(limit, self.wire.ready(request)).await
+    }
+
     /// Ends within [`McpSettings::call_timeout`].
     async fn open(&self, request: Forward) -> Result<Box<dyn Exchange>> {
         let limit = self.wire.client.settings.call_timeout;
@@ -130,6 +154,9 @@ impl Relay for McpHttp {
     }
 
     fn forget(&self, session: SessionKey) {
+        if !self.wire.keeps_sessions() {
+            return;
+        }
         let wire = Arc::clone(&self.wire);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { wire.end(Some(session)).await });

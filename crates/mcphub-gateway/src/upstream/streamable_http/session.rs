@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 
 use super::changes::MAX_EVENT;
 use super::wire::{Era, Wire};
+use crate::upstream::access::{Access, Whose};
 use crate::upstream::events::{Events, is_events};
 use crate::upstream::message::{self, Incoming};
 use crate::upstream::pending::{Inbox, Pending, notification};
@@ -38,7 +39,17 @@ pub(super) struct Session {
     pending: Mutex<Pending>,
     stream: OnceCell<Option<Listening>>,
     /// The request that ends it; `None` once it has ended.
-    ending: Mutex<Option<RequestBuilder>>,
+    ending: Mutex<Option<Ending>>,
+    /// On whose behalf it is.
+    whose: Whose,
+}
+
+/// The request that ends a session.
+#[derive(Debug)]
+pub(super) struct Ending {
+    request: RequestBuilder,
+    access: Option<Arc<Access>>,
+    whose: Whose,
 }
 
 /// A task that reads a stream, which ends when this is dropped.
@@ -50,7 +61,8 @@ impl Session {
     pub(super) fn new(
         version: &'static str,
         id: Option<HeaderValue>,
-        ending: Option<RequestBuilder>,
+        ending: Option<Ending>,
+        whose: Whose,
     ) -> Arc<Self> {
         Arc::new(Self {
             version,
@@ -58,17 +70,17 @@ impl Session {
             talks: OnceCell::new(),
             pending: Mutex::default(),
             stream: OnceCell::new(),
-            ending: Mutex::new(ending.map(|request| request.timeout(ENDING))),
+            ending: Mutex::new(ending),
+            whose,
         })
     }
 
     /// Tells the server that the session is not needed any more (2025-11-25, Transports, Session
     /// Management). Ends within 2 s.
     pub(super) async fn end(&self) {
-        let request = lock(&self.ending).take();
-        if let Some(request) = request {
-            // It may refuse, or be gone, and then there is nothing to end.
-            let _ = request.send().await;
+        let ending = lock(&self.ending).take();
+        if let Some(ending) = ending {
+            ending.send().await;
         }
     }
 
@@ -148,18 +160,40 @@ impl Session {
     }
 }
 
+impl Ending {
+    pub(super) fn new(request: RequestBuilder, access: Option<Arc<Access>>, whose: Whose) -> Self {
+        Self {
+            request: request.timeout(ENDING),
+            access,
+            whose,
+        }
+    }
+
+    /// The server may refuse, or be gone, and then there is nothing to end.
+    async fn send(self) {
+        let sending = async {
+            match &self.access {
+                Some(access) => {
+                    let _ = access.send(self.request, self.whose.as_deref()).await;
+                }
+                None => {
+                    let _ = self.request.send().await;
+                }
+            }
+        };
+        let _ = tokio::time::timeout(ENDING, sending).await;
+    }
+}
+
 impl Drop for Session {
     fn drop(&mut self) {
-        let request = self
+        let ending = self
             .ending
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner);
-        if let (Some(request), Ok(runtime)) =
-            (request.take(), tokio::runtime::Handle::try_current())
+        if let (Some(ending), Ok(runtime)) = (ending.take(), tokio::runtime::Handle::try_current())
         {
-            runtime.spawn(async move {
-                let _ = request.send().await;
-            });
+            runtime.spawn(ending.send());
         }
     }
 }
@@ -172,7 +206,11 @@ impl Drop for Listening {
 
 /// The stream of a session; `None` of a server that has none, or has ended the session.
 async fn open(wire: &Wire, era: &Era) -> Result<Option<Events>> {
-    let response = wire.get(era).await?;
+    let whose = match era {
+        Era::Legacy(session) => session.whose.as_deref(),
+        Era::Modern => None,
+    };
+    let response = wire.get(era, whose).await?;
     let has_one = response.status().is_success() && is_events(&response);
     if response.status().is_server_error() {
         return Err(wire.status(response.status()));
@@ -196,8 +234,9 @@ async fn hear(wire: Weak<Wire>, session: Weak<Session>, first: Events) {
                 return;
             };
             if let Some(answer) = session.take(&data) {
+                let whose = session.whose.clone();
                 let era = Era::Legacy(session);
-                let told = wire.tell(&era, answer);
+                let told = wire.tell(&era, answer, whose.as_deref());
                 if let Err(error) = wire.within(OPENING, told).await {
                     tracing::debug!(server = %wire.host, error = %error.report(), "an answer did not arrive");
                 }

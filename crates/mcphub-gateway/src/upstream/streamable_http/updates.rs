@@ -127,7 +127,7 @@ async fn open(wire: &Arc<Wire>, uris: &[String]) -> Result<Source> {
         });
     }
     let call = Call::new(LISTEN, Params::listen_to(uris));
-    let response = wire.post(&era, &call, wire.id()).await?;
+    let response = wire.post(&era, &call, wire.id(), None).await?;
     let status = response.status();
     if status.is_success() && is_events(&response) {
         return Ok(Source::Listening(Box::new(Events::new(

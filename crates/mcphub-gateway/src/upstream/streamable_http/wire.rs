@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use futures::stream::{self, StreamExt};
 use mcphub_core::connection::Era as Choice;
 use mcphub_core::deployment::Endpoint;
+use mcphub_core::principal::Principal;
 use mcphub_core::shared::SessionKey;
 use mcphub_core::{Error, ErrorKind, Result};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -21,9 +22,10 @@ use tokio::sync::OnceCell;
 
 use super::answer::{self, Answer};
 use super::exchange::{HttpExchange, Source};
-use super::session::Session;
+use super::session::{Ending, Session};
 use super::sessions::UpstreamSessions;
 use super::settings::McpClient;
+use crate::upstream::access::{Access, Whose, how_to_get_in};
 use crate::upstream::events::{Events, broken, is_events};
 use crate::upstream::message::{self, Call, LEGACY, MODERN, Params, initialized};
 use crate::upstream::owner::Owner;
@@ -43,6 +45,8 @@ pub(super) enum Era {
 pub(super) struct Wire {
     endpoint: Endpoint,
     pub(super) client: McpClient,
+    /// The tokens that let requests in, of a server that wants some.
+    access: Option<Arc<Access>>,
     /// Host and port, the part of the URL that may be shown.
     pub(super) host: String,
     /// Found once by whoever needs it first; replaced when it turns out to be wrong.
@@ -81,11 +85,12 @@ impl Drop for Wire {
 }
 
 impl Wire {
-    pub(super) fn new(endpoint: Endpoint, client: McpClient) -> Self {
+    pub(super) fn new(endpoint: Endpoint, client: McpClient, access: Option<Arc<Access>>) -> Self {
         let host = http::host(&endpoint.url);
         Self {
             endpoint,
             client,
+            access,
             host,
             era: ArcSwap::default(),
             sessions: UpstreamSessions::new(),
@@ -105,10 +110,11 @@ impl Wire {
         loop {
             let cell = self.era.load_full();
             let known = cell.initialized();
-            let era = cell.get_or_try_init(|| self.probe()).await?;
+            let era = cell.get_or_try_init(|| self.probe(None)).await?;
             let id = self.id();
-            let response = self.post(era, call, id).await?;
+            let response = self.post(era, call, id, None).await?;
             let status = response.status();
+            let in_by = how_to_get_in(&response);
             let answer = self.read(response, id).await?;
             // A server that was restarted has forgotten the session or speaks another era. What it
             // refuses with one of these it has not done.
@@ -123,15 +129,35 @@ impl Wire {
             return match answer {
                 Answer::Result(result) => Ok(result),
                 Answer::Failure(failure) => Err(self.failure(call.method, &failure)),
-                Answer::Status => Err(self.status(status)),
+                Answer::Status => Err(self.refused(status, in_by)),
             };
         }
+    }
+
+    /// Asks for the least that there is in the server's era. An error that it answers is an answer.
+    pub(super) async fn check(&self) -> Result<()> {
+        let method = match self.era().await? {
+            Era::Modern => "server/discover",
+            Era::Legacy(_) => "ping",
+        };
+        match self.request(&Call::new(method, Params::default())).await {
+            Err(error) if !error.context().any(|(key, _)| key == "code") => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Meets the server, and begins the session that a request belongs to.
+    pub(super) async fn ready(&self, forward: &Forward) -> Result<()> {
+        let (cell, _) = self.cell(forward).await?;
+        let meeting =
+            cell.get_or_try_init(|| self.initialize(&forward.abilities, forward.who.as_ref()));
+        meeting.await.map(drop)
     }
 
     /// The era of the server, found out if need be.
     pub(super) async fn era(&self) -> Result<Era> {
         let cell = self.era.load_full();
-        cell.get_or_try_init(|| self.probe()).await.cloned()
+        cell.get_or_try_init(|| self.probe(None)).await.cloned()
     }
 
     /// What the server said of itself when it was met last.
@@ -177,17 +203,19 @@ impl Wire {
         known: bool,
     ) -> Result<Result<HttpExchange, Stale>> {
         let era = cell
-            .get_or_try_init(|| self.initialize(&forward.abilities))
+            .get_or_try_init(|| self.initialize(&forward.abilities, forward.who.as_ref()))
             .await?
             .clone();
         if forward.log_level.is_some() && !forward.choice {
-            self.ask_for_logs(&era).await;
+            self.ask_for_logs(&era, forward.who.as_deref()).await;
         }
         let id = self.id();
         let headers = self.forward_headers(&era, &forward)?;
         let body = message::forward(&forward, id, matches!(era, Era::Modern));
-        let sending = Arc::clone(self).attempt(era.clone(), id, headers, body, known);
-        let mut exchange = HttpExchange::new(Arc::clone(self), era, id);
+        let message = (headers, body);
+        let whose = forward.who.clone();
+        let sending = Arc::clone(self).attempt(era.clone(), id, message, whose.clone(), known);
+        let mut exchange = HttpExchange::new(Arc::clone(self), era, id, whose);
         if let Era::Legacy(session) = &exchange.era
             && session.id.is_some()
             && Owner::of(&forward).can_be_asked()
@@ -214,11 +242,13 @@ impl Wire {
         self: Arc<Self>,
         era: Era,
         id: u64,
-        headers: HeaderMap,
-        body: Vec<u8>,
+        (headers, body): (HeaderMap, Vec<u8>),
+        whose: Whose,
         known: bool,
     ) -> Result<Option<Source>> {
-        let response = self.send(Method::POST, headers, Some(body)).await?;
+        let whose = whose.as_deref();
+        let response = self.send(Method::POST, headers, Some(body), whose).await?;
+        let in_by = how_to_get_in(&response);
         let status = response.status();
         let limit = self.client.settings.max_message;
         if status.is_success() && is_events(&response) {
@@ -232,7 +262,7 @@ impl Wire {
         Ok(Some(Source::Whole(Box::new(match answer {
             Answer::Result(result) => Said::Result(one_line(&result)),
             Answer::Failure(failure) => Said::Failure(failure),
-            Answer::Status => return Err(self.status(status)),
+            Answer::Status => return Err(self.refused(status, in_by)),
         }))))
     }
 
@@ -241,12 +271,17 @@ impl Wire {
     ///
     /// # Errors
     /// `Upstream` when the server does not go on with it.
-    pub(super) async fn resume(&self, era: &Era, last_id: &str) -> Result<Events> {
+    pub(super) async fn resume(
+        &self,
+        era: &Era,
+        last_id: &str,
+        whose: Option<&Principal>,
+    ) -> Result<Events> {
         let mut headers = self.headers(era, None)?;
         let value = HeaderValue::from_str(last_id)
             .map_err(|_| broken("the stream ended before the answer"))?;
         headers.insert(HEADER_LAST_EVENT_ID, value);
-        let response = self.send(Method::GET, headers, None).await?;
+        let response = self.send(Method::GET, headers, None, whose).await?;
         if response.status().is_success() && is_events(&response) {
             return Ok(Events::new(response, self.client.settings.max_message));
         }
@@ -266,6 +301,11 @@ impl Wire {
             .await;
     }
 
+    /// Whether clients' sessions ever had one of their own.
+    pub(super) fn keeps_sessions(&self) -> bool {
+        self.sessions.any()
+    }
+
     /// Ends sessions that were not used for long.
     pub(super) fn tidy(&self) {
         self.sessions.tidy();
@@ -276,7 +316,8 @@ impl Wire {
     async fn cell(&self, forward: &Forward) -> Result<(Arc<OnceCell<Era>>, bool)> {
         let shared = self.era.load_full();
         let known = shared.initialized();
-        let era = shared.get_or_try_init(|| self.probe()).await?;
+        let whose = forward.who.as_ref();
+        let era = shared.get_or_try_init(|| self.probe(whose)).await?;
         match era {
             Era::Legacy(session) if session.id.is_some() => {
                 let own = self.sessions.of(Owner::of(forward));
@@ -289,7 +330,7 @@ impl Wire {
 
     /// Legacy servers send the log messages that a session asked for; the caller's choice among
     /// them is made by the gateway, because others may share the session.
-    async fn ask_for_logs(&self, era: &Era) {
+    async fn ask_for_logs(&self, era: &Era, whose: Option<&Principal>) {
         let Era::Legacy(session) = era else {
             return;
         };
@@ -299,7 +340,7 @@ impl Wire {
         let asked = session.talks.get_or_try_init(|| async {
             let id = self.id();
             let call = Call::new("logging/setLevel", Params::level("debug"));
-            let response = self.post(era, &call, id).await?;
+            let response = self.post(era, &call, id, whose).await?;
             self.read(response, id).await.map(|_| ())
         });
         if let Err(error) = asked.await {
@@ -308,9 +349,15 @@ impl Wire {
     }
 
     /// Sends a message that has no answer.
-    pub(super) async fn tell(&self, era: &Era, message: Vec<u8>) -> Result<()> {
+    pub(super) async fn tell(
+        &self,
+        era: &Era,
+        message: Vec<u8>,
+        whose: Option<&Principal>,
+    ) -> Result<()> {
+        let headers = self.headers(era, None)?;
         let response = self
-            .send(Method::POST, self.headers(era, None)?, Some(message))
+            .send(Method::POST, headers, Some(message), whose)
             .await?;
         if response.status().is_success() {
             Ok(())
@@ -323,7 +370,7 @@ impl Wire {
     pub(super) async fn reply(&self, answer: Vec<u8>) {
         let telling = async {
             let era = self.era().await?;
-            self.tell(&era, answer).await
+            self.tell(&era, answer, None).await
         };
         if let Err(error) = self
             .within(self.client.settings.list_timeout, telling)
@@ -394,10 +441,12 @@ impl Wire {
     /// Which era the server speaks (MCP 2026-07-28, Versioning, Backward Compatibility).
     /// `server/discover` is asked because it does nothing: a server of the legacy era that does not
     /// look at versions would carry out a call without a handshake.
-    async fn probe(&self) -> Result<Era> {
+    ///
+    /// Whoever calls first asks, which may be a user whose login lets in, and nobody else's.
+    async fn probe(&self, whose: Option<&Arc<Principal>>) -> Result<Era> {
         let wanted = self.client.settings.era;
         if wanted == Choice::Legacy {
-            return self.initialize(&ClientAbilities::all()).await;
+            return self.initialize(&ClientAbilities::all(), whose).await;
         }
         let id = self.id();
         let response = self
@@ -405,9 +454,11 @@ impl Wire {
                 &Era::Modern,
                 &Call::new("server/discover", Params::default()),
                 id,
+                whose.map(|whose| &**whose),
             )
             .await?;
         let status = response.status();
+        let in_by = how_to_get_in(&response);
         match self.read(response, id).await {
             Ok(Answer::Result(result)) => {
                 if let Some(about) = message::discovered(&result) {
@@ -421,7 +472,7 @@ impl Wire {
             }
             Ok(Answer::Failure(_)) => {}
             Ok(Answer::Status) if status.is_client_error() && !refuses_caller(status) => {}
-            Ok(Answer::Status) => return Err(self.status(status)),
+            Ok(Answer::Status) => return Err(self.refused(status, in_by)),
             // A success that is no JSON-RPC is not of this era either.
             Err(error) if error.kind() == ErrorKind::Upstream && status.is_success() => {}
             Err(error) => return Err(error),
@@ -431,50 +482,67 @@ impl Wire {
         }
         // Lists are read in this session, which shows all that a server has for clients that can be
         // asked.
-        self.initialize(&ClientAbilities::all()).await
+        self.initialize(&ClientAbilities::all(), whose).await
     }
 
     /// The handshake of the legacy era (MCP 2025-11-25, Lifecycle), for clients with these
     /// abilities.
-    async fn initialize(&self, abilities: &ClientAbilities) -> Result<Era> {
+    async fn initialize(
+        &self,
+        abilities: &ClientAbilities,
+        whose: Option<&Arc<Principal>>,
+    ) -> Result<Era> {
         let id = self.id();
-        let none = Era::Legacy(Session::new(LEGACY[0], None, None));
+        let none = Era::Legacy(Session::new(LEGACY[0], None, None, None));
         let capabilities = abilities.capabilities();
         let call = Call::new("initialize", Params::initialize(&capabilities));
-        let response = self.post(&none, &call, id).await?;
+        let user = whose.map(|whose| &**whose);
+        let response = self.post(&none, &call, id, user).await?;
         let status = response.status();
+        let in_by = how_to_get_in(&response);
         let session = response.headers().get(HEADER_SESSION_ID).cloned();
         let result = match self.read(response, id).await? {
             Answer::Result(result) => result,
             Answer::Failure(failure) => return Err(self.failure("initialize", &failure)),
-            Answer::Status => return Err(self.status(status)),
+            Answer::Status => return Err(self.refused(status, in_by)),
         };
         let (version, about) =
             message::agreed(&result).map_err(|error| error.with("server", &self.host))?;
         self.about.store(Arc::new(about));
         // What ends it says what every message in it says.
-        let agreed = Era::Legacy(Session::new(version, session.clone(), None));
+        let agreed = Era::Legacy(Session::new(version, session.clone(), None, None));
         let ending = session.is_some().then(|| self.headers(&agreed, None));
         let ending = ending.transpose()?.map(|headers| {
             let request = self.client.http.delete(self.endpoint.url.clone());
-            request.headers(headers)
+            Ending::new(
+                request.headers(headers),
+                self.access.clone(),
+                whose.cloned(),
+            )
         });
-        let era = Era::Legacy(Session::new(version, session, ending));
-        self.tell(&era, initialized()?).await?;
+        let era = Era::Legacy(Session::new(version, session, ending, whose.cloned()));
+        self.tell(&era, initialized()?, user).await?;
         Ok(era)
     }
 
     /// Sends a request; the response may be of any status.
-    pub(super) async fn post(&self, era: &Era, call: &Call<'_>, id: u64) -> Result<Response> {
+    pub(super) async fn post(
+        &self,
+        era: &Era,
+        call: &Call<'_>,
+        id: u64,
+        whose: Option<&Principal>,
+    ) -> Result<Response> {
         let message = call.message(id, matches!(era, Era::Modern))?;
-        self.send(Method::POST, self.headers(era, Some(call))?, Some(message))
-            .await
+        let headers = self.headers(era, Some(call))?;
+        self.send(Method::POST, headers, Some(message), whose).await
     }
 
     /// Opens the stream of server messages that the legacy era has (MCP 2025-11-25, Transports,
     /// Listening for Messages from the Server).
-    pub(super) async fn get(&self, era: &Era) -> Result<Response> {
-        self.send(Method::GET, self.headers(era, None)?, None).await
+    pub(super) async fn get(&self, era: &Era, whose: Option<&Principal>) -> Result<Response> {
+        let headers = self.headers(era, None)?;
+        self.send(Method::GET, headers, None, whose).await
     }
 
     async fn send(
@@ -482,6 +550,7 @@ impl Wire {
         method: Method,
         headers: HeaderMap,
         body: Option<Vec<u8>>,
+        whose: Option<&Principal>,
     ) -> Result<Response> {
         let mut request = self
             .client
@@ -490,6 +559,10 @@ impl Wire {
             .headers(headers);
         if let Some(body) = body {
             request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        if let Some(access) = &self.access {
+            // Boxed, so that servers which need no token carry none of it.
+            return Box::pin(access.send(request, whose)).await;
         }
         let sent = request.send().await;
         sent.map_err(|error| http::unsent(&self.host, error))
@@ -559,6 +632,15 @@ impl Wire {
 
     pub(super) fn status(&self, status: StatusCode) -> Error {
         http::refused(&self.host, status)
+    }
+
+    /// As [`Wire::status`], with what the server said of how it lets in.
+    fn refused(&self, status: StatusCode, in_by: Option<&'static str>) -> Error {
+        let error = self.status(status);
+        match in_by {
+            Some(how) => error.with("how it lets in", how),
+            None => error,
+        }
     }
 }
 

@@ -38,6 +38,8 @@ const SERVERS: &str = "
 pub struct Exported {
     /// How many users.
     pub users: u64,
+    /// How many passwords of users; 0 when they were left out.
+    pub passwords: u64,
     /// How many tenants.
     pub tenants: u64,
     /// How many servers, also removed ones.
@@ -57,8 +59,9 @@ pub struct Exported {
 }
 
 impl SqlStore {
-    /// Writes all that the store keeps, of all tenants, as it is at one moment. Others may write
-    /// meanwhile. Credentials are encrypted with the key given, and left out without one.
+    /// Writes all that the store keeps, of all tenants, as it is at one moment, but for what users are
+    /// signed in to. Others may write meanwhile. Credentials and passwords are encrypted with the key
+    /// given, and left out without one.
     ///
     /// # Errors
     /// Those of reaching the database and of writing; `Internal` for a credential that does not
@@ -92,10 +95,8 @@ impl SqlStore {
             secrets,
         };
         writer.line(&Line::Archive(header)).await?;
-        let mut exported = Exported {
-            users: people::users(&mut session, &mut writer).await?,
-            ..Exported::default()
-        };
+        let mut exported = Exported::default();
+        people::users(&mut session, &mut writer, vault.as_ref(), &mut exported).await?;
         let tenants = "SELECT id, name, version, created_at FROM tenant ORDER BY name";
         for row in session.fetch_all(Statement::new(tenants)).await? {
             let tenant = line::Tenant {
@@ -247,21 +248,13 @@ impl Part<'_, '_> {
     }
 
     async fn api_keys(&mut self) -> Result<(), Failure> {
-        let mut after = String::new();
-        loop {
-            let page = "SELECT id, name, account, permissions, created_at, expires_at, revoked_at,
-                    last_used_at
-                FROM api_key WHERE tenant_id = $1 AND name > $2 ORDER BY name LIMIT $3";
-            let page = Statement::new(page)
-                .bind(self.tenant.0)
-                .bind(&after)
-                .bind(PAGE);
-            let rows = self.session.fetch_all(page).await?;
-            let Some(last) = rows.last() else {
-                return Ok(());
-            };
-            after = last.get("name")?;
-            for row in &rows {
+        let rows = "SELECT id, name, account, permissions, created_at, expires_at, revoked_at,
+                last_used_at
+            FROM api_key WHERE tenant_id = $1";
+        let rows = Statement::new(rows).bind(self.tenant.0);
+        let mut pages = Pages::new(rows, Column::NAME);
+        while let Some(page) = pages.next(self.session).await? {
+            for row in &page {
                 let key = line::ApiKey {
                     tenant: self.tenant.1.to_string(),
                     name: row.get("name")?,
@@ -277,6 +270,7 @@ impl Part<'_, '_> {
                 self.exported.api_keys += 1;
             }
         }
+        Ok(())
     }
 
     async fn tokens(&mut self, key: i64) -> Result<Vec<line::Token>, Failure> {
@@ -292,6 +286,27 @@ impl Part<'_, '_> {
             })
         };
         rows.iter().map(token).collect()
+    }
+
+    /// Writes a line for each row of a table of the tenant, in the order of a column of text. `rows`
+    /// ends in a condition; `line` takes a row and the name of the tenant. How many there were.
+    pub(super) async fn lines(
+        &mut self,
+        rows: &'static str,
+        column: Column,
+        line: impl Fn(&Row, String) -> Result<Line, Failure>,
+    ) -> Result<u64, Failure> {
+        let rows = Statement::new(rows).bind(self.tenant.0);
+        let tenant = self.tenant.1.as_str();
+        let mut count = 0;
+        let mut pages = Pages::new(rows, column);
+        while let Some(page) = pages.next(self.session).await? {
+            for row in &page {
+                self.writer.line(&line(row, tenant.to_owned())?).await?;
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 
     async fn audit(&mut self) -> Result<(), Failure> {
@@ -317,6 +332,61 @@ impl Part<'_, '_> {
                 self.exported.entries += 1;
             }
         }
+    }
+}
+
+/// A column of text that orders rows, and how statements say so.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    /// ` AND name > $?`
+    pub(super) after: &'static str,
+    /// ` ORDER BY name`
+    pub(super) order: &'static str,
+}
+
+impl Column {
+    pub(super) const NAME: Self = Self {
+        name: "name",
+        after: " AND name > $?",
+        order: " ORDER BY name",
+    };
+    pub(super) const ACCOUNT: Self = Self {
+        name: "account",
+        after: " AND account > $?",
+        order: " ORDER BY account",
+    };
+}
+
+/// Rows in the order of a column, a page at a time.
+pub(super) struct Pages {
+    rows: Statement,
+    column: Column,
+    after: String,
+}
+
+impl Pages {
+    pub(super) fn new(rows: Statement, column: Column) -> Self {
+        Self {
+            rows,
+            column,
+            after: String::new(),
+        }
+    }
+
+    /// The next page; `None` after the last.
+    pub(super) async fn next(
+        &mut self,
+        session: &mut Session,
+    ) -> Result<Option<Vec<Row>>, Failure> {
+        let page = self.rows.clone().then_with(self.column.after, &self.after);
+        let page = page.then(self.column.order).then_with(" LIMIT $?", PAGE);
+        let page = session.fetch_all(page).await?;
+        let Some(last) = page.last() else {
+            return Ok(None);
+        };
+        self.after = last.get(self.column.name)?;
+        Ok(Some(page))
     }
 }
 

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use mcphub_core::audit::{Chain, Hash};
 use mcphub_core::key::KeyName;
+use mcphub_core::password::PasswordHash;
 use mcphub_core::principal::Permissions;
 use mcphub_core::secret::{KeyProvider, Wrapped};
 use mcphub_core::server::ServerName;
@@ -40,7 +41,8 @@ pub struct Imported {
     /// How much of what.
     #[serde(flatten)]
     pub counts: Exported,
-    /// Whether the archive was written without credentials: then they have to be given again.
+    /// Whether the archive was written without credentials and passwords: then they have to be given
+    /// again.
     pub secrets_left_out: bool,
 }
 
@@ -233,12 +235,7 @@ impl Part<'_> {
         let current = self.store.keyring().current(self.session).await?;
         let mut entries = Vec::with_capacity(credentials.len());
         for credential in credentials {
-            let nonce = <[u8; NONCE]>::try_from(decode(&credential.nonce)?);
-            let sealed = Sealed {
-                key_id: vault.key_id().to_owned(),
-                nonce: nonce.map_err(|_| Error::invalid("a nonce has a wrong length"))?,
-                ciphertext: decode(&credential.ciphertext)?,
-            };
+            let sealed = sealed(vault, &credential.nonce, &credential.ciphertext)?;
             let place = Place {
                 tenant,
                 server,
@@ -253,6 +250,19 @@ impl Part<'_> {
         credential::add(self.session, id, &entries).await?;
         self.counts.credentials += entries.len() as u64;
         Ok(())
+    }
+
+    /// The password of a user of the archive, if that has one.
+    pub(super) fn password(
+        &self,
+        user: &UserName,
+        password: Option<&line::Password>,
+    ) -> Result<Option<PasswordHash>> {
+        let (Some(vault), Some(password)) = (&self.vault, password) else {
+            return Ok(None);
+        };
+        let sealed = sealed(vault, &password.nonce, &password.ciphertext)?;
+        vault.open_password(user, &sealed).map(Some)
     }
 
     async fn api_key(&mut self, key: line::ApiKey) -> Result<(), Failure> {
@@ -317,6 +327,16 @@ impl Part<'_> {
         let tenant = self.tenants.get(name);
         tenant.map(|(id, _)| *id).ok_or_else(unknown_tenant)
     }
+}
+
+/// What was encrypted with the archive's key.
+fn sealed(vault: &Vault, nonce: &str, ciphertext: &str) -> Result<Sealed> {
+    let nonce = <[u8; NONCE]>::try_from(decode(nonce)?);
+    Ok(Sealed {
+        key_id: vault.key_id().to_owned(),
+        nonce: nonce.map_err(|_| Error::invalid("a nonce has a wrong length"))?,
+        ciphertext: decode(ciphertext)?,
+    })
 }
 
 fn unknown_tenant() -> Error {

@@ -107,6 +107,18 @@ pub(super) struct User {
     pub(super) kind: String,
     pub(super) created_at: i64,
     pub(super) disabled_at: Option<i64>,
+    /// The hash of it, if they have one and secrets were not left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) password: Option<Password>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Password {
+    /// In base64.
+    pub(super) nonce: String,
+    /// In base64.
+    pub(super) ciphertext: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

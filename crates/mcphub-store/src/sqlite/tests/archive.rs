@@ -3,11 +3,12 @@
 use mcphub_core::ErrorKind;
 use mcphub_core::audit::Hash;
 use mcphub_core::key::{KeyName, NewApiKey};
+use mcphub_core::password::PasswordHash;
 use mcphub_core::principal::Permissions;
 use mcphub_core::role::RoleName;
 use mcphub_core::store::{
-    ApiKeyStore, CredentialStore, DocumentStore, MembershipStore, Page, RoleStore, ServerFilter,
-    ServerStatus, ServerStore, Tenants, Users,
+    ApiKeyStore, CredentialStore, DocumentStore, MembershipStore, Page, Passwords, RoleStore,
+    ServerFilter, ServerStatus, ServerStore, SignInStore, Tenants, Users,
 };
 use mcphub_core::tenant::{Scope, TenantName};
 use mcphub_core::user::{UserKind, UserName};
@@ -38,6 +39,7 @@ async fn filled() -> (Arc<SqlStore>, TempDir) {
             RoleName::new("staff").unwrap(),
         );
         store.create_user(&ada, UserKind::Person).await.unwrap();
+        assert!(store.set_password(&ada, Some(&password())).await.unwrap());
         let everything = Permissions::default();
         store.save_role(&staff, &everything, None).await.unwrap();
         store.set_membership(&ada, &staff, None).await.unwrap();
@@ -51,14 +53,25 @@ async fn filled() -> (Arc<SqlStore>, TempDir) {
     (store, folder)
 }
 
+fn password() -> PasswordHash {
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA";
+    PasswordHash::new(hash).unwrap()
+}
+
+async fn password_of_ada(store: &SqlStore) -> Option<PasswordHash> {
+    let ada = UserName::new("ada").unwrap();
+    store.account(&ada).await.unwrap().unwrap().password
+}
+
 async fn export(store: &SqlStore, key: Option<&MasterKeys>) -> Vec<u8> {
     let mut archive = Vec::new();
     let exported = store.export(&mut archive, key).await.unwrap();
     assert_eq!((exported.tenants, exported.servers), (2, 6));
-    assert_eq!((exported.documents, exported.entries), (8, 20));
+    assert_eq!((exported.documents, exported.entries), (8, 22));
     assert_eq!((exported.api_keys, exported.users), (2, 1));
     assert_eq!((exported.roles, exported.members), (2, 2));
-    assert_eq!(exported.credentials, if key.is_some() { 4 } else { 0 });
+    let secrets = if key.is_some() { (4, 1) } else { (0, 0) };
+    assert_eq!((exported.credentials, exported.passwords), secrets);
     archive
 }
 
@@ -83,6 +96,7 @@ async fn what_was_exported_comes_back_whole() {
     assert!(imported.secrets_left_out);
     assert_eq!(export(&again, None).await, archive);
     assert_eq!(again.check().await.unwrap(), []);
+    assert_eq!(password_of_ada(&again).await, None);
     let keys = again.api_keys(None, 10).await.unwrap().keys;
     assert_eq!(keys, store.api_keys(None, 10).await.unwrap().keys);
     let members = again.memberships(None, 10).await.unwrap().members;
@@ -107,12 +121,13 @@ async fn credentials_travel_under_a_key_of_their_own() {
     let key = MasterKeys::from(MasterKey::generate().unwrap());
     let archive = export(&store, Some(&key)).await;
     let text = String::from_utf8(archive.clone()).unwrap();
-    assert!(!text.contains("s3cret"));
+    assert!(!text.contains("s3cret") && !text.contains("argon2id"));
     let (again, _folder) = file_store().await;
     let imported = again.import(&mut &archive[..], Some(&key)).await.unwrap();
     assert!(!imported.secrets_left_out);
     let credentials = again.credentials(&name("api")).await.unwrap();
     assert_eq!(bearer(&credentials), "s3cret");
+    assert_eq!(password_of_ada(&again).await, Some(password()));
     assert_eq!(again.check().await.unwrap(), []);
 
     let other = MasterKeys::from(MasterKey::generate().unwrap());

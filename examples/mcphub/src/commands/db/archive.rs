@@ -48,7 +48,7 @@ pub async fn export(args: DbExport) -> Result<ExitCode> {
         args.file.display()
     ))?;
     if key.is_none() {
-        output::say("credentials were left out; --secrets-key-env takes them along");
+        output::say("credentials and passwords were left out; --secrets-key-env takes them along");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -69,8 +69,8 @@ pub async fn import(args: DbImport) -> Result<ExitCode> {
     ))?;
     if imported.secrets_left_out {
         output::say(
-            "the archive has no credentials: give them again with `mcphub up`, for each server \
-             that needs some",
+            "the archive has no credentials and passwords: give them again with `mcphub up`, for each \
+             server that needs some, and with `mcphub user password`",
         );
     }
     Ok(ExitCode::SUCCESS)

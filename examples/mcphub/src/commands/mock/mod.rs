@@ -90,8 +90,9 @@ pub async fn run(args: cli::Mock) -> Result<ExitCode> {
     };
     let listener = serving::bind(args.listen)
         .await?
-        .ok_or_else(|| serving::in_use(args.listen))?;
+        .ok_or_else(|| serving::in_use(args.listen, "--listen"))?;
     let address = listener.local_addr().unwrap_or(args.listen);
+    let stop = serving::stop_signal();
     output::line(&format!(
         "{says} at http://{address}{base_path}; Ctrl-C ends it"
     ))?;
@@ -106,7 +107,7 @@ pub async fn run(args: cli::Mock) -> Result<ExitCode> {
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(serving);
     axum::serve(listener, router)
-        .with_graceful_shutdown(serving::stop_signal())
+        .with_graceful_shutdown(stop)
         .await
         .map_err(|error| {
             Error::new(ErrorKind::Unavailable, "the listener broke").caused_by(error)

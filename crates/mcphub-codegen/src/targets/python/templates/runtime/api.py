@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from copy import copy
 from dataclasses import replace
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import TracebackType
@@ -15,16 +15,18 @@ import anyio
 import httpx2
 
 from . import __version__
+from .cause import cause
 from .certificates import tls
 from .digest import Digest
 from .fields import Fields
-from .pages import MAX_PAGES, NextPage, Pages
+from .pages import MAX_PAGES, NextPage, PageRequest, Pages
 from .request import UNSET, ArgumentError, Request, Unset
 from .rest import Piece, Rest
 from .result import Answer, Output, ToolResult, error_text, is_text, read_json
 from .retry import MAX_RETRIES, wait_for
 from .serialization import is_json, json_text
 from .settings import SCHEMES, Settings
+from .streams import Stream, Tell, kind_of
 
 CONNECT_TIMEOUT = 5.0
 """The longest wait for a connection, in seconds."""
@@ -49,6 +51,7 @@ class Api:
         """Raises `ValueError` when the certificates of the settings cannot be used."""
         self._settings = settings
         self._digests: dict[str, Digest] = {}
+        self._tell: Tell | None = None
         authorities, identity = settings.credentials.authorities, settings.credentials.identity
         self._client = _client(transport, tls(authorities, None))
         # Connections that have shown a certificate serve no call that should show none.
@@ -66,6 +69,12 @@ class Api:
         if self._certified is not self._client:
             await self._certified.__aexit__(kind, error, trace)
         await self._client.__aexit__(kind, error, trace)
+
+    def telling(self, tell: Tell) -> Api:
+        """The same API over the same connections. While a stream of it comes, `tell` hears of what it has."""
+        api = copy(self)
+        api._tell = tell
+        return api
 
     async def call(
         self,
@@ -110,7 +119,8 @@ class Api:
             notes.append(answer.note)
         elif next_page is not None and not isinstance(pages, Unset) and pages > 1:
             read = Pages(items, next_page, _secrets(), request.arguments)
-            if read.add(url, answer):
+            member = None if read.member is None else request.member(read.member)
+            if read.add(PageRequest(url, member), answer):
                 notes.append(await self._follow(read, request, pages, end))
                 answer = replace(answer, body=read.merged())
         if fields is not None:
@@ -121,7 +131,10 @@ class Api:
     async def _follow(self, pages: Pages, request: Request, wanted: int, end: float) -> str:
         """Reads the pages after the first one; returns a line about them."""
         while len(pages) < wanted and pages.next is not None:
-            url = pages.next
+            page = pages.next
+            url = page.url
+            if pages.member is not None:
+                request.set_member(pages.member, page.member)
             query = "&".join(part for part in (url.query.decode("ascii"), request.secrets) if part)
             path = url.raw_path.split(b"?")[0]
             target = url.copy_with(raw_path=path + (f"?{query}".encode() if query else b""))
@@ -132,7 +145,7 @@ class Api:
                 return pages.note(f"the next one failed: {_failure(error, url, request)}; ")
             if pages.size + len(answer.body) > MAX_ANSWER:
                 return pages.note(f"more would be over {MAX_ANSWER >> 20} MiB; ")
-            if not pages.add(url, answer):
+            if not pages.add(page, answer):
                 why = "its answer has no list" if 200 <= answer.status < 300 else error_text(answer).splitlines()[0]
                 return pages.note(f"the next one failed: {why}; ")
         return pages.note()
@@ -155,7 +168,7 @@ class Api:
             response = await self._exchange(request, httpx2.Request(method, url, headers=headers, content=body))
             try:
                 if not response.has_redirect_location:
-                    return await _read(response, url, rest)
+                    return await _read(response, url, rest, self._tell)
                 target = _redirect(response, url)
             finally:
                 await response.aclose()
@@ -202,10 +215,10 @@ def _failure(error: Exception, base: httpx2.URL, request: Request) -> str:
     if isinstance(error, TimeoutError | httpx2.TimeoutException):
         return f"The API at {host} did not answer within {TIMEOUT:g} s{_doubt(request)}"
     if isinstance(error, httpx2.ConnectError):
-        return f"The API at {host} could not be reached: {_cause(error)}"
+        return f"The API at {host} could not be reached: {cause(error)}"
     if isinstance(error, httpx2.InvalidURL):
         return f"The request cannot be made: {error}"
-    return f"The API at {host} did not answer as HTTP asks: {_cause(error)}{_doubt(request)}"
+    return f"The API at {host} did not answer as HTTP asks: {cause(error)}{_doubt(request)}"
 
 
 def _client(transport: httpx2.AsyncBaseTransport | None, context: ssl.SSLContext) -> httpx2.AsyncClient:
@@ -272,19 +285,6 @@ def _doubt(request: Request) -> str:
     return "" if safe else ". The request may have been carried out all the same"
 
 
-def _cause(error: Exception) -> str:
-    """The innermost reason, which never holds the URL."""
-    inner: BaseException | None = error
-    while inner is not None:
-        error_group = getattr(inner, "exceptions", ())
-        reason, inner = inner, error_group[0] if error_group else inner.__cause__ or inner.__context__
-    if isinstance(reason, ConnectionError) and reason.errno is not None:
-        return os.strerror(reason.errno).lower()
-    if isinstance(reason, OSError) and reason.strerror:
-        return reason.strerror.lower()
-    return str(reason) or type(reason).__name__
-
-
 def _redirect(response: httpx2.Response, url: httpx2.URL) -> httpx2.URL:
     try:
         target = url.join(response.headers["location"]).copy_with(fragment=None)
@@ -299,22 +299,34 @@ def _redirect(response: httpx2.Response, url: httpx2.URL) -> httpx2.URL:
     return target
 
 
-async def _read(response: httpx2.Response, url: httpx2.URL, rest: Rest | None) -> Answer:
+async def _read(response: httpx2.Response, url: httpx2.URL, rest: Rest | None, tell: Tell | None) -> Answer:
     headers = response.headers
     content_type = headers.get("content-type", "")
     # The length of what is read is known where nothing was compressed.
     length = headers.get("content-length", "") if "content-encoding" not in headers else ""
     stated = int(length) if length.isdecimal() else None
-    if rest is None or not response.is_success:
-        piece = Piece(await _whole(response, url, stated), None)
-    else:
-        found = await rest.read(response.aiter_bytes(), MAX_ANSWER, stated, is_text(content_type))
+    if not response.is_success:
+        rest = None
+    kind = kind_of(content_type) if rest is None or rest.offset == 0 else None
+    chunks: AsyncIterator[bytes] = response.aiter_bytes()
+    stream: Stream | None = None
+    if kind is not None:
+        stream = Stream(kind, tell, TIMEOUT, MAX_ANSWER if rest is None else None)
+        chunks = stream.read(chunks)
+    if rest is not None:
+        found = await rest.read(chunks, MAX_ANSWER, stated, is_text(content_type))
         if found is None:
             raise _Refused(
                 f"The answer of the API at {_host(url)} is not what it was before, so that it has no rest; "
                 f"ask anew without `{rest.argument}`"
             )
         piece = found
+    elif stream is not None:
+        piece = Piece(b"".join([chunk async for chunk in chunks]), None)
+    else:
+        piece = Piece(await _whole(chunks, url, stated), None)
+    if stream is not None:
+        piece = stream.cut(piece)
     return Answer(
         status=response.status_code,
         content_type=content_type,
@@ -325,12 +337,12 @@ async def _read(response: httpx2.Response, url: httpx2.URL, rest: Rest | None) -
     )
 
 
-async def _whole(response: httpx2.Response, url: httpx2.URL, stated: int | None) -> bytes:
+async def _whole(chunks: AsyncIterator[bytes], url: httpx2.URL, stated: int | None) -> bytes:
     too_large = _Refused(f"The API at {_host(url)} answered more than {MAX_ANSWER >> 20} MiB; ask for less")
     if stated is not None and stated > MAX_ANSWER:
         raise too_large
     body = bytearray()
-    async for chunk in response.aiter_bytes():
+    async for chunk in chunks:
         body += chunk
         if len(body) > MAX_ANSWER:
             raise too_large

@@ -33,30 +33,46 @@ class Url:
 
 @dataclass(frozen=True)
 class Cursor:
-    """A value in the page does, which a query parameter takes; there is none on the last page."""
+    """A value in the page does, which a parameter takes; there is none on the last page."""
 
     at: Sequence[str]
     parameter: str
+    body: str | None = None
+    """The parameter is a member of a JSON body: the name of its argument, if it has one. Else it is in the query."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """A query parameter with the number of the page does. The page after the last has no items."""
+    """A parameter with the number of the page does. The page after the last has no items."""
 
     parameter: str
     first: int = 1
+    body: str | None = None
+    """As that of a `Cursor`."""
 
 
 @dataclass(frozen=True)
 class Offset:
-    """A query parameter with the number of the first item of the page does. The page after the last has none."""
+    """A parameter with the number of the first item of the page does. The page after the last has none."""
 
     parameter: str
     first: int = 0
+    body: str | None = None
+    """As that of a `Cursor`."""
 
 
 NextPage = Link | Url | Cursor | Page | Offset
 """What leads from one page to the next."""
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """What asks for a page, beside what asks for all of them alike."""
+
+    url: httpx2.URL
+    """Without credentials."""
+    member: Any = None
+    """The member of a JSON body that says which page it is, where one does."""
 
 
 class Pages:
@@ -73,21 +89,27 @@ class Pages:
         self._next_page = next_page
         self._secrets = secrets
         self._arguments = arguments
-        self._seen: list[httpx2.URL] = []
+        self._seen: list[PageRequest] = []
         self._items: list[Any] = []
         self._last: Any = None
         self.size = 0
         """How many bytes the pages take."""
-        self.next: httpx2.URL | None = None
-        """Where the next page may be."""
+        self.next: PageRequest | None = None
+        """What may ask for the next page."""
         self.astray = ""
         """Why the next page is not read."""
 
     def __len__(self) -> int:
         return len(self._seen)
 
-    def add(self, url: httpx2.URL, answer: Answer) -> bool:
-        """Adds a page that was asked at this URL, without credentials. Whether it is one."""
+    @property
+    def member(self) -> str | None:
+        """The name of the member of a JSON body that says which page is asked for, where one does."""
+        by = self._next_page
+        return None if isinstance(by, Link | Url) or by.body is None else by.parameter
+
+    def add(self, asked: PageRequest, answer: Answer) -> bool:
+        """Adds a page. Whether it is one."""
         try:
             page = read_json(answer.body) if 200 <= answer.status < 300 else None
         except ValueError:
@@ -95,12 +117,12 @@ class Pages:
         items = _at(page, self._at)
         if not isinstance(items, list):
             return False
-        self._seen.append(url)
+        self._seen.append(asked)
         self._items += items
         self._last = page
         self.size += len(answer.body)
         self.next, self.astray = None, ""
-        self._find_next(url, answer, page, len(items))
+        self._find_next(asked, answer, page, len(items))
         if self.next in self._seen:
             self.next, self.astray = None, "it was read already"
         return True
@@ -121,18 +143,25 @@ class Pages:
         how = f"call again with {arguments}" if arguments else f"up to {MAX_PAGES} can be read at once"
         return f"[{read}; {stop}{more}: {how}]"
 
-    def _find_next(self, url: httpx2.URL, answer: Answer, page: Any, count: int) -> None:
+    def _find_next(self, asked: PageRequest, answer: Answer, page: Any, count: int) -> None:
         by = self._next_page
         if isinstance(by, Link):
-            self._follow(url, next_link(answer.link or ""))
+            self._follow(asked.url, next_link(answer.link or ""))
         elif isinstance(by, Url):
-            self._follow(url, _text(_at(page, by.at)))
+            self._follow(asked.url, _text(_at(page, by.at)))
         elif isinstance(by, Cursor):
-            cursor = None if _is_last(_at(page, by.at[:-1])) else _text(_at(page, by.at))
-            self.next = _with_query(url, by.parameter, cursor) if cursor else None
+            cursor = _at(page, by.at)
+            if _text(cursor) is not None and not _is_last(_at(page, by.at[:-1])):
+                self.next = self._with(asked, by.parameter, cursor)
         elif count > 0:
-            number = _number(url, by.parameter, by.first) + (1 if isinstance(by, Page) else count)
-            self.next = _with_query(url, by.parameter, str(number))
+            number = _number(asked, by.parameter, by.first) + (1 if isinstance(by, Page) else count)
+            self.next = self._with(asked, by.parameter, number)
+
+    def _with(self, asked: PageRequest, parameter: str, value: Any) -> PageRequest:
+        # In the body a value stays what it is in the page.
+        if self.member is not None:
+            return PageRequest(asked.url, value)
+        return PageRequest(_with_query(asked.url, parameter, str(value)))
 
     def _follow(self, url: httpx2.URL, target: str | None) -> None:
         """Another origin gets neither the request nor its credentials."""
@@ -147,10 +176,14 @@ class Pages:
             self.astray = "it is at another origin"
             return
         query = "&".join(_without(found, self._secrets))
-        self.next = url.copy_with(raw_path=_path(found) + (f"?{query}".encode() if query else b""), fragment=None)
+        next_url = url.copy_with(raw_path=_path(found) + (f"?{query}".encode() if query else b""), fragment=None)
+        self.next = PageRequest(next_url)
 
-    def _changed(self, url: httpx2.URL) -> str | None:
-        first = self._seen[0]
+    def _changed(self, page: PageRequest) -> str | None:
+        by = self._next_page
+        if not isinstance(by, Link | Url) and by.body is not None:
+            return f"{by.body}={str(page.member)[:512]}" if by.body else None
+        first, url = self._seen[0].url, page.url
         if _path(first) != _path(url):
             return None
         new = [pair for pair in _pairs(url) if pair not in _pairs(first)]
@@ -219,6 +252,7 @@ def _with_query(url: httpx2.URL, parameter: str, value: str) -> httpx2.URL:
     return url.copy_with(raw_path=_path(url) + f"?{query}".encode())
 
 
-def _number(url: httpx2.URL, parameter: str, first: int) -> int:
-    numbers = [value for name, value in _pairs(url) if name == parameter and value.isdecimal()]
+def _number(asked: PageRequest, parameter: str, first: int) -> int:
+    numbers = [value for name, value in [(parameter, str(asked.member)), *_pairs(asked.url)] if name == parameter]
+    numbers = [value for value in numbers if value.isdecimal()]
     return int(numbers[0]) if numbers else first

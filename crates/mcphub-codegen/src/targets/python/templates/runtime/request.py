@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import enum
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from . import multipart, serialization, xml
 from .serialization import Escape, Pairs, Style
@@ -157,6 +158,7 @@ class Request:
 
     def json(self, value: object, *, argument: str, media_type: str = "application/json") -> None:
         """The body as one JSON value."""
+        self._media_type = media_type
         if value is not UNSET:
             self._set_body(_checked(argument, lambda: serialization.json_text(value)), media_type)
 
@@ -164,6 +166,7 @@ class Request:
         self, members: Mapping[str, object], *, required: bool = True, media_type: str = "application/json"
     ) -> None:
         """The body as a JSON object; none at all when no member is set, unless it is required."""
+        self._media_type = media_type
         present = {name: value for name, value in members.items() if value is not UNSET}
         if present or required:
             written = (
@@ -305,6 +308,19 @@ class Request:
             self.headers[at] = ("cookie", f"{cookies[0]}; {pair}")
         else:
             self.headers.append(("cookie", pair))
+
+    def member(self, name: str) -> Any:
+        """A member of a JSON body, once that is finished; `None` where there is none."""
+        body = json.loads(self.body or b"{}")
+        return body.get(name) if isinstance(body, dict) else None
+
+    def set_member(self, name: str, value: object) -> None:
+        """Changes a member of a JSON body, once that is finished."""
+        if self.body is None:
+            self.headers.append(("content-type", self._media_type))
+        body = json.loads(self.body or b"{}")
+        if isinstance(body, dict):
+            self._set_body(serialization.json_text({**body, name: value}), self._media_type)
 
     def _set_body(self, content: str | bytes, media_type: str) -> None:
         self.body = content if isinstance(content, bytes) else content.encode()

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import hmac
 import sys
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import uvicorn
 from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
+from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .settings import Settings
+
+MAX_MESSAGE = 4 * 1024 * 1024
+"""The largest message that is read over HTTP, in bytes."""
+
+_LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
 
 
 async def serve_stdio(server: Server[Any]) -> None:
@@ -36,14 +47,68 @@ async def serve_http(server: Server[Any], settings: Settings) -> None:
 
 def http_app(server: Server[Any], settings: Settings) -> ASGIApp:
     """The ASGI application. On a loopback address it checks `Host` and `Origin` (DNS rebinding)."""
-    app = server.streamable_http_app(
-        host=settings.host,
-        # No state in the process: any number of copies can stand behind a load balancer.
-        stateless_http=True,
-        json_response=True,
-        custom_starlette_routes=[Route("/healthz", _healthz)],
-    )
+    security = None
+    if settings.host in ("127.0.0.1", "localhost", "::1"):
+        security = TransportSecuritySettings(
+            enable_dns_rebinding_protection=True,
+            allowed_hosts=[f"{host}:*" for host in _LOOPBACK],
+            allowed_origins=[f"http://{host}:*" for host in _LOOPBACK],
+        )
+
+    def manager(json_response: bool) -> StreamableHTTPSessionManager:
+        return StreamableHTTPSessionManager(
+            server,
+            # No state in the process: any number of copies can stand behind a load balancer.
+            stateless=True,
+            json_response=json_response,
+            security_settings=security,
+            max_request_body_size=MAX_MESSAGE,
+        )
+
+    plain, streaming = manager(json_response=True), manager(json_response=False)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with plain.run(), streaming.run():
+            yield
+
+    routes = [Route("/mcp", endpoint=Endpoint(plain, streaming)), Route("/healthz", _healthz)]
+    app = Starlette(routes=routes, lifespan=lifespan)
     return app if settings.server_token is None else TokenCheck(app, settings.server_token)
+
+
+class Endpoint:
+    """Answers in JSON, and those who ask for the progress of a call with an event stream."""
+
+    def __init__(self, plain: StreamableHTTPSessionManager, streaming: StreamableHTTPSessionManager) -> None:
+        self._plain = plain
+        self._streaming = streaming
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on."""
+        manager = self._plain
+        accepts = any(b"text/event-stream" in value for name, value in scope["headers"] if name == b"accept")
+        if scope["method"] == "POST" and accepts:
+            body, receive = await _begun(receive)
+            if b'"progressToken"' in body:
+                manager = self._streaming
+        await manager.handle_request(scope, receive, send)
+
+
+async def _begun(receive: Receive) -> tuple[bytes, Receive]:
+    """A body, as far as it may be read, and what receives it again."""
+    body, more = bytearray(), True
+    messages: deque[Message] = deque()
+    while more and len(body) <= MAX_MESSAGE:
+        message = await receive()
+        messages.append(message)
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+
+    async def again() -> Message:
+        return messages.popleft() if messages else await receive()
+
+    return bytes(body), again
 
 
 class TokenCheck:

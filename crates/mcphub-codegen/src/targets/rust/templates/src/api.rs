@@ -15,18 +15,20 @@ use reqwest::header::{
 };
 use reqwest::{Certificate, Client, Identity, Method, Request, Response, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout_at};
 use url::Url;
 
 use crate::about;
 use crate::credentials::{Credentials, Kind};
 use crate::digest::{Digest, Given};
-use crate::pages::{Pages, Paging};
+use crate::pages::{PageRequest, Pages, Paging};
 use crate::request::{ArgumentError, HttpRequest};
 use crate::rest::Rest;
 use crate::result::{Answer, Output, ToolResult, error_text, is_text};
 use crate::retry::{MAX_RETRIES, wait_for};
 use crate::settings::{SCHEMES, Settings};
+use crate::stream::{self, Chunks, Tell};
 
 /// The longest wait for a connection.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -61,6 +63,8 @@ pub struct Api {
     certified: Arc<dyn Transport>,
     /// By the name of the scheme.
     digests: Arc<HashMap<&'static str, Digest>>,
+    /// Who hears of streams.
+    tell: Option<Tell>,
 }
 
 impl fmt::Debug for Api {
@@ -102,6 +106,17 @@ impl Api {
             settings: Arc::new(settings),
             certified: transport.clone(),
             transport,
+            tell: None,
+        }
+    }
+
+    /// The same API over the same connections. While a stream of it comes, `tell` hears of what it
+    /// has.
+    pub fn telling(&self, tell: Tell) -> Self {
+        let tell = Some(tell);
+        Self {
+            tell,
+            ..self.clone()
         }
     }
 
@@ -134,6 +149,8 @@ impl Api {
                 false => &*self.transport,
             },
             digest: request.login.and_then(|scheme| self.digests.get(scheme)),
+            tell: self.tell.as_ref(),
+            end: Instant::now() + TIMEOUT,
             host: host(&base),
             safe: matches!(
                 request.method,
@@ -141,18 +158,16 @@ impl Api {
             ),
         };
         let url = without_login(request.url(&base));
-        // One clock for all of it: connecting, redirects, waiting for another answer, and all pages
-        // to their last byte.
-        let end = Instant::now() + TIMEOUT;
-        let mut answer = match exchange.send(&request, url, body, end).await {
+        let paging = request.pages.filter(|paging| paging.count() > 1);
+        let first = body.clone().filter(|_| paging.is_some());
+        let mut answer = match exchange.send(&request, url, body).await {
             Ok(answer) => answer,
             Err(text) => return Ok(ToolResult::error(text)),
         };
         let mut notes: Vec<_> = answer.note.clone().into_iter().collect();
         let is_whole = answer.note.is_none();
-        let paging = request.pages.filter(|paging| paging.count() > 1);
         if let Some(paging) = paging.filter(|_| is_whole) {
-            let pages = exchange.pages(&request, paging, &shown, &mut answer, end);
+            let pages = exchange.pages(&mut request, paging, &shown, first, &mut answer);
             notes.extend(pages.await);
         }
         if let Some(fields) = &request.fields {
@@ -167,6 +182,11 @@ struct Exchange<'a> {
     transport: &'a dyn Transport,
     /// What answers the questions of the API.
     digest: Option<&'a Digest>,
+    /// Who hears of a stream.
+    tell: Option<&'a Tell>,
+    /// One clock for all of it: connecting, redirects, waiting for another answer, and all pages to
+    /// their last byte.
+    end: Instant,
     /// The part of the URL that may be shown.
     host: String,
     /// Whether the request asks for no change (RFC 9110, 9.2.1).
@@ -179,7 +199,6 @@ impl Exchange<'_> {
         request: &HttpRequest,
         url: Url,
         body: Option<Vec<u8>>,
-        end: Instant,
     ) -> Result<Answer, String> {
         let method = method(request)?;
         let headers = headers(request)?;
@@ -191,13 +210,13 @@ impl Exchange<'_> {
                 let answer = self.follow(method, url, headers.clone(), body.clone(), rest);
                 let answer = answer.await?;
                 match wait_for(&answer) {
-                    Some(wait) if Instant::now() + wait < end => sleep(wait).await,
+                    Some(wait) if Instant::now() + wait < self.end => sleep(wait).await,
                     _ => return Ok(answer),
                 }
             }
             self.follow(method, url, headers, body, rest).await
         };
-        let answer = timeout_at(end, answer).await;
+        let answer = timeout_at(self.end, answer).await;
         answer.unwrap_or_else(|_| Err(self.late()))
     }
 
@@ -205,29 +224,44 @@ impl Exchange<'_> {
     /// where the answer is no page.
     async fn pages(
         &self,
-        request: &HttpRequest,
+        request: &mut HttpRequest,
         paging: Paging,
         url: &Url,
+        body: Option<Vec<u8>>,
         answer: &mut Answer,
-        end: Instant,
     ) -> Option<String> {
         let secrets = SCHEMES.iter().filter_map(|scheme| match scheme.kind {
             Kind::Query(name) => Some(name),
             _ => None,
         });
         let mut pages = Pages::new(paging, secrets.collect());
-        if !pages.add(url.clone(), answer) {
+        let member = paging.member().zip(body.as_deref());
+        let asked = PageRequest {
+            url: url.clone(),
+            member: member.and_then(|(name, body)| {
+                let body: Value = serde_json::from_slice(body).ok()?;
+                body.get(name).cloned()
+            }),
+        };
+        if !pages.add(asked, answer) {
             return None;
         }
         let why = loop {
-            let Some(url) = pages.wants() else {
+            let Some(asked) = pages.wants() else {
                 break String::new();
             };
-            let failed = match self.page(request, request.page(&url), end).await {
+            let body = match (paging.member(), &asked.member) {
+                (Some(name), Some(value)) => {
+                    Some(request.page_body(body.as_deref(), name, value.clone()))
+                }
+                _ => body.clone(),
+            };
+            let url = request.page(&asked.url);
+            let failed = match self.page(request, url, body).await {
                 Ok(page) if pages.size + page.body.len() > MAX_ANSWER => {
                     break format!("more would be over {} MiB; ", MAX_ANSWER >> 20);
                 }
-                Ok(page) if pages.add(url.clone(), &page) => continue,
+                Ok(page) if pages.add(asked.clone(), &page) => continue,
                 Ok(page) if (200..300).contains(&page.status) => {
                     "its answer has no list".to_owned()
                 }
@@ -242,9 +276,14 @@ impl Exchange<'_> {
         Some(note)
     }
 
-    async fn page(&self, request: &HttpRequest, url: Url, end: Instant) -> Result<Answer, String> {
-        let answer = self.follow(method(request)?, url, headers(request)?, None, None);
-        let answer = timeout_at(end, answer).await;
+    async fn page(
+        &self,
+        request: &HttpRequest,
+        url: Url,
+        body: Option<Vec<u8>>,
+    ) -> Result<Answer, String> {
+        let answer = self.follow(method(request)?, url, headers(request)?, body, None);
+        let answer = timeout_at(self.end, answer).await;
         answer.unwrap_or_else(|_| Err(self.late()))
     }
 
@@ -347,7 +386,7 @@ impl Exchange<'_> {
     }
 
     /// Reads an answer, counted as it arrives, after decompression.
-    async fn read(&self, mut response: Response, rest: Option<&Rest>) -> Result<Answer, String> {
+    async fn read(&self, response: Response, rest: Option<&Rest>) -> Result<Answer, String> {
         let header = |name: HeaderName| {
             let value = response.headers().get(name)?;
             Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
@@ -364,8 +403,17 @@ impl Exchange<'_> {
             let why = cause(&error);
             format!("The answer of the API at {} broke off: {why}", self.host)
         };
-        if let Some(rest) = rest.filter(|_| response.status().is_success()) {
-            let piece = rest.read(response, MAX_ANSWER, is_text(&answer.content_type));
+        let rest = rest.filter(|_| response.status().is_success());
+        let kind = match rest {
+            Some(rest) if rest.offset > 0 => None,
+            _ => stream::Kind::of(&answer.content_type),
+        };
+        let mut chunks = match kind {
+            Some(kind) => Chunks::of(response, kind, self.tell, self.end),
+            None => Chunks::whole(response),
+        };
+        if let Some(rest) = rest {
+            let piece = rest.read(&mut chunks, MAX_ANSWER, is_text(&answer.content_type));
             let piece = piece.await.map_err(broken)?.ok_or_else(|| {
                 format!(
                     "The answer of the API at {} is not what it was before, so that it has no rest; ask anew without `{}`",
@@ -373,18 +421,24 @@ impl Exchange<'_> {
                 )
             })?;
             (answer.body, answer.note) = (piece.body, piece.note);
-            return Ok(answer);
-        }
-        while let Some(chunk) = response.chunk().await.map_err(broken)? {
-            if answer.body.len() + chunk.len() > MAX_ANSWER {
-                let most = MAX_ANSWER >> 20;
-                let host = &self.host;
-                return Err(format!(
-                    "The API at {host} answered more than {most} MiB; ask for less"
-                ));
+        } else {
+            while let Some(chunk) = chunks.next().await.map_err(broken)? {
+                let room = MAX_ANSWER - answer.body.len();
+                answer.body.extend(chunk.iter().take(room));
+                if chunk.len() > room {
+                    let most = MAX_ANSWER >> 20;
+                    let host = &self.host;
+                    if chunks.end(format!("is over {most} MiB")) {
+                        break;
+                    }
+                    return Err(format!(
+                        "The API at {host} answered more than {most} MiB; ask for less"
+                    ));
+                }
             }
-            answer.body.extend_from_slice(&chunk);
         }
+        let cut = chunks.cut(&mut answer.body);
+        answer.note = cut.or(answer.note);
         Ok(answer)
     }
 
@@ -509,7 +563,7 @@ fn host(url: &Url) -> String {
 }
 
 /// What is at the bottom of an error, in a few words and without a URL.
-fn cause(error: &(dyn StdError + 'static)) -> String {
+pub(crate) fn cause(error: &(dyn StdError + 'static)) -> String {
     let mut bottom = error;
     while let Some(source) = bottom.source() {
         bottom = source;

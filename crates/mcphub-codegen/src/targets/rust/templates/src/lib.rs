@@ -24,6 +24,7 @@ mod serialization;
 pub mod server;
 pub mod serving;
 pub mod settings;
+pub mod stream;
 pub mod style;
 pub mod tool;
 pub mod tools;

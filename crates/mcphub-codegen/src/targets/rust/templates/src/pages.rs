@@ -44,6 +44,9 @@ pub struct Paging {
     wanted: usize,
     items: Place,
     by: By,
+    /// The argument that is a member of the body; the empty one where there is none. Without this
+    /// the query says which page is asked for.
+    body: Option<&'static str>,
 }
 
 impl Default for Paging {
@@ -52,8 +55,18 @@ impl Default for Paging {
             wanted: 1,
             items: &[],
             by: By::Link,
+            body: None,
         }
     }
+}
+
+/// What asks for a page, beside what asks for all of them alike.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PageRequest {
+    /// Without credentials.
+    pub(crate) url: Url,
+    /// The member of a JSON body that says which page it is, where one does.
+    pub(crate) member: Option<Value>,
 }
 
 impl Paging {
@@ -85,20 +98,37 @@ impl Paging {
         self.by = By::Url(at);
     }
 
-    /// A value in the page does, which a query parameter takes; there is none on the last page.
+    /// A value in the page does, which a parameter takes; there is none on the last page.
     pub fn by_cursor(&mut self, parameter: &'static str, at: Place) {
         self.by = By::Cursor(at, parameter);
     }
 
-    /// A query parameter with the number of the page does. The page after the last has no items.
+    /// A parameter with the number of the page does. The page after the last has no items.
     pub fn by_number(&mut self, parameter: &'static str, first: u64) {
         self.by = By::Page(parameter, first);
     }
 
-    /// A query parameter with the number of the first item of a page does. The page after the last
-    /// has none.
+    /// A parameter with the number of the first item of a page does. The page after the last has
+    /// none.
     pub fn by_offset(&mut self, parameter: &'static str, first: u64) {
         self.by = By::Offset(parameter, first);
+    }
+
+    /// The parameter is a member of a JSON body and not in the query. `argument` is that of the tool
+    /// for it; the empty text where there is none.
+    pub fn in_body(&mut self, argument: &'static str) {
+        self.body = Some(argument);
+    }
+
+    /// The member of a JSON body that says which page is asked for, where one does.
+    pub(crate) fn member(&self) -> Option<&'static str> {
+        self.body?;
+        match self.by {
+            By::Cursor(_, parameter) | By::Page(parameter, _) | By::Offset(parameter, _) => {
+                Some(parameter)
+            }
+            By::Link | By::Url(_) => None,
+        }
     }
 
     /// How many pages are asked for.
@@ -113,14 +143,14 @@ pub(crate) struct Pages<'a> {
     paging: Paging,
     /// The query parameters that hold credentials, which the API may repeat in its links.
     secrets: Vec<&'a str>,
-    /// What the pages were asked at, without credentials.
-    seen: Vec<Url>,
+    /// What asked for the pages.
+    seen: Vec<PageRequest>,
     items: Vec<Value>,
     last: Value,
     /// How many bytes the pages take.
     pub(crate) size: usize,
-    /// Where the next page may be, or why it is not read; nothing where there is none.
-    next: Option<Result<Url, &'static str>>,
+    /// What may ask for the next page, or why it is not read; nothing where there is none.
+    next: Option<Result<PageRequest, &'static str>>,
 }
 
 impl<'a> Pages<'a> {
@@ -136,15 +166,15 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// Where the next page may be, if more are wanted.
-    pub(crate) fn wants(&self) -> Option<Url> {
+    /// What may ask for the next page, if more are wanted.
+    pub(crate) fn wants(&self) -> Option<PageRequest> {
         let more = self.seen.len() < self.paging.wanted;
         let next = self.next.as_ref().filter(|_| more)?;
         next.clone().ok()
     }
 
-    /// Adds a page that was asked at this URL, without credentials. Whether it is one.
-    pub(crate) fn add(&mut self, url: Url, answer: &Answer) -> bool {
+    /// Adds a page. Whether it is one.
+    pub(crate) fn add(&mut self, asked: PageRequest, answer: &Answer) -> bool {
         let success = (200..300).contains(&answer.status);
         let Some(mut page) = answer.json().filter(|_| success) else {
             return false;
@@ -153,13 +183,13 @@ impl<'a> Pages<'a> {
             return false;
         };
         let items = std::mem::take(items);
-        let next = self.after(&url, answer, &page, items.len());
+        let next = self.after(&asked, answer, &page, items.len());
         self.items.extend(items);
         self.last = page;
         self.size += answer.body.len();
-        self.seen.push(url);
+        self.seen.push(asked);
         self.next = match next {
-            Some(Ok(url)) if self.seen.contains(&url) => Some(Err("it was read already")),
+            Some(Ok(page)) if self.seen.contains(&page) => Some(Err("it was read already")),
             next => next,
         };
         true
@@ -178,28 +208,32 @@ impl<'a> Pages<'a> {
     pub(crate) fn note(&self, why: &str, arguments: &[(String, String)]) -> String {
         let count = self.seen.len();
         let read = format!("{count} page{} read", if count == 1 { "" } else { "s" });
-        let url = match &self.next {
+        let page = match &self.next {
             None => return format!("[{read}; there are no more]"),
             Some(Err(why)) => return format!("[{read}; the next one is not read: {why}]"),
-            Some(Ok(url)) => url,
+            Some(Ok(page)) => page,
         };
         let more = match self.paging.by {
             By::Page(..) | By::Offset(..) => "there may be more",
             _ => "there are more",
         };
-        let how = match self.changed(url, arguments) {
+        let how = match self.changed(page, arguments) {
             Some(changed) => format!("call again with {changed}"),
             None => format!("up to {MAX_PAGES} can be read at once"),
         };
         format!("[{read}; {why}{more}: {how}]")
     }
 
-    /// The arguments that lead to a page: those in which its query differs from the first one's.
-    fn changed(&self, url: &Url, arguments: &[(String, String)]) -> Option<String> {
-        let first = self
-            .seen
-            .first()
-            .filter(|first| first.path() == url.path())?;
+    /// The arguments that lead to a page: those in which it is asked for otherwise than the first one.
+    fn changed(&self, page: &PageRequest, arguments: &[(String, String)]) -> Option<String> {
+        if let Some(argument) = self.paging.body {
+            let value = page.member.as_ref().and_then(text_of)?;
+            let shown: String = value.chars().take(512).collect();
+            return (!argument.is_empty()).then(|| format!("{argument}={shown}"));
+        }
+        let url = &page.url;
+        let first = self.seen.first().map(|first| &first.url);
+        let first = first.filter(|first| first.path() == url.path())?;
         let old: Vec<_> = first.query_pairs().collect();
         let mut changed = Vec::new();
         for (name, value) in url.query_pairs().filter(|pair| !old.contains(pair)) {
@@ -212,32 +246,53 @@ impl<'a> Pages<'a> {
 
     fn after(
         &self,
-        url: &Url,
+        asked: &PageRequest,
         answer: &Answer,
         page: &Value,
         count: usize,
-    ) -> Option<Result<Url, &'static str>> {
+    ) -> Option<Result<PageRequest, &'static str>> {
+        let url = &asked.url;
         match self.paging.by {
             By::Link => Some(self.linked(url, next_link(answer.link.as_deref()?)?)),
             By::Url(place) => Some(self.linked(url, &text(page, place)?)),
             By::Cursor(place, parameter) => {
-                let cursor = text(page, place).filter(|_| !is_last(page, place))?;
-                Some(Ok(with_query(url, parameter, &cursor)))
+                let cursor = value_at(page, place).filter(|_| !is_last(page, place))?;
+                let text = text_of(cursor)?;
+                Some(Ok(self.with(asked, parameter, &text, cursor.clone())))
             }
             By::Page(parameter, first) | By::Offset(parameter, first) => {
                 let more = match self.paging.by {
                     By::Page(..) => count.min(1),
                     _ => count,
                 };
-                let now = number(url, parameter).unwrap_or(first);
-                let next = now.saturating_add(more as u64).to_string();
-                (more > 0).then(|| Ok(with_query(url, parameter, &next)))
+                let now = match &asked.member {
+                    Some(member) => text_of(member).and_then(|text| text.parse().ok()),
+                    None => number(url, parameter),
+                };
+                let next = now.unwrap_or(first).saturating_add(more as u64);
+                let text = next.to_string();
+                (more > 0).then(|| Ok(self.with(asked, parameter, &text, next.into())))
             }
         }
     }
 
+    /// In the body a value stays what it is in the page.
+    fn with(&self, asked: &PageRequest, parameter: &str, text: &str, value: Value) -> PageRequest {
+        let url = &asked.url;
+        match self.paging.member() {
+            Some(_) => PageRequest {
+                url: url.clone(),
+                member: Some(value),
+            },
+            None => PageRequest {
+                url: with_query(url, parameter, text),
+                member: None,
+            },
+        }
+    }
+
     /// The page that a link leads to. Another origin gets neither the request nor its credentials.
-    fn linked(&self, url: &Url, target: &str) -> Result<Url, &'static str> {
+    fn linked(&self, url: &Url, target: &str) -> Result<PageRequest, &'static str> {
         let target = url.join(target).map_err(|_| "its address is no URL");
         let mut target = target?;
         if target.origin() != url.origin() {
@@ -250,7 +305,10 @@ impl<'a> Pages<'a> {
         let query = target.query().map(|query| without(query, &self.secrets));
         let query = query.map(|pairs| pairs.join("&"));
         target.set_query(query.as_deref().filter(|query| !query.is_empty()));
-        Ok(target)
+        Ok(PageRequest {
+            url: target,
+            member: None,
+        })
     }
 }
 
@@ -299,9 +357,13 @@ fn value_at(value: &Value, place: Place) -> Option<&Value> {
     place.iter().try_fold(value, |value, name| value.get(name))
 }
 
-/// The text of a string or number that says something.
 fn text(page: &Value, place: Place) -> Option<Cow<'_, str>> {
-    let text = match value_at(page, place)? {
+    text_of(value_at(page, place)?)
+}
+
+/// The text of a string or number that says something.
+fn text_of(value: &Value) -> Option<Cow<'_, str>> {
+    let text = match value {
         Value::String(text) => Cow::Borrowed(text.as_str()),
         Value::Number(number) => Cow::Owned(number.to_string()),
         _ => return None,

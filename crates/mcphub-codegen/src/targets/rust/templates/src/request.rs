@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use url::Url;
 
 use crate::body::{self, Sent};
@@ -83,6 +83,8 @@ pub struct HttpRequest {
     secrets: Vec<Pair>,
     whole: Option<Sent>,
     members: Option<Members>,
+    /// The media type of a body that is an object, also where there is none.
+    json_type: &'static str,
     form: Option<Form>,
     parts: Option<Parts>,
 }
@@ -121,6 +123,7 @@ impl HttpRequest {
             secrets: Vec::new(),
             whole: None,
             members: None,
+            json_type: "application/json",
             form: None,
             parts: None,
         }
@@ -231,6 +234,7 @@ impl HttpRequest {
 
     /// The body as an object in JSON or XML, to be filled.
     pub fn object(&mut self, format: Format, media_type: &'static str) -> &mut Members {
+        self.json_type = media_type;
         self.members.insert(Members::new(format, media_type))
     }
 
@@ -342,6 +346,20 @@ impl HttpRequest {
         let mut url = url.clone();
         url.set_query(Some(query.as_str()).filter(|query| !query.is_empty()));
         url
+    }
+
+    /// The body of another page: that of the first one with another member.
+    pub(crate) fn page_body(&mut self, body: Option<&[u8]>, name: &str, value: Value) -> Vec<u8> {
+        if !self.headers.iter().any(|(name, _)| name == "content-type") {
+            let media_type = self.json_type.to_owned();
+            self.headers.push(("content-type".to_owned(), media_type));
+        }
+        let members = body.map(serde_json::from_slice::<Map<_, _>>);
+        let mut members = members
+            .and_then(std::result::Result::ok)
+            .unwrap_or_default();
+        members.insert(name.to_owned(), value);
+        Value::Object(members).to_string().into_bytes()
     }
 
     /// Sets a header, in place of others with that name.

@@ -6,12 +6,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest::Response;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::request::{ArgumentError, Result, json};
+use crate::stream::Chunks;
 
 const BEGINNING: &str = "0";
 const DIGEST: usize = 16;
@@ -58,16 +58,15 @@ impl Rest {
     /// The bytes from the place on, at most so many. Nothing where the answer is not what it was.
     pub(crate) async fn read(
         &self,
-        mut response: Response,
+        chunks: &mut Chunks<'_>,
         most: usize,
         text: bool,
     ) -> reqwest::Result<Option<Piece>> {
-        // It is known where nothing was compressed.
-        let length = response.content_length();
+        let length = chunks.length();
         let mut before = Sha256::new();
         let (mut left, mut body) = (self.offset, Vec::new());
         while body.len() <= most
-            && let Some(chunk) = response.chunk().await?
+            && let Some(chunk) = chunks.next().await?
         {
             let passed = usize::try_from(left).map_or(chunk.len(), |left| left.min(chunk.len()));
             let (passed, rest) = chunk.split_at(passed);

@@ -1,16 +1,19 @@
 //! The MCP server: it lists and calls the tools of `tools`.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rmcp::ServerHandler;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, Implementation,
-    ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities,
+    ServerConfig,
 };
 use rmcp::service::{RequestContext, RoleServer};
 
 use crate::about;
 use crate::api::Api;
+use crate::stream::Tell;
 use crate::tool::Tools;
 use crate::tools;
 
@@ -57,7 +60,7 @@ impl ServerHandler for Server {
     async fn call_tool(
         &self,
         params: CallToolRequestParams,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, rmcp::ErrorData> {
         let Some(tool) = self.tools.get(&params.name) else {
             let name: String = params.name.chars().take(128).collect();
@@ -65,7 +68,25 @@ impl ServerHandler for Server {
             return Err(rmcp::ErrorData::invalid_params(text, None));
         };
         let arguments = params.arguments.unwrap_or_default();
-        let result = tool.run(&self.api, arguments).await;
+        let result = match listener(context) {
+            Some(tell) => tool.run(&self.api.telling(tell), arguments).await,
+            None => tool.run(&self.api, arguments).await,
+        };
         Ok(CallToolResult::from(result).into())
     }
+}
+
+/// The client, where it asked for the progress of a call.
+fn listener(context: RequestContext<RoleServer>) -> Option<Tell> {
+    let token = context.meta.get_progress_token()?;
+    let (peer, count) = (context.peer, AtomicU32::new(0));
+    Some(Arc::new(move |message| {
+        let progress = count.fetch_add(1, Ordering::Relaxed).saturating_add(1);
+        let told = ProgressNotificationParam::new(token.clone(), progress.into());
+        let (peer, told) = (peer.clone(), told.with_message(message));
+        Box::pin(async move {
+            // A client that has gone hears nothing.
+            let _ = peer.notify_progress(told).await;
+        })
+    }))
 }

@@ -5,6 +5,7 @@ mod common;
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::{Arc, Mutex, mpsc};
 
 use common::project::api::{Api, MAX_ANSWER};
 use common::project::credentials::{Credentials, Kind, Scheme};
@@ -309,5 +310,93 @@ async fn an_answer_that_changed_has_no_rest_and_a_place_is_one_that_an_answer_na
         let mut request = HttpRequest::new("GET", "/things");
         let error = request.rest("rest", Some(&place)).unwrap_err();
         assert!(error.to_string().contains("is none that an answer named"));
+    }
+}
+
+/// The API at a server that answers one request with a head, a part, and a second one once it may.
+fn streaming(head: &str, first: &str, then: &str) -> (Api, mpsc::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut settings = settings();
+    settings.base_url = format!("http://{}", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    let begin = format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n{first}");
+    let (go, gate) = mpsc::channel();
+    let then = then.to_owned();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        stream.write_all(begin.as_bytes()).unwrap();
+        let _: Result<(), _> = gate.recv();
+        stream.write_all(then.as_bytes()).unwrap();
+    });
+    (Api::new(settings).unwrap(), go)
+}
+
+#[tokio::test]
+async fn a_stream_is_told_while_it_comes() {
+    let long = "x".repeat(5000) + "\n";
+    let shortened = "x".repeat(4096) + "…";
+    for (kind, first, then, told) in [
+        (
+            "Text/Event-Stream; charset=utf-8",
+            ": hello\n\nevent: step\ndata: a\ndata:b\nid: 1\n\nretry: 3\r\n\r\ndata: ü\r\n\r\n",
+            "data: unfinished",
+            ["a\nb", "ü"],
+        ),
+        (
+            "application/jsonl",
+            "{\"n\": 1}\n\n\u{1e}{\"n\": 2}\r\n{\"n\"",
+            "",
+            ["{\"n\": 1}", "{\"n\": 2}"],
+        ),
+        (
+            "application/x-ndjson",
+            &format!("{long}1\n"),
+            "2",
+            [&*shortened, "1"],
+        ),
+    ] {
+        let (api, go) = streaming(&format!("content-type: {kind}"), first, then);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hears = heard.clone();
+        let api = api.telling(Arc::new(move |message| {
+            let mut heard = hears.lock().unwrap();
+            heard.push(message);
+            if heard.len() == 2 {
+                go.send(()).unwrap();
+            }
+            Box::pin(async {})
+        }));
+        let result = api.call(HttpRequest::new("GET", "/things"), Output::None);
+        let shown = shown(result.await.unwrap());
+
+        assert_eq!(*heard.lock().unwrap(), told);
+        let text = json!([{"type": "text", "text": format!("{first}{then}")}]);
+        assert_eq!(shown["content"], text);
+    }
+}
+
+#[tokio::test]
+async fn of_a_stream_that_goes_on_whole_lines_stay() {
+    let begin = "data: 1\n\ndata: unfinish";
+    let kind = ("content-type", "text/event-stream");
+    let much = [begin.as_bytes(), &vec![b'x'; MAX_ANSWER]].concat();
+    let (over, _) = stubbed(move || answer(200, &[kind], &much));
+    let head = "content-type: text/event-stream\r\ncontent-length: 100";
+    let (broken, go) = streaming(head, begin, "");
+    drop(go);
+    for (api, why) in [(over, "is over 10 MiB"), (broken, "broke off: ")] {
+        let result = api.call(HttpRequest::new("GET", "/things"), Output::None);
+        let shown = shown(result.await.unwrap());
+
+        assert!(shown.get("isError").is_none(), "{shown}");
+        assert_eq!(shown["content"][0]["text"], "data: 1\n\n");
+        let note = shown["content"][1]["text"].as_str().unwrap();
+        assert!(
+            note.starts_with(&format!("[cut: the stream {why}")),
+            "{note}"
+        );
+        assert!(note.ends_with("; 9 bytes of it are given]"), "{note}");
     }
 }

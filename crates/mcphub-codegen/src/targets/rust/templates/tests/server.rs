@@ -5,16 +5,21 @@ mod common;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
+use common::project::api::Api;
 use common::project::server::Server;
 use common::project::settings::{BASE_URL, Settings};
 use common::project::{serving, tools};
-use common::{PROGRAM, json, settings, stubbed};
+use common::{PROGRAM, examples, json, settings, stubbed};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 /// Serves until the test ends, and gives the address.
 async fn serve(settings: &Settings) -> String {
     let (api, _) = stubbed(|| json("{}"));
+    serve_api(api, settings).await
+}
+
+async fn serve_api(api: Api, settings: &Settings) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = serving::router(Server::new(api).unwrap(), settings);
@@ -86,6 +91,53 @@ async fn tools_are_listed_as_they_are_defined_and_unknown_ones_are_a_protocol_er
     let discovered = ask(&url, true, "server/discover", json!({})).await;
     let versions = discovered["result"]["supportedVersions"].to_string();
     assert!(versions.contains("2026-07-28"), "{discovered}");
+}
+
+#[tokio::test]
+async fn clients_hear_of_a_stream() {
+    let called = |example: &common::Example| example.request.is_some();
+    let Some(example) = examples().into_iter().find(called) else {
+        return;
+    };
+    let (api, _) = stubbed(|| {
+        let answer = http::Response::builder().header("content-type", "text/event-stream");
+        answer.body(b"data: 1\n\ndata: 2\n\n".to_vec()).unwrap()
+    });
+    let url = serve_api(api, &settings()).await;
+    for (modern, token) in [(true, json!("t")), (false, json!(7)), (false, Value::Null)] {
+        let params = json!({"name": example.tool, "arguments": example.arguments});
+        let mut message = message(modern, "tools/call", params);
+        if !token.is_null() {
+            message["params"]["_meta"]["progressToken"] = token.clone();
+        }
+        let mut request = post(&format!("{url}/mcp"), message.to_string());
+        let version = if modern { "2026-07-28" } else { "2025-11-25" };
+        request = request.header("mcp-protocol-version", version);
+        if modern {
+            request = request.header("mcp-method", "tools/call");
+            request = request.header("mcp-name", &example.tool);
+        }
+        let answer = request.send().await.unwrap().text().await.unwrap();
+        let messages = answer.lines().filter_map(|line| {
+            let data = line.strip_prefix("data:").unwrap_or(line).trim();
+            serde_json::from_str::<Value>(data).ok()
+        });
+        let told: Vec<_> = messages
+            .filter(|message| message["method"] == "notifications/progress")
+            .map(|mut message| message["params"].take())
+            .map(|told| {
+                assert_eq!(told["progressToken"], token);
+                (told["progress"].as_f64(), told["message"].to_string())
+            })
+            .collect();
+        let expected = [
+            (Some(1.0), "\"1\"".to_owned()),
+            (Some(2.0), "\"2\"".to_owned()),
+        ];
+        let expected = if token.is_null() { &[][..] } else { &expected };
+        assert_eq!(told, expected, "{answer}");
+        assert_eq!(answer.matches("\"result\":{").count(), 1, "{answer}");
+    }
 }
 
 #[tokio::test]

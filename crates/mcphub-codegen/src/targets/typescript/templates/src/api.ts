@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { getSystemErrorMessage } from "node:util";
 
 import { USER_AGENT } from "./about.ts";
+import { causeOf } from "./cause.ts";
 import { authoritiesFrom, identityFrom, type Tls } from "./certificates.ts";
 import { authorize } from "./credentials.ts";
 import { Digest } from "./digest.ts";
@@ -18,6 +19,7 @@ import type { Secret } from "./secret.ts";
 import { send, type Outgoing, type Send } from "./send.ts";
 import { hasControl, isJson, jsonText } from "./serialization.ts";
 import { SCHEMES, type Settings } from "./settings.ts";
+import { Stream, kindOf, type Tell } from "./streams.ts";
 
 /** The longest wait for a whole answer, in seconds. */
 export const TIMEOUT = 30;
@@ -40,21 +42,31 @@ export interface AnswerOptions {
   rest?: Rest;
 }
 
+/** What calls share: connections' certificates, and what the API asked for last. */
+interface Shared {
+  digests: Map<string, Digest>;
+  tls: Tls | undefined;
+  /** The same for those that show the client certificate. */
+  certified: Tls | undefined;
+}
+
 /** The API at the base URL of the settings, with their credentials. */
 export class Api {
   readonly #settings: Settings;
   readonly #transport: Send;
-  readonly #digests = new Map<string, Digest>();
-  /** What connections trust; and the same for those that show the client certificate. */
-  readonly #tls: Tls | undefined;
-  readonly #certified: Tls | undefined;
+  readonly #shared: Shared;
+  readonly #tell: Tell | undefined;
 
-  constructor(settings: Settings, transport: Send = send) {
+  constructor(settings: Settings, transport: Send = send, shared?: Shared, tell?: Tell) {
     this.#settings = settings;
     this.#transport = transport;
-    const { authorities, identity } = settings.credentials;
-    this.#tls = authorities === undefined ? undefined : { ca: authoritiesFrom(authorities) };
-    this.#certified = identity === undefined ? this.#tls : { ...this.#tls, ...identityFrom(identity) };
+    this.#shared = shared ?? sharedBy(settings);
+    this.#tell = tell;
+  }
+
+  /** The same API over the same connections. While a stream of it comes, `tell` hears of what it has. */
+  telling(tell: Tell): Api {
+    return new Api(this.#settings, this.#transport, this.#shared, tell);
   }
 
   /**
@@ -84,7 +96,8 @@ export class Api {
       const notes = answer.note === undefined ? [] : [answer.note];
       if (next && pages > 1 && answer.note === undefined) {
         const read = new Pages({ items, next, secrets: secretNames(), arguments: request.arguments });
-        if (read.add(shown, answer)) {
+        const member = read.member === undefined ? undefined : request.member(read.member);
+        if (read.add({ url: shown, member }, answer)) {
           notes.push(await this.#follow(read, request, pages, signal));
           answer = { ...answer, body: read.merged() };
         }
@@ -101,8 +114,9 @@ export class Api {
   async #follow(pages: Pages, request: HttpRequest, wanted: number, signal: AbortSignal): Promise<string> {
     while (pages.count < wanted && pages.next) {
       const { next } = pages;
-      const url = new URL(next);
-      url.search = [next.search.slice(1), request.secrets].filter((part) => part !== "").join("&");
+      if (pages.member !== undefined) request.setMember(pages.member, next.member);
+      const url = new URL(next.url);
+      url.search = [next.url.search.slice(1), request.secrets].filter((part) => part !== "").join("&");
       let answer: Answer;
       try {
         answer = await this.#send(request, url, signal);
@@ -141,7 +155,7 @@ export class Api {
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
       const response = await this.#exchange(request, url, { method, headers, body, signal });
       const location = response.status >= 300 && response.status < 400 ? response.headers.get("location") : null;
-      if (location === null) return await read(response, url, rest);
+      if (location === null) return await read(response, url, { rest, tell: this.#tell });
       await response.body?.cancel();
       url = redirectOf(response.status, location, url);
       // RFC 9110, 15.4: 307 and 308 repeat the request; a POST that moved, and every 303, becomes a GET.
@@ -158,7 +172,7 @@ export class Api {
   async #exchange(request: HttpRequest, url: URL, outgoing: Outgoing): Promise<Response> {
     const { method, headers, body } = outgoing;
     const digest = this.#digest(request.login);
-    const tls = request.certified ? this.#certified : this.#tls;
+    const tls = request.certified ? this.#shared.certified : this.#shared.tls;
     const transport = async (): Promise<Response> => {
       const answer = digest?.answer(method, url, body);
       if (answer !== undefined) headers.set("authorization", answer);
@@ -175,10 +189,17 @@ export class Api {
 
   #digest(login: Secret | undefined): Digest | undefined {
     if (login === undefined) return undefined;
-    const known = this.#digests.get(login.reveal()) ?? new Digest(login);
-    this.#digests.set(login.reveal(), known);
+    const known = this.#shared.digests.get(login.reveal()) ?? new Digest(login);
+    this.#shared.digests.set(login.reveal(), known);
     return known;
   }
+}
+
+function sharedBy(settings: Settings): Shared {
+  const { authorities, identity } = settings.credentials;
+  const tls = authorities === undefined ? undefined : { ca: authoritiesFrom(authorities) };
+  const certified = identity === undefined ? tls : { ...tls, ...identityFrom(identity) };
+  return { digests: new Map(), tls, certified };
 }
 
 /** The API answered with something that is not read or followed; the message says what. */
@@ -249,11 +270,22 @@ function redirectOf(status: number, location: string, url: URL): URL {
   return target;
 }
 
-async function read(response: Response, url: URL, rest?: Rest): Promise<Answer> {
+async function read(
+  response: Response,
+  url: URL,
+  { rest, tell }: { rest: Rest | undefined; tell: Tell | undefined },
+): Promise<Answer> {
   const contentType = response.headers.get("content-type") ?? "";
-  const chunks = (response.body ?? []) as AsyncIterable<Uint8Array> | Uint8Array[];
+  let chunks = (response.body ?? []) as AsyncIterable<Uint8Array> | Uint8Array[];
+  const isPiece = rest !== undefined && response.ok;
+  const kind = isPiece && rest.offset > 0 ? undefined : kindOf(contentType);
+  let stream: Stream | undefined;
+  if (kind) {
+    stream = new Stream(kind, { tell, timeout: TIMEOUT, most: isPiece ? Infinity : MAX_ANSWER });
+    chunks = stream.read(chunks);
+  }
   let piece: Piece | undefined;
-  if (rest && response.ok) {
+  if (isPiece) {
     // The length of what is read is known where nothing was compressed.
     const length = response.headers.has("content-encoding") ? null : response.headers.get("content-length");
     const stated = length === null ? undefined : Number(length);
@@ -265,12 +297,13 @@ async function read(response: Response, url: URL, rest?: Rest): Promise<Answer> 
       );
     }
   }
+  piece ??= { body: await whole(chunks, url) };
   return {
     status: response.status,
     contentType,
     retryAfter: response.headers.get("retry-after") ?? undefined,
     link: response.headers.get("link") ?? undefined,
-    ...(piece ?? { body: await whole(chunks, url) }),
+    ...(stream?.cut(piece) ?? piece),
   };
 }
 
@@ -291,7 +324,7 @@ async function whole(chunks: AsyncIterable<Uint8Array> | Uint8Array[], url: URL)
 function failure(error: unknown, base: URL, method: string): string {
   const safe = ["GET", "HEAD", "OPTIONS"].includes(method);
   const doubt = safe ? "" : ". The request may have been carried out all the same";
-  const cause = innermost(error);
+  const cause = causeOf(error);
   if (cause.name === "TimeoutError") return `The API at ${base.host} did not answer within ${TIMEOUT} s${doubt}`;
   if (["connect", "getaddrinfo"].includes(cause.syscall ?? "")) {
     const reason = cause.errno === undefined ? cause.message : getSystemErrorMessage(cause.errno);
@@ -300,15 +333,4 @@ function failure(error: unknown, base: URL, method: string): string {
   if (cause.code === "UND_ERR_CONNECT_TIMEOUT")
     return `The API at ${base.host} could not be reached: no connection in time`;
   return `The API at ${base.host} did not answer as HTTP asks: ${cause.message}${doubt}`;
-}
-
-/** The innermost reason, which never holds the URL. */
-function innermost(error: unknown): NodeJS.ErrnoException {
-  let reason = error instanceof Error ? error : new Error("unknown");
-  for (let depth = 0; depth < 8; depth += 1) {
-    const inner: unknown = reason instanceof AggregateError ? reason.errors[0] : reason.cause;
-    if (!(inner instanceof Error)) break;
-    reason = inner;
-  }
-  return reason;
 }

@@ -7,18 +7,33 @@ import { isObject, jsonText, percent } from "./serialization.ts";
 /** The most pages that one call reads. */
 export const MAX_PAGES = 20;
 
+/** A parameter that says which page is asked for. */
+interface Parameter {
+  parameter: string;
+  /** It is a member of a JSON body: the name of its argument, if it has one. Default: it is in the query. */
+  body?: string;
+}
+
 /** What leads from one page to the next. */
 export type NextPage =
   /** `Link: <...>; rel="next"` (RFC 8288, 3). */
   | { by: "link" }
   /** A URL in the page; none on the last one. */
   | { by: "url"; at: readonly string[] }
-  /** A value in the page that a query parameter takes; none on the last page. */
-  | { by: "cursor"; at: readonly string[]; parameter: string }
-  /** A query parameter with the number of the page. The page after the last has no items. */
-  | { by: "page"; parameter: string; first: number }
-  /** A query parameter with the number of the first item of a page. The page after the last has none. */
-  | { by: "offset"; parameter: string; first: number };
+  /** A value in the page that a parameter takes; none on the last page. */
+  | ({ by: "cursor"; at: readonly string[] } & Parameter)
+  /** A parameter with the number of the page. The page after the last has no items. */
+  | ({ by: "page"; first: number } & Parameter)
+  /** A parameter with the number of the first item of a page. The page after the last has none. */
+  | ({ by: "offset"; first: number } & Parameter);
+
+/** What asks for a page, beside what asks for all of them alike. */
+export interface PageRequest {
+  /** Without credentials. */
+  url: URL;
+  /** The member of a JSON body that says which page it is, where one does. */
+  member?: unknown;
+}
 
 /** How pages are read. */
 export interface Paging {
@@ -34,14 +49,14 @@ export interface Paging {
 /** Pages read so far. */
 export class Pages {
   readonly #paging: Paging;
-  readonly #seen: URL[] = [];
+  readonly #seen: PageRequest[] = [];
   readonly #items: unknown[] = [];
   #last: unknown;
   #astray = "";
   /** How many bytes the pages take. */
   size = 0;
-  /** Where the next page may be. */
-  next: URL | undefined;
+  /** What may ask for the next page. */
+  next: PageRequest | undefined;
 
   constructor(paging: Paging) {
     this.#paging = paging;
@@ -52,18 +67,24 @@ export class Pages {
     return this.#seen.length;
   }
 
-  /** Adds a page that was asked at this URL, without credentials. Whether it is one. */
-  add(url: URL, answer: Answer): boolean {
+  /** The name of the member of a JSON body that says which page is asked for, where one does. */
+  get member(): string | undefined {
+    const { next } = this.#paging;
+    return "body" in next ? next.parameter : undefined;
+  }
+
+  /** Adds a page. Whether it is one. */
+  add(asked: PageRequest, answer: Answer): boolean {
     const page = answer.status >= 200 && answer.status < 300 ? pageOf(answer.body) : undefined;
     const items = valueAt(page, this.#paging.items);
     if (!Array.isArray(items)) return false;
-    this.#seen.push(url);
+    this.#seen.push(asked);
     for (const item of items as unknown[]) this.#items.push(item);
     this.#last = page;
     this.size += answer.body.length;
     this.#astray = "";
-    this.next = this.#nextOf(url, answer, page, items.length);
-    if (this.#seen.some((seen) => seen.href === this.next?.href)) {
+    this.next = this.#nextOf(asked, answer, page, items.length);
+    if (this.#seen.some((seen) => this.next && isSame(seen, this.next))) {
       this.next = undefined;
       this.#astray = "it was read already";
     }
@@ -86,29 +107,35 @@ export class Pages {
     return `[${read}; ${stop}${more}: ${how}]`;
   }
 
-  #nextOf(url: URL, answer: Answer, page: unknown, count: number): URL | undefined {
+  #nextOf(asked: PageRequest, answer: Answer, page: unknown, count: number): PageRequest | undefined {
     const { next } = this.#paging;
     switch (next.by) {
       case "link":
-        return this.#follow(url, nextLink(answer.link ?? ""));
+        return this.#follow(asked.url, nextLink(answer.link ?? ""));
       case "url":
-        return this.#follow(url, textOf(valueAt(page, next.at)));
+        return this.#follow(asked.url, textOf(valueAt(page, next.at)));
       case "cursor": {
         const last = isLast(valueAt(page, next.at.slice(0, -1)));
-        const cursor = last ? undefined : textOf(valueAt(page, next.at));
-        return cursor === undefined ? undefined : withQuery(url, next.parameter, cursor);
+        const cursor = last ? undefined : valueAt(page, next.at);
+        return textOf(cursor) === undefined ? undefined : this.#with(asked, next.parameter, cursor);
       }
       default: {
         if (count === 0) return undefined;
-        const now = url.searchParams.get(next.parameter) ?? "";
+        const now = textOf(asked.member) ?? asked.url.searchParams.get(next.parameter) ?? "";
         const number = /^\d+$/.test(now) ? Number(now) : next.first;
-        return withQuery(url, next.parameter, String(number + (next.by === "page" ? 1 : count)));
+        return this.#with(asked, next.parameter, number + (next.by === "page" ? 1 : count));
       }
     }
   }
 
+  /** In the body a value stays what it is in the page. */
+  #with({ url }: PageRequest, parameter: string, value: unknown): PageRequest {
+    if (this.member !== undefined) return { url, member: value };
+    return { url: withQuery(url, parameter, textOf(value) ?? "") };
+  }
+
   /** Another origin gets neither the request nor its credentials. */
-  #follow(url: URL, target: string | undefined): URL | undefined {
+  #follow(url: URL, target: string | undefined): PageRequest | undefined {
     if (target === undefined) return undefined;
     const found = URL.parse(target, url.href);
     if (found?.origin !== url.origin) {
@@ -118,11 +145,13 @@ export class Pages {
     const next = new URL(url);
     next.pathname = found.pathname;
     next.search = without(found, this.#paging.secrets).join("&");
-    return next;
+    return { url: next };
   }
 
-  #changed(url: URL): string | undefined {
-    const first = this.#seen[0];
+  #changed({ url, member }: PageRequest): string | undefined {
+    const { next } = this.#paging;
+    if ("body" in next) return next.body && `${next.body}=${(textOf(member) ?? "").slice(0, 512)}`;
+    const first = this.#seen[0]?.url;
     if (first?.pathname !== url.pathname) return undefined;
     const old = new Set(Array.from(first.searchParams, (pair) => pair.join("=")));
     const changed = [...url.searchParams].filter((pair) => !old.has(pair.join("=")));
@@ -149,6 +178,10 @@ export function nextLink(header: string): string | undefined {
     if (relations.includes("next")) return target.trim();
   }
   return undefined;
+}
+
+function isSame(one: PageRequest, other: PageRequest): boolean {
+  return one.url.href === other.url.href && textOf(one.member) === textOf(other.member);
 }
 
 function pageOf(body: Uint8Array): unknown {

@@ -1,5 +1,6 @@
 /** Arguments become an HTTP request. */
 
+import { parseExact } from "./exact.ts";
 import { Multipart, base64Bytes, type Part, type PartOptions } from "./multipart.ts";
 import type { Secret } from "./secret.ts";
 import * as serialization from "./serialization.ts";
@@ -156,6 +157,7 @@ export class HttpRequest {
 
   /** The body as one JSON value. */
   json(value: unknown, options: BodyOptions & { argument: string }): void {
+    this.#mediaType = options.mediaType ?? JSON_TYPE;
     if (value === undefined) return;
     this.#setBody(
       checked(options.argument, () => serialization.jsonText(value)),
@@ -165,6 +167,7 @@ export class HttpRequest {
 
   /** The body as a JSON object; none at all when no member is set, unless it is required. */
   jsonMembers(members: readonly (readonly [name: string, value: unknown])[], options: BodyOptions = {}): void {
+    this.#mediaType = options.mediaType ?? JSON_TYPE;
     const present = members.filter(([, value]) => value !== undefined);
     if (present.length === 0 && options.required === false) return;
     const written = present.map(
@@ -320,6 +323,25 @@ export class HttpRequest {
     const cookies = this.headers.find(([header]) => header === "cookie");
     if (cookies) cookies[1] = `${cookies[1]}; ${pair}`;
     else this.headers.push(["cookie", pair]);
+  }
+
+  /** A member of a JSON body, once that is finished; `undefined` where there is none. */
+  member(name: string): unknown {
+    const body = this.#object();
+    return body && Object.hasOwn(body, name) ? body[name] : undefined;
+  }
+
+  /** Changes a member of a JSON body, once that is finished. */
+  setMember(name: string, value: unknown): void {
+    const body = this.#object();
+    if (!body) return;
+    if (this.body === undefined) this.headers.push(["content-type", this.#mediaType]);
+    this.#setBody(serialization.jsonText({ ...body, [name]: value }), this.#mediaType);
+  }
+
+  #object(): Record<string, unknown> | undefined {
+    const body = parseExact(this.body === undefined ? "{}" : Buffer.from(this.body).toString());
+    return serialization.isObject(body) ? body : undefined;
   }
 
   #setBody(content: string | Uint8Array, mediaType: string): void {

@@ -23,10 +23,18 @@ export function createServer(api: Api): McpServer {
   // Not `registerTool`: schemas go to clients as they are, and problems are told in words (`problems.ts`).
   const { server } = mcp;
   server.setRequestHandler("tools/list", () => ({ tools: LISTED }));
-  server.setRequestHandler("tools/call", async ({ params }) => {
+  server.setRequestHandler("tools/call", async ({ params }, { mcpReq }) => {
     const tool = BY_NAME.get(params.name);
     if (!tool) throw new ProtocolError(ProtocolErrorCode.InvalidParams, `Unknown tool: ${params.name.slice(0, 128)}`);
-    return (await tool.run(api, params.arguments ?? {})).toMcp();
+    const progressToken = params._meta?.progressToken;
+    let progress = 0;
+    const tell = (message: string): Promise<void> => {
+      progress += 1;
+      const told = { progressToken, progress, message };
+      return mcpReq.notify({ method: "notifications/progress", params: told });
+    };
+    const called = progressToken === undefined ? api : api.telling(tell);
+    return (await tool.run(called, params.arguments ?? {})).toMcp();
   });
   return mcp;
 }

@@ -259,3 +259,68 @@ test("an answer that changed has no rest, and a place is one that an answer name
     assert.throws(() => Rest.asked(place), /is none that an answer named/);
   }
 });
+
+/** A stream in pieces of some bytes, which then ends, goes on, or fails. */
+function streamed(kind: string, bytes: Uint8Array, size: number, end: () => void): Response {
+  let start = 0;
+  const body = new ReadableStream({
+    pull(controller) {
+      if (start < bytes.length) {
+        controller.enqueue(bytes.subarray(start, start + size));
+        start += size;
+      } else {
+        end();
+        controller.close();
+      }
+    },
+  });
+  return new Response(body, { headers: { "content-type": kind } });
+}
+
+const EVENTS = ": hello\n\nevent: step\ndata: a\ndata:b\nid: 1\n\nretry: 3\r\n\r\ndata: ü\r\n\r\ndata: unfinished";
+const LINES = '{"n": 1}\n\n\u001e{"n": 2}\r\n{"n"';
+
+test("a stream is told while it comes", async () => {
+  for (const [kind, text, told] of [
+    ["Text/Event-Stream; charset=utf-8", EVENTS, ["a\nb", "ü"]],
+    ["application/jsonl", LINES, ['{"n": 1}', '{"n": 2}']],
+    ["application/x-ndjson", `${"x".repeat(5000)}\n`, [`${"x".repeat(4096)}…`]],
+    ["text/plain", LINES, []],
+  ] as const) {
+    for (const size of [1, 7, 10_000]) {
+      const heard: string[] = [];
+      let before = -1;
+      const { api } = stubbed(() => streamed(kind, Buffer.from(text), size, () => (before = heard.length)));
+      const telling = api.telling((message) => Promise.resolve(void heard.push(message)));
+      const result = await telling.call(new HttpRequest("GET", "/things", { accept: "*/*" }));
+
+      assert.deepEqual(heard, told);
+      // The stub is a piece ahead of who reads; what came before was told.
+      assert.ok(before >= told.length - 1 || size > 1);
+      assert.deepEqual(result.content, [{ type: "text", text }]);
+    }
+  }
+});
+
+test("of a stream that goes on whole lines stay", async () => {
+  const begin = "data: 1\n\ndata: unfinish";
+  const late = (): void => {
+    throw new DOMException("late", "TimeoutError");
+  };
+  const gone = (): void => {
+    throw new Error("gone");
+  };
+  for (const [text, end, why] of [
+    [begin, late, "went on after 30 s"],
+    [begin, gone, "broke off: gone"],
+    [begin + "x".repeat(MAX_ANSWER), (): void => undefined, "is over 10 MiB"],
+  ] as const) {
+    const { result } = await call(() => streamed("text/event-stream", Buffer.from(text), 1 << 16, end));
+
+    assert.equal(result.isError, false);
+    assert.deepEqual(result.content, [
+      { type: "text", text: "data: 1\n\n" },
+      { type: "text", text: `[cut: the stream ${why}; 9 bytes of it are given]` },
+    ]);
+  }
+});

@@ -13,10 +13,14 @@ import { httpServer } from "../src/serving.ts";
 import { Secret } from "../src/secret.ts";
 import { VARIABLES, settingsFrom, type Settings } from "../src/settings.ts";
 import { TOOLS } from "../src/tools/index.ts";
-import { settings, stubbed } from "./stub.ts";
+import { EXAMPLES, settings, stubbed } from "./stub.ts";
 
-async function serving(context: TestContext, changes: Partial<Settings> = {}): Promise<URL> {
-  const { api } = stubbed(() => Response.json({}));
+async function serving(
+  context: TestContext,
+  changes: Partial<Settings> = {},
+  answer = (): Response => Response.json({}),
+): Promise<URL> {
+  const { api } = stubbed(answer);
   const server = httpServer(() => createServer(api), settings(changes));
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   context.after(() => {
@@ -57,6 +61,28 @@ for (const mode of ["auto", "legacy"] as const) {
       await assert.rejects(client.callTool({ name: "no_such_tool", arguments: {} }), /Unknown tool: no_such_tool/);
     });
   }
+}
+
+const CALLED = EXAMPLES.find((example) => example.request !== null);
+
+for (const mode of CALLED ? (["auto", "legacy"] as const) : []) {
+  test(`clients hear of a stream: ${mode}`, async (context) => {
+    const { tool = "", arguments: args = {} } = CALLED ?? {};
+    const headers = { "content-type": "text/event-stream" };
+    const url = await serving(context, {}, () => new Response("data: 1\n\ndata: 2\n\n", { headers }));
+    const client = new Client({ name: "test", version: "1" }, { versionNegotiation: { mode } });
+    await client.connect(new StreamableHTTPClientTransport(url));
+    context.after(() => client.close());
+    const heard: unknown[] = [];
+    const onprogress = (told: unknown): void => void heard.push(told);
+    // A structure that the stream has not is no matter here.
+    await client.callTool({ name: tool, arguments: args }, { onprogress }).catch(() => undefined);
+
+    assert.deepEqual(heard, [
+      { progress: 1, message: "1" },
+      { progress: 2, message: "2" },
+    ]);
+  });
 }
 
 const PING = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" });

@@ -1,0 +1,166 @@
+//! What a change of one server costs, by how many others there are, and a look for where a call goes.
+//!
+//! `cargo bench -p mcphub-gateway --bench snapshot -- [SERVERS] [TOOLS]`, 10,000 and 100 by default.
+
+#![allow(missing_docs, clippy::print_stdout)]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mcphub_core::server::ServerName;
+use mcphub_core::spec::Dialect;
+use mcphub_core::tool::{ApiInfo, ToolSet};
+use mcphub_gateway::federation::{Listing, Member, Part, Scope, Snapshot};
+use mcphub_gateway::upstream::{Down, Upstream, UpstreamTool};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// As many tools as a page of the gateway has.
+const PAGE: usize = 2_000;
+const ROUNDS: usize = 20;
+const LOOKS: usize = 200_000;
+
+struct Server {
+    name: ServerName,
+    listing: Listing,
+}
+
+fn listing(tools: usize, revision: usize) -> Listing {
+    let tool = |number: usize| {
+        let name = format!("get_thing_{number}");
+        let definition = json!({
+            "name": name, "description": format!("Gets a thing of kind {number}, revision {revision}."),
+            "inputSchema": {"type": "object", "properties": {
+                "id": {"type": "string", "description": "Which thing."},
+                "limit": {"type": "integer", "minimum": 1, "maximum": 100}}, "required": ["id"]},
+            "annotations": {"readOnlyHint": true},
+        });
+        let definition = RawValue::from_string(definition.to_string());
+        UpstreamTool {
+            name,
+            definition: definition.expect("JSON"),
+        }
+    };
+    Listing::new((0..tools).map(tool).collect())
+}
+
+fn api() -> ApiInfo {
+    ApiInfo {
+        title: "Things".to_owned(),
+        version: "1".to_owned(),
+        dialect: Dialect::default(),
+        description: None,
+    }
+}
+
+fn middle(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+fn main() {
+    let mut numbers = std::env::args().filter_map(|text| text.parse::<usize>().ok());
+    let most = numbers.next().unwrap_or(10_000).max(1);
+    let tools = numbers.next().unwrap_or(100).max(1);
+    println!("servers  tools       all at once  one changed  first page  a look for a tool");
+    let mut servers = 1;
+    while servers <= most {
+        measure(servers, tools);
+        servers *= 10;
+    }
+}
+
+fn measure(count: usize, tools: usize) {
+    let set = Arc::new(ToolSet {
+        api: api(),
+        servers: Vec::new(),
+        security_schemes: Default::default(),
+        tools: Vec::new(),
+    });
+    let api = api();
+    let upstream: Arc<dyn Upstream> = Arc::new(Down::new(set, "it is a bench".to_owned()));
+    let mut servers: Vec<Server> = (0..count)
+        .map(|number| Server {
+            name: ServerName::new(format!("server-{number:05}")).expect("a name"),
+            listing: listing(tools, 0),
+        })
+        .collect();
+    let begun = Instant::now();
+    let mut parts: Vec<Arc<Part>> = Vec::with_capacity(count);
+    for server in &servers {
+        let member = Member {
+            server: &server.name,
+            api: &api,
+            plan: None,
+            listing: &server.listing,
+            upstream: &upstream,
+        };
+        parts.push(Arc::new(Part::new(&member, PAGE)));
+    }
+    let mut snapshot = Snapshot::of(&parts, &members(&servers, &api, &upstream), &[], PAGE);
+    let all = begun.elapsed();
+    let (mut swaps, mut pages) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        let at = round * 7_919 % count;
+        servers[at].listing = listing(tools, round);
+        let begun = Instant::now();
+        let server = &servers[at];
+        let member = Member {
+            server: &server.name,
+            api: &api,
+            plan: None,
+            listing: &server.listing,
+            upstream: &upstream,
+        };
+        parts[at] = Arc::new(Part::new(&member, PAGE));
+        let next = Snapshot::of(&parts, &members(&servers, &api, &upstream), &[], PAGE);
+        drop(std::mem::replace(&mut snapshot, next));
+        swaps.push(begun.elapsed());
+        let begun = Instant::now();
+        let view = snapshot.view(&Scope::All).expect("a view");
+        black_box(view.page(mcphub_gateway::federation::Kind::Tools, None));
+        pages.push(begun.elapsed());
+    }
+    let view = snapshot.view(&Scope::All).expect("a view");
+    let names: Vec<String> = (0..1_024)
+        .map(|number| {
+            format!(
+                "server-{:05}_get_thing_{}",
+                number * 7_919 % count,
+                number % tools
+            )
+        })
+        .collect();
+    let begun = Instant::now();
+    for look in 0..LOOKS {
+        black_box(view.route(&names[look % names.len()]).expect("a route"));
+    }
+    let look = begun.elapsed() / LOOKS as u32;
+    println!(
+        "{count:>7}  {:>9}  {all:>12.1?}  {:>11.1?}  {:>10.1?}  {look:>17.1?}",
+        count * tools,
+        middle(swaps),
+        middle(pages),
+    );
+}
+
+fn members<'a>(
+    servers: &'a [Server],
+    api: &'a ApiInfo,
+    upstream: &'a Arc<dyn Upstream>,
+) -> Vec<Member<'a>> {
+    let servers = servers.iter();
+    servers
+        .map(|server| Member {
+            server: &server.name,
+            api,
+            plan: None,
+            listing: &server.listing,
+            upstream,
+        })
+        .collect()
+}

@@ -1,0 +1,348 @@
+//! Calls that are noted in the audit log, off their way: a call puts its note into a queue, and one
+//! task writes what is there, many in one step.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use mcphub_core::audit::{Action, AuditNote};
+use mcphub_core::principal::Principal;
+use mcphub_core::store::AuditStore;
+use mcphub_core::tenant::Actor;
+use serde_json::json;
+use serde_json::value::to_raw_value;
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::{self, OwnedPermit};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use crate::federation::Route;
+use crate::metrics::{CallKind, Ended};
+
+/// The most notes that are written in one step.
+const MAX_BATCH: usize = 500;
+
+/// How long the first note of a step waits for others.
+const LINGER: Duration = Duration::from_millis(100);
+
+/// Pauses after a step that failed: the first, and the longest.
+const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
+
+/// The longest name that is noted, in characters.
+const MAX_NAME: usize = 256;
+
+/// Which calls are noted in the audit log, and what happens when they come faster than it takes them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CallAudit {
+    /// Which calls. Default those that write.
+    pub calls: AuditedCalls,
+    /// What happens to a call for whose note there is no room. Default: it is made.
+    pub full: WhenFull,
+    /// The most notes that wait to be written. Default 8,192; at least 1.
+    pub max_waiting: usize,
+    /// How long a call waits for room, where it waits. Default 5 s.
+    pub patience: Duration,
+}
+
+/// Which calls are noted. One that a key may not make always is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum AuditedCalls {
+    /// Those of tools that are not annotated as only reading.
+    #[default]
+    Writes,
+    /// Those of all tools, and what else servers are asked: prompts, resources, tasks …
+    All,
+}
+
+/// What happens to a call for whose note there is no room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// It is made, and the log says how many calls it does not tell of.
+    #[default]
+    Drop,
+    /// It waits for room as long as [`CallAudit::patience`], and is then refused.
+    Wait,
+}
+
+impl Default for CallAudit {
+    fn default() -> Self {
+        Self {
+            calls: AuditedCalls::default(),
+            full: WhenFull::default(),
+            max_waiting: 8_192,
+            patience: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Notes calls.
+#[derive(Debug)]
+pub(crate) struct CallLog {
+    settings: CallAudit,
+    sender: mpsc::Sender<AuditNote>,
+    queue: Mutex<Queue>,
+    counts: Arc<Counts>,
+}
+
+/// What waits to be written, and what is being written.
+#[derive(Debug)]
+struct Queue {
+    store: Arc<dyn AuditStore>,
+    receiver: mpsc::Receiver<AuditNote>,
+    /// A task of its own, so that a step is never given up half-way.
+    writing: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    noted: AtomicU64,
+    dropped: AtomicU64,
+    /// Dropped since the log told of it.
+    untold: AtomicU64,
+}
+
+/// There is no room for the note of a call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NoRoom;
+
+/// The note of a call that is on its way.
+#[derive(Debug)]
+pub(crate) struct Note {
+    log: Arc<CallLog>,
+    /// Room for it, where calls wait for that.
+    room: Option<OwnedPermit<AuditNote>>,
+    who: Option<Arc<Principal>>,
+    action: Action,
+    target: String,
+}
+
+impl CallLog {
+    pub(crate) fn new(store: Arc<dyn AuditStore>, settings: CallAudit) -> Self {
+        let (sender, receiver) = mpsc::channel(settings.max_waiting.max(1));
+        Self {
+            settings,
+            sender,
+            queue: Mutex::new(Queue {
+                store,
+                receiver,
+                writing: None,
+            }),
+            counts: Arc::default(),
+        }
+    }
+
+    /// The note of a request that begins now, if it is to be noted.
+    pub(crate) async fn begin(
+        self: &Arc<Self>,
+        kind: CallKind,
+        method: &str,
+        who: Option<&Arc<Principal>>,
+        route: &Route,
+    ) -> Result<Option<Box<Note>>, NoRoom> {
+        if self.settings.calls == AuditedCalls::Writes && kind != CallKind::Write {
+            return Ok(None);
+        }
+        let room = match self.settings.full {
+            WhenFull::Drop => None,
+            WhenFull::Wait => {
+                let room =
+                    timeout(self.settings.patience, self.sender.clone().reserve_owned()).await;
+                Some(room.map_err(|_| NoRoom)?.map_err(|_| NoRoom)?)
+            }
+        };
+        let (action, target) = named(method, route.server.as_str(), &route.own);
+        Ok(Some(Box::new(Note {
+            log: Arc::clone(self),
+            room,
+            who: who.cloned(),
+            action,
+            target,
+        })))
+    }
+
+    /// Notes that somebody asked for a tool that they may not call.
+    pub(crate) fn denied(&self, who: Option<&Principal>, server: &str, tool: &str) {
+        let (action, target) = named("tools/call", server, tool);
+        self.put(None, note(who, action, target, "denied", None));
+    }
+
+    fn put(&self, room: Option<OwnedPermit<AuditNote>>, note: AuditNote) {
+        match room {
+            Some(room) => drop(room.send(note)),
+            None if self.sender.try_send(note).is_ok() => {}
+            None => {
+                self.counts.dropped.fetch_add(1, Ordering::Relaxed);
+                if self.counts.untold.fetch_add(1, Ordering::Relaxed) == 0 {
+                    tracing::warn!(
+                        "calls come faster than the audit log takes them; some are not noted"
+                    );
+                }
+            }
+        }
+    }
+
+    /// Writes what comes. Never ends.
+    pub(crate) async fn write(&self) {
+        let mut queue = self.queue.lock().await;
+        loop {
+            queue.settled().await;
+            let Some(first) = queue.receiver.recv().await else {
+                return std::future::pending().await;
+            };
+            // From here on nothing waits before it is handed to the task that writes it.
+            let rest = queue.receiver.len();
+            queue.begin(first, &self.counts);
+            if rest < MAX_BATCH {
+                sleep(LINGER).await;
+            }
+        }
+    }
+
+    /// Writes what is there, for when the gateway ends. Says what could not be written in time.
+    pub(crate) async fn finish(&self, within: Duration) {
+        let finishing = async {
+            let mut queue = self.queue.lock().await;
+            loop {
+                queue.settled().await;
+                match queue.receiver.try_recv() {
+                    Ok(first) => queue.begin(first, &self.counts),
+                    Err(_) => return,
+                }
+            }
+        };
+        if timeout(within, finishing).await.is_err() {
+            tracing::error!("the audit log did not take the notes of the last calls");
+        }
+    }
+
+    /// How many calls were noted, how many were not for want of room, and how many notes wait.
+    pub(crate) fn counts(&self) -> [u64; 3] {
+        let Counts { noted, dropped, .. } = &*self.counts;
+        let waiting = self.sender.max_capacity() - self.sender.capacity();
+        [
+            noted.load(Ordering::Relaxed),
+            dropped.load(Ordering::Relaxed),
+            waiting as u64,
+        ]
+    }
+}
+
+impl Queue {
+    /// Waits until what is being written is written.
+    async fn settled(&mut self) {
+        if let Some(writing) = &mut self.writing {
+            // It does not panic; if it did, its notes are lost and the next ones are not.
+            let _ = writing.await;
+            self.writing = None;
+        }
+    }
+
+    /// Begins to write what is there.
+    fn begin(&mut self, first: AuditNote, counts: &Arc<Counts>) {
+        let mut batch = vec![first];
+        while batch.len() < MAX_BATCH {
+            match self.receiver.try_recv() {
+                Ok(note) => batch.push(note),
+                Err(_) => break,
+            }
+        }
+        let (store, counts) = (Arc::clone(&self.store), Arc::clone(counts));
+        self.writing = Some(tokio::spawn(async move {
+            written(&*store, batch, &counts).await;
+        }));
+    }
+}
+
+impl Note {
+    /// The request has ended.
+    pub(crate) fn end(self, ended: Ended, took: Duration) {
+        let Self {
+            log,
+            room,
+            who,
+            action,
+            target,
+        } = self;
+        let note = note(who.as_deref(), action, target, ended.as_str(), Some(took));
+        log.put(room, note);
+    }
+}
+
+/// Writes these notes, and that others were dropped.
+async fn written(store: &dyn AuditStore, mut batch: Vec<AuditNote>, counts: &Counts) {
+    let calls = batch.len() as u64;
+    let untold = counts.untold.swap(0, Ordering::Relaxed);
+    if untold > 0 {
+        batch.push(AuditNote {
+            at: now(),
+            actor: Actor::default(),
+            action: Action::CALLS_DROP,
+            target: "calls".to_owned(),
+            detail: to_raw_value(&json!({ "calls": untold })).unwrap_or_default(),
+        });
+    }
+    let [mut pause, longest] = PAUSES;
+    loop {
+        let Err(error) = store.note(&batch).await else {
+            counts.noted.fetch_add(calls, Ordering::Relaxed);
+            return;
+        };
+        if error.kind() == mcphub_core::ErrorKind::InvalidInput {
+            tracing::error!(error = %error.report(), calls, "calls cannot be noted in the audit log");
+            counts.dropped.fetch_add(calls, Ordering::Relaxed);
+            counts.untold.fetch_add(calls + untold, Ordering::Relaxed);
+            return;
+        }
+        if pause == PAUSES[0] {
+            tracing::warn!(error = %error.report(), "the audit log takes no notes of calls for now");
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(longest);
+    }
+}
+
+fn note(
+    who: Option<&Principal>,
+    action: Action,
+    target: String,
+    outcome: &str,
+    took: Option<Duration>,
+) -> AuditNote {
+    let mut detail = json!({ "outcome": outcome });
+    if let Some(took) = took {
+        detail["micros"] = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).into();
+    }
+    if let Some(who) = who.filter(|who| who.id != who.actor) {
+        detail["by"] = who.id.as_str().into();
+    }
+    AuditNote {
+        at: now(),
+        actor: who.map_or_else(|| Actor::of("client", "anyone"), |who| who.actor.clone()),
+        action,
+        target,
+        detail: to_raw_value(&detail).unwrap_or_default(),
+    }
+}
+
+/// What is done, and to what. The URI of a resource and the id of a task are left out: they hold
+/// what the caller wrote.
+fn named(method: &str, server: &str, own: &str) -> (Action, String) {
+    let of = |thing: &str| {
+        let own: String = own.chars().take(MAX_NAME).collect();
+        format!("{thing}:{server}/{own}")
+    };
+    match method {
+        "tools/call" => (Action::TOOL_CALL, of("tool")),
+        "prompts/get" => (Action::PROMPT_GET, of("prompt")),
+        "resources/read" => (Action::RESOURCE_READ, format!("server:{server}")),
+        _ => (Action::SERVER_REQUEST, format!("server:{server}")),
+    }
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,137 @@
+//! What one server adds to a snapshot. It is made when the server changes, and every snapshot until
+//! then shares it: a change of one server costs what that server has, however many others there are.
+
+use std::sync::Arc;
+
+use ahash::AHashMap;
+use mcphub_core::server::ServerName;
+
+use super::kind::Kind;
+use super::listing::Listed;
+use super::pages::{Segment, SegmentBuilder};
+use super::snapshot::Member;
+use super::view::{Origin, Route, View};
+use super::{instructions, name, uri};
+use crate::members::quoted;
+use crate::upstream::{About, Upstream};
+
+/// Where requests go, by the names that an endpoint has.
+pub(super) type Names = AHashMap<Box<str>, Route>;
+
+/// One server, ready for snapshots.
+#[derive(Debug)]
+pub struct Part {
+    pub(super) server: ServerName,
+    pub(super) upstream: Arc<dyn Upstream>,
+    /// The endpoint that has this server alone.
+    pub(super) one: Arc<View>,
+    pub(super) tools: Names,
+    pub(super) prompts: Names,
+    lists: [Segment; Kind::ALL.len()],
+    pub(super) origin: Arc<Origin>,
+}
+
+impl Part {
+    /// What a server adds to snapshots whose pages have at most `page_size` tools.
+    pub fn new(member: &Member<'_>, page_size: usize) -> Self {
+        let (mut tools, mut prompts) = (Names::new(), Names::new());
+        let prefix = format!("{}_", member.server);
+        let lists = Kind::ALL.map(|kind| {
+            let mut segment = SegmentBuilder::default();
+            let names = match kind {
+                Kind::Prompts => &mut prompts,
+                _ => &mut tools,
+            };
+            write(member, kind, true, names, |it| it(segment.next()));
+            segment.finish(&prefix, member.listing.list(kind))
+        });
+        Self {
+            server: member.server.clone(),
+            upstream: Arc::clone(member.upstream),
+            one: Arc::new(View::one(member, page_size)),
+            tools,
+            prompts,
+            lists,
+            origin: Arc::new(Origin::new(member, instructions::line(member))),
+        }
+    }
+
+    pub(super) fn list(&self, kind: Kind) -> &Segment {
+        let [tools, prompts, resources, templates] = &self.lists;
+        match kind {
+            Kind::Tools => tools,
+            Kind::Prompts => prompts,
+            Kind::Resources => resources,
+            Kind::ResourceTemplates => templates,
+        }
+    }
+}
+
+impl Origin {
+    pub(super) fn new(member: &Member<'_>, text: String) -> Self {
+        let mut about = About::default();
+        about.join(&member.listing.about);
+        Self {
+            server: member.server.clone(),
+            about,
+            text,
+        }
+    }
+}
+
+/// Writes what a list of a server has, each with its name or URI at an endpoint of many servers, or
+/// of this one, and notes where requests for it go. `next` is given what writes one definition.
+pub(super) fn write(
+    member: &Member<'_>,
+    kind: Kind,
+    prefixed: bool,
+    names: &mut Names,
+    mut next: impl FnMut(&dyn Fn(&mut Vec<u8>)),
+) {
+    let server = member.server;
+    let link = |own: &str| {
+        quoted(&if prefixed {
+            uri::public(server, own)
+        } else {
+            own.to_owned()
+        })
+    };
+    let items = &member.listing.list(kind).items;
+    if kind.by_uri() {
+        for item in items {
+            next(&|out| item.write(&link(&item.key), link, out));
+        }
+        return;
+    }
+    let max = if prefixed {
+        name::MAX_PREFIXED
+    } else {
+        name::MAX_OWN
+    };
+    names.reserve(items.len());
+    for item in items {
+        let full = if prefixed {
+            format!("{server}_{}", item.key)
+        } else {
+            item.key.to_string()
+        };
+        // Names of other servers begin with other prefixes.
+        let taken = |name: &str| names.contains_key(name);
+        let Some(name) = name::public_name(&full, max, taken) else {
+            continue;
+        };
+        // A legal name needs no escapes.
+        next(&|out| item.write(&format!("\"{name}\""), link, out));
+        names.insert(name.into(), route(member, item));
+    }
+}
+
+/// Where requests for what a server lists go.
+pub(super) fn route(member: &Member<'_>, item: &Listed) -> Route {
+    Route {
+        parameters: Arc::clone(&item.parameters),
+        reads: item.reads,
+        repeatable: item.repeatable,
+        ..Route::new(member.server, item.key.clone(), member.upstream)
+    }
+}

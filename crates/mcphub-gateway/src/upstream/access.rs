@@ -1,0 +1,175 @@
+//! What lets requests to an MCP server in besides its headers: access tokens, those of the gateway as
+//! a whole or those of whoever calls (MCP 2026-07-28, Authorization).
+//!
+//! A token that was shown to the gateway goes no further, ever: the ones here were given for the
+//! server.
+
+use std::fmt;
+use std::sync::Arc;
+
+use mcphub_core::connection::{Connection, Remote};
+use mcphub_core::principal::Principal;
+use mcphub_core::secret::{Credentials, ExposeSecret, SecretString};
+use mcphub_core::server::ServerName;
+use mcphub_core::{Error, ErrorKind, Fault, Result};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::{RequestBuilder, Response, StatusCode};
+use url::Url;
+
+use super::http;
+use super::native::NativeClient;
+use super::oauth::{Asked, Authority, Granted, Keeper, Tokens, is_challenged};
+
+/// On whose behalf a request goes. `None`: the gateway's own.
+pub(super) type Whose = Option<Arc<Principal>>;
+
+/// The access tokens for one MCP server.
+pub(super) struct Access {
+    server: ServerName,
+    /// Where the server is, without the query.
+    url: Url,
+    issuer: Option<Url>,
+    per_user: bool,
+    tokens: Tokens,
+    /// For requests to authorization servers.
+    http: NativeClient,
+}
+
+impl Access {
+    /// The tokens of these credentials.
+    pub(super) fn new(
+        server: &ServerName,
+        remote: &Remote,
+        credentials: &Credentials,
+        http: NativeClient,
+        keeper: Option<Keeper>,
+    ) -> Self {
+        Self {
+            server: server.clone(),
+            url: remote.url.clone(),
+            issuer: remote.issuer.clone(),
+            per_user: remote.per_user,
+            tokens: Tokens::new(credentials, keeper),
+            http,
+        }
+    }
+
+    /// Sends a request with a token. One that the server refuses goes once more with a new token,
+    /// where the old one had been good before: the server did nothing (RFC 6750, 3.1).
+    ///
+    /// # Errors
+    /// `PermissionDenied` when whoever calls has not logged in, or a login has ended; `Upstream` when
+    /// no token can be had; and those of sending.
+    pub(super) async fn send(
+        &self,
+        request: RequestBuilder,
+        whose: Option<&Principal>,
+    ) -> Result<Response> {
+        let again = request.try_clone();
+        let (login, first) = self.token(whose).await?;
+        let response = self.send_with(request, first.as_ref()).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let (Some(again), Some(Granted { token, cached })) = (again, first) else {
+            return Ok(response);
+        };
+        self.tokens.forget(&login, &token);
+        if !cached {
+            return Ok(response);
+        }
+        tracing::debug!(server = %self.server, login, "a token was refused; another one is got");
+        let (_, second) = self.token(whose).await?;
+        self.send_with(again, second.as_ref()).await
+    }
+
+    async fn send_with(
+        &self,
+        request: RequestBuilder,
+        granted: Option<&Granted>,
+    ) -> Result<Response> {
+        let host = || http::host(&self.url);
+        let unsent = |error| http::unsent(&host(), error);
+        let (client, request) = request.build_split();
+        let mut request = request.map_err(unsent)?;
+        if let Some(Granted { token, .. }) = granted {
+            let headers = request.headers_mut();
+            headers.insert(AUTHORIZATION, bearer(token)?);
+        }
+        client.execute(request).await.map_err(unsent)
+    }
+
+    /// The token that goes with a request, and the login that it is of.
+    async fn token(&self, whose: Option<&Principal>) -> Result<(String, Option<Granted>)> {
+        let user = whose.filter(|_| self.per_user);
+        let login = user.map_or_else(
+            || Connection::LOGIN.to_owned(),
+            |user| user.actor.to_string(),
+        );
+        if !self.tokens.has(&login) {
+            return match user {
+                Some(user) => Err(self.not_logged_in(user)),
+                // What is open to everybody works, and what is not is refused by the server.
+                None => Ok((login, None)),
+            };
+        }
+        let asked = Asked {
+            name: &login,
+            authority: self
+                .issuer
+                .as_ref()
+                .map_or(Authority::None, Authority::Issuer),
+            base_url: &self.url,
+        };
+        let got = self.tokens.get(&asked, &self.http).await;
+        let granted = got.map_err(|why| {
+            Error::new(ErrorKind::Upstream, why)
+                .with("server", &self.server)
+                // The server is well.
+                .set_fault(Fault::Caller)
+        })?;
+        Ok((login, Some(granted)))
+    }
+
+    fn not_logged_in(&self, user: &Principal) -> Error {
+        let name = user.actor.to_string();
+        let text = match name.strip_prefix("user:") {
+            Some(user) => format!(
+                "{user} has not logged in to this server: `mcphub login {} --user {user}`",
+                self.server
+            ),
+            None => "each user logs in to this server, and this key is no user's".to_owned(),
+        };
+        Error::new(ErrorKind::PermissionDenied, text)
+            .with("server", &self.server)
+            .set_fault(Fault::Caller)
+    }
+}
+
+/// What a refusal means to whoever runs the gateway, where the server says how it lets in.
+pub(super) fn how_to_get_in(response: &Response) -> Option<&'static str> {
+    let refused = response.status() == StatusCode::UNAUTHORIZED;
+    (refused && is_challenged(response.headers()))
+        .then_some("it wants a login: `mcphub login` with the server's name")
+}
+
+fn bearer(token: &SecretString) -> Result<HeaderValue> {
+    let value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret()));
+    let mut value = value.map_err(|_| {
+        Error::new(
+            ErrorKind::Upstream,
+            "the token has characters that no header can hold",
+        )
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access")
+            .field("server", &self.server)
+            .field("per_user", &self.per_user)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,24 @@
+//! Tools that the gateway calls by HTTP itself, over real sockets.
+
+#![allow(missing_docs)]
+
+#[path = "../../../mcphub-core/tests/answers/mod.rs"]
+mod answers;
+#[path = "../bookshop/mod.rs"]
+mod bookshop;
+#[path = "../recording_api/mod.rs"]
+mod recording_api;
+
+mod answer_table;
+mod arguments;
+mod bank;
+mod certificates;
+mod credentials;
+mod digest;
+mod faults;
+mod large_answers;
+mod logins;
+mod oauth_login;
+mod progress;
+mod rest;
+mod tokens;

@@ -1,0 +1,284 @@
+//! MCP servers that access tokens let in to: `mcphub add`, `mcphub login`, and calls.
+
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use axum::extract::{Form, Query, State};
+use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::{PATIENCE, Parameters, Site, browse};
+use crate::common::gateway::Gateway;
+use crate::common::process::Running;
+use crate::common::sandbox::{Finished, Sandbox};
+
+/// An MCP server of 2026-07-28 with its authorization server. Whoever logs in is the person of the
+/// moment. Tokens are said to last two seconds, so that each is soon renewed.
+struct Tracker {
+    world: Arc<World>,
+    site: Site,
+}
+
+#[derive(Default)]
+struct World {
+    person: Mutex<String>,
+    given: Mutex<Vec<Given>>,
+    asked: Mutex<Vec<Parameters>>,
+}
+
+#[derive(Clone)]
+struct Given {
+    token: String,
+    person: String,
+    until: Instant,
+}
+
+impl Tracker {
+    fn open() -> Self {
+        let world = Arc::new(World::default());
+        let router = Router::new()
+            .route("/mcp", post(mcp))
+            .route("/.well-known/oauth-protected-resource/mcp", get(resource))
+            .route("/.well-known/oauth-authorization-server", get(metadata))
+            .route("/register", post(register))
+            .route("/authorize", get(authorize))
+            .route("/token", post(token))
+            .with_state(world.clone());
+        Self {
+            world,
+            site: Site::open(router),
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/mcp", self.site.address)
+    }
+
+    fn issuer(&self) -> String {
+        format!("http://{}", self.site.address)
+    }
+
+    fn grants(&self, kind: &str) -> usize {
+        let asked = self.world.asked.lock().unwrap();
+        asked.iter().filter(|it| it["grant_type"] == kind).count()
+    }
+
+    /// Logs a person in with a browser, and gives what was said in the end.
+    fn log_in(&self, sandbox: &Sandbox, person: &str, args: &[&str]) -> Vec<String> {
+        person.clone_into(&mut self.world.person.lock().unwrap());
+        let mut command = sandbox.mcphub();
+        command
+            .args(["login", "tracker", "--no-browser"])
+            .args(args);
+        let mut login = Running::start("mcphub login", &mut command, "");
+        let deadline = Instant::now() + PATIENCE;
+        assert_eq!(login.line(deadline).as_deref(), Some("Log in at"));
+        let (status, page) = browse(&login.line(deadline).unwrap());
+        assert_eq!(status, 200, "{page}");
+        let mut said = Vec::new();
+        while let Some(line) = login.line(deadline) {
+            said.push(line);
+        }
+        assert!(login.wait(PATIENCE).success(), "{}", login.stderr());
+        said
+    }
+}
+
+fn here(headers: &HeaderMap) -> String {
+    format!("http://{}", headers["host"].to_str().unwrap())
+}
+
+async fn resource(headers: HeaderMap) -> Json<Value> {
+    let here = here(&headers);
+    Json(json!({"resource": format!("{here}/mcp"), "authorization_servers": [here]}))
+}
+
+async fn metadata(headers: HeaderMap) -> Json<Value> {
+    let here = here(&headers);
+    Json(
+        json!({"issuer": here, "authorization_endpoint": format!("{here}/authorize"),
+        "token_endpoint": format!("{here}/token"), "registration_endpoint": format!("{here}/register"),
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": true}),
+    )
+}
+
+async fn register() -> (StatusCode, Json<Value>) {
+    (StatusCode::CREATED, Json(json!({"client_id": "c1"})))
+}
+
+async fn authorize(headers: HeaderMap, Query(asked): Query<Parameters>) -> Redirect {
+    assert_eq!(asked["resource"], format!("{}/mcp", here(&headers)));
+    Redirect::to(&format!(
+        "{}?code=c0de&state={}&iss={}",
+        asked["redirect_uri"],
+        asked["state"],
+        here(&headers)
+    ))
+}
+
+async fn token(State(world): State<Arc<World>>, Form(asked): Form<Parameters>) -> Response {
+    world.asked.lock().unwrap().push(asked.clone());
+    let mut given = world.given.lock().unwrap();
+    let person = match asked["grant_type"].as_str() {
+        "authorization_code" => world.person.lock().unwrap().clone(),
+        "client_credentials" => "gateway".to_owned(),
+        // A refresh token is good for one use: it is that of the person's last token.
+        _ => {
+            let last = |whose: &str| given.iter().rev().find(|it| it.person == whose).cloned();
+            let used = asked["refresh_token"].trim_start_matches("r-");
+            let known = given.iter().find(|it| it.token == used).cloned();
+            match known.filter(|it| last(&it.person).is_some_and(|last| last.token == it.token)) {
+                Some(known) => known.person,
+                None => {
+                    let refusal = Json(json!({"error": "invalid_grant"}));
+                    return (StatusCode::BAD_REQUEST, refusal).into_response();
+                }
+            }
+        }
+    };
+    let token = format!("{person}-{}", given.len());
+    given.push(Given {
+        token: token.clone(),
+        person,
+        until: Instant::now() + PATIENCE,
+    });
+    Json(
+        json!({"access_token": token, "token_type": "Bearer", "expires_in": 2,
+        "refresh_token": format!("r-{token}")}),
+    )
+    .into_response()
+}
+
+async fn mcp(
+    State(world): State<Arc<World>>,
+    headers: HeaderMap,
+    Json(asked): Json<Value>,
+) -> Response {
+    let token = headers.get("authorization").and_then(|it| it.to_str().ok());
+    let token = token.and_then(|it| it.strip_prefix("Bearer "));
+    let given = world.given.lock().unwrap();
+    let known = given
+        .iter()
+        .find(|it| Some(it.token.as_str()) == token && Instant::now() < it.until);
+    let Some(Given { person, .. }) = known else {
+        return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")]).into_response();
+    };
+    let result = match asked["method"].as_str() {
+        Some("server/discover") => json!({"resultType": "complete",
+            "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}),
+        Some("tools/list") => {
+            json!({"tools": [{"name": "whoami", "inputSchema": {"type": "object"}}]})
+        }
+        Some("tools/call") => json!({"content": [{"type": "text", "text": person}]}),
+        _ => return StatusCode::NOT_FOUND.into_response(),
+    };
+    Json(json!({"jsonrpc": "2.0", "id": asked["id"], "result": result})).into_response()
+}
+
+fn done(finished: Finished) -> String {
+    assert_eq!(finished.code, Some(0), "{finished:?}");
+    finished.stdout
+}
+
+/// What the server says of who calls, once the gateway has taken over what was changed beside it.
+fn caller(gateway: &Gateway, token: Option<&str>, wanted: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    let params = json!({"name": "tracker_whoami", "arguments": {}});
+    loop {
+        let (_, answer) = gateway.message_as(token, "tools/call", params.clone());
+        if answer.to_string().contains(wanted) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "no `{wanted}` in {answer}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_login_to_an_mcp_server_lasts_through_renewals_restarts_and_registrations() {
+    let (sandbox, tracker) = (Sandbox::new(), Tracker::open());
+    let url = tracker.url();
+    let refused = sandbox.run(&["add", "tracker", &url]);
+    assert_eq!(refused.code, Some(6), "{refused:?}");
+    done(sandbox.run(&["add", "tracker", &url, "--no-probe"]));
+    let gateway = Gateway::start(&sandbox, &["serve"]);
+    let said = tracker.log_in(&sandbox, "ada", &[]);
+    assert!(
+        said[0].starts_with("Logged in to tracker (mcp)"),
+        "{said:?}"
+    );
+    assert_eq!(said[1], "tracker: 1 tools");
+    caller(&gateway, None, "\"ada\"");
+    // Longer than a token lasts.
+    let renewed = tracker.grants("refresh_token");
+    let deadline = Instant::now() + PATIENCE;
+    while tracker.grants("refresh_token") < renewed + 2 {
+        assert!(Instant::now() < deadline, "the login is not renewed");
+        caller(&gateway, None, "\"ada\"");
+    }
+    assert!(gateway.stop().success());
+    // What renews it is kept, and stays when the server is added again, which it is met for.
+    done(sandbox.run(&["add", "tracker", &url, "--timeout", "30"]));
+    let gateway = Gateway::start(&sandbox, &["serve"]);
+    caller(&gateway, None, "\"ada\"");
+    assert_eq!(tracker.grants("authorization_code"), 1);
+    let wrong = sandbox.run(&["login", "tracker", "--user", "bob"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+    assert!(wrong.stderr.contains("--per-user"), "{wrong:?}");
+    for file in std::fs::read_dir(sandbox.path()).unwrap() {
+        let contents = std::fs::read(file.unwrap().path()).unwrap();
+        let found = contents.windows(6).any(|it| it == b"r-ada-");
+        assert!(!found, "a token in the clear");
+    }
+}
+
+#[test]
+fn a_client_of_the_configuration_lets_the_gateway_in() {
+    let (sandbox, tracker) = (Sandbox::new(), Tracker::open());
+    let config = format!(
+        "[servers.tracker]\nurl = \"{}\"\nclient_env = \"TRACKER_CLIENT\"\nissuer = \"{}\"\n",
+        tracker.url(),
+        tracker.issuer()
+    );
+    sandbox.write("mcphub.toml", &config);
+    let mut command = sandbox.mcphub();
+    command.args(["serve", "--listen", "127.0.0.1:0"]);
+    let gateway = Gateway::serving(command.env("TRACKER_CLIENT", "me:s3cret"));
+    caller(&gateway, None, "\"gateway\"");
+    let asked = tracker.world.asked.lock().unwrap()[0].clone();
+    assert_eq!(asked["resource"], tracker.url());
+    let without = sandbox.run(&["add", "x", &tracker.url(), "--client-env", "PATH"]);
+    assert_eq!(without.code, Some(2), "{without:?}");
+    assert!(without.stderr.contains("--issuer"), "{without:?}");
+}
+
+#[test]
+fn each_user_logs_in_for_their_own_calls() {
+    let (sandbox, tracker) = (Sandbox::new(), Tracker::open());
+    let add = ["add", "tracker", &tracker.url(), "--no-probe", "--per-user"];
+    done(sandbox.run(&add));
+    done(sandbox.run(&["role", "set", "staff"]));
+    let keys = ["ada", "bob"].map(|user| {
+        done(sandbox.run(&["user", "add", user]));
+        done(sandbox.run(&["member", "set", user, "--role", "staff"]));
+        let token = done(sandbox.run(&["key", "create", user, "--user", user]));
+        token.trim_end().to_owned()
+    });
+    let nobody = done(sandbox.run(&["key", "create", "ci"]));
+    let gateway = Gateway::start(&sandbox, &["serve", "--auth", "keys"]);
+    let said = tracker.log_in(&sandbox, "Ada", &["--user", "ada"]);
+    assert!(said[0].contains("(user:ada)"), "{said:?}");
+    assert_eq!(said[1], "tracker: 1 tools");
+    caller(&gateway, Some(&keys[0]), "\"Ada\"");
+    caller(&gateway, Some(&keys[1]), "mcphub login tracker --user bob");
+    caller(&gateway, Some(nobody.trim_end()), "no user's");
+    tracker.log_in(&sandbox, "Bob", &["--user", "bob"]);
+    caller(&gateway, Some(&keys[1]), "\"Bob\"");
+    caller(&gateway, Some(&keys[0]), "\"Ada\"");
+}
