@@ -14,6 +14,9 @@ use nix::unistd::Pid;
 const POLL: Duration = Duration::from_millis(10);
 /// How much of a child's standard error is kept for the message of a failed test.
 const KEPT_STDERR: usize = 64 * 1024;
+/// How long the rest of standard error is waited for after the end of a process: one that it
+/// started, and that is still there, may hold it open.
+const REST_OF_STDERR: Duration = Duration::from_secs(5);
 
 /// A running child in a process group of its own, which is killed when this is dropped.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub struct Running {
     child: Child,
     stdout: Receiver<String>,
     stderr: Arc<Mutex<String>>,
+    /// Tells nothing, and is disconnected when all of standard error was read.
+    stderr_end: Receiver<()>,
 }
 
 impl Running {
@@ -52,12 +57,17 @@ impl Running {
         let stderr = Arc::new(Mutex::new(String::new()));
         let pipe = child.stderr.take().expect("a pipe was asked for");
         let kept = stderr.clone();
-        thread::spawn(move || keep(pipe, &kept));
+        let (at_end, stderr_end) = channel();
+        thread::spawn(move || {
+            let _at_end = at_end;
+            keep(pipe, &kept);
+        });
         Self {
             name: name.to_owned(),
             child,
             stdout,
             stderr,
+            stderr_end,
         }
     }
 
@@ -92,11 +102,12 @@ impl Running {
             .unwrap_or_else(|error| self.fail(&format!("cannot be sent {signal}: {error}")));
     }
 
-    /// Waits until the process ends by itself.
+    /// Waits until the process ends by itself, and has [`Self::stderr`] complete then.
     pub fn wait(&mut self, patience: Duration) -> ExitStatus {
         let deadline = Instant::now() + patience;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                let _ = self.stderr_end.recv_timeout(REST_OF_STDERR);
                 return status;
             }
             if Instant::now() > deadline {
