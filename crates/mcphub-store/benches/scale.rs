@@ -132,7 +132,7 @@ enum Asked {
 }
 
 /// Each with what it is called in the table.
-const READS: [Read; 16] = [
+const READS: [Read; 18] = [
     ("a server by name (primary key)", |turn, servers| {
         Asked::Get(server(turn % servers))
     }),
@@ -180,6 +180,12 @@ const READS: [Read; 16] = [
     }),
     ("tools by a word that all have", |_, _| {
         Asked::Search(ToolSearch::new("thing"))
+    }),
+    ("… by the beginning of one", |_, _| {
+        Asked::Search(ToolSearch::new("th"))
+    }),
+    ("… by a word that all descriptions have", |_, _| {
+        Asked::Search(ToolSearch::new("returned"))
     }),
     ("the newest audit entries", |_, _| audit(|_, _| {}, 0)),
     ("… of an actor", |turn, _| {
@@ -322,14 +328,15 @@ async fn fill_sqlite(path: &Path, servers: u64) {
         INSERT INTO tool_set SELECT i + 1, '{plan}' FROM n WHERE i < {servers};
         INSERT INTO document_version SELECT i + 1, i + 1, 1, printf('%064d', i),
             '/apis/' || i || '.yaml', 0, 1 FROM n WHERE i < {servers};
-        INSERT INTO server_text (rowid, tenant, heading)
-            SELECT i + 1, 't1', 'api ' || i || ' title' || (i / 10) FROM n WHERE i < {servers};
+        INSERT INTO server_text (rowid, words)
+            SELECT i + 1, 't1 hapi h' || i || ' htitle' || (i / 10) FROM n WHERE i < {servers};
         INSERT INTO tool (id, tenant_id, server_id, server, name, kind, description)
             SELECT i + 1, 1, i / {TOOLS_EACH} + 1, 'api-' || (i / {TOOLS_EACH}),
                    'get_thing_' || (i % {TOOLS_EACH}), 'read-only', 'Gets a thing, rare' || (i / 10)
             FROM n WHERE i < {tools};
-        INSERT INTO tool_text (rowid, tenant, heading, body)
-            SELECT i + 1, 't1', 'get thing ' || (i % {TOOLS_EACH}), 'gets a rare' || (i / 10) || 'x'
+        INSERT INTO tool_text (rowid, words)
+            SELECT i + 1, 't1 hget hthing h' || (i % {TOOLS_EACH}) || ' bgets ba breturned brare'
+                || (i / 10) || 'x'
             FROM n WHERE i < {tools};
         INSERT INTO audit SELECT 1, i + 1, {BEGAN} + i * 1000, 'cli:a' || (i % 100),
             CASE WHEN i % 10 = 0 THEN 'server.remove' ELSE 'server.save' END,
@@ -374,7 +381,7 @@ async fn fill_postgres(url: &str, schema: &str, servers: u64) {
             OVERRIDING SYSTEM VALUE
             SELECT i + 1, 1, i / {TOOLS_EACH} + 1, 'api-' || (i / {TOOLS_EACH}),
                    'get_thing_' || (i % {TOOLS_EACH}), 'read-only', 'Gets a thing, rare' || (i / 10),
-                   ('''@1'' get:1A thing:1A ' || (i % {TOOLS_EACH}) || ':1A gets:1 a:1 rare'
+                   ('''@1'' get:1A thing:1A ' || (i % {TOOLS_EACH}) || ':1A gets:1 a:1 returned:1 rare'
                        || (i / 10) || 'x:1')::tsvector
             FROM generate_series(0, {tools}) AS i;
         INSERT INTO audit SELECT 1, i + 1, {BEGAN} + i * 1000, 'cli:a' || (i % 100),

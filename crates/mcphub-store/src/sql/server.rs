@@ -16,7 +16,7 @@ use url::Url;
 
 use super::failure::Failure;
 use super::statement::{Row, Statement};
-use super::words::Wanted;
+use super::words::{SPELLINGS_OF_SERVERS, Wanted};
 use super::{Session, SqlStore, blocking, document, now, page_limit};
 
 /// The plan only where it can be read.
@@ -157,8 +157,13 @@ impl SqlStore {
         }
         let after = page.after.as_ref().map_or("", ServerName::as_str);
         // One more than asked for tells whether there is a next page.
-        let query = self.filtered(after, &page.filter, page.limit + 1)?;
-        let rows = self.engine().read().await?.fetch_all(query).await?;
+        let mut session = self.engine().read().await?;
+        let mut words = page.filter.text.as_deref().map(Wanted::new).transpose()?;
+        if let Some(words) = &mut words {
+            words.spell(&mut session, SPELLINGS_OF_SERVERS).await?;
+        }
+        let query = self.filtered(after, &page.filter, words.as_ref(), page.limit + 1);
+        let rows = session.fetch_all(query).await?;
         let more = rows.len() > page.limit as usize;
         let servers = rows.iter().take(page.limit as usize).map(summary);
         let servers: Vec<_> = servers.collect::<Result<_, Failure>>()?;
@@ -169,7 +174,13 @@ impl SqlStore {
 
     /// Servers after a name, with as many conditions as there are: each set of them is a statement
     /// of its own, so that each is planned with the index that is made for it.
-    fn filtered(&self, after: &str, filter: &ServerFilter, limit: u32) -> Result<Statement> {
+    fn filtered(
+        &self,
+        after: &str,
+        filter: &ServerFilter,
+        words: Option<&Wanted>,
+        limit: u32,
+    ) -> Statement {
         let query = Statement::new(COLUMNS).bind(self.tenant_id).bind(after);
         let (mut query, order) = match &filter.tool {
             None => (query.then(AFTER), " ORDER BY server.name"),
@@ -196,16 +207,16 @@ impl SqlStore {
             Some(_) => query = query.then(" AND 1 = 0"),
             None => {}
         }
-        if let Some(text) = &filter.text {
+        if let Some(words) = words {
             let dialect = self.engine().dialect();
-            let words = Wanted::new(text)?.in_heading(dialect, self.tenant_id);
+            let words = words.in_heading(dialect, self.tenant_id);
             let condition = dialect.choose(
                 " AND server.id IN (SELECT rowid FROM server_text WHERE server_text MATCH $?)",
                 " AND server.words @@ CAST($? AS tsquery)",
             );
             query = query.then_with(condition, words).planned_anew();
         }
-        Ok(query.then(order).then_with(" LIMIT $?", limit))
+        query.then(order).then_with(" LIMIT $?", limit)
     }
 
     async fn hide(&self, name: &ServerName) -> Result<bool, Failure> {

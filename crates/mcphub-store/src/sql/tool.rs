@@ -9,61 +9,46 @@ use serde::{Deserialize, Serialize};
 use super::failure::Failure;
 use super::server::{number, stored};
 use super::statement::{Row, Statement};
-use super::words::{self, Wanted, Words};
+use super::words::{SPELLINGS_OF_TOOLS, Wanted, Words};
 use super::{Dialect, Session, SqlStore, blocking};
 
 /// Servers whose tools are indexed in one transaction.
 const BATCH: u32 = 50;
 
-/// By name and title first, then by description. SQLite gives what it finds in the order of the
-/// rows. PostgreSQL knows nothing of how frequent the beginning of a word is, and would look for a
-/// rare one in the order of the rows, that is in all of them: `+ 0` keeps it to the index of words,
-/// and a subquery to the servers of what was found.
+/// Tools after a number that have the words. SQLite gives what it finds in the order of the rows.
 const FOUND_IN_SQLITE: &str = "
-    SELECT * FROM (
-        SELECT 0 AS class, tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
-        FROM tool_text
-        CROSS JOIN tool ON tool.id = tool_text.rowid
-        CROSS JOIN server ON server.id = tool.server_id
-        WHERE tool_text MATCH $3 AND tool_text.rowid > $1
-          AND ($5 IS NULL OR tool.kind = $5) AND server.removed_at IS NULL
-        ORDER BY tool_text.rowid
-        LIMIT $6)
-    UNION ALL
-    SELECT * FROM (
-        SELECT 1 AS class, tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
-        FROM tool_text
-        CROSS JOIN tool ON tool.id = tool_text.rowid
-        CROSS JOIN server ON server.id = tool.server_id
-        WHERE tool_text MATCH $4 AND tool_text.rowid > $2
-          AND ($5 IS NULL OR tool.kind = $5) AND server.removed_at IS NULL
-        ORDER BY tool_text.rowid
-        LIMIT $6)
-    ORDER BY class, id
-    LIMIT $6";
+    SELECT tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
+    FROM tool_text
+    CROSS JOIN tool ON tool.id = tool_text.rowid
+    CROSS JOIN server ON server.id = tool.server_id
+    WHERE tool_text MATCH $2 AND tool_text.rowid > $1
+      AND ($3 IS NULL OR tool.kind = $3) AND server.removed_at IS NULL
+    ORDER BY tool_text.rowid
+    LIMIT $4";
 
+/// PostgreSQL knows nothing of how frequent the beginning of a word is, and would look for a rare one
+/// in the order of the rows, that is in all of them: `+ 0` keeps it to the index of words, and a
+/// subquery to the servers of what was found.
 const FOUND_IN_POSTGRES: &str = "
-    SELECT * FROM (
-        SELECT CAST(0 AS BIGINT) AS class,
-               tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
-        FROM tool
-        WHERE tool.words @@ CAST($3 AS tsquery) AND tool.id > $1
-          AND ($5 IS NULL OR tool.kind = $5)
-          AND (SELECT removed_at FROM server WHERE id = tool.server_id) IS NULL
-        ORDER BY tool.id + 0
-        LIMIT $6) AS by_heading
-    UNION ALL
-    SELECT * FROM (
-        SELECT CAST(1 AS BIGINT) AS class,
-               tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
-        FROM tool
-        WHERE tool.words @@ CAST($4 AS tsquery) AND tool.id > $2
-          AND ($5 IS NULL OR tool.kind = $5)
-          AND (SELECT removed_at FROM server WHERE id = tool.server_id) IS NULL
-        ORDER BY tool.id + 0
-        LIMIT $6) AS by_description
-    ORDER BY class, id
-    LIMIT $6";
+    SELECT tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
+    FROM tool
+    WHERE tool.words @@ CAST($2 AS tsquery) AND tool.id > $1
+      AND ($3 IS NULL OR tool.kind = $3)
+      AND (SELECT removed_at FROM server WHERE id = tool.server_id) IS NULL
+    ORDER BY tool.id + 0
+    LIMIT $4";
+
+/// The index of words gives all that it finds before the first, and of a word that most tools have
+/// that is too much: so the next rows are looked at before it is asked. What fills a page among them is
+/// that page.
+const NEAR_IN_POSTGRES: &str = "
+    SELECT tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
+    FROM (SELECT * FROM tool WHERE id > $1 ORDER BY id LIMIT 1000) AS tool
+    WHERE tool.words @@ CAST($2 AS tsquery)
+      AND ($3 IS NULL OR tool.kind = $3)
+      AND (SELECT removed_at FROM server WHERE id = tool.server_id) IS NULL
+    ORDER BY tool.id
+    LIMIT $4";
 
 const COUNT_IN_SQLITE: &str = "
     UPDATE server SET indexed = revision, read_only = $2, additive = $3, destructive = $4
@@ -117,15 +102,8 @@ struct Entry {
     kind: &'static str,
     title: Option<String>,
     description: String,
-    #[serde(flatten)]
-    words: EntryWords,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum EntryWords {
-    Sqlite { heading: String, body: String },
-    Postgres { words: String },
+    /// As the engine has them.
+    words: String,
 }
 
 /// As much of a stored plan, of whichever version, as its tools are found by.
@@ -199,13 +177,8 @@ impl ToolRows {
                 title: title.map(without_nul),
                 description: without_nul(description),
                 words: match dialect {
-                    Dialect::Sqlite => EntryWords::Sqlite {
-                        heading: words.heading(),
-                        body: words.body(),
-                    },
-                    Dialect::Postgres => EntryWords::Postgres {
-                        words: words.to_vector(tenant_id),
-                    },
+                    Dialect::Sqlite => words.to_text(tenant_id),
+                    Dialect::Postgres => words.to_vector(tenant_id),
                 },
             }
         });
@@ -246,13 +219,10 @@ impl ToolRows {
 
     async fn replace_in_sqlite(&self, session: &mut Session, id: i64) -> Result<(), Failure> {
         session.execute(self.counted(COUNT_IN_SQLITE, id)).await?;
-        let text = "INSERT OR REPLACE INTO server_text (rowid, tenant, heading)
-            VALUES ($1, $2, $3)";
-        let tenant = words::tenant(self.tenant_id);
+        let text = "INSERT OR REPLACE INTO server_text (rowid, words) VALUES ($1, $2)";
         let text = Statement::new(text)
             .bind(id)
-            .bind(&tenant)
-            .bind(self.words.heading());
+            .bind(self.words.to_text(self.tenant_id));
         session.execute(text).await?;
         let gone = "DELETE FROM tool WHERE server_id = $1
             AND name NOT IN (SELECT value ->> 'name' FROM json_each($2))";
@@ -271,14 +241,11 @@ impl ToolRows {
             .bind(&self.server)
             .bind(&self.entries);
         session.execute(add).await?;
-        let text = "INSERT OR REPLACE INTO tool_text (rowid, tenant, heading, body)
-            SELECT tool.id, $1, value ->> 'heading', value ->> 'body'
-            FROM json_each($3) CROSS JOIN tool
-            WHERE tool.server_id = $2 AND tool.name = value ->> 'name'";
-        let text = Statement::new(text)
-            .bind(tenant)
-            .bind(id)
-            .bind(&self.entries);
+        let text = "INSERT OR REPLACE INTO tool_text (rowid, words)
+            SELECT tool.id, value ->> 'words'
+            FROM json_each($2) CROSS JOIN tool
+            WHERE tool.server_id = $1 AND tool.name = value ->> 'name'";
+        let text = Statement::new(text).bind(id).bind(&self.entries);
         session.execute(text).await?;
         Ok(())
     }
@@ -298,29 +265,33 @@ impl SqlStore {
                 .with("limit", search.limit)
                 .into());
         }
-        let wanted = Wanted::new(&search.text)?;
+        let mut wanted = Wanted::new(&search.text)?;
         let (by_heading, by_description) = match search.after {
-            None => (0, 0),
-            Some(ToolPlace { class: 0, tool }) => (tool, 0),
-            Some(ToolPlace { tool, .. }) => (u64::MAX, tool),
+            None => (Some(0), 0),
+            Some(ToolPlace { class: 0, tool }) => (Some(tool), 0),
+            Some(ToolPlace { tool, .. }) => (None, tool),
         };
-        let place = |tool| i64::try_from(tool).unwrap_or(i64::MAX);
-        let dialect = self.engine().dialect();
-        // One more than asked for tells whether there is a next page.
-        let query = Statement::new(dialect.choose(FOUND_IN_SQLITE, FOUND_IN_POSTGRES))
-            .bind(place(by_heading))
-            .bind(place(by_description))
-            .bind(wanted.in_heading(dialect, self.tenant_id))
-            .bind(wanted.elsewhere(dialect, self.tenant_id))
-            .bind(search.kind.map(ToolKind::as_str))
-            .bind(search.limit + 1)
-            .planned_anew();
-        let rows = self.engine().read().await?.fetch_all(query).await?;
-        let more = rows.len() > search.limit as usize;
-        let found = rows.iter().take(search.limit as usize).map(found);
-        let found: Vec<(ToolPlace, FoundTool)> = found.collect::<Result<_, Failure>>()?;
-        let next = found.last().filter(|_| more).map(|(place, _)| *place);
-        let tools = found.into_iter().map(|(_, tool)| tool).collect();
+        let mut session = self.engine().read().await?;
+        let dialect = session.dialect();
+        wanted.spell(&mut session, SPELLINGS_OF_TOOLS).await?;
+        // By name and title first. One more than asked for tells whether there is a next page.
+        let mut places: Vec<(ToolPlace, FoundTool)> = Vec::new();
+        if let Some(after) = by_heading {
+            let words = wanted.in_heading(dialect, self.tenant_id);
+            let found = find(&mut session, search, words, after, search.limit + 1).await?;
+            places.extend(in_class(0, found)?);
+        }
+        let left = (search.limit + 1).saturating_sub(u32::try_from(places.len()).unwrap_or(0));
+        if left > 0 {
+            let words = wanted.elsewhere(dialect, self.tenant_id);
+            let found = find(&mut session, search, words, by_description, left).await?;
+            places.extend(in_class(1, found)?);
+        }
+        drop(session);
+        let more = places.len() > search.limit as usize;
+        places.truncate(search.limit as usize);
+        let next = places.last().filter(|_| more).map(|(place, _)| *place);
+        let tools = places.into_iter().map(|(_, tool)| tool).collect();
         Ok(ToolPage { tools, next })
     }
 
@@ -364,17 +335,46 @@ fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-fn found(row: &Row) -> Result<(ToolPlace, FoundTool), Failure> {
-    let place = ToolPlace {
-        class: number(row.get("class")?)?,
-        tool: number(row.get("id")?)?,
+/// At most so many tools after one, that a query finds.
+async fn find(
+    session: &mut Session,
+    search: &ToolSearch,
+    words: String,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Row>, Failure> {
+    let query = |sql| {
+        Statement::new(sql)
+            .bind(i64::try_from(after).unwrap_or(i64::MAX))
+            .bind(&words)
+            .bind(search.kind.map(ToolKind::as_str))
+            .bind(limit)
     };
-    let tool = FoundTool {
+    if session.dialect() == Dialect::Sqlite {
+        return session.fetch_all(query(FOUND_IN_SQLITE)).await;
+    }
+    let near = session.fetch_all(query(NEAR_IN_POSTGRES)).await?;
+    if near.len() == limit as usize {
+        return Ok(near);
+    }
+    let found = query(FOUND_IN_POSTGRES).planned_anew();
+    session.fetch_all(found).await
+}
+
+fn in_class(class: u8, rows: Vec<Row>) -> Result<Vec<(ToolPlace, FoundTool)>, Failure> {
+    let found = rows.iter().map(|row| {
+        let tool = number(row.get("id")?)?;
+        Ok((ToolPlace { class, tool }, found(row)?))
+    });
+    found.collect()
+}
+
+fn found(row: &Row) -> Result<FoundTool, Failure> {
+    Ok(FoundTool {
         server: stored(ServerName::new(row.get::<String>("server")?))?,
         name: stored(ToolName::new(row.get::<String>("name")?))?,
         title: row.get("title")?,
         description: row.get("description")?,
         kind: stored(row.get::<String>("kind")?.parse())?,
-    };
-    Ok((place, tool))
+    })
 }

@@ -168,6 +168,42 @@ pub async fn pages_of_found_tools_join_while_servers_come_and_go(store: &dyn Sto
     assert_eq!(found(store, &search, 1).await, [""; 0]);
 }
 
+/// However many words begin so, and wherever they stand: short and long beginnings alike.
+pub async fn a_beginning_of_many_words_is_found(store: &dyn Store) {
+    let names: Vec<_> = (100..300).map(|number| format!("report{number}")).collect();
+    let tools: Vec<_> = names
+        .iter()
+        .map(|name| (name.as_str(), "Berichtet.", ReadOnly))
+        .collect();
+    let mut office = registration("office");
+    office.tools = of_tools("Office", &tools);
+    save(store, &office).await;
+    let told: Vec<_> = (100..300)
+        .map(|number| format!("Reported{number}."))
+        .collect();
+    let tools: Vec<_> = names
+        .iter()
+        .zip(&told)
+        .map(|(name, told)| (&name[6..], told.as_str(), ReadOnly))
+        .collect();
+    let mut archive = registration("archive");
+    archive.tools = of_tools("Archive", &tools);
+    save(store, &archive).await;
+    let by_name = names.iter().map(|name| format!("office/{name}"));
+    let by_text = names.iter().map(|name| format!("archive/{}", &name[6..]));
+    let all: Vec<_> = by_name.chain(by_text).collect();
+    for text in ["r", "rep", "repo", "report"] {
+        for limit in [70, 200, 1_000] {
+            let tools = found(store, &ToolSearch::new(text), limit).await;
+            assert_eq!(tools, all, "{text} in pages of {limit}");
+        }
+    }
+    let some = found(store, &ToolSearch::new("report25 beri"), 3).await;
+    assert_eq!(some, all[150..160]);
+    let none = found(store, &ToolSearch::new("reporter"), 3).await;
+    assert_eq!(none, [""; 0]);
+}
+
 /// A text has 1 to 16 words, and a page 1 to 1,000 tools.
 pub async fn a_search_without_words_or_length_is_refused(store: &dyn Store) {
     let mut searches = vec![

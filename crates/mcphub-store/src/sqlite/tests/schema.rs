@@ -43,8 +43,28 @@ fn data_of(version: i64) -> String {
         "description":"Gets \u0000 one.","input":{"root":{"type":"object"}},"annotations":{
         "readOnlyHint":true,"destructiveHint":false,"idempotentHint":true,"openWorldHint":true},
         "binding":{"method":"GET","path":"/pets","accept":"application/json"}}]}');"#;
+    let tools = match version {
+        ..5 => "",
+        5..=10 => {
+            "INSERT INTO tool_text (rowid, tenant, heading, body)
+             VALUES (5, 't1', 'getpet get pet', 'gets one');
+             INSERT INTO server_text (rowid, tenant, heading) VALUES (1, 't1', 'petstore');"
+        }
+        _ => {
+            "INSERT INTO tool_text (rowid, words) VALUES (5, 't1 hgetpet hget hpet bgets bone');
+             INSERT INTO server_text (rowid, words) VALUES (1, 't1 hpetstore');"
+        }
+    };
+    let rows = match version {
+        ..5 => "",
+        _ => {
+            "UPDATE server SET indexed = revision, read_only = 1;
+             INSERT INTO tool (id, tenant_id, server_id, server, name, kind, description)
+             VALUES (5, 1, 1, 'petstore', 'getPet', 'read-only', 'Gets \u{fffd} one.');"
+        }
+    };
     // Schemas and plans have versions of their own.
-    format!("{data}{plan}").replace("PLAN", &PLAN_VERSION.to_string())
+    format!("{data}{plan}{rows}{tools}").replace("PLAN", &PLAN_VERSION.to_string())
 }
 
 /// A database as the version with that schema left it, with a server in it.
@@ -81,7 +101,7 @@ async fn database_of_schema(version: i64, folder: &TempDir, key: &MasterKey) {
 
 #[tokio::test]
 async fn every_older_schema_is_brought_up_to_date_with_its_data() {
-    let released = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
+    let released = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
     let known = MIGRATIONS.iter().map(|migration| migration.version);
     assert!(known.eq(released), "a new schema has to be listed here");
     for version in released {
@@ -113,6 +133,7 @@ async fn every_older_schema_is_brought_up_to_date_with_its_data() {
         let mut search = ToolSearch::new("pet");
         search.kind = Some(ToolKind::ReadOnly);
         let found = store.search(&search).await.unwrap();
+        assert_eq!(found.tools.len(), 1, "schema {version}");
         assert_eq!(found.tools[0].server, record.name, "schema {version}");
         assert_eq!(found.tools[0].description, "Gets \u{fffd} one.");
         let mut page = Page::default();
