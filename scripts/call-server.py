@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""Asks an MCP server over HTTP for its tools, in both eras, with nothing but the standard library.
+"""Asks an MCP server over HTTP for its tools and calls one, in both eras, with nothing but the standard library.
 
-    scripts/call-server.py URL TOKEN TOOLS     fails unless there are so many tools, and only with the token
+    scripts/call-server.py URL TOKEN TOOLS TOOL
+
+Fails unless there are so many tools, the one that is called without arguments gives something, and a
+wrong token nothing.
 """
 
 from __future__ import annotations
@@ -42,8 +45,15 @@ def result(answer: tuple[int, object, str | None]) -> dict[str, object]:
     return body["result"]
 
 
-def main(url: str, token: str, expected: int) -> None:
-    """One exchange of each era."""
+def called(answer: tuple[int, object, str | None], tool: str) -> None:
+    """Fails unless a call gave something."""
+    given = result(answer)
+    if given.get("isError") or not given.get("structuredContent"):
+        sys.exit(f"{tool} gave {given}")
+
+
+def main(url: str, token: str, expected: int, tool: str) -> None:
+    """One conversation of each era."""
     meta = {
         "io.modelcontextprotocol/protocolVersion": MODERN,
         "io.modelcontextprotocol/clientCapabilities": {},
@@ -51,15 +61,19 @@ def main(url: str, token: str, expected: int) -> None:
     }
     modern = {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": meta}}
     headers = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/list"}
-    found = {"2026-07-28": len(result(post(url, token, modern, headers))["tools"])}
+    found = {MODERN: len(result(post(url, token, modern, headers))["tools"])}
+    call = {"jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": {"name": tool, "arguments": {}}}
+    named = {"MCP-Protocol-Version": MODERN, "Mcp-Method": "tools/call", "Mcp-Name": tool}
+    called(post(url, token, call | {"params": call["params"] | {"_meta": meta}}, named), tool)
 
     client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": meta["io.modelcontextprotocol/clientInfo"]}
     begun = post(url, token, {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client}, {})
     version = str(result(begun)["protocolVersion"])
-    headers = {"MCP-Protocol-Version": version} | ({"Mcp-Session-Id": begun[2]} if begun[2] else {})
-    post(url, token, {"jsonrpc": "2.0", "method": "notifications/initialized"}, headers)
-    listed = post(url, token, {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}, headers)
+    session = {"MCP-Protocol-Version": version} | ({"Mcp-Session-Id": begun[2]} if begun[2] else {})
+    post(url, token, {"jsonrpc": "2.0", "method": "notifications/initialized"}, session)
+    listed = post(url, token, {"jsonrpc": "2.0", "id": 3, "method": "tools/list"}, session)
     found[version] = len(result(listed)["tools"])
+    called(post(url, token, call, session), tool)
     if set(found.values()) != {expected}:
         sys.exit(f"tools by revision: {found}, expected {expected}")
     if post(url, "wrong", modern, headers)[0] != 401:
@@ -67,4 +81,4 @@ def main(url: str, token: str, expected: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
