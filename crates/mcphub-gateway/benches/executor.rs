@@ -10,9 +10,12 @@
 
 #[path = "call/api.rs"]
 mod api;
-#[path = "call/load.rs"]
-#[allow(dead_code, reason = "the API needs a part of it")]
-mod load;
+#[path = "call/client.rs"]
+#[allow(
+    dead_code,
+    reason = "the API reads messages as the client does, and has no client"
+)]
+mod client;
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use crate::load;
+use crate::client;
 
 /// What it answers.
 pub const ANSWER: &str = r#"{"isbn":"9780141439600","title":"A Tale of Two Cities","authors":["Charles Dickens"],"price":9.5,"currency":"GBP","stock":14,"tags":["novel","classic","history","london","paris"],"publisher":{"name":"Penguin Classics","city":"London","founded":1946},"description":"After eighteen years as a political prisoner in the Bastille, the ageing Doctor Manette is finally released and reunited with his daughter in England. There the lives of two very different men, Charles Darnay, an exiled French aristocrat, and Sydney Carton, a disreputable but brilliant English lawyer, become enmeshed through their love for Lucie Manette.","reviews":[{"by":"ann","stars":5,"text":"Could not put it down."},{"by":"ben","stars":4,"text":"A slow start and a great end."}],"dimensions":{"height":198,"width":129,"depth":23,"unit":"mm"},"related":["9780141439563","9780141439747","9780141439846"],"updated":"2026-11-20T17:05:00Z"}"#;
@@ -26,7 +26,7 @@ pub async fn start() -> SocketAddr {
                 stream.set_nodelay(true)?;
                 let mut buffer = Vec::with_capacity(4096);
                 loop {
-                    while let Some(end) = load::message_end(&buffer) {
+                    while let Some(end) = client::message_end(&buffer) {
                         buffer.drain(..end);
                         stream.write_all(&answer).await?;
                     }

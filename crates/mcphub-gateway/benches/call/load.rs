@@ -1,13 +1,12 @@
-//! The client: raw sockets that send the same bytes again and again, so that what is measured is
-//! the server.
+//! The load: so many connections that send the same bytes again and again.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::time::ClockId;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+
+use crate::client::Client;
 
 /// What one call took, in seconds.
 pub struct Cost {
@@ -62,67 +61,4 @@ pub async fn answers(server: SocketAddr, request: &[u8], expected: &str) {
     let answer = String::from_utf8_lossy(&client.buffer);
     let ok = answer.starts_with("HTTP/1.1 200") && !answer.contains(r#""isError":true"#);
     assert!(ok && answer.contains(expected), "{answer}");
-}
-
-struct Client {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl Client {
-    async fn connect(server: SocketAddr) -> Self {
-        let stream = TcpStream::connect(server)
-            .await
-            .expect("the server listens");
-        stream.set_nodelay(true).expect("a socket option");
-        Self {
-            stream,
-            buffer: Vec::with_capacity(8192),
-        }
-    }
-
-    /// Sends a request and reads its answer into the buffer.
-    async fn exchange(&mut self, request: &[u8]) {
-        self.stream
-            .write_all(request)
-            .await
-            .expect("the server reads");
-        self.buffer.clear();
-        while message_end(&self.buffer).is_none() {
-            let read = self
-                .stream
-                .read_buf(&mut self.buffer)
-                .await
-                .expect("the server answers");
-            assert!(read > 0, "the server closed the connection");
-        }
-    }
-}
-
-/// Where the first HTTP message ends, if it is there whole: after `content-length` bytes of body,
-/// or after the last chunk.
-pub fn message_end(buffer: &[u8]) -> Option<usize> {
-    let head = find(buffer, b"\r\n\r\n")? + 4;
-    let lines = buffer[..head].split(|byte| *byte == b'\n');
-    let mut length = 0;
-    for line in lines {
-        if let Some(value) = value_of(line, b"content-length:") {
-            length = value.parse().ok()?;
-        } else if value_of(line, b"transfer-encoding:").is_some() {
-            return buffer.ends_with(b"0\r\n\r\n").then_some(buffer.len());
-        }
-    }
-    (buffer.len() >= head + length).then_some(head + length)
-}
-
-fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a str> {
-    let known = line.get(..name.len())?;
-    let value = known
-        .eq_ignore_ascii_case(name)
-        .then(|| &line[name.len()..])?;
-    std::str::from_utf8(value).ok().map(str::trim)
-}
-
-fn find(buffer: &[u8], what: &[u8]) -> Option<usize> {
-    buffer.windows(what.len()).position(|window| window == what)
 }

@@ -13,8 +13,10 @@
 #![allow(missing_docs, clippy::print_stdout)]
 
 mod api;
+mod client;
+mod gateway;
 mod load;
-mod parties;
+mod proxy;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -55,8 +57,8 @@ async fn main() -> ExitCode {
         .install_default()
         .expect("no other provider is installed");
     let api = api::start().await;
-    let proxy = parties::proxy(api).await;
-    let gateway = parties::gateway(api).await;
+    let proxy = proxy::start(api).await;
+    let gateway = gateway::start(api).await;
 
     let mut missed = false;
     for case in cases()

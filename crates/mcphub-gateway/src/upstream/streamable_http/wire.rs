@@ -93,7 +93,7 @@ impl Wire {
             access,
             host,
             era: ArcSwap::default(),
-            sessions: UpstreamSessions::new(),
+            sessions: UpstreamSessions::default(),
             about: ArcSwap::default(),
             updated: Updated::new(),
             next_id: AtomicU64::new(1),

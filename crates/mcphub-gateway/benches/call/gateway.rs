@@ -1,14 +1,9 @@
-//! The two that are compared, on the same HTTP stack: axum as the server, reqwest as the client.
+//! The gateway that is compared with a proxy.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use mcphub_core::Result;
 use mcphub_core::catalog::{Catalog, CatalogServer, CatalogSource, CatalogVersion, Upstream};
 use mcphub_core::secret::Credentials;
@@ -18,45 +13,10 @@ use mcphub_gateway::Gateway;
 use serde_json::json;
 use url::Url;
 
-/// Method, path, headers and body go through as they are, bodies as streams.
-pub async fn proxy(api: SocketAddr) -> SocketAddr {
-    let client = reqwest::Client::builder()
-        .no_gzip()
-        .no_brotli()
-        .build()
-        .expect("a client");
-    let base = Url::parse(&format!("http://{api}/")).expect("a URL");
-    serve(Router::new().fallback(forward).with_state((client, base))).await
-}
-
-async fn forward(
-    State((client, base)): State<(reqwest::Client, Url)>,
-    request: Request,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    let mut url = base;
-    url.set_path(parts.uri.path());
-    url.set_query(parts.uri.query());
-    let mut headers = parts.headers;
-    headers.remove(header::HOST);
-    let mut outgoing = client.request(parts.method, url).headers(headers);
-    if !http_body::Body::is_end_stream(&body) {
-        outgoing = outgoing.body(reqwest::Body::wrap_stream(body.into_data_stream()));
-    }
-    match outgoing.send().await {
-        Ok(answer) => {
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = answer.status();
-            *response.headers_mut() = answer.headers().clone();
-            *response.body_mut() = Body::from_stream(answer.bytes_stream());
-            response
-        }
-        Err(_) => StatusCode::BAD_GATEWAY.into_response(),
-    }
-}
+use crate::proxy::serve;
 
 /// A gateway with one native server, `shop`.
-pub async fn gateway(api: SocketAddr) -> SocketAddr {
+pub async fn start(api: SocketAddr) -> SocketAddr {
     let server = CatalogServer {
         name: ServerName::new("shop").expect("a name"),
         revision: CatalogVersion::default(),
@@ -77,21 +37,6 @@ pub async fn gateway(api: SocketAddr) -> SocketAddr {
     let address = serve(gateway.router()).await;
     // Its tasks end with it, and the benchmark needs them to the end.
     std::mem::forget(gateway);
-    address
-}
-
-async fn serve(router: Router) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a free port");
-    let address = listener.local_addr().expect("an address");
-    tokio::spawn(async move {
-        use axum::serve::ListenerExt;
-        let listener = listener.tap_io(|stream| stream.set_nodelay(true).expect("a socket option"));
-        axum::serve(listener, router)
-            .await
-            .expect("the server runs");
-    });
     address
 }
 
