@@ -68,6 +68,22 @@ pub(super) fn limit(limit: ListLimit, document: usize) -> usize {
     }
 }
 
+/// The bytes of a list without output schemas.
+pub(super) fn bare_size(planned: &[Planned]) -> usize {
+    let sizes = planned
+        .iter()
+        .map(|planned| fixed_size(&planned.tool) + planned.input.size);
+    sizes.sum()
+}
+
+/// Whether a step takes something out of output schemas, which another one drops.
+pub(super) fn is_partial(step: Simplification) -> bool {
+    matches!(
+        step,
+        Simplification::NestedOutputText | Simplification::NestedOutput
+    )
+}
+
 /// One thing that may become smaller: by how much, which, and what it then is.
 struct Candidate<T> {
     gain: usize,
@@ -77,29 +93,36 @@ struct Candidate<T> {
 
 impl Planning<'_> {
     /// Simplifies tools, in the order of [`PlanOptions::simplify`], until all fit `limit` bytes; in
-    /// each step first those that gain most.
+    /// each step first those that gain most. They have `bare` bytes without their output schemas,
+    /// which were not made for those that are `unsaid`.
     ///
     /// [`PlanOptions::simplify`]: mcphub_core::tool::PlanOptions::simplify
-    pub(super) fn fit(&mut self, planned: &mut [Planned], limit: usize) {
-        let tools = planned.iter().map(|planned| fixed_size(&planned.tool));
-        let inputs = planned.iter().map(|planned| planned.input.size);
+    pub(super) fn fit(
+        &mut self,
+        planned: &mut [Planned],
+        limit: usize,
+        bare: usize,
+        unsaid: &[bool],
+    ) {
         let outputs = self.outputs.iter().filter(|output| output.kept);
         let outputs = outputs.map(|output| (output.draft.size + OUTPUT) * output.uses);
         let outputs: usize = outputs.sum();
-        let whole = tools.sum::<usize>() + inputs.sum::<usize>() + outputs;
+        let whole = bare + outputs;
         let mut over = whole.saturating_sub(limit);
+        let known = if unsaid.contains(&true) {
+            "more than "
+        } else {
+            ""
+        };
+        let whole = format!("{known}{whole} bytes");
         // Where all of them go in the end, nothing has to go of each before.
         let order = &self.options.simplify;
         let hopeless = over >= outputs && order.contains(&Simplification::Output);
         for step in order {
-            let partial = matches!(
-                step,
-                Simplification::NestedOutputText | Simplification::NestedOutput
-            );
             if over == 0 {
                 break;
             }
-            if partial && hopeless {
+            if hopeless && is_partial(*step) {
                 continue;
             }
             let mut changed = vec![false; planned.len()];
@@ -110,7 +133,10 @@ impl Planning<'_> {
                 Simplification::NestedOutput => {
                     self.nested_output(planned, &mut over, &mut changed)
                 }
-                Simplification::Output => self.drop_outputs(planned, &mut over, &mut changed),
+                Simplification::Output => {
+                    changed.copy_from_slice(unsaid);
+                    self.drop_outputs(planned, &mut over, &mut changed);
+                }
                 Simplification::NestedInputText => {
                     self.nested_input_text(planned, &mut over, &mut changed)
                 }
@@ -119,7 +145,7 @@ impl Planning<'_> {
                 Simplification::ToolText => tool_text(planned, &mut over, &mut changed),
                 _ => continue,
             }
-            self.tell(*step, planned, &changed, whole, limit);
+            self.tell(*step, planned, &changed, &whole, limit);
         }
         if over > 0 {
             self.diagnostics.push(Diagnostic {
@@ -139,7 +165,7 @@ impl Planning<'_> {
         step: Simplification,
         planned: &[Planned],
         changed: &[bool],
-        whole: usize,
+        whole: &str,
         limit: usize,
     ) {
         let Some(names) = named(planned, changed) else {
@@ -150,7 +176,7 @@ impl Planning<'_> {
             code: "list-simplified".to_owned(),
             pointer: String::new(),
             message: format!(
-                "the list of tools would have {whole} bytes and may have {limit}; {} left out of {names}",
+                "the list of tools would have {whole} and may have {limit}; {} left out of {names}",
                 step.loss()
             ),
         });
@@ -277,23 +303,26 @@ impl Planning<'_> {
 
     /// Always the largest loses one level of nested values.
     fn nested_input(&mut self, planned: &mut [Planned], over: &mut usize, changed: &mut [bool]) {
-        let steps = planned.iter().map(|planned| self.steps(&planned.input));
-        let mut steps: Vec<Steps> = steps.collect();
+        // Known once they are wanted: most lists fit before each tool has lost something.
+        let mut steps: Vec<Option<Steps>> = Vec::new();
+        steps.resize_with(planned.len(), || None);
         let sizes = planned.iter().map(|planned| planned.input.size).enumerate();
         let mut queue: BinaryHeap<_> = sizes.map(|(place, size)| (size, Reverse(place))).collect();
         while let (true, Some((before, Reverse(place)))) = (*over > 0, queue.pop()) {
-            let Some(size) = steps[place].lower() else {
+            let input = &mut planned[place].input;
+            let steps = steps[place].get_or_insert_with(|| self.steps(input));
+            let Some(size) = steps.lower(&input.root) else {
                 continue;
             };
             if size < before {
                 *over = over.saturating_sub(before - size);
-                planned[place].input.size = size;
+                input.size = size;
                 changed[place] = true;
             }
             queue.push((size.min(before), Reverse(place)));
         }
         for ((planned, steps), changed) in planned.iter_mut().zip(steps).zip(changed) {
-            if *changed {
+            if let (true, Some(steps)) = (*changed, steps) {
                 steps.apply(&mut planned.input);
             }
         }
@@ -301,15 +330,8 @@ impl Planning<'_> {
 
     fn steps(&mut self, draft: &Draft) -> Steps {
         if draft.roots.is_empty() {
-            let levels = outline::levels(&draft.root).min(MAX_LEVELS);
-            let size = |level| {
-                self.definitions
-                    .measure(&outline::cut(&draft.root, level), Omission::NOTHING)
-                    .0
-            };
             return Steps::Levels {
-                level: levels,
-                sizes: (0..levels).map(size).collect(),
+                level: outline::levels(&draft.root).min(MAX_LEVELS),
             };
         }
         let ladder = self
@@ -356,24 +378,20 @@ enum Steps {
         ladder: Arc<Ladder>,
     },
     /// By schemas inside of schemas, where there are no references.
-    Levels {
-        level: usize,
-        /// The bytes of the whole for each level.
-        sizes: Vec<usize>,
-    },
+    Levels { level: usize },
 }
 
 impl Steps {
-    /// Goes one step down; the size there.
-    fn lower(&mut self) -> Option<usize> {
+    /// Goes one step down; the size of this root with its definitions there.
+    fn lower(&mut self, whole: &Map<String, Value>) -> Option<usize> {
         match self {
             Self::References { root, rung, ladder } => {
                 *rung = rung.checked_sub(1)?;
                 Some(*root + ladder.size(*rung))
             }
-            Self::Levels { level, sizes } => {
+            Self::Levels { level } => {
                 *level = level.checked_sub(1)?;
-                sizes.get(*level).copied()
+                Some(measure::cut(whole, *level))
             }
         }
     }
@@ -381,7 +399,7 @@ impl Steps {
     fn apply(self, draft: &mut Draft) {
         match self {
             Self::References { rung, ladder, .. } => draft.entries = ladder.entries(rung),
-            Self::Levels { level, .. } => draft.root = outline::cut(&draft.root, level),
+            Self::Levels { level } => draft.root = outline::cut(&draft.root, level),
         }
     }
 }

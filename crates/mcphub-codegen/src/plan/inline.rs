@@ -21,8 +21,8 @@ const MAX_DEPTH: usize = 8;
 const MAX_LEVELS: usize = 48;
 
 impl Planning<'_> {
-    /// Gives all schemas the form that the profile asks for.
-    pub(super) fn reshape(&mut self, planned: &mut [Planned]) {
+    /// Gives all input schemas the form that the profile asks for.
+    pub(super) fn reshape_inputs(&mut self, planned: &mut [Planned]) {
         let profile = self.options.choices.profile;
         if profile == Profile::Standard {
             return;
@@ -32,15 +32,6 @@ impl Planning<'_> {
             let draft = std::mem::take(&mut planned.input);
             let max = self.options.max_input_schema;
             (planned.input, *cut) = self.inlined(draft, max, profile);
-        }
-        for mut output in std::mem::take(&mut self.outputs) {
-            // Every member of an answer may be null, which takes two types or a combinator to say.
-            output.kept &= profile != Profile::Plain;
-            if output.kept {
-                let max = self.options.max_output_schema;
-                (output.draft, _) = self.inlined(output.draft, max, profile);
-            }
-            self.outputs.push(output);
         }
         if let Some(names) = named(planned, &cut) {
             self.diagnostics.push(Diagnostic {
@@ -53,6 +44,19 @@ impl Planning<'_> {
                     profile.as_str()
                 ),
             });
+        }
+    }
+
+    /// The same for output schemas.
+    pub(super) fn reshape_outputs(&mut self) {
+        let profile = self.options.choices.profile;
+        if profile == Profile::Standard {
+            return;
+        }
+        for mut output in std::mem::take(&mut self.outputs) {
+            let max = self.options.max_output_schema;
+            (output.draft, _) = self.inlined(output.draft, max, profile);
+            self.outputs.push(output);
         }
     }
 

@@ -5,15 +5,16 @@
 use serde_json::{Map, Value};
 
 use super::omission::Omission;
+use super::outline;
 use crate::json_size::{framed, string, value as data};
 use crate::keyword::{DEFS, Keyword};
 
 /// The bytes of the schema as compact JSON, without what is omitted; the names of the definitions
 /// it refers to are visited.
-pub(super) fn schema<'v>(
+pub(super) fn schema<'v, V: FnMut(&'v str)>(
     schema: &'v Value,
     omission: Omission,
-    visit: &mut impl FnMut(&'v str),
+    visit: &mut V,
 ) -> usize {
     match schema {
         Value::Object(object) => members(object, omission, visit),
@@ -21,15 +22,50 @@ pub(super) fn schema<'v>(
     }
 }
 
-pub(super) fn members<'v>(
+pub(super) fn members<'v, V: FnMut(&'v str)>(
     object: &'v Map<String, Value>,
     omission: Omission,
-    visit: &mut impl FnMut(&'v str),
+    visit: &mut V,
+) -> usize {
+    let inner = omission.inner();
+    let keeps = |key: &str| !omission.omits(key);
+    walk(
+        object,
+        keeps,
+        |child, visit| schema(child, inner, visit),
+        visit,
+    )
+}
+
+/// The bytes of what [`outline::cut`](super::outline::cut) makes.
+pub(super) fn cut(root: &Map<String, Value>, levels: usize) -> usize {
+    let within = |child, visit: &mut _| within(child, levels, visit);
+    walk(root, |_| true, within, &mut |_: &str| {})
+}
+
+fn within<'v, V: FnMut(&'v str)>(schema: &'v Value, levels: usize, visit: &mut V) -> usize {
+    let Value::Object(object) = schema else {
+        return data(schema);
+    };
+    match levels.checked_sub(1) {
+        Some(levels) => {
+            let within = |child, visit: &mut V| within(child, levels, visit);
+            walk(object, |_| true, within, visit)
+        }
+        None => outline::size(object),
+    }
+}
+
+/// The bytes of an object whose keywords are kept or not, and whose schemas are measured so.
+fn walk<'v, V: FnMut(&'v str)>(
+    object: &'v Map<String, Value>,
+    keeps: impl Fn(&str) -> bool,
+    child: impl Fn(&'v Value, &mut V) -> usize,
+    visit: &mut V,
 ) -> usize {
     let (mut size, mut count) = (0, 0);
-    let inner = omission.inner();
     for (key, value) in object {
-        if omission.omits(key) {
+        if !keeps(key) {
             continue;
         }
         count += 1;
@@ -47,15 +83,15 @@ pub(super) fn members<'v>(
                 }
                 string(reference)
             }
-            (Some(Keyword::Schema), value) => schema(value, inner, visit),
+            (Some(Keyword::Schema), value) => child(value, visit),
             (Some(Keyword::List), Value::Array(items)) => {
-                let items_size = items.iter().map(|item| schema(item, inner, visit));
+                let items_size = items.iter().map(|item| child(item, visit));
                 framed(items.len()) + items_size.sum::<usize>()
             }
             (Some(Keyword::Named | Keyword::Patterned), Value::Object(named)) => {
                 let members = named
                     .iter()
-                    .map(|(name, item)| string(name) + 1 + schema(item, inner, visit));
+                    .map(|(name, item)| string(name) + 1 + child(item, visit));
                 framed(named.len()) + members.sum::<usize>()
             }
             (_, value) => data(value),
@@ -67,6 +103,7 @@ pub(super) fn members<'v>(
 #[cfg(test)]
 mod tests {
     use crate::plan::omission::Omission;
+    use crate::plan::outline;
     use serde_json::{Value, json};
 
     fn schema() -> Value {
@@ -103,6 +140,20 @@ mod tests {
             assert_eq!(stripped, omission.of(&schema));
             assert!(before < size && size < whole, "less and less is omitted");
             before = size;
+        }
+    }
+
+    #[test]
+    fn what_is_cut_has_the_size_of_what_is_made() {
+        let inner = json!({"type": "array", "items": schema(), "description": "of \"these\"", "format": "a"});
+        let root = json!({"type": "object", "properties": {"a": inner, "b": schema(), "c": true, "d": {"const": 1}}});
+        let root = root.as_object().unwrap();
+        let mut before = 0;
+        for levels in 0..=outline::levels(root) {
+            let made = Value::Object(outline::cut(root, levels)).to_string().len();
+            assert_eq!(super::cut(root, levels), made, "{levels}");
+            assert!(before < made, "each level adds to it");
+            before = made;
         }
     }
 }

@@ -107,6 +107,7 @@ impl Planner for ToolPlanner {
         let names = name::names(&spec.operations, options.max_name_length);
         let mut selector = Selector::new(&options.choices.selection);
         let mut planned = Vec::with_capacity(spec.operations.len());
+        let mut operations = Vec::with_capacity(spec.operations.len());
         for (operation, name) in spec.operations.iter().zip(names) {
             if !selector.selects(operation, name.as_ref()) {
                 continue;
@@ -119,7 +120,10 @@ impl Planner for ToolPlanner {
                 }),
             };
             match tool {
-                Ok(tool) => planned.push(tool),
+                Ok(tool) => {
+                    planned.push(tool);
+                    operations.push(operation);
+                }
                 Err(refusal) => {
                     let message = format!("skipped: {}", refusal.message);
                     planning.remark(Severity::Error, refusal.code, operation, message);
@@ -128,8 +132,10 @@ impl Planner for ToolPlanner {
         }
         planning.diagnostics.extend(selector.finish()?);
         let limit = budget::limit(options.choices.list_limit, spec.document_bytes);
-        planning.reshape(&mut planned);
-        planning.fit(&mut planned, limit);
+        planning.reshape_inputs(&mut planned);
+        let bare = budget::bare_size(&planned);
+        let unsaid = planning.outputs(&mut planned, &operations, bare > limit);
+        planning.fit(&mut planned, limit, bare, &unsaid);
         let tools = planning.finish(planned);
         Ok(Plan {
             tools: ToolSet {
@@ -167,7 +173,6 @@ impl<'a> Planning<'a> {
         name: ToolName,
     ) -> std::result::Result<Planned, Refusal> {
         let input = self.input(operation)?;
-        let output = self.output(operation);
         let tool = Tool {
             name,
             title: operation
@@ -198,7 +203,7 @@ impl<'a> Planning<'a> {
         Ok(Planned {
             tool,
             input: input.schema,
-            output,
+            output: None,
         })
     }
 

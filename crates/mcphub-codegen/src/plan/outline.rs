@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::definitions::Definitions;
+use crate::json_size;
 use crate::keyword::{each_child, has_type, map_children};
 
 /// What an outline keeps.
@@ -43,6 +44,22 @@ fn within(schema: &Value, levels: usize) -> Value {
         out.insert("description".to_owned(), text.clone());
     }
     out
+}
+
+/// The bytes of an outline with what it says of itself.
+pub(super) fn size(source: &Map<String, Value>) -> usize {
+    let kept = |key: &&String| KEPT.contains(&key.as_str()) || *key == "description";
+    let members = source.iter().filter(|(key, _)| kept(key));
+    let (mut count, mut bytes) = (0, 0);
+    for (key, value) in members {
+        count += 1;
+        bytes += key.len() + 3 + json_size::value(value);
+    }
+    if has_type(source, "array") {
+        count += 1;
+        bytes += r#""items":{}"#.len();
+    }
+    bytes + json_size::framed(count)
 }
 
 /// How many levels of schemas there are inside of the members of a root.

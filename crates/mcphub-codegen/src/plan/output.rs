@@ -2,11 +2,12 @@
 
 use indexmap::IndexMap;
 use mcphub_core::spec::{Operation, Response, Severity};
-use mcphub_core::tool::OutputShape;
+use mcphub_core::tool::{OutputShape, Profile, Simplification};
 use serde_json::{Map, Value, json};
 
 use super::Planning;
 use super::accept::is_json;
+use super::budget::{Planned, is_partial};
 use super::definitions::Form;
 use super::draft::Draft;
 use super::lenient::lenient;
@@ -31,9 +32,36 @@ pub(super) struct Output {
 }
 
 impl<'a> Planning<'a> {
+    /// Adds what each of the operations answers to its tool.
+    ///
+    /// Where the list is too large without any of it (`hopeless`), and it is what goes first, none is
+    /// made: that takes as long as all else. The tools that would have had some are marked then.
+    pub(super) fn outputs(
+        &mut self,
+        planned: &mut [Planned],
+        operations: &[&'a Operation],
+        hopeless: bool,
+    ) -> Vec<bool> {
+        // Every member of an answer may be null, which takes two types or a combinator to say.
+        if self.options.choices.profile == Profile::Plain {
+            return vec![false; planned.len()];
+        }
+        if hopeless && goes_first(&self.options.simplify) {
+            let operations = operations.iter();
+            return operations
+                .map(|operation| !answers(&operation.responses).is_empty())
+                .collect();
+        }
+        for (planned, operation) in planned.iter_mut().zip(operations) {
+            planned.output = self.output(operation);
+        }
+        self.reshape_outputs();
+        vec![false; planned.len()]
+    }
+
     /// The place of the schema of a successful JSON answer among [`Planning::outputs`]; `None` when
     /// the document describes none.
-    pub(super) fn output(&mut self, operation: &'a Operation) -> Option<usize> {
+    fn output(&mut self, operation: &'a Operation) -> Option<usize> {
         let answers = answers(&operation.responses);
         if answers.is_empty() {
             return None;
@@ -257,6 +285,12 @@ impl Fold {
         }
         root
     }
+}
+
+/// Whether all output schemas go before anything else does.
+fn goes_first(order: &[Simplification]) -> bool {
+    let mut order = order.iter().filter(|step| !is_partial(**step));
+    order.next() == Some(&Simplification::Output)
 }
 
 /// The distinct schemas of successful JSON answers, the likeliest first.

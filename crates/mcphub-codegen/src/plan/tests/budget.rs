@@ -120,6 +120,13 @@ fn what_matters_least_is_lost_first() {
         let with_output = with_output.count();
         assert!(with_output <= outputs);
         outputs = with_output;
+        let told = plan.diagnostics.iter();
+        let told = told.filter(|it| it.message.contains(Simplification::Output.loss()));
+        assert_eq!(
+            told.count(),
+            usize::from(outputs < 40),
+            "also when none is made"
+        );
         for tool in &plan.tools.tools {
             let input = tool.input.to_value();
             jsonschema::draft202012::new(&input).expect("it is valid and resolves");
