@@ -1,7 +1,7 @@
 //! What a server tells of resources on a connection that several share, and who watches them.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::value::RawValue;
 use tokio::sync::broadcast;
@@ -15,8 +15,10 @@ pub(super) const UPDATED: &str = "notifications/resources/updated";
 const WAITING: usize = 256;
 
 /// The updates of resources of one connection.
+#[derive(Default)]
 pub(super) struct Updated {
-    sender: broadcast::Sender<Update>,
+    /// Made for who watches first: it has room for all that waits from the beginning.
+    sender: OnceLock<broadcast::Sender<Update>>,
     watched: Mutex<HashMap<String, usize>>,
 }
 
@@ -30,29 +32,29 @@ pub(super) enum Update {
 }
 
 impl Updated {
-    pub(super) fn new() -> Self {
-        Self {
-            sender: broadcast::Sender::new(WAITING),
-            watched: Mutex::default(),
-        }
-    }
-
     /// Updates from now on.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Update> {
-        self.sender.subscribe()
+        let sender = self.sender.get_or_init(|| broadcast::Sender::new(WAITING));
+        sender.subscribe()
     }
 
     /// Tells of an update, from the `params` of its notification.
     pub(super) fn tell(&self, params: Option<&RawValue>) {
         if let Some(uri) = params.and_then(uri) {
-            // Fails when nobody watches.
-            let _ = self.sender.send(Update::Of(uri.into()));
+            self.send(Update::Of(uri.into()));
         }
     }
 
     /// Tells that the connection was lost, and what it was to tell.
     pub(super) fn lost(&self) {
-        let _ = self.sender.send(Update::Lost);
+        self.send(Update::Lost);
+    }
+
+    fn send(&self, update: Update) {
+        if let Some(sender) = self.sender.get() {
+            // Fails when nobody watches any more.
+            let _ = sender.send(update);
+        }
     }
 
     /// One more watches each of these.

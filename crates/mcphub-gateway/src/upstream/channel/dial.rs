@@ -106,7 +106,7 @@ impl Line {
             settings,
             announced: Announced {
                 changes: watch::Sender::new(0),
-                updated: Arc::new(Updated::new()),
+                updated: Arc::default(),
             },
         })
     }

@@ -95,7 +95,7 @@ impl Wire {
             era: ArcSwap::default(),
             sessions: UpstreamSessions::default(),
             about: ArcSwap::default(),
-            updated: Updated::new(),
+            updated: Updated::default(),
             next_id: AtomicU64::new(1),
         }
     }
