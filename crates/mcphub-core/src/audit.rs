@@ -4,6 +4,11 @@
 //! drops or reorders entries breaks the chain, which [`Chain`] finds without the store. Only the end
 //! can be cut off unnoticed, or all of it be written anew, by somebody who writes to the database:
 //! compare the newest hash with one that was noted elsewhere.
+//!
+//! The oldest entries may be pruned. What is left goes on from the last one that is gone, whose number
+//! and hash are in an entry of their own ([`Pruned`]): a beginning that no entry tells of was cut off.
+
+mod chain;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,6 +20,8 @@ use sha2::{Digest, Sha256};
 
 use crate::tenant::{Actor, TenantName};
 use crate::{Error, Result};
+
+pub use chain::{Chain, Finding};
 
 /// What was done, as `THING.VERB`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -72,6 +79,8 @@ impl Action {
     pub const SERVER_REQUEST: Self = Self::new("server.request");
     /// Calls were made that the log does not tell of.
     pub const CALLS_DROP: Self = Self::new("calls.drop");
+    /// The oldest entries of the log were removed; how far, its detail says: [`Pruned`].
+    pub const AUDIT_PRUNE: Self = Self::new("audit.prune");
     /// The tenant was made.
     pub const TENANT_CREATE: Self = Self::new("tenant.create");
 
@@ -272,234 +281,21 @@ pub struct AuditPage {
     pub next: Option<u64>,
 }
 
-/// What is wrong with a log.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "what", rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Finding {
-    /// An entry does not have the hash of its content and what was before it.
-    Altered {
-        /// Which.
-        sequence: u64,
-    },
-    /// Entries are not there.
-    Dropped {
-        /// The first.
-        first: u64,
-        /// The last.
-        last: u64,
-    },
-    /// An entry comes after one with the same or a greater number.
-    Reordered {
-        /// Which.
-        sequence: u64,
-    },
+/// The detail of an entry of [`Action::AUDIT_PRUNE`]: which entries are gone, and what the rest goes
+/// on from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pruned {
+    /// The number of the last entry that is gone.
+    pub through: u64,
+    /// The hash of that entry.
+    pub hash: Hash,
+    /// How many are gone.
+    pub entries: u64,
+    /// They were from before this time, in Unix milliseconds.
+    pub before: i64,
 }
 
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Altered { sequence } => write!(f, "entry {sequence} was altered"),
-            Self::Dropped { first, last } if first == last => {
-                write!(f, "entry {first} was dropped")
-            }
-            Self::Dropped { first, last } => write!(f, "entries {first} to {last} were dropped"),
-            Self::Reordered { sequence } => write!(f, "entry {sequence} is out of order"),
-        }
-    }
-}
-
-/// Follows a log from its first entry on, and finds where it was tampered with.
-#[derive(Debug)]
-pub struct Chain {
-    tenant: TenantName,
-    head: AuditHead,
-    findings: Vec<Finding>,
-}
-
-impl Chain {
-    /// How many findings are kept; after that a log is broken, and more say nothing more.
-    pub const MAX_FINDINGS: usize = 100;
-
-    /// The beginning of a tenant's log.
-    pub fn new(tenant: TenantName) -> Self {
-        Self {
-            tenant,
-            head: AuditHead::default(),
-            findings: Vec::new(),
-        }
-    }
-
-    /// Takes the next entry.
-    pub fn follow(&mut self, entry: &AuditEntry) {
-        let wanted = self.head.sequence + 1;
-        if entry.sequence < wanted {
-            let sequence = entry.sequence;
-            return self.find(Finding::Reordered { sequence });
-        }
-        if entry.sequence > wanted {
-            self.find(Finding::Dropped {
-                first: wanted,
-                last: entry.sequence - 1,
-            });
-        } else if entry.hash_after(&self.head.hash, &self.tenant) != entry.hash {
-            let sequence = entry.sequence;
-            self.find(Finding::Altered { sequence });
-        }
-        // Goes on from what the entry says, so that one alteration is one finding.
-        self.head = AuditHead {
-            sequence: entry.sequence,
-            hash: entry.hash,
-        };
-    }
-
-    /// Compares with where the log ends by another account: the store's, or one noted before.
-    /// A noted head that is older than what was followed has to be given before its successor is
-    /// followed.
-    pub fn expect(&mut self, head: &AuditHead) {
-        if head.sequence > self.head.sequence {
-            self.find(Finding::Dropped {
-                first: self.head.sequence + 1,
-                last: head.sequence,
-            });
-        } else if head.sequence == self.head.sequence && head.hash != self.head.hash {
-            let sequence = head.sequence;
-            self.find(Finding::Altered { sequence });
-        }
-    }
-
-    /// The last entry that was followed.
-    pub fn head(&self) -> AuditHead {
-        self.head
-    }
-
-    /// What is wrong, as far as it was followed.
-    pub fn findings(&self) -> &[Finding] {
-        &self.findings
-    }
-
-    fn find(&mut self, finding: Finding) {
-        if self.findings.len() < Self::MAX_FINDINGS {
-            self.findings.push(finding);
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn log(tenant: &TenantName) -> Vec<AuditEntry> {
-        let mut previous = Hash::default();
-        (1..=5)
-            .map(|sequence| {
-                let mut entry = AuditEntry {
-                    sequence,
-                    at: 1_763_683_200_000 + sequence as i64,
-                    actor: Actor::default(),
-                    action: Action::SERVER_SAVE,
-                    target: format!("server:api-{sequence}"),
-                    detail: RawValue::from_string("{\"revision\":1}".to_owned()).unwrap(),
-                    hash: Hash::default(),
-                };
-                entry.hash = entry.hash_after(&previous, tenant);
-                previous = entry.hash;
-                entry
-            })
-            .collect()
-    }
-
-    fn findings(tenant: &TenantName, log: &[AuditEntry]) -> Vec<Finding> {
-        let mut chain = Chain::new(tenant.clone());
-        log.iter().for_each(|entry| chain.follow(entry));
-        chain.findings().to_vec()
-    }
-
-    #[test]
-    fn a_log_is_sound_as_it_was_written_and_after_a_trip_through_json() {
-        let tenant = TenantName::default();
-        let log = log(&tenant);
-        let json = serde_json::to_string(&log).unwrap();
-        let again: Vec<AuditEntry> = serde_json::from_str(&json).unwrap();
-        assert_eq!(findings(&tenant, &again), []);
-    }
-
-    #[test]
-    fn every_altered_part_is_found_once() {
-        let tenant = TenantName::default();
-        let changes: [fn(&mut AuditEntry); 6] = [
-            |entry| entry.at += 1,
-            |entry| entry.actor = Actor::of("cli", "eve"),
-            |entry| entry.action = Action::SERVER_PURGE,
-            |entry| entry.target.push('x'),
-            |entry| entry.detail = RawValue::from_string("{\"revision\": 1}".to_owned()).unwrap(),
-            |entry| entry.target = "server:api".to_owned(),
-        ];
-        for change in changes {
-            let mut log = log(&tenant);
-            change(&mut log[2]);
-            assert_eq!(findings(&tenant, &log), [Finding::Altered { sequence: 3 }]);
-        }
-        let mut log = log(&tenant);
-        log[2].hash.0[0] ^= 1;
-        let altered = [3, 4].map(|sequence| Finding::Altered { sequence });
-        assert_eq!(findings(&tenant, &log), altered);
-        let other = TenantName::new("other").unwrap();
-        assert_eq!(
-            findings(&other, &log[..1]),
-            [Finding::Altered { sequence: 1 }]
-        );
-    }
-
-    #[test]
-    fn dropped_and_reordered_entries_are_found() {
-        let tenant = TenantName::default();
-        let whole = log(&tenant);
-        let mut dropped = whole.clone();
-        dropped.drain(1..3);
-        assert_eq!(
-            findings(&tenant, &dropped),
-            [Finding::Dropped { first: 2, last: 3 }]
-        );
-        let mut swapped = whole.clone();
-        swapped.swap(1, 2);
-        assert_eq!(
-            findings(&tenant, &swapped),
-            [
-                Finding::Dropped { first: 2, last: 2 },
-                Finding::Reordered { sequence: 2 }
-            ]
-        );
-        let mut twice = whole.clone();
-        twice.insert(3, whole[2].clone());
-        assert_eq!(
-            findings(&tenant, &twice),
-            [Finding::Reordered { sequence: 3 }]
-        );
-    }
-
-    #[test]
-    fn a_log_that_was_cut_or_written_anew_does_not_end_as_noted() {
-        let tenant = TenantName::default();
-        let log = log(&tenant);
-        let noted = AuditHead {
-            sequence: 5,
-            hash: log[4].hash,
-        };
-        let mut chain = Chain::new(tenant.clone());
-        log[..3].iter().for_each(|entry| chain.follow(entry));
-        chain.expect(&noted);
-        assert_eq!(chain.findings(), [Finding::Dropped { first: 4, last: 5 }]);
-
-        let mut chain = Chain::new(tenant);
-        log.iter().for_each(|entry| chain.follow(entry));
-        chain.expect(&noted);
-        assert_eq!(chain.findings(), []);
-        let other = AuditHead {
-            hash: Hash([7; 32]),
-            ..noted
-        };
-        chain.expect(&other);
-        assert_eq!(chain.findings(), [Finding::Altered { sequence: 5 }]);
-    }
+impl Pruned {
+    /// The most that are removed in one step.
+    pub const MAX: u32 = 10_000;
 }

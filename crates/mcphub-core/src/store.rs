@@ -44,6 +44,7 @@ pub trait Store:
     + SignInStore
     + JobStore
     + AuditStore
+    + AuditRetention
 {
 }
 
@@ -57,6 +58,7 @@ impl<T> Store for T where
         + SignInStore
         + JobStore
         + AuditStore
+        + AuditRetention
 {
 }
 
@@ -444,6 +446,20 @@ pub trait AuditStore: Send + Sync + Debug + 'static {
     /// [`AuditNote::MAX`] are `InvalidInput`. After an error that may be retried they may be there
     /// all the same.
     async fn note(&self, notes: &[AuditNote]) -> Result<()>;
+}
+
+/// How long a tenant's audit log is kept. Who notes calls need not be who may remove entries.
+///
+/// # Behavior
+/// - `prune_audit` removes the oldest entries that are from before a time, as many as `limit` of them,
+///   and adds an entry that says which and what the rest goes on from, all in one step. What removes
+///   none adds none.
+/// - What is left is a [`Chain`](crate::audit::Chain) still, numbered on, whoever writes meanwhile.
+#[async_trait]
+pub trait AuditRetention: Send + Sync + Debug + 'static {
+    /// Removes at most `limit` entries from before that time, in Unix milliseconds. How many there were; a
+    /// limit that is not 1 to [`Pruned::MAX`](crate::audit::Pruned::MAX) is `InvalidInput`.
+    async fn prune_audit(&self, before: i64, limit: u32) -> Result<u64>;
 }
 
 /// The tenants of a store, and the way to the store of each.

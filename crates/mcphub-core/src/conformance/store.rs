@@ -108,6 +108,8 @@ macro_rules! store_conformance {
             the_log_is_a_chain_whoever_writes_at_once,
             conditions_of_the_log_have_all_to_be_met,
             pages_of_the_log_join_in_both_orders,
+            the_oldest_entries_are_pruned_and_the_rest_is_a_chain,
+            a_log_is_pruned_while_others_write,
             no_entry_holds_a_secret,
         );
     };

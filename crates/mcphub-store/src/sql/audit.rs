@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use mcphub_core::audit::{
-    Action, AuditEntry, AuditHead, AuditNote, AuditPage, AuditQuery, Hash, Order,
+    Action, AuditEntry, AuditHead, AuditNote, AuditPage, AuditQuery, Hash, Order, Pruned,
 };
-use mcphub_core::store::AuditStore;
+use mcphub_core::store::{AuditRetention, AuditStore};
 use mcphub_core::tenant::{Actor, TenantName};
 use mcphub_core::{Error, Result};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::failure::Failure;
 use super::server::number;
 use super::statement::{Row, Statement};
-use super::{Session, SqlStore, now};
+use super::{Dialect, Session, SqlStore, now};
 
 /// How many entries are added in one statement, which stays the same text for so many.
 const AT_ONCE: usize = 50;
@@ -43,6 +43,8 @@ pub(crate) struct HeldTenant {
     /// The time of the newest entry.
     at: i64,
     changed: bool,
+    /// Entries that the transaction adds, written when it ends: with the head, in one statement.
+    entries: Vec<AuditEntry>,
 }
 
 impl HeldTenant {
@@ -62,6 +64,7 @@ impl HeldTenant {
             head: head_in(&row)?,
             at: row.get("audit_at")?,
             changed: false,
+            entries: Vec::new(),
         })
     }
 
@@ -72,8 +75,8 @@ impl HeldTenant {
         self.version
     }
 
-    /// The next entry of its log.
-    fn entry(&mut self, name: &TenantName, note: AuditNote) -> AuditEntry {
+    /// Adds the next entry of its log.
+    fn note(&mut self, name: &TenantName, note: AuditNote) {
         let mut entry = AuditEntry {
             sequence: self.head.sequence + 1,
             // A clock that was set back takes no entry before the one that it follows.
@@ -87,22 +90,43 @@ impl HeldTenant {
         entry.hash = entry.hash_after(&self.head.hash, name);
         (self.head.sequence, self.head.hash) = (entry.sequence, entry.hash);
         (self.at, self.changed) = (entry.at, true);
-        entry
+        self.entries.push(entry);
     }
 
-    /// What is left to be written of it.
-    pub(super) fn changed(self) -> Option<Statement> {
-        let update = "UPDATE tenant
-            SET version = $2, audit_sequence = $3, audit_hash = $4, audit_at = $5
-            WHERE id = $1";
-        let update = Statement::new(update)
-            .bind(self.id)
-            .bind(self.version)
-            .bind(i64::try_from(self.head.sequence).unwrap_or(i64::MAX))
-            .bind(self.head.hash.0.as_slice())
-            .bind(self.at);
-        self.changed.then_some(update)
+    /// Writes what is left to be written of it.
+    pub(super) async fn settle(self, session: &mut Session) -> Result<(), Failure> {
+        if !self.changed {
+            return Ok(());
+        }
+        let mut head = Statement::new("");
+        let (whole, last) = self.entries.as_chunks::<AT_ONCE>();
+        for entries in whole {
+            add(session, self.id, entries).await?;
+        }
+        if !last.is_empty() && session.dialect() == Dialect::Postgres {
+            // One way to the server and back for both.
+            head = adding(head.then("WITH noted AS ("), self.id, last)?.then(") ");
+        } else if !last.is_empty() {
+            add(session, self.id, last).await?;
+        }
+        let head = head
+            .then_with("UPDATE tenant SET version = $?", self.version)
+            .then_with(
+                ", audit_sequence = $?",
+                i64::try_from(self.head.sequence).unwrap_or(i64::MAX),
+            )
+            .then_with(", audit_hash = $?", self.head.hash.0.as_slice())
+            .then_with(", audit_at = $?", self.at)
+            .then_with(" WHERE id = $?", self.id);
+        session.execute(head).await?;
+        Ok(())
     }
+}
+
+/// The last entry that goes.
+struct Last {
+    sequence: i64,
+    hash: Hash,
 }
 
 #[async_trait]
@@ -126,7 +150,56 @@ impl AuditStore for SqlStore {
     }
 }
 
+#[async_trait]
+impl AuditRetention for SqlStore {
+    async fn prune_audit(&self, before: i64, limit: u32) -> Result<u64> {
+        let outcome = self.remove_oldest(before, limit).await;
+        self.explain("store::prune_audit", outcome)
+    }
+}
+
 impl SqlStore {
+    async fn remove_oldest(&self, before: i64, limit: u32) -> Result<u64, Failure> {
+        if !(1..=Pruned::MAX).contains(&limit) {
+            return Err(Error::invalid("1 to 10,000 entries are removed at once")
+                .with("limit", limit)
+                .into());
+        }
+        // Who finds nothing to remove keeps no writer waiting.
+        let mut session = self.engine().read().await?;
+        if self.oldest(&mut session, before, 1).await?.is_none() {
+            return Ok(0);
+        }
+        drop(session);
+        let mut session = self.engine().write(self.tenant_id).await?;
+        let Some(last) = self.oldest(&mut session, before, limit).await? else {
+            return Ok(0);
+        };
+        // What the schema asks for before it lets an entry go.
+        let allow = "UPDATE tenant SET audit_pruned = $2 WHERE id = $1";
+        let allow = Statement::new(allow)
+            .bind(self.tenant_id)
+            .bind(last.sequence);
+        session.execute(allow).await?;
+        let remove = "DELETE FROM audit WHERE tenant_id = $1 AND sequence <= $2";
+        let remove = Statement::new(remove)
+            .bind(self.tenant_id)
+            .bind(last.sequence);
+        let removed = session.execute(remove).await?;
+        let told = Pruned {
+            through: number(last.sequence)?,
+            hash: last.hash,
+            entries: removed,
+            before,
+        };
+        let detail = serde_json::to_value(told).map_err(unreadable)?;
+        let target = format!("tenant:{}", self.scope.tenant);
+        self.record(&mut session, Action::AUDIT_PRUNE, target, detail)
+            .await?;
+        session.commit().await?;
+        Ok(removed)
+    }
+
     async fn read_audit(&self, query: &AuditQuery) -> Result<AuditPage, Failure> {
         if !(1..=1_000).contains(&query.limit) {
             return Err(Error::invalid("a page has 1 to 1,000 entries")
@@ -181,14 +254,36 @@ impl SqlStore {
         }
         let mut session = self.engine().write(self.tenant_id).await?;
         let tenant = session.tenant()?;
-        let entries: Vec<AuditEntry> = notes
-            .iter()
-            .map(|note| tenant.entry(&self.scope.tenant, note.clone()))
-            .collect();
-        for entries in entries.chunks(AT_ONCE) {
-            add(&mut session, self.tenant_id, entries).await?;
+        for note in notes {
+            tenant.note(&self.scope.tenant, note.clone());
         }
         session.commit().await
+    }
+
+    /// The last of the oldest entries, at most so many, up to the first that is not from before a time.
+    async fn oldest(
+        &self,
+        session: &mut Session,
+        before: i64,
+        limit: u32,
+    ) -> Result<Option<Last>, Failure> {
+        let oldest = "SELECT sequence, at, hash FROM audit
+            WHERE tenant_id = $1 ORDER BY sequence LIMIT $2";
+        let oldest = Statement::new(oldest).bind(self.tenant_id).bind(limit);
+        let mut last = None;
+        for row in session.fetch_all(oldest).await? {
+            if row.get::<i64>("at")? >= before {
+                break;
+            }
+            last = Some(row);
+        }
+        let last = last.map(|row| {
+            Ok::<_, Failure>(Last {
+                sequence: row.get("sequence")?,
+                hash: hash(row.get("hash")?)?,
+            })
+        });
+        last.transpose()
     }
 
     /// Adds an entry under the handle's actor.
@@ -220,8 +315,8 @@ impl SqlStore {
             target,
             detail,
         };
-        let entry = session.tenant()?.entry(&self.scope.tenant, note);
-        add(session, self.tenant_id, &[entry]).await
+        session.tenant()?.note(&self.scope.tenant, note);
+        Ok(())
     }
 }
 
@@ -247,9 +342,21 @@ pub(super) async fn append(
 
 /// Adds entries, at most [`AT_ONCE`], in one statement: each has a way to the server and back.
 async fn add(session: &mut Session, tenant_id: i64, entries: &[AuditEntry]) -> Result<(), Failure> {
-    let add = "INSERT INTO audit (tenant_id, sequence, at, actor, action, target, detail, hash)
-        VALUES ";
-    let mut add = Statement::new(add);
+    let add = adding(Statement::new(""), tenant_id, entries)?;
+    session.execute(add).await?;
+    Ok(())
+}
+
+/// Goes on with what adds entries.
+fn adding(
+    statement: Statement,
+    tenant_id: i64,
+    entries: &[AuditEntry],
+) -> Result<Statement, Failure> {
+    let mut add = statement.then(
+        "INSERT INTO audit (tenant_id, sequence, at, actor, action, target, detail, hash)
+        VALUES ",
+    );
     for (place, entry) in entries.iter().enumerate() {
         let begin = if place == 0 { "($?" } else { ", ($?" };
         add = add
@@ -262,8 +369,7 @@ async fn add(session: &mut Session, tenant_id: i64, entries: &[AuditEntry]) -> R
             .then_with(", $?", entry.detail.get())
             .then_with(", $?)", entry.hash.0.as_slice());
     }
-    session.execute(add).await?;
-    Ok(())
+    Ok(add)
 }
 
 async fn head(session: &mut Session, tenant_id: i64) -> Result<AuditHead, Failure> {

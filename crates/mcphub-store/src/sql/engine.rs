@@ -288,8 +288,8 @@ impl Session {
 
     /// Makes the transaction's changes last. They are on disk when this returns.
     pub(crate) async fn commit(mut self) -> Result<(), Failure> {
-        if let Some(statement) = self.tenant.take().and_then(HeldTenant::changed) {
-            self.execute(statement).await?;
+        if let Some(tenant) = self.tenant.take() {
+            tenant.settle(&mut self).await?;
         }
         match self.connected {
             #[cfg(feature = "sqlite")]

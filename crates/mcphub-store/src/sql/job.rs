@@ -67,6 +67,16 @@ impl SqlStore {
             let message = "a job has 1 to 100 attempts, and 64 KiB of detail at most";
             return Err(Error::invalid(message).with("job", &new.name).into());
         }
+        // Nodes look for one again and again, and keep no writer waiting for what is there.
+        let there = "SELECT name FROM job
+            WHERE tenant_id = $1 AND name = $2 AND failed_at IS NULL";
+        let there = Statement::new(there)
+            .bind(self.tenant_id)
+            .bind(new.name.as_str());
+        let there = self.engine().read().await?.fetch_optional(there).await?;
+        if there.is_some() {
+            return Ok(false);
+        }
         let mut session = self.engine().write(self.tenant_id).await?;
         let over = "DELETE FROM job WHERE tenant_id = $1 AND name = $2 AND failed_at IS NOT NULL";
         let over = Statement::new(over)

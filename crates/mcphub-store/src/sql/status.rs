@@ -21,7 +21,9 @@ const TENANTS: &str = "
            (SELECT count(*) FROM server
             WHERE tenant_id = tenant.id AND removed_at IS NOT NULL) AS removed,
            (SELECT count(*) FROM document WHERE tenant_id = tenant.id) AS documents,
-           tenant.audit_sequence AS entries
+           tenant.audit_sequence + 1 - coalesce(
+               (SELECT sequence FROM audit WHERE tenant_id = tenant.id ORDER BY sequence LIMIT 1),
+               tenant.audit_sequence + 1) AS entries
     FROM tenant
     ORDER BY tenant.name";
 

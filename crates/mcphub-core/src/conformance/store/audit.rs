@@ -4,7 +4,7 @@ use futures::future::join_all;
 use serde_json::value::RawValue;
 
 use super::{full, name, registration, save, tools};
-use crate::audit::{Action, AuditEntry, AuditNote, AuditQuery, Chain, Order};
+use crate::audit::{Action, AuditEntry, AuditNote, AuditQuery, Chain, Order, Pruned};
 use crate::store::Store;
 use crate::tenant::{Actor, TenantName};
 
@@ -242,6 +242,72 @@ pub async fn pages_of_the_log_join_in_both_orders(store: &dyn Store) {
         let error = error.expect_err("a page has 1 to 1,000 entries");
         assert_eq!(error.kind(), crate::ErrorKind::InvalidInput);
     }
+}
+
+/// As many as are asked for, from before a time, with an entry that says so; none is no change.
+pub async fn the_oldest_entries_are_pruned_and_the_rest_is_a_chain(store: &dyn Store) {
+    for number in 0..7 {
+        save(store, &registration(&format!("api-{number}"))).await;
+    }
+    let whole = whole_log(store).await;
+    let (never, always) = (whole[0].at, i64::MAX);
+    let prune = async |before, limit| {
+        let pruned = store.prune_audit(before, limit).await;
+        pruned.expect("it is pruned")
+    };
+    assert_eq!(prune(never, 10).await, 0);
+    assert_eq!(whole_log(store).await.len(), 7);
+    assert_eq!(prune(always, 4).await, 4);
+    let mut rest = whole_log(store).await;
+    assert_eq!(sequences(&rest), [5, 6, 7, 8]);
+    let told = rest.pop().expect("an entry");
+    assert_eq!(told.action, Action::AUDIT_PRUNE);
+    let detail: Pruned = serde_json::from_str(told.detail.get()).expect("what is gone");
+    let wanted = Pruned {
+        through: 4,
+        hash: whole[3].hash,
+        entries: 4,
+        before: always,
+    };
+    assert_eq!(detail, wanted);
+    for (left, entry) in rest.iter().zip(&whole[4..]) {
+        assert_eq!((left.at, left.hash), (entry.at, entry.hash));
+    }
+    assert_eq!(chain(store).await.start().sequence, 4);
+
+    save(store, &registration("later")).await;
+    // All of it: the entry that says so is left.
+    assert_eq!(prune(always, Pruned::MAX).await, 5);
+    assert_eq!(sequences(&whole_log(store).await), [10]);
+    let found = chain(store).await;
+    assert_eq!((found.start().sequence, found.head().sequence), (9, 10));
+    assert_eq!(found.head(), store.audit_head().await.expect("the head"));
+    for limit in [0, Pruned::MAX + 1] {
+        let error = store.prune_audit(always, limit).await;
+        let error = error.expect_err("it is no limit");
+        assert_eq!(error.kind(), crate::ErrorKind::InvalidInput);
+    }
+}
+
+/// Also several at once: each entry is removed once.
+pub async fn a_log_is_pruned_while_others_write(store: &dyn Store) {
+    let servers: Vec<_> = (0..8).map(|n| registration(&format!("api-{n}"))).collect();
+    let saving = join_all(servers.iter().map(|server| save(store, server)));
+    let prune = async || store.prune_audit(i64::MAX, 2).await.expect("it is pruned");
+    let (_, one, two, three) = futures::join!(saving, prune(), prune(), prune());
+    let head = chain(store).await.head();
+    assert_eq!(head, store.audit_head().await.expect("the head"));
+    let left = whole_log(store).await.len() as u64;
+    assert_eq!(left + one + two + three, head.sequence);
+}
+
+/// The log, followed, and found sound.
+async fn chain(store: &dyn Store) -> Chain {
+    let mut chain = Chain::new(TenantName::default());
+    let log = whole_log(store).await;
+    log.iter().for_each(|entry| chain.follow(entry));
+    assert_eq!(chain.findings(), []);
+    chain
 }
 
 /// Names of credentials, and no values.

@@ -17,8 +17,8 @@ use crate::project::{Project, RenderOptions, Runtime};
 use crate::secret::{Credentials, Grant};
 use crate::spec::{ApiSpec, Diagnostic, Document, Parsed, Severity};
 use crate::store::{
-    AuditStore, CredentialStore, DocumentStore, DocumentVersion, Listing, Registration, Saved,
-    ServerStore, ToolPage, ToolSearch,
+    AuditRetention, AuditStore, CredentialStore, DocumentStore, DocumentVersion, Listing,
+    Registration, Saved, ServerStore, ToolPage, ToolSearch,
 };
 use crate::tool::{
     ApiInfo, HttpBinding, OutputShape, Plan, Tool, ToolAnnotations, ToolChoices, ToolName, ToolSet,
@@ -261,6 +261,13 @@ impl AuditStore for Rows {
 
     async fn note(&self, _notes: &[AuditNote]) -> Result<()> {
         Err(Error::internal("the platform makes no calls"))
+    }
+}
+
+#[async_trait]
+impl AuditRetention for Rows {
+    async fn prune_audit(&self, _before: i64, _limit: u32) -> Result<u64> {
+        Ok(0)
     }
 }
 

@@ -6,7 +6,8 @@ use futures::FutureExt;
 use futures::future::join_all;
 use mcphub_core::ErrorKind;
 use mcphub_core::audit::{AuditQuery, Order};
-use mcphub_core::store::{AuditStore, CredentialStore, ServerStore};
+use mcphub_core::job::{JobName, NewJob};
+use mcphub_core::store::{AuditRetention, AuditStore, CredentialStore, JobStore, ServerStore};
 
 use super::*;
 use crate::sqlite::BUSY_TIMEOUT;
@@ -59,6 +60,25 @@ async fn a_lock_that_is_kept_too_long_is_unavailable_and_readers_go_on() {
     );
     drop(lock);
     assert!(store.save(&registration("late")).await.unwrap().changed);
+}
+
+/// Every gateway looks for its job each minute.
+#[tokio::test]
+async fn whoever_finds_its_job_there_waits_for_no_writer() {
+    let (store, folder) = file_store().await;
+    let job = NewJob::new(JobName::new("purge").unwrap());
+    assert!(store.enqueue_job(&job).await.unwrap());
+    let time = BUSY_TIMEOUT * 100;
+    let claimed = store.claim_job("purge", time).await.unwrap().unwrap();
+    let other = open(&folder).await;
+    let lock = pools(&other).writer().begin_with("BEGIN IMMEDIATE");
+    let _lock = lock.await.unwrap();
+    // With a write, both would fail after waiting for the lock.
+    assert!(!store.enqueue_job(&job).await.unwrap());
+    assert!(store.claim_job("purge", time).await.unwrap().is_none());
+    assert_eq!(store.prune_audit(i64::MAX, 1).await.unwrap(), 0);
+    let error = store.finish_job(&claimed).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test]
