@@ -21,4 +21,4 @@ mod supervisor;
 pub use deployer::{ProcessDeployer, ProcessSettings};
 pub use environment::INHERITED;
 pub use launcher::{LauncherSettings, ProcessLauncher};
-pub use python::{Installer, PythonBuilder, PythonSettings};
+pub use python::{Installer, PrunedBuilds, PythonBuilder, PythonSettings};

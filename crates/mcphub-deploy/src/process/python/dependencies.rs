@@ -10,12 +10,12 @@ use tokio::time::Instant;
 use super::interpreter::{Interpreter, Version, too_old};
 use super::lock::Lock;
 use super::tool::{Failure, Tools};
-use super::{cannot_write, wipe};
+use super::{cannot_write, prune, wipe};
 
 /// Part of every key: grows when environments of an earlier release are no longer fit.
 const LAYOUT: &str = "1";
 /// Written last.
-const MARKER: &str = "mcphub-whole";
+pub(super) const MARKER: &str = "mcphub-whole";
 
 /// What a project needs.
 pub(super) struct Dependencies {
@@ -28,6 +28,11 @@ pub(super) fn is_whole(root: &Path, key: &str) -> bool {
     let environment = folder(root, key);
     // `metadata` follows the link to the interpreter, which an upgrade of the system may remove.
     environment.join(MARKER).is_file() && interpreter_of(root, key).metadata().is_ok()
+}
+
+/// Says that an environment is used now. Where the folder may not be written it is not pruned either.
+pub(super) fn note_use(root: &Path, key: &str) {
+    let _ = prune::note_use(&folder(root, key).join(MARKER));
 }
 
 /// The interpreter of an environment.
@@ -66,6 +71,8 @@ impl Dependencies {
         let key = self.key(interpreter);
         let lock = Arc::new(Lock::take(root, &format!("environment-{key}"), deadline).await?);
         if is_whole(root, &key) {
+            // Before a build says that it takes it.
+            note_use(root, &key);
             return Ok(key);
         }
         let environment = folder(root, &key);

@@ -13,18 +13,21 @@
 //! ```
 //!
 //! An environment is whole when it holds its own marker, written last; a build is whole when it has
-//! its final name. Anything else is wiped by the next build under the same lock.
+//! its final name. Anything else is wiped by the next build under the same lock. What is not used any
+//! more is removed by [`PythonBuilder::prune`].
 
 mod dependencies;
 mod interpreter;
 mod lock;
 mod metadata;
+mod prune;
 mod tool;
 
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -37,7 +40,10 @@ use tokio::time::Instant;
 use self::dependencies::Dependencies;
 use self::lock::Lock;
 use self::metadata::Metadata;
+use self::prune::{Keep, RECORD};
 use self::tool::Tools;
+
+pub use self::prune::PrunedBuilds;
 
 /// Settings of a [`PythonBuilder`].
 #[derive(Debug, Clone)]
@@ -55,6 +61,11 @@ pub struct PythonSettings {
     pub search_path: Option<OsString>,
     /// The longest time for one build, waiting for another of the same included. Default 5 minutes.
     pub timeout: Duration,
+    /// How many builds [`PythonBuilder::prune`] leaves, however long ago they were used. Default 20.
+    pub keep_builds: usize,
+    /// How long it leaves a build that is not among them, and an environment that no build takes, after
+    /// they were used last. Default 7 days.
+    pub keep_unused: Duration,
 }
 
 impl PythonSettings {
@@ -66,6 +77,8 @@ impl PythonSettings {
             installer: Installer::Auto,
             search_path: None,
             timeout: Duration::from_secs(300),
+            keep_builds: 20,
+            keep_unused: Duration::from_secs(7 * 24 * 60 * 60),
         }
     }
 }
@@ -97,6 +110,8 @@ type Progress = Arc<dyn Fn(&str) + Send + Sync>;
 pub struct PythonBuilder {
     settings: PythonSettings,
     progress: Progress,
+    /// The digest of what was built last of each project: what runs, if anything of it does.
+    latest: Mutex<HashMap<String, String>>,
 }
 
 impl PythonBuilder {
@@ -105,7 +120,42 @@ impl PythonBuilder {
         Self {
             settings,
             progress: Arc::new(|_| ()),
+            latest: Mutex::default(),
         }
+    }
+
+    /// Removes builds and environments that are not used any more, whoever made them: all but the last
+    /// builds ([`PythonSettings::keep_builds`]) and what was used lately
+    /// ([`PythonSettings::keep_unused`]). What this builder built last of each project counts as used
+    /// now, so a host calls this more often than that while its servers run. What was removed too early
+    /// is built again when its server starts.
+    ///
+    /// # Errors
+    /// `Unavailable` when the folder cannot be read or written.
+    pub async fn prune(&self) -> Result<PrunedBuilds> {
+        let root = self.root()?;
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest: Vec<String> = latest.values().cloned().collect();
+        for digest in latest {
+            let build = root.join("builds").join(digest);
+            // One that is gone was removed by hand.
+            let _ = prune::note_use(&build.join(RECORD));
+            if let Some(environment) = recorded(&build, &root, &self.settings) {
+                dependencies::note_use(&root, &environment);
+            }
+        }
+        let keep = Keep {
+            builds: self.settings.keep_builds,
+            unused: self.settings.keep_unused,
+        };
+        prune::prune(&root, keep)
+            .await
+            .map_err(|error| error.during("python::prune"))
+    }
+
+    fn root(&self) -> Result<PathBuf> {
+        std::path::absolute(&self.settings.root)
+            .map_err(|error| cannot_write(&self.settings.root, error))
     }
 
     /// Calls `progress` with each step of a build, for a person to read. It must not block.
@@ -129,13 +179,17 @@ impl PythonBuilder {
         };
         let metadata = Metadata::read(project)?;
         let source = source_folder(project, module)?;
-        let root = std::path::absolute(&self.settings.root)
-            .map_err(|error| cannot_write(&self.settings.root, error))?;
+        let root = self.root()?;
         let build = root.join("builds").join(digest);
 
         let lock = Arc::new(Lock::take(&root, digest, deadline).await?);
         let environment = match recorded(&build, &root, &self.settings) {
-            Some(environment) => environment,
+            Some(environment) => {
+                // Under the lock, without which nothing is pruned.
+                let _ = prune::note_use(&build.join(RECORD));
+                dependencies::note_use(&root, &environment);
+                environment
+            }
             None => {
                 let tools =
                     Tools::find(&self.settings, Arc::clone(&self.progress), deadline).await?;
@@ -150,6 +204,9 @@ impl PythonBuilder {
                 record.environment
             }
         };
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.insert(project.name.clone(), digest.to_owned());
+        drop(latest);
         Ok(Artifact {
             digest: digest.to_owned(),
             program: Program::Command {
@@ -190,8 +247,7 @@ struct Record {
 
 /// The environment of a build that is whole, where that is still whole too.
 fn recorded(build: &Path, root: &Path, settings: &PythonSettings) -> Option<String> {
-    let record: Record =
-        serde_json::from_slice(&std::fs::read(build.join("build.json")).ok()?).ok()?;
+    let record: Record = serde_json::from_slice(&std::fs::read(build.join(RECORD)).ok()?).ok()?;
     (record.python == settings.python && dependencies::is_whole(root, &record.environment))
         .then_some(record.environment)
 }
@@ -238,7 +294,7 @@ async fn write_build(
     }
     let record = serde_json::to_vec(record)
         .map_err(|error| Error::internal("cannot write a build").caused_by(error))?;
-    files.push(("build.json".into(), record.into()));
+    files.push((RECORD.into(), record.into()));
     let build = build.to_owned();
     // The lock goes along: this task ends even when the build is dropped meanwhile.
     let lock = Arc::clone(lock);
