@@ -356,7 +356,8 @@ The configuration is TOML. Everything is optional; these are the defaults:
   rate_limit = \"100/s\"           # for each client address; default none
   rate_burst = 100               # requests at once; default as many as the rate counts
   trusted_proxies = []           # networks such as \"10.0.0.0/8\" whose X-Forwarded-For counts
-  [audit]                        # calls = \"off\", \"writes\" or \"all\"; when_full = \"drop\" or \"wait\"
+  [audit]                        # calls = \"off\", \"writes\" or \"all\"; when_full = \"drop\" or \"wait\";
+                                 # keep_days = 365, after which an entry is removed; default never
   [servers.NAME]                 # MCP servers to register, as `mcphub add` does: url, headers,
                                  # bearer_env or command, args, env, env_from; transport, era,
                                  # per_session; default none

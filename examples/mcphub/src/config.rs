@@ -72,7 +72,7 @@ pub struct Config {
     pub zone: Option<Zone>,
     /// When a server that fails is not called for a while.
     pub guard: Guarding,
-    /// Which calls are noted in the audit log.
+    /// Which calls are noted in the audit log, and how long it is kept.
     pub audit: Auditing,
     /// What somebody is told of servers. Default nothing.
     pub alerts: Option<Alerting>,
@@ -116,7 +116,7 @@ impl Guarding {
     }
 }
 
-/// `[audit]`: which calls are noted in the audit log.
+/// `[audit]`: which calls are noted in the audit log, and how long it is kept.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Auditing {
@@ -125,6 +125,8 @@ pub struct Auditing {
     /// What happens to a call when 8,192 notes wait already: it is made and not noted (`drop`), or it
     /// waits up to 5 s and is then refused (`wait`). Default `drop`.
     when_full: FullSetting,
+    /// After how many days an entry of the log is removed. Default never.
+    keep_days: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
@@ -158,6 +160,11 @@ impl Auditing {
             FullSetting::Wait => WhenFull::Wait,
         };
         Some(audit)
+    }
+
+    /// How long an entry of the log is kept.
+    pub fn keep(&self) -> Option<Duration> {
+        self.keep_days.map(days)
     }
 }
 
@@ -288,9 +295,7 @@ impl Config {
 
     /// How long a removed server can be restored.
     pub fn purge_removed_after(&self) -> Option<Duration> {
-        const DAY: u64 = 24 * 60 * 60;
-        let days = self.purge_removed_after_days?;
-        Some(Duration::from_secs(u64::from(days) * DAY))
+        self.purge_removed_after_days.map(days)
     }
 
     /// The folder for builds of generated projects.
@@ -305,6 +310,11 @@ impl Config {
         let chosen = self.cache_dir.clone().or_else(given);
         chosen.unwrap_or_else(|| user().unwrap_or_else(std::env::temp_dir).join("mcphub"))
     }
+}
+
+fn days(days: u32) -> Duration {
+    const DAY: u64 = 24 * 60 * 60;
+    Duration::from_secs(u64::from(days) * DAY)
 }
 
 /// Who runs the program, as far as the environment tells.

@@ -53,6 +53,8 @@ pub struct Host {
     refuse_private_addresses: bool,
     /// How long a removed server can be restored; for good without it.
     pub purge_removed_after: Option<Duration>,
+    /// How long an entry of the audit log is kept; for good without it.
+    pub keep_audit: Option<Duration>,
     max_retry_wait: Duration,
     guard: GuardSettings,
     zone: Option<Zone>,
@@ -63,6 +65,8 @@ pub struct Host {
     virtual_servers: Vec<VirtualServer>,
     /// Tells gateways over different stores apart.
     pub instance: String,
+    /// Builds of generated projects, of which the old ones are removed now and then.
+    pub builds: Arc<PythonBuilder>,
 }
 
 impl Host {
@@ -88,9 +92,10 @@ impl Host {
         let store = Arc::new(mcphub_store::connect(settings).await?);
         let shared = SharedSettings::new(config.shared()).with_tenant(config.tenant.as_str());
         let shared = mcphub_store::shared(&shared).await?;
+        let builds = Arc::new(PythonBuilder::new(PythonSettings::new(config.cache_dir())));
         let runtime = ProcessRuntime {
             target: Arc::new(PythonTarget::default()),
-            builder: Arc::new(PythonBuilder::new(PythonSettings::new(config.cache_dir()))),
+            builder: builds.clone(),
             deployer: Arc::new(ProcessDeployer::new(ProcessSettings::default())),
         };
         let platform = Platform::new(
@@ -110,6 +115,7 @@ impl Host {
             allowed_origins: config.allowed_origins.clone(),
             refuse_private_addresses: config.refuse_private_addresses,
             purge_removed_after: config.purge_removed_after(),
+            keep_audit: config.audit.keep(),
             max_retry_wait: Duration::from_secs(config.max_retry_wait),
             guard: config.guard.settings(),
             zone: config.zone.clone(),
@@ -119,6 +125,7 @@ impl Host {
             tools: config.tools.into(),
             virtual_servers: config.virtual_servers()?,
             instance: instance(settings),
+            builds,
         })
     }
 

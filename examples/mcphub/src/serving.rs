@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::cli::Auth;
 use crate::host::Host;
 use crate::output;
-use crate::purge::keep_purged;
+use crate::purge::{keep_builds_pruned, keep_purged};
 
 /// How often the store is asked whether another process changed it.
 const POLL: Duration = Duration::from_millis(500);
@@ -161,6 +161,7 @@ async fn upkeep(host: &Host, gateway: &Gateway) {
         gateway.run(),
         keep_deployed(host),
         keep_purged(host),
+        keep_builds_pruned(host),
         async {
             host.platform.watch_deployments().await;
             std::future::pending::<()>().await;

@@ -174,7 +174,7 @@ fn moment(text: &str) -> Result<Moment, String> {
 }
 
 /// In milliseconds, up to 100 years.
-fn span(text: &str) -> Result<i64, String> {
+pub(super) fn span(text: &str) -> Result<i64, String> {
     let unit = text.chars().next_back().and_then(|unit| match unit {
         's' => Some(1),
         'm' => Some(60),

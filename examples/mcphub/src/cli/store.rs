@@ -10,6 +10,7 @@ use mcphub_core::tenant::{Actor, TenantName};
 use mcphub_core::tool::{ToolKind, ToolName};
 
 use super::Format;
+use super::key::span;
 
 /// Where things are kept.
 #[derive(Debug, Args, Default)]
@@ -242,6 +243,8 @@ pub enum Audit {
     Export(AuditExport),
     /// Find entries that were altered, dropped or reordered
     Verify(AuditVerify),
+    /// Remove the oldest entries, and note that
+    Prune(AuditPrune),
 }
 
 /// `mcphub audit list`.
@@ -304,6 +307,23 @@ pub struct AuditVerify {
     /// Look at a file that `mcphub audit export` wrote, and not at the store
     #[arg(long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+}
+
+/// `mcphub audit prune`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+What is left goes on from the last entry that is removed: an entry of the log keeps its number and
+hash, and `mcphub audit verify` begins there. Keep what `mcphub audit export` writes, and the end that
+`mcphub audit verify` prints, where nobody who writes to the store gets at them.
+
+Gateways do it each hour with `keep_days` below [audit] in mcphub.toml.")]
+pub struct AuditPrune {
+    /// Remove what is older than this, such as 90d or 12h
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub older_than: i64,
 
     #[command(flatten)]
     pub store: StoreArgs,

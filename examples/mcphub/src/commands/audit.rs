@@ -11,9 +11,9 @@ use mcphub_core::tenant::TenantName;
 use mcphub_core::{Error, ErrorKind, Result};
 
 use super::list;
-use crate::cli::{Audit, AuditExport, AuditList, AuditVerify, Format};
+use crate::cli::{Audit, AuditExport, AuditList, AuditPrune, AuditVerify, Format};
 use crate::host::{self, Host};
-use crate::{exit, output};
+use crate::{exit, output, purge};
 
 /// The longest line of an exported log that is read, in bytes. An entry has a few hundred.
 const MAX_LINE: u64 = 1 << 20;
@@ -23,6 +23,7 @@ pub async fn run(command: Audit) -> Result<ExitCode> {
         Audit::List(args) => show(args).await,
         Audit::Export(args) => export(args).await,
         Audit::Verify(args) => verify(args).await,
+        Audit::Prune(args) => prune(args).await,
     }
 }
 
@@ -97,6 +98,17 @@ async fn verify(args: AuditVerify) -> Result<ExitCode> {
     check.report(&tenant)
 }
 
+async fn prune(args: AuditPrune) -> Result<ExitCode> {
+    let host = list::open(&args.store).await?;
+    let before = purge::before(args.older_than);
+    let removed = purge::prune_audit(&*host.store, before, async || Ok(true)).await?;
+    output::line(&match removed {
+        0 => "no entry is older".to_owned(),
+        removed => format!("{removed} entries were removed"),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Every entry, oldest first.
 async fn each(host: &Host, mut take: impl FnMut(&AuditEntry) -> Result<()>) -> Result<()> {
     let mut query = AuditQuery::default();
@@ -160,7 +172,17 @@ impl Check {
     }
 
     fn report(mut self, tenant: &TenantName) -> Result<ExitCode> {
+        let start = self.chain.start();
         if let Some(anchor) = self.anchor {
+            if anchor.sequence < start.sequence {
+                output::complain(&format!(
+                    "entry {} was pruned, so the end that was noted cannot be compared",
+                    anchor.sequence
+                ));
+            } else if anchor.sequence == start.sequence && anchor != start {
+                output::line(&format!("entry {} was altered", anchor.sequence))?;
+                return tampered(tenant);
+            }
             self.chain.expect(&anchor);
         }
         let head = self.chain.head();
@@ -168,15 +190,23 @@ impl Check {
             output::line(&finding.to_string())?;
         }
         if !self.chain.findings().is_empty() {
-            output::complain(&format!(
-                "the audit log of tenant {tenant} was tampered with"
-            ));
-            return Ok(ExitCode::from(exit::TAMPERED));
+            return tampered(tenant);
         }
+        let from = match start.sequence {
+            0 => String::new(),
+            pruned => format!(" from entry {} on, with those before pruned,", pruned + 1),
+        };
         output::line(&format!(
-            "the audit log of tenant {tenant} is whole and ends at {}:{}",
+            "the audit log of tenant {tenant} is whole{from} and ends at {}:{}",
             head.sequence, head.hash
         ))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn tampered(tenant: &TenantName) -> Result<ExitCode> {
+    output::complain(&format!(
+        "the audit log of tenant {tenant} was tampered with"
+    ));
+    Ok(ExitCode::from(exit::TAMPERED))
 }

@@ -173,6 +173,59 @@ fn the_audit_log_tells_who_did_what_and_whether_it_was_tampered_with() {
 }
 
 #[test]
+fn the_oldest_entries_are_pruned_and_the_rest_is_verified() {
+    let sandbox = Sandbox::new();
+    for name in ["one", "two", "three"] {
+        let add = ["add", name, "http://127.0.0.1:9/mcp", "--no-probe"];
+        done(sandbox.run(&add));
+    }
+    let end = |text: &str| text.trim().rsplit(' ').next().unwrap().to_owned();
+    let noted = end(&done(sandbox.run(&["audit", "verify"])));
+    let prune = |time| sandbox.run(&["audit", "prune", "--older-than", time]);
+    assert_eq!(done(prune("1d")), "no entry is older\n");
+    assert_eq!(prune("soon").code, Some(2));
+    assert_eq!(done(prune("0s")), "3 entries were removed\n");
+    done(sandbox.run(&["remove", "one"]));
+    let whole = done(sandbox.run(&["audit", "verify", "--anchor", &noted]));
+    assert!(whole.contains("is whole from entry 4 on"), "{whole}");
+    let forged = format!("3:{}", "7".repeat(64));
+    let forged = sandbox.run(&["audit", "verify", "--anchor", &forged]);
+    assert_eq!(forged.code, Some(8), "{forged:?}");
+    assert!(forged.stdout.contains("entry 3 was altered"), "{forged:?}");
+    let early = format!("2:{}", "7".repeat(64));
+    let early = sandbox.run(&["audit", "verify", "--anchor", &early]);
+    assert_eq!(early.code, Some(0), "{early:?}");
+    assert!(early.stderr.contains("cannot be compared"), "{early:?}");
+
+    let exported = done(sandbox.run(&["audit", "export"]));
+    let verify = |log: &str| {
+        let file = sandbox.write("log.jsonl", log);
+        sandbox.run(&["audit", "verify", "--file", &file])
+    };
+    assert_eq!(verify(&exported).code, Some(0));
+    let lines: Vec<&str> = exported.lines().collect();
+    let cut = verify(lines[1]);
+    assert_eq!(cut.code, Some(8), "{cut:?}");
+    assert!(
+        cut.stdout.contains("entries 1 to 4 were dropped"),
+        "{cut:?}"
+    );
+    let status = json_of(sandbox.run(&["db", "status", "--format", "json"]));
+    assert_eq!(status["tenants"][0]["auditEntries"], 2);
+    assert_eq!(done(sandbox.run(&["db", "check"])), "all is well\n");
+
+    let file = sandbox.path().join("moved.jsonl");
+    let (file, other) = (file.to_str().unwrap(), sandbox.path().join("other.db"));
+    let other = other.to_str().unwrap();
+    done(sandbox.run(&["db", "export", file]));
+    done(sandbox.run(&["db", "import", file, "--store", other]));
+    let whole = done(sandbox.run(&["audit", "verify", "--store", other]));
+    assert!(whole.contains("is whole from entry 4 on"), "{whole}");
+    let again = ["audit", "prune", "--older-than", "0s", "--store", other];
+    assert_eq!(done(sandbox.run(&again)), "2 entries were removed\n");
+}
+
+#[test]
 fn tenants_share_a_store_and_see_nothing_of_each_other() {
     let sandbox = Sandbox::new();
     let missing = sandbox.run(&["list", "--tenant", "acme"]);
