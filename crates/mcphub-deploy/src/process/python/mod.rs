@@ -134,16 +134,21 @@ impl PythonBuilder {
     /// `Unavailable` when the folder cannot be read or written.
     pub async fn prune(&self) -> Result<PrunedBuilds> {
         let root = self.root()?;
-        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        let latest: Vec<String> = latest.values().cloned().collect();
-        for digest in latest {
-            let build = root.join("builds").join(digest);
-            // One that is gone was removed by hand.
-            let _ = prune::note_use(&build.join(RECORD));
-            if let Some(environment) = recorded(&build, &root, &self.settings) {
-                dependencies::note_use(&root, &environment);
+        let (latest, settings) = (self.latest(), self.settings.clone());
+        let root_of_uses = root.clone();
+        prune::off_runtime(move || {
+            let root = root_of_uses;
+            for digest in latest {
+                let build = root.join("builds").join(digest);
+                // One that is gone was removed by hand.
+                let _ = prune::note_use(&build.join(RECORD));
+                if let Some(environment) = recorded(&build, &root, &settings) {
+                    dependencies::note_use(&root, &environment);
+                }
             }
-        }
+            Ok(())
+        })
+        .await?;
         let keep = Keep {
             builds: self.settings.keep_builds,
             unused: self.settings.keep_unused,
@@ -151,6 +156,11 @@ impl PythonBuilder {
         prune::prune(&root, keep)
             .await
             .map_err(|error| error.during("python::prune"))
+    }
+
+    fn latest(&self) -> Vec<String> {
+        let latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.values().cloned().collect()
     }
 
     fn root(&self) -> Result<PathBuf> {

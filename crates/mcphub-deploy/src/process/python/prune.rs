@@ -162,7 +162,7 @@ fn is_fresh(used: SystemTime, unused: Duration) -> bool {
     used.elapsed().map_or(true, |since| since < unused)
 }
 
-async fn off_runtime<T: Send + 'static>(
+pub(super) async fn off_runtime<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T> {
     tokio::task::spawn_blocking(work)
