@@ -79,7 +79,7 @@ impl Engine {
         let connected = match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(pools) => {
-                pools.refuse_another_file().await?;
+                pools.refuse_read_only_file().await?;
                 let transaction = pools.writer().begin_with("BEGIN IMMEDIATE").await?;
                 Connected::Sqlite(Link::Transaction(transaction))
             }

@@ -68,6 +68,14 @@ impl Pools {
         Ok(blocking(move || file.refuse_another()).await?)
     }
 
+    /// The same, and that the file may be written.
+    pub(crate) async fn refuse_read_only_file(&self) -> Result<(), Failure> {
+        let Some(file) = self.file.clone() else {
+            return Ok(());
+        };
+        Ok(blocking(move || file.refuse_read_only()).await?)
+    }
+
     pub(crate) fn writer(&self) -> &SqlitePool {
         &self.writer
     }

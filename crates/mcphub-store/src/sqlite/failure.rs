@@ -17,12 +17,12 @@ pub(crate) fn explain(code: i32) -> Explained {
         }
         3 | 8 | 23 => (
             ErrorKind::PermissionDenied,
-            "the database may not be written",
+            "the database may not be written; changes work again when its file, folder and disk may be",
         ),
         7 => (ErrorKind::Unavailable, "there is no memory left"),
         10 => (
             ErrorKind::Unavailable,
-            "the disk failed to read or write the database",
+            "the disk failed to read or write the database; see whether it is there and may be written",
         ),
         11 => (
             ErrorKind::Internal,

@@ -27,17 +27,37 @@ impl OpenFile {
 
     /// That it is still in its place.
     pub(super) fn refuse_another(&self) -> Result<()> {
-        if identity(&self.path).is_ok_and(|identity| identity == self.identity) {
-            return Ok(());
+        self.in_its_place().map(drop)
+    }
+
+    /// That it is still in its place, and may be written. Who opened it before somebody made it
+    /// read-only could go on writing, against the wish of whoever did.
+    pub(super) fn refuse_read_only(&self) -> Result<()> {
+        if self.in_its_place()?.permissions().readonly() {
+            let message = "the database file is read-only; what is registered is served meanwhile, and \
+                           changes work again when it may be written (chmod u+w)";
+            return Err(Error::new(ErrorKind::PermissionDenied, message));
         }
-        let message = "the database file was deleted or replaced while it was open; restart mcphub";
+        Ok(())
+    }
+
+    fn in_its_place(&self) -> Result<fs::Metadata> {
+        let file = fs::metadata(&self.path).ok();
+        if let Some(file) = file.filter(|file| identity_of(file) == self.identity) {
+            return Ok(file);
+        }
+        let message = "the database file was deleted or replaced while it was open; put it back, or \
+                       restart mcphub";
         Err(Error::new(ErrorKind::Unavailable, message).set_retryable(false))
     }
 }
 
-/// Where the file is on which disk. Elsewhere than on Unix an open file cannot be replaced.
 fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    let file = fs::metadata(path)?;
+    Ok(identity_of(&fs::metadata(path)?))
+}
+
+/// Where the file is on which disk. Elsewhere than on Unix an open file cannot be replaced.
+fn identity_of(file: &fs::Metadata) -> (u64, u64) {
     #[cfg(unix)]
     let identity = {
         use std::os::unix::fs::MetadataExt;
@@ -45,7 +65,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
     };
     #[cfg(not(unix))]
     let identity = (0, u64::from(file.is_file()));
-    Ok(identity)
+    identity
 }
 
 /// Makes the file and the folder it is in where they are missing, and checks that it can be

@@ -1,11 +1,12 @@
-//! Faults of a real PostgreSQL server, which this starts, kills, halts, cuts off and makes read-only:
-//! what was acknowledged is there afterwards, whole, every error says that the call may be tried
+//! Faults of a real PostgreSQL server, which this starts, kills, halts, cuts off and makes read-only, and
+//! of a SQLite file, which is moved away, locked and made read-only: what was acknowledged is there afterwards, whole, every error says that the call may be tried
 //! again, comes in time, and service goes on by itself. `scripts/fault-table.py` makes a table of
 //! what this prints.
 
 #![allow(clippy::print_stdout, reason = "a test has no other way to say it")]
 
 mod relay;
+mod sqlite;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
