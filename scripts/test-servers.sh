@@ -9,6 +9,7 @@
 #   scripts/test-servers.sh pause|resume DIR postgres|redis    a server that hangs
 #   scripts/test-servers.sh stop DIR           stops both and removes DIR
 #
+# With MCPHUB_TEST_FSYNC=on PostgreSQL waits for its disk, as one that is in use does: for benchmarks.
 # What PostgreSQL committed survives `kill`; Redis keeps nothing on disk, so it comes back empty.
 # On Debian: apt-get install postgresql redis-server. As root, PostgreSQL runs as the user
 # `postgres` of that package, because it refuses to run as root.
@@ -89,9 +90,11 @@ start_postgres() {
     # A killed server left it, and PostgreSQL takes a process that nobody has reaped yet for running.
     rm -f "$dir/postgres/data/postmaster.pid"
     # Without fsync a crash of the machine would lose writes, a killed server does not.
+    local fsync=${MCPHUB_TEST_FSYNC:-off}
+    [[ $fsync == on || $fsync == off ]] || fail "MCPHUB_TEST_FSYNC is on or off"
     as_owner "$bin/pg_ctl" -D "$dir/postgres/data" -l "$dir/postgres/log" -w -t 60 -s -o "\
         -c listen_addresses=127.0.0.1 -c port=$(<"$dir/postgres/port") \
-        -c unix_socket_directories= -c fsync=off -c full_page_writes=off \
+        -c unix_socket_directories= -c fsync=$fsync -c full_page_writes=$fsync \
         -c max_connections=300 -c shared_buffers=64MB" start >/dev/null ||
         fail "PostgreSQL does not start: $(tail -5 "$dir/postgres/log")"
 }

@@ -43,7 +43,7 @@ const FOUND_IN_POSTGRES: &str = "
 /// that page.
 const NEAR_IN_POSTGRES: &str = "
     SELECT tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
-    FROM (SELECT * FROM tool WHERE id > $1 ORDER BY id LIMIT 1000) AS tool
+    FROM (SELECT * FROM tool WHERE id > $1 ORDER BY id LIMIT 200) AS tool
     WHERE tool.words @@ CAST($2 AS tsquery)
       AND ($3 IS NULL OR tool.kind = $3)
       AND (SELECT removed_at FROM server WHERE id = tool.server_id) IS NULL
