@@ -8,10 +8,16 @@ use std::io::Write as _;
 
 use mcphub_codegen::openapi::OpenApiParser;
 use mcphub_codegen::plan::ToolPlanner;
+use mcphub_core::schema::Schema;
 use mcphub_core::spec::{Document, SpecParser};
-use mcphub_core::tool::{PlanOptions, Planner};
+use mcphub_core::tool::{PlanOptions, Planner, Tool, ToolName};
 use mcphub_core::{Error, Result};
-use serde_json::{Value, json};
+use mimalloc::MiMalloc;
+use serde::Serialize;
+
+/// The one of the binary.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> Result<()> {
     let spec = std::env::args().nth(1);
@@ -23,23 +29,34 @@ fn main() -> Result<()> {
     };
     let parsed = OpenApiParser::default().parse(&document)?;
     let plan = ToolPlanner::new().plan(&parsed, &PlanOptions::default())?;
-    let tools: Vec<Value> = plan
-        .tools
-        .tools
-        .iter()
-        .map(|tool| {
-            json!({
-                "name": tool.name,
-                "title": tool.title,
-                "description": tool.description,
-                "inputSchema": tool.input.to_value(),
-                "outputSchema": tool.output.as_ref().map(|schema| schema.to_value()),
-            })
-        })
-        .collect();
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer(&mut out, &tools)
+    let tools: Vec<Listed<'_>> = plan.tools.tools.iter().map(Listed::from).collect();
+    // Whole, because the standard output would be written to in small pieces.
+    let mut text = serde_json::to_vec(&tools)
         .map_err(|error| Error::internal("the tools cannot be written").caused_by(error))?;
-    let _ = writeln!(out);
+    text.push(b'\n');
+    let _ = std::io::stdout().lock().write_all(&text);
     Ok(())
+}
+
+/// A tool as it is listed.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed<'a> {
+    name: &'a ToolName,
+    title: Option<&'a str>,
+    description: &'a str,
+    input_schema: &'a Schema,
+    output_schema: Option<&'a Schema>,
+}
+
+impl<'a> From<&'a Tool> for Listed<'a> {
+    fn from(tool: &'a Tool) -> Self {
+        Self {
+            name: &tool.name,
+            title: tool.title.as_deref(),
+            description: &tool.description,
+            input_schema: &tool.input,
+            output_schema: tool.output.as_ref(),
+        }
+    }
 }
