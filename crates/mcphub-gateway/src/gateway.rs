@@ -12,7 +12,7 @@ use mcphub_core::catalog::CatalogSource;
 use mcphub_core::event::{Circuit, Event, EventBus};
 use mcphub_core::launch::Launcher;
 use mcphub_core::principal::{Authenticator, Principal};
-use mcphub_core::secret::GrantKeeper;
+use mcphub_core::secret::{DataKey, GrantKeeper};
 use mcphub_core::server::ServerName;
 use mcphub_core::shared::{Rate, SessionKey, Shared};
 use mcphub_core::store::AuditStore;
@@ -31,6 +31,7 @@ use crate::mcp::cancel::Cancellable;
 use crate::mcp::http::limit::Limit;
 use crate::mcp::http::load::Load;
 use crate::mcp::http::sse::Letterboxes;
+use crate::mcp::mark::Marks;
 use crate::mcp::memory::Memories;
 use crate::mcp::questions::Questions;
 use crate::mcp::session::Sessions;
@@ -87,6 +88,7 @@ pub(crate) struct Inner {
     pub(crate) questions: Arc<Questions>,
     pub(crate) running: Arc<Cancellable>,
     pub(crate) memories: Memories,
+    pub(crate) marks: Marks,
     pub(crate) limit: Option<Arc<Limit>>,
     pub(crate) load: Load,
     /// Who is let in; without it everybody is.
@@ -117,6 +119,7 @@ pub struct GatewayBuilder {
     virtual_servers: Vec<VirtualServer>,
     audit: Option<(Arc<dyn AuditStore>, CallAudit)>,
     alerts: Option<(AlertSettings, Option<Webhook>)>,
+    mark_keys: Vec<DataKey>,
 }
 
 impl GatewayBuilder {
@@ -207,6 +210,15 @@ impl GatewayBuilder {
         self
     }
 
+    /// The keys of the marks that bind ids of tasks, and states of calls that wait, to whom they
+    /// were given; whoever shows those of somebody else is told that there is no such thing. The
+    /// first makes marks, all know them again. Default a random one, so that marks end with this
+    /// gateway: of several nodes, all need the same.
+    pub fn mark_keys(mut self, keys: Vec<DataKey>) -> Self {
+        self.mark_keys = keys;
+        self
+    }
+
     /// Makes upstreams in another way.
     pub fn connector(mut self, connector: Arc<dyn Connect>) -> Self {
         self.connector = Some(connector);
@@ -270,6 +282,7 @@ impl GatewayBuilder {
             letterboxes: Arc::default(),
             running: Arc::default(),
             memories: Memories::new(),
+            marks: Marks::new(self.mark_keys)?,
             sessions: Arc::new(Sessions::new(self.settings.max_ended_sessions, sessions)),
             limit,
             load: Load::new(self.settings.max_requests),
@@ -304,6 +317,7 @@ impl Gateway {
             virtual_servers: Vec::new(),
             audit: None,
             alerts: None,
+            mark_keys: Vec::new(),
         }
     }
 

@@ -9,6 +9,7 @@ use aes_gcm::{Aes256Gcm, Nonce};
 use async_trait::async_trait;
 use mcphub_core::secret::{DataKey, ExposeSecret, KeyProvider, Wrapped};
 use mcphub_core::{Error, Result};
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::MasterKey;
@@ -91,6 +92,20 @@ impl MasterKeys {
         let mut keys = self.current();
         keys.truncate(1);
         self.replace(file, keys)
+    }
+
+    /// A key for one purpose from each of these, in their order: every process with the same keys
+    /// makes the same, and none of them tells anything of another.
+    pub fn derived(&self, purpose: &str) -> Vec<DataKey> {
+        let derive = |key: &MasterKey| {
+            let digest = Sha256::new()
+                .chain_update(b"mcphub derived key 1")
+                .chain_update(key.bytes())
+                .chain_update(purpose)
+                .finalize();
+            DataKey::new(Box::new(digest.into()))
+        };
+        self.current().iter().map(derive).collect()
     }
 
     /// Whether they are in a file.
@@ -283,6 +298,19 @@ mod tests {
         theirs.drop_old().unwrap();
         let again = MasterKeys::load(&path).unwrap().unwrap();
         assert_eq!((again.count(), again.key_id()), (1, wrapped.by));
+    }
+
+    #[test]
+    fn derived_keys_are_the_same_for_the_same_keys_and_purpose_and_no_others() {
+        let (one, two) = ("ab".repeat(32), "cd".repeat(32));
+        let derived = |text: &str, purpose: &str| -> Vec<[u8; 32]> {
+            let keys = MasterKeys::from_text(text).unwrap().derived(purpose);
+            keys.iter().map(|key| *key.expose_secret()).collect()
+        };
+        let both = derived(&format!("{two},{one}"), "a");
+        assert_eq!(both, [derived(&two, "a"), derived(&one, "a")].concat());
+        assert!(both[0] != both[1] && derived(&one, "a") != derived(&one, "b"));
+        assert_ne!(both[1], [0xab; 32]);
     }
 
     #[test]

@@ -11,8 +11,9 @@ use mcphub_codegen::targets::python::PythonTarget;
 use mcphub_core::connection::Zone;
 use mcphub_core::launch::Launcher;
 use mcphub_core::platform::{Platform, ProcessRuntime};
+use mcphub_core::secret::DataKey;
 use mcphub_core::shared::{Rate, Shared};
-use mcphub_core::tenant::Scope;
+use mcphub_core::tenant::{Scope, TenantName};
 use mcphub_core::{Error, Result};
 use mcphub_deploy::process::{
     ProcessDeployer, ProcessLauncher, ProcessSettings, PythonBuilder, PythonSettings,
@@ -45,6 +46,7 @@ pub struct Host {
     pub store: Arc<SqlStore>,
     /// What this host shares with others over the same store.
     pub shared: Shared,
+    tenant: TenantName,
     rate: Option<Rate>,
     /// Who is let in over HTTP.
     pub auth: Auth,
@@ -109,6 +111,7 @@ impl Host {
             platform: Arc::new(platform),
             store,
             shared,
+            tenant: config.tenant.clone(),
             rate: config.rate(),
             auth: config.auth,
             trusted_proxies: config.trusted_proxies.clone(),
@@ -151,6 +154,13 @@ impl Host {
         upstreams
     }
 
+    /// The same at every gateway over the store for the tenant.
+    fn mark_keys(&self) -> Vec<DataKey> {
+        let keys = self.store.master_keys();
+        let purpose = format!("marks of principals of {}", self.tenant);
+        keys.map(|keys| keys.derived(&purpose)).unwrap_or_default()
+    }
+
     fn sign_ins(&self) -> SignIns {
         let limits = self.shared.limits.clone();
         SignIns::new(self.store.clone(), limits, SignInSettings::default())
@@ -178,7 +188,8 @@ impl Host {
             .launcher(self.launcher())
             .virtual_servers(self.virtual_servers.clone())
             .grants(self.platform.clone())
-            .shared(self.shared.clone());
+            .shared(self.shared.clone())
+            .mark_keys(self.mark_keys());
         let gateway = match self.alerts.clone() {
             Some((settings, webhook)) => gateway.alerts(settings, webhook),
             None => gateway,

@@ -31,9 +31,10 @@ use super::meta::Meta;
 use super::methods::{self, TOOLS_CALL};
 use super::questions::{Call, Question, WAITING};
 use super::reply::Outcome;
-use super::routing::{self, RESOURCES_READ, Routed};
+use super::routing::{RESOURCES_READ, Routed, unknown_state};
+use super::wording::STATE;
 use crate::call_log::NoRoom;
-use crate::federation::{Route, View, links};
+use crate::federation::{Route, View};
 use crate::gateway::Inner;
 use crate::guard::{Guard, Permit, Refused};
 use crate::members::{Members, place, quoted, splice};
@@ -50,7 +51,7 @@ pub(super) const INPUT_REQUIRED: &str = "input_required";
 #[derive(Debug)]
 pub(crate) struct Conversation {
     pub(super) gateway: Arc<Inner>,
-    view: Arc<View>,
+    pub(super) view: Arc<View>,
     pub(super) route: Route,
     /// The name under which a tool was called.
     tool: Option<String>,
@@ -63,7 +64,7 @@ pub(crate) struct Conversation {
     /// Whose answers count, of questions in the middle of it.
     pub(super) owner: Option<SessionKey>,
     /// Who asks, where clients are asked who they are.
-    who: Option<SessionKey>,
+    pub(super) who: Option<SessionKey>,
     cancellation: Option<Cancellation>,
     pub(super) state: State,
     /// What the server wanted to ask that the client cannot be asked.
@@ -113,7 +114,7 @@ impl Conversation {
         caller: &Caller<'_>,
         routed: Routed,
     ) -> Result<Self, RpcError> {
-        let mut forward = routed.forward(request, caller)?;
+        let mut forward = routed.forward(request, caller, &gateway.marks)?;
         let modern = caller.revision.is_modern();
         let meta = Meta::read(&request.params)?;
         let tool = (request.method == TOOLS_CALL)
@@ -266,6 +267,7 @@ impl Conversation {
                 let response = response.unwrap_or_else(|| {
                     Response::Error(error_text(-32_603, "The client did not answer in time"))
                 });
+                let response = self.answer_for_server(response);
                 self.state = State::Answering(exchange, id, response);
                 Ok(None)
             }
@@ -343,6 +345,7 @@ impl Conversation {
             | "notifications/cancelled" => return None,
             _ => {}
         }
+        let text = self.told(method, &text);
         let method = quoted(method);
         Some(format!(
             r#"{{"jsonrpc":"2.0","method":{method},"params":{text}}}"#
@@ -369,10 +372,11 @@ impl Conversation {
             self.state = State::Answering(exchange, id, refusal);
             return Ok(None);
         }
+        let params = self.told(method, params.get());
         if self.modern {
             let keep = self.gateway.settings.input_timeout;
             let waiting = self.gateway.questions.wait(self.call(), exchange, id, keep);
-            let (method, params) = (quoted(method), params.get());
+            let method = quoted(method);
             return ended(waiting.map_err(|error| internal(&error)).map(|state| {
                 let text = format!(
                     r#"{{"resultType":"{INPUT_REQUIRED}","inputRequests":{{"{INPUT}":{{"method":{method},"params":{params}}}}},"requestState":"{state}"}}"#
@@ -384,14 +388,14 @@ impl Conversation {
             Ok(question) => question,
             Err(error) => return ended(Err(internal(&error))),
         };
-        let message = request(&question, method, params.get());
+        let message = request(&question, method, &params);
         self.state = State::Asking(exchange, id, question);
         Ok(Some(message))
     }
 
     /// Takes up a call that waits for the input in this retry.
     fn resume(&mut self, request: &Request<'_>) -> Result<(), RpcError> {
-        let Ok(Some(state)) = request.params.string("requestState") else {
+        let Ok(Some(state)) = request.params.string(STATE) else {
             return Ok(());
         };
         if !state.starts_with(WAITING) {
@@ -408,12 +412,8 @@ impl Conversation {
             )));
         };
         let waiting = self.gateway.questions.resume(&state, &self.call());
-        let waiting = waiting.ok_or_else(|| {
-            RpcError::invalid_params(
-                "Invalid params: nothing waits for this `requestState`; make the request anew",
-            )
-        })?;
-        let response = Response::Result(response.to_owned());
+        let waiting = waiting.ok_or_else(unknown_state)?;
+        let response = self.answer_for_server(Response::Result(response.to_owned()));
         self.state = State::Answering(waiting.exchange, waiting.request, response);
         Ok(())
     }
@@ -446,29 +446,6 @@ impl Conversation {
         }
         let cacheable = self.forward.method == RESOURCES_READ;
         Ok(methods::complete(text, given, cacheable))
-    }
-
-    /// A result with the URIs and ids that the endpoint has.
-    fn in_our_words<'r>(&self, result: &'r str) -> Cow<'r, str> {
-        let mut text = Cow::Borrowed(result);
-        if self.view.alone().is_some() {
-            return text;
-        }
-        let link = |own: &str| self.view.public_uri(&self.route.server, own);
-        if let Some(linked) = links::replaced(&text, link) {
-            text = Cow::Owned(linked);
-        }
-        if text.contains("\"taskId\"") {
-            let found = Members::read(&text).ok().and_then(|members| {
-                let own = members.get("taskId")?;
-                let public = routing::task_id(&self.view, &self.route, own)?;
-                Some((place(&text, own)?, public))
-            });
-            if let Some(edit) = found {
-                text = Cow::Owned(splice(&text, vec![edit]));
-            }
-        }
-        text
     }
 
     /// The server did its part of the conversation.

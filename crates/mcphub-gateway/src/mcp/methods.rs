@@ -94,7 +94,7 @@ pub(crate) async fn answer(
         (method, modern) => match kind(view, method) {
             Some(kind) => list(gateway, view, request, kind, revision)?,
             None => {
-                let routed = routing::route(view, request)?
+                let routed = routing::route(view, request, caller, &gateway.marks)?
                     .filter(|routed| routed.route.upstream.relay().is_some())
                     .ok_or_else(|| RpcError::method_not_found(method, modern))?;
                 return talk(gateway, view, request, caller, routed);

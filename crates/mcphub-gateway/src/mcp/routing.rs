@@ -6,16 +6,19 @@ use serde_json::value::RawValue;
 
 use super::caller::{Caller, parameters};
 use super::error::RpcError;
+use super::mark::{Marked, Marks};
 use super::message::{Request, members};
 use super::meta::Meta;
 use super::methods::{TOOLS_CALL, tool_name};
+use super::questions::WAITING;
+use super::wording::{self, STATE};
 use crate::federation::{HeaderParameter, NoRoute, Route, View};
 use crate::members::{Members, quoted, string};
 use crate::upstream::{ClientAbilities, Forward, encoded};
 
 pub(crate) const PROMPTS_GET: &str = "prompts/get";
 pub(crate) const RESOURCES_READ: &str = "resources/read";
-const COMPLETE: &str = "completion/complete";
+pub(super) const COMPLETE: &str = "completion/complete";
 pub(crate) const TASKS: &str = "tasks/";
 
 /// What is about the connection between a client and the gateway, and never goes further.
@@ -39,7 +42,12 @@ pub(super) struct Routed {
 }
 
 /// Where a request goes. `None` for a method that no server of the endpoint is known to have.
-pub(super) fn route(view: &View, request: &Request<'_>) -> Result<Option<Routed>, RpcError> {
+pub(super) fn route(
+    view: &View,
+    request: &Request<'_>,
+    caller: &Caller<'_>,
+    marks: &Marks,
+) -> Result<Option<Routed>, RpcError> {
     let about = view.about();
     // Whoever may not use it is told the rule, rather than that there is no such method.
     let restricted = view.is_restricted();
@@ -58,7 +66,7 @@ pub(super) fn route(view: &View, request: &Request<'_>) -> Result<Option<Routed>
         }
         COMPLETE if about.completions || restricted => completion(view, request).map(Some),
         method if method.starts_with(TASKS) && request.params.get("taskId").is_some() => {
-            task(view, request)
+            task(view, request, caller, marks)
         }
         method if OF_A_CONNECTION.contains(&method) => Ok(None),
         // What an extension of the only server has; of several, nobody knows which is meant.
@@ -94,12 +102,35 @@ impl Routed {
         &self,
         request: &Request<'_>,
         caller: &Caller<'_>,
+        marks: &Marks,
     ) -> Result<Forward, RpcError> {
         let meta = Meta::read(&request.params)?;
         let modern = caller.revision.is_modern();
+        let marker = marks.of(&self.route.server, caller.owner(None));
+        let state = match request.params.get(STATE).filter(|raw| raw.get() != "null") {
+            None => None,
+            Some(raw) => {
+                let state = string(raw).ok_or_else(unknown_state)?;
+                // The gateway's own leads to a call that waits here.
+                let ours = modern && state.starts_with(WAITING);
+                let own = || {
+                    let own = marker.own(Marked::State, &state).map(quoted);
+                    own.ok_or_else(unknown_state)
+                };
+                (!ours).then(own).transpose()?
+            }
+        };
         let edited = |name: &str| match &self.edit {
             Some((member, value)) if *member == name => Some(&**value),
+            _ if name == STATE => state.as_deref(),
             _ => None,
+        };
+        let own_task = |kind: Marked, public: &str| {
+            let (server, marked) = public.split_once('/').unwrap_or(("", public));
+            let of_many = (server == self.route.server.as_str()).then_some(marked);
+            let found = [Some(public), of_many].into_iter().flatten();
+            let mut found = found.filter_map(|public| marker.own(kind, public));
+            found.next().map(str::to_owned)
         };
         let mut abilities = match meta.capabilities.filter(|_| modern) {
             Some(capabilities) => ClientAbilities::read_whole(capabilities),
@@ -113,7 +144,7 @@ impl Routed {
             method: request.method.to_string(),
             name: self.name.clone(),
             params: joined(&request.params, edited, |name| name == "_meta"),
-            meta: meta.own(),
+            meta: wording::related(&meta.own(), &own_task).unwrap_or_else(|| meta.own()),
             progress: caller.streams && meta.progress.is_some(),
             abilities,
             session: caller.session.filter(|_| !modern),
@@ -224,8 +255,14 @@ fn completion(view: &View, request: &Request<'_>) -> Result<Routed, RpcError> {
     })
 }
 
-/// A request about a task: at an endpoint of many servers its id begins with the server's name.
-fn task(view: &View, request: &Request<'_>) -> Result<Option<Routed>, RpcError> {
+/// A request about a task: at an endpoint of many servers its id begins with the server's name, and
+/// then it has the mark of whom it was given to.
+fn task(
+    view: &View,
+    request: &Request<'_>,
+    caller: &Caller<'_>,
+    marks: &Marks,
+) -> Result<Option<Routed>, RpcError> {
     let Ok(Some(public)) = request.params.string("taskId") else {
         return Err(RpcError::malformed_params(
             "Invalid params: `taskId` is not a string",
@@ -238,20 +275,22 @@ fn task(view: &View, request: &Request<'_>) -> Result<Option<Routed>, RpcError> 
             .and_then(|(server, own)| Some((view.server(server)?, own))),
     };
     let unknown = || nowhere("task", &public, NoRoute::Unknown);
-    let ((server, upstream), own) = found.ok_or_else(unknown)?;
+    let ((server, upstream), marked) = found.ok_or_else(unknown)?;
+    let own = marks
+        .of(server, caller.owner(None))
+        .own(Marked::Task, marked);
+    let own = own.ok_or_else(unknown)?;
     let allowed = view.reaches(server);
     allowed.map_err(|why| nowhere("task", &public, why))?;
     let route = Route::new(server, own, upstream);
     Ok(Some(Routed::named(route, "taskId")))
 }
 
-/// The id of a server's task at this endpoint.
-pub(super) fn task_id(view: &View, route: &Route, own: &RawValue) -> Option<String> {
-    let own = string(own)?;
-    match view.alone() {
-        Some(_) => None,
-        None => Some(quoted(&format!("{}/{own}", route.server))),
-    }
+/// The error for a state that nobody waits for, or that was given to somebody else.
+pub(super) fn unknown_state() -> RpcError {
+    RpcError::invalid_params(
+        "Invalid params: nothing waits for this `requestState`; make the request anew",
+    )
 }
 
 /// Why a request for something goes nowhere.

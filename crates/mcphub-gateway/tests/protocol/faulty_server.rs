@@ -179,7 +179,10 @@ impl FaultyServer {
                 if !self.well.load(Ordering::SeqCst) {
                     return self.fail(stream, &request["id"]).await;
                 }
-                json!({"content": [{"type": "text", "text": "well"}]})
+                match self.has_task.load(Ordering::SeqCst) {
+                    true => json!({"resultType": "task", "taskId": "1", "status": "working"}),
+                    false => json!({"content": [{"type": "text", "text": "well"}]}),
+                }
             }
             _ => return None,
         };

@@ -51,8 +51,8 @@ pub struct McpServer {
     expired: AtomicUsize,
 }
 
-pub const TOOLS: [&str; 9] = [
-    "echo", "say", "hang", "ask", "link", "wrong", "refuse", "aside", "pause",
+pub const TOOLS: [&str; 10] = [
+    "echo", "say", "hang", "ask", "link", "wrong", "refuse", "aside", "pause", "task",
 ];
 
 impl McpServer {
@@ -160,6 +160,7 @@ impl McpServer {
             "tasks/get" => {
                 json!({"resultType": "complete", "taskId": params["taskId"], "status": "working"})
             }
+            "tasks/update" | "tasks/cancel" => json!({"resultType": "complete"}),
             "logging/setLevel" | "resources/subscribe" | "resources/unsubscribe" | "ping" => {
                 json!({})
             }
@@ -227,6 +228,15 @@ impl McpServer {
             }
             "link" => {
                 json!({"content": [{"type": "resource_link", "uri": "test://a", "name": "a"}], "taskId": "7"})
+            }
+            "task" => {
+                let task = json!({"taskId": "a:/7", "status": "working"});
+                say("notifications/tasks", task.clone());
+                let mut made = json!({"resultType": "task"});
+                made.as_object_mut()
+                    .unwrap()
+                    .extend(task.as_object().unwrap().clone());
+                made
             }
             _ => text(params.to_string()),
         }

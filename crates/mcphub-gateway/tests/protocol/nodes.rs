@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mcphub_core::event::Event;
+use mcphub_core::secret::DataKey;
 use mcphub_core::server::ServerName;
 use mcphub_core::shared::{Rate, Shared};
 use mcphub_gateway::GatewaySettings;
 use serde_json::{Value, json};
 
+use super::mcp_server::{Era, McpServer};
 use super::support::*;
 
 /// Two gateways which by themselves would not look at the catalogue again.
@@ -180,4 +182,32 @@ fn a_rate_without_a_place_to_count_in_is_refused() {
     let hub = Arc::new(Hub::default());
     let gateway = builder(&hub, quick()).rate_limit("1/s".parse().unwrap());
     assert!(gateway.build().is_err());
+}
+
+#[tokio::test]
+async fn a_task_is_known_at_every_node_with_the_same_keys_and_at_no_other() {
+    let server = McpServer::start(Era::Modern).await;
+    let hub = Arc::new(Hub::default());
+    hub.attach("shop", &server.url);
+    let node = async |key: Option<u8>| {
+        let keys = key.map(|key| DataKey::new(Box::new([key; 32])));
+        let gateway = builder(&hub, quick()).mark_keys(keys.into_iter().collect());
+        let node = serve_gateway(hub.clone(), gateway.build().unwrap()).await;
+        until("the list", async || !node.names().await.is_empty()).await;
+        node
+    };
+    let (made_at, same) = (node(Some(1)).await, node(Some(1)).await);
+    let others = [node(Some(2)).await, node(None).await];
+    let call = modern_body(1, "tools/call", json!({"name": "shop_link"}));
+    let (_, made) = answer(made_at.modern_request("/mcp", &call)).await;
+    let get = modern_body(1, "tasks/get", json!({"taskId": made["result"]["taskId"]}));
+    let (_, found) = answer(same.modern_request("/mcp", &get)).await;
+    assert_eq!(
+        found["result"]["taskId"], made["result"]["taskId"],
+        "{found}"
+    );
+    for other in &others {
+        let (_, unknown) = answer(other.modern_request("/mcp", &get)).await;
+        assert_eq!(unknown["error"]["code"], -32602, "{unknown}");
+    }
 }

@@ -220,3 +220,57 @@ async fn a_call_that_waits_for_input_is_of_who_made_it() {
     let text = answered["result"]["content"][0]["text"].as_str().unwrap();
     assert!(text.contains("Ada"), "{answered}");
 }
+
+#[tokio::test]
+async fn a_task_is_of_whom_it_was_given_to() {
+    let guarded = Guarded::with(Era::Modern).await;
+    let (ada, bob) = (
+        guarded.key("ada", everything()),
+        guarded.key("bob", everything()),
+    );
+    for path in ["/mcp", "/mcp/shop"] {
+        let name = if path == "/mcp" { "shop_task" } else { "task" };
+        let mut made = Events::open(ada.request(path, "tools/call", json!({"name": name}))).await;
+        made.next().await.unwrap();
+        let id = made.next().await.unwrap()["result"]["taskId"].clone();
+        let params = json!({"taskId": id});
+        for method in ["tasks/get", "tasks/update", "tasks/cancel"] {
+            let (_, _, refused) = told(bob.request(path, method, params.clone())).await;
+            let unknown = format!("Unknown task: {}", id.as_str().unwrap());
+            assert_eq!(refused["error"]["message"], unknown, "{refused}");
+            assert_eq!(refused["error"]["code"], -32602);
+            let (_, _, answered) = told(ada.request(path, method, params.clone())).await;
+            assert!(answered["result"].is_object(), "{answered}");
+        }
+    }
+    assert_eq!(guarded.shop.sent("tasks/get").len(), 2);
+}
+
+#[tokio::test]
+async fn the_state_of_a_call_is_of_who_made_it() {
+    let guarded = Guarded::with(Era::Modern).await;
+    let (ada, bob) = (
+        guarded.key("ada", everything()),
+        guarded.key("bob", everything()),
+    );
+    let (_, _, asked) = ada.ask("tools/call", json!({"name": "shop_ask"})).await;
+    let state = &asked["result"]["requestState"];
+    let retry = |state: &Value| json!({"name": "shop_ask", "inputResponses": {"name": {}}, "requestState": state});
+    for (holder, state) in [(&bob, state), (&ada, &json!("s1")), (&ada, &json!(1))] {
+        let (_, _, refused) = holder.ask("tools/call", retry(state)).await;
+        assert_eq!(refused["error"]["code"], -32602, "{refused}");
+        let text = refused["error"]["message"].as_str().unwrap();
+        assert!(
+            text.contains("nothing waits for this `requestState`"),
+            "{text}"
+        );
+    }
+    // Nor at another server.
+    let elsewhere = json!({"name": "bank_ask", "inputResponses": {}, "requestState": state});
+    let (_, _, refused) = ada.ask("tools/call", elsewhere).await;
+    assert_eq!(refused["error"]["code"], -32602, "{refused}");
+    let (_, _, answered) = ada.ask("tools/call", retry(state)).await;
+    let text = answered["result"]["content"][0]["text"].as_str().unwrap();
+    assert!(text.starts_with(r#"["s1","#), "{answered}");
+    assert_eq!(guarded.shop.sent("tools/call").len(), 2);
+}

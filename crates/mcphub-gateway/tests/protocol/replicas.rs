@@ -6,13 +6,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mcphub_core::connection::{Connection, Replica};
-use mcphub_core::secret::Credentials;
+use mcphub_core::secret::{Credentials, DataKey};
 use serde_json::{Value, json};
 use url::Url;
 
 use crate::faulty_server::{Fault, FaultyServer};
 use crate::mcp_server::{Era, McpServer};
-use crate::support::{Hub, Served, answer, modern_body, quick, serve_hub, until};
+use crate::support::{Hub, Served, answer, builder, modern_body, quick, serve_gateway, until};
 
 /// A server that answers at the first URL and, as the texts say, elsewhere.
 async fn at(urls: &[String], hedge: Option<&str>) -> Served {
@@ -23,7 +23,9 @@ async fn at(urls: &[String], hedge: Option<&str>) -> Served {
     let connection = connection.unwrap().with_replicas(replicas, None, hedge);
     let hub = Arc::new(Hub::default());
     hub.attach_all("shop", connection.unwrap());
-    let served = serve_hub(hub, quick()).await;
+    let keys = vec![DataKey::new(Box::new([1; 32]))];
+    let gateway = builder(&hub, quick()).mark_keys(keys);
+    let served = serve_gateway(hub, gateway.build().unwrap()).await;
     until("the list", async || !served.names().await.is_empty()).await;
     served
 }
@@ -38,6 +40,11 @@ fn nowhere() -> Url {
 async fn call(served: &Served, tool: &str, arguments: Value) -> Value {
     let params = json!({"name": tool, "arguments": arguments});
     served.modern("tools/call", params).await.1
+}
+
+/// The id of a task of the shop, at the endpoint of the shop alone.
+fn local(task: &Value) -> &str {
+    task.as_str().unwrap().strip_prefix("shop/").unwrap()
 }
 
 fn failed(answer: &Value) -> bool {
@@ -187,14 +194,18 @@ async fn a_task_is_found_where_it_is() {
         FaultyServer::start(Fault::Closed).await,
     ];
     servers[2].has_task.store(true, Ordering::SeqCst);
+    servers[2].well.store(true, Ordering::SeqCst);
+    // Made through another gateway: this one does not know where.
+    let elsewhere = at(&[servers[2].url.to_string()], None).await;
+    let task = call(&elsewhere, "shop_t", json!({})).await["result"]["taskId"].clone();
     let served = at(&servers.each_ref().map(|it| it.url.to_string()), None).await;
     for _ in 0..3 {
-        let body = modern_body(1, "tasks/get", json!({"taskId": "1"}));
+        let body = modern_body(1, "tasks/get", json!({"taskId": local(&task)}));
         let (_, found) = answer(served.modern_request("/mcp/shop", &body)).await;
         assert_eq!(found["result"]["status"], "working", "{found}");
     }
     servers[2].has_task.store(false, Ordering::SeqCst);
-    let body = modern_body(1, "tasks/get", json!({"taskId": "1"}));
+    let body = modern_body(1, "tasks/get", json!({"taskId": local(&task)}));
     let (_, lost) = answer(served.modern_request("/mcp/shop", &body)).await;
     assert_eq!(lost["error"]["message"], "no such task");
 }

@@ -427,7 +427,7 @@ impl Served {
         let name = match body["method"].as_str().unwrap() {
             "tools/call" | "prompts/get" => params["name"].as_str(),
             "resources/read" => params["uri"].as_str(),
-            "tasks/get" => params["taskId"].as_str(),
+            method if method.starts_with("tasks/") => params["taskId"].as_str(),
             _ => None,
         };
         if let Some(name) = name {
