@@ -5,6 +5,7 @@
 //! every server. Secrets are no part of the document; they are [`Credentials`].
 
 mod command;
+mod limits;
 mod listed;
 mod remote;
 mod replica;
@@ -26,6 +27,7 @@ use crate::spec::Document;
 use crate::{Error, ErrorKind, Result};
 
 pub use self::command::Command;
+pub use self::limits::Limits;
 pub(crate) use self::listed::plan;
 pub use self::remote::Remote;
 pub use self::replica::{Hedge, Replica, Zone};
@@ -137,6 +139,7 @@ impl Connection {
             hedge: None,
             issuer: None,
             per_user: false,
+            limits: Box::default(),
         });
         connection.check()?;
         Ok(connection)
@@ -216,6 +219,25 @@ impl Connection {
         match &mut self {
             Self::Http(remote) | Self::Sse(remote) => remote.call_timeout = seconds,
             Self::Stdio(command) => command.call_timeout = seconds,
+        }
+        self.check()?;
+        Ok(self)
+    }
+
+    /// The same with these time-outs, and so many connections kept.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is out of its range, for a program, and for a pause between messages
+    /// over HTTP+SSE, whose one stream is of all answers.
+    pub fn with_limits(mut self, limits: Limits) -> Result<Self> {
+        match &mut self {
+            Self::Http(remote) | Self::Sse(remote) => *remote.limits = limits,
+            Self::Stdio(_) if limits.is_default() => {}
+            Self::Stdio(_) => {
+                return Err(Error::invalid(
+                    "these time-outs, and connections that are kept, are for servers with a URL",
+                ));
+            }
         }
         self.check()?;
         Ok(self)
@@ -369,6 +391,11 @@ impl Connection {
         if matches!(self, Self::Sse(remote) if remote.per_user) {
             return Err(Error::invalid(
                 "users have logins of their own over streamable HTTP; HTTP+SSE is one connection for all",
+            ));
+        }
+        if matches!(self, Self::Sse(remote) if remote.limits.idle_timeout.is_some()) {
+            return Err(Error::invalid(
+                "over HTTP+SSE all answers come on one stream, which may be silent",
             ));
         }
         let seconds = self.call_timeout().map(|limit| limit.as_secs());

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use mcphub_core::catalog::{CatalogServer, CatalogVersion, Upstream};
-use mcphub_core::connection::{ChangePolicy, Connection, Era, Hedge, Replica, Zone};
+use mcphub_core::connection::{ChangePolicy, Connection, Era, Hedge, Limits, Replica, Zone};
 use mcphub_core::platform::{Prepared, PublishRequest};
 use mcphub_core::secret::{Credentials, Grant, SecretString};
 use mcphub_core::server::{Serve, ServerName};
@@ -68,6 +68,11 @@ pub struct Configured {
     replicas: Vec<String>,
     zone: Option<Zone>,
     hedge: Option<Hedge>,
+    connect_timeout: Option<u64>,
+    first_byte_timeout: Option<u64>,
+    idle_timeout: Option<u64>,
+    total_timeout: Option<u64>,
+    max_idle_connections: Option<u32>,
 }
 
 /// What can be chosen of how a server is spoken to.
@@ -85,6 +90,7 @@ struct Choices<'a> {
     replicas: Vec<Replica>,
     zone: Option<Zone>,
     hedge: Option<Hedge>,
+    limits: Limits,
 }
 
 /// The server that the flags of `mcphub add` describe.
@@ -127,6 +133,7 @@ pub fn from_flags(args: &Add) -> Result<Wanted> {
         replicas: args.access.replicas.clone(),
         zone: args.access.zone.clone(),
         hedge: args.access.hedge,
+        limits: (&args.limits).into(),
     })
 }
 
@@ -163,6 +170,7 @@ impl Configured {
             replicas: replicas.map_err(|error| error.with("server", name))?,
             zone: self.zone.clone(),
             hedge: self.hedge,
+            limits: self.limits(),
             client: self.client_env.as_deref(),
             client_scope: self.client_scope.as_deref(),
             issuer: self.issuer.as_ref(),
@@ -175,6 +183,18 @@ impl Configured {
         };
         let wanted = wanted.and_then(|wanted| wanted.choosing(&choices));
         wanted.map_err(|error| error.with("server", name))
+    }
+}
+
+impl Configured {
+    fn limits(&self) -> Limits {
+        let mut limits = Limits::default();
+        limits.connect_timeout = self.connect_timeout;
+        limits.first_byte_timeout = self.first_byte_timeout;
+        limits.idle_timeout = self.idle_timeout;
+        limits.total_timeout = self.total_timeout;
+        limits.max_idle_connections = self.max_idle_connections;
+        limits
     }
 }
 
@@ -204,6 +224,7 @@ impl Wanted {
                     choices.zone.clone(),
                     choices.hedge,
                 )?
+                .with_limits(choices.limits)?
                 .with_changes(choices.changes)
                 .letting_in(choices.issuer.cloned(), choices.per_user)?,
             ..self

@@ -4,7 +4,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use super::{ChangePolicy, Era, Hedge, Replica, Zone};
+use super::{ChangePolicy, Era, Hedge, Limits, Replica, Zone};
 use crate::deployment::Endpoint;
 use crate::secret::Credentials;
 use crate::{Error, Result};
@@ -42,6 +42,9 @@ pub struct Remote {
     /// gateway's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub per_user: bool,
+    /// Time-outs, and connections that are kept.
+    #[serde(default, skip_serializing_if = "Limits::is_default")]
+    pub limits: Box<Limits>,
 }
 
 impl Remote {
@@ -73,6 +76,7 @@ impl Remote {
 
     pub(super) fn check(&self) -> Result<()> {
         Self::check_url(&self.url)?;
+        self.limits.check()?;
         let issuer = self.issuer.as_ref();
         let is_one = |issuer: &Url| {
             let plain = issuer.query().is_none() && issuer.fragment().is_none();

@@ -189,3 +189,36 @@ fn listed_tools_are_planned_and_bad_ones_left_out() {
     let error = plan(&document, None, Serve::Remote).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
+
+#[test]
+fn limits_are_checked_and_kept() {
+    let server = || {
+        let url = "https://example.com/mcp".parse().unwrap();
+        Connection::http(url, &mut Credentials::default()).unwrap()
+    };
+    let limits = |text: &str| serde_json::from_str::<Limits>(text).unwrap();
+    let whole = limits(
+        r#"{"connectTimeout":60,"firstByteTimeout":1,"idleTimeout":3600,"totalTimeout":3600,"maxIdleConnections":0}"#,
+    );
+    let kept = server().with_limits(whole).unwrap();
+    let document = kept.document(Vec::new()).unwrap();
+    assert_eq!(Connection::from_document(&document).unwrap(), kept);
+    let plain = server().document(Vec::new()).unwrap();
+    assert!(!String::from_utf8_lossy(&plain.bytes).contains("limits"));
+    for (text, name) in [
+        (r#"{"connectTimeout":61}"#, "connect timeout"),
+        (r#"{"connectTimeout":0}"#, "connect timeout"),
+        (r#"{"firstByteTimeout":0}"#, "first byte timeout"),
+        (r#"{"idleTimeout":3601}"#, "idle timeout"),
+        (r#"{"totalTimeout":3601}"#, "total timeout"),
+        (r#"{"maxIdleConnections":1025}"#, "1,024 connections"),
+    ] {
+        let error = server().with_limits(limits(text)).unwrap_err();
+        assert!(error.to_string().contains(name), "{text}: {error}");
+    }
+    let idle = limits(r#"{"idleTimeout":9}"#);
+    assert!(server().over_sse().with_limits(idle).is_err());
+    let program = Connection::stdio(words(&["server"])).unwrap();
+    assert!(program.clone().with_limits(Limits::default()).is_ok());
+    assert!(program.with_limits(idle).is_err());
+}

@@ -39,7 +39,7 @@ use crate::gateway::Inner;
 use crate::guard::{Guard, Permit, Refused};
 use crate::members::{Members, place, quoted, splice};
 use crate::metrics::{CallKind, Counted, Ended as How, Meter};
-use crate::upstream::{ClientAbilities, Exchange, Failure, Forward, Given, Response, Said};
+use crate::upstream::{ClientAbilities, Exchange, Failure, Forward, Given, Relay, Response, Said};
 
 /// What a client of the modern era calls the answer to a request in the middle of another one.
 const INPUT: &str = "input";
@@ -137,6 +137,8 @@ impl Conversation {
             None => CallKind::Other,
         };
         let counted = Counted::begin(routed.route.upstream.meter().cloned(), kind);
+        let own = routed.route.upstream.relay().and_then(Relay::limit);
+        let left = own.unwrap_or(gateway.settings.stream_timeout);
         let mut this = Self {
             gateway: Arc::clone(gateway),
             view: Arc::clone(view),
@@ -158,7 +160,7 @@ impl Conversation {
             counted,
             asker: gateway.calls.as_ref().map(|_| caller.who.cloned()),
             permit: None,
-            left: gateway.settings.stream_timeout,
+            left,
         };
         if modern && let Err(error) = this.resume(request) {
             this.counted.settled(false);

@@ -55,7 +55,8 @@ impl Access {
     }
 
     /// Sends a request with a token. One that the server refuses goes once more with a new token,
-    /// where the old one had been good before: the server did nothing (RFC 6750, 3.1).
+    /// where the old one had been good before: the server did nothing (RFC 6750, 3.1). So does one
+    /// for which there was no connection, where that is wanted.
     ///
     /// # Errors
     /// `PermissionDenied` when whoever calls has not logged in, or a login has ended; `Upstream` when
@@ -64,10 +65,11 @@ impl Access {
         &self,
         request: RequestBuilder,
         whose: Option<&Principal>,
+        reconnect: bool,
     ) -> Result<Response> {
         let again = request.try_clone();
         let (login, first) = self.token(whose).await?;
-        let response = self.send_with(request, first.as_ref()).await?;
+        let response = self.send_with(request, first.as_ref(), reconnect).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
@@ -80,13 +82,14 @@ impl Access {
         }
         tracing::debug!(server = %self.server, login, "a token was refused; another one is got");
         let (_, second) = self.token(whose).await?;
-        self.send_with(again, second.as_ref()).await
+        self.send_with(again, second.as_ref(), reconnect).await
     }
 
     async fn send_with(
         &self,
         request: RequestBuilder,
         granted: Option<&Granted>,
+        reconnect: bool,
     ) -> Result<Response> {
         let host = || http::host(&self.url);
         let unsent = |error| http::unsent(&host(), error);
@@ -96,7 +99,9 @@ impl Access {
             let headers = request.headers_mut();
             headers.insert(AUTHORIZATION, bearer(token)?);
         }
-        client.execute(request).await.map_err(unsent)
+        http::execute(&client, request, reconnect)
+            .await
+            .map_err(unsent)
     }
 
     /// The token that goes with a request, and the login that it is of.

@@ -177,11 +177,15 @@ impl Connector {
     ) -> Result<Arc<dyn Upstream>> {
         match connection {
             Connection::Http(remote) => {
-                let mut client = self.mcp.certified(credentials)?;
-                if let Some(limit) = connection.call_timeout() {
-                    client = client.with_call_timeout(limit);
-                }
-                let client = client.in_era(connection.era());
+                let client = self.mcp.of_server(credentials, &remote.limits)?;
+                let client = client.with(|settings| {
+                    settings.era = connection.era();
+                    if let Some(limit) = connection.call_timeout() {
+                        settings.call_timeout = limit;
+                    }
+                    // Another replica is asked instead.
+                    settings.reconnect &= remote.replicas.is_empty();
+                });
                 let access = self.access(server, remote, credentials)?;
                 let first =
                     McpHttp::let_in(remote.endpoint(credentials), client.clone(), access.clone());
@@ -210,8 +214,9 @@ impl Connector {
                 Ok(Arc::new(McpChannel::program(launch, launcher, settings)))
             }
             Connection::Sse(remote) => {
-                let client = self.mcp.certified(credentials)?;
+                let client = self.mcp.of_server(credentials, &remote.limits)?;
                 let mut settings = self.channel_settings(connection);
+                settings.total_timeout = client.settings().total_timeout;
                 settings.start_timeout = SSE_START;
                 settings.max_own = MAX_STREAMS;
                 let endpoint = remote.endpoint(credentials);

@@ -12,17 +12,15 @@ use mcphub_core::secret::{ExposeSecret, SecretString};
 use mcphub_core::{Error, ErrorKind, Fault, Result};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Identity, StatusCode};
+use reqwest::{Certificate, Identity, Request, Response, StatusCode};
 use rmcp::transport::common::http_header::{BASE64_HEADER_PREFIX, BASE64_HEADER_SUFFIX};
 use url::Url;
 
+/// How long a request waits that goes again because there was no connection.
+pub(super) const RECONNECT: Duration = Duration::from_millis(100);
+
 /// A client that follows redirects within one origin only: what was meant for one origin, body and
 /// credentials, never reaches another. A redirect elsewhere, or one too many, is the answer.
-pub(super) fn client(connect_timeout: Duration, max_redirects: usize) -> Result<reqwest::Client> {
-    build(builder(connect_timeout, max_redirects)?)
-}
-
-/// What [`client`] makes a client of.
 pub(crate) fn builder(
     connect_timeout: Duration,
     max_redirects: usize,
@@ -109,6 +107,23 @@ pub(super) fn endpoint_headers(endpoint: &Endpoint) -> Result<HeaderMap> {
         headers.append(known, value);
     }
     Ok(headers)
+}
+
+/// Sends a request. Where there was no connection the server saw nothing of it, so that it goes once
+/// more where that is wanted; whoever waits bounds it.
+pub(super) async fn execute(
+    client: &reqwest::Client,
+    request: Request,
+    reconnect: bool,
+) -> reqwest::Result<Response> {
+    let again = if reconnect { request.try_clone() } else { None };
+    match (client.execute(request).await, again) {
+        (Err(error), Some(again)) if error.is_connect() => {
+            tokio::time::sleep(RECONNECT).await;
+            client.execute(again).await
+        }
+        (sent, _) => sent,
+    }
 }
 
 /// The error for a request that an MCP server gave no response to.

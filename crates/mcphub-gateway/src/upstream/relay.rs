@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -28,6 +29,12 @@ pub trait Relay: Send + Sync + Debug + 'static {
 
     /// Sends a request.
     async fn open(&self, request: Forward) -> Result<Box<dyn Exchange>>;
+
+    /// How long a request may take with all that is said until its answer, besides the time in which
+    /// its client is asked. Default as the gateway has it.
+    fn limit(&self) -> Option<Duration> {
+        None
+    }
 
     /// A session of a client has ended, and what is kept for it can be given up. Default: nothing is.
     fn forget(&self, _session: SessionKey) {}

@@ -8,6 +8,7 @@ mod faulty_server;
 mod federation;
 mod found;
 mod keys;
+mod limits;
 mod mcp_server;
 mod metrics;
 mod modern;

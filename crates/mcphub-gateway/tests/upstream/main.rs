@@ -8,6 +8,7 @@ mod bookshop;
 mod recording_api;
 
 mod connector;
+mod limits;
 mod official_server;
 mod raw_server;
 mod sse;

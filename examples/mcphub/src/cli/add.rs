@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use mcphub_core::connection::{ChangePolicy, Era, Hedge, Replica, Zone};
+use mcphub_core::connection::{ChangePolicy, Era, Hedge, Limits, Replica, Zone};
 use mcphub_core::server::ServerName;
 use serde::Deserialize;
 use url::Url;
@@ -50,6 +50,9 @@ pub struct Add {
     pub access: AccessArgs,
 
     #[command(flatten)]
+    pub limits: LimitArgs,
+
+    #[command(flatten)]
     pub program: ProgramArgs,
 
     /// Which era of MCP it is spoken to in: 2026-07-28 (modern), or those before. `legacy` is for a
@@ -57,7 +60,8 @@ pub struct Add {
     #[arg(long, value_enum, default_value_t)]
     pub era: EraArg,
 
-    /// How long one of its calls may take, 1 to 3600 [default: 60]
+    /// How long one of its calls may take until it is answered, or says something before its answer,
+    /// and then until the next; 1 to 3600 [default: 60]
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
 
@@ -165,6 +169,46 @@ pub struct AccessArgs {
     /// Certificates of authorities to trust besides the system's (PEM)
     #[arg(long, value_name = "FILE", env = "MCPHUB_CA_CERT")]
     pub ca_cert: Option<PathBuf>,
+}
+
+/// How patient mcphub is with a server at a URL.
+#[derive(Debug, Args, Default)]
+#[command(next_help_heading = "Limits of servers with a URL")]
+pub struct LimitArgs {
+    /// How long connecting may take, 1 to 60 [default: 5]
+    #[arg(long, value_name = "SECONDS")]
+    pub connect_timeout: Option<u64>,
+
+    /// How long the headers of an answer may take, 1 to 3600 [default: as --timeout]
+    #[arg(long, value_name = "SECONDS")]
+    pub first_byte_timeout: Option<u64>,
+
+    /// How long a streamed answer may be silent between two messages, 1 to 3600 [default: as
+    /// --timeout]
+    #[arg(long, value_name = "SECONDS")]
+    pub idle_timeout: Option<u64>,
+
+    /// How long a request may take with all that is said until its answer, besides the time in which
+    /// its client is asked, 1 to 3600 [default: 600]
+    #[arg(long, value_name = "SECONDS")]
+    pub total_timeout: Option<u64>,
+
+    /// How many connections that are not in use are kept for each host, 0 to 1024, for at most 90 s
+    /// [default: 1024]
+    #[arg(long, value_name = "NUMBER")]
+    pub max_idle_connections: Option<u32>,
+}
+
+impl From<&LimitArgs> for Limits {
+    fn from(args: &LimitArgs) -> Self {
+        let mut limits = Self::default();
+        limits.connect_timeout = args.connect_timeout;
+        limits.first_byte_timeout = args.first_byte_timeout;
+        limits.idle_timeout = args.idle_timeout;
+        limits.total_timeout = args.total_timeout;
+        limits.max_idle_connections = args.max_idle_connections;
+        limits
+    }
 }
 
 /// What a program is started with.

@@ -37,6 +37,8 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     if let Some(listen) = args.listen {
         config.listen = listen;
     }
+    // What is wrong with a server shows before anything is opened.
+    let servers = wanted(&config)?;
     let host = Host::open(&config).await?;
     let Some(listener) = serving::bind(config.listen).await? else {
         if running::is_running(config.listen, &host.instance).await {
@@ -54,7 +56,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
         }
         None => None,
     };
-    register(&host, &config).await?;
+    register(&host, servers).await?;
     let gateway = host.gateway()?;
     gateway.refresh().await?;
     let servers = host.platform.servers().await?;
@@ -82,13 +84,17 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// The servers of the configuration.
+fn wanted(config: &Config) -> Result<Vec<Wanted>> {
+    let servers = config.servers.iter();
+    servers
+        .map(|(name, configured)| configured.wanted(name))
+        .collect()
+}
+
 /// Registers the servers of the configuration, a few at once. One that cannot be met is registered
 /// all the same: its tools come when it answers.
-async fn register(host: &Host, config: &Config) -> Result<()> {
-    // What is wrong with one shows before any is met.
-    let servers = config.servers.iter();
-    let servers = servers.map(|(name, configured)| configured.wanted(name));
-    let servers: Vec<Wanted> = servers.collect::<Result<_>>()?;
+async fn register(host: &Host, servers: Vec<Wanted>) -> Result<()> {
     let meeting = stream::iter(servers)
         .map(|wanted| meet(host, wanted))
         .buffer_unordered(AT_ONCE)

@@ -16,6 +16,7 @@ mod updates;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -168,6 +169,10 @@ impl Relay for McpChannel {
         };
         let exchange = shared.within(shared.settings.call_timeout, opening).await?;
         Ok(Box::new(exchange))
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        self.lines.shared.settings.total_timeout
     }
 
     fn forget(&self, session: SessionKey) {

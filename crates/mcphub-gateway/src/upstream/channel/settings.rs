@@ -16,6 +16,9 @@ pub struct ChannelSettings {
     pub discover_timeout: Duration,
     /// How long a `tools/call` may take, a start before it included. Default 60 s.
     pub call_timeout: Duration,
+    /// How long a request may take with all that is said until its answer. Default as the gateway
+    /// has it, [`GatewaySettings::stream_timeout`](crate::GatewaySettings::stream_timeout).
+    pub total_timeout: Option<Duration>,
     /// How long all pages of `tools/list` together may take. Default 10 s.
     pub list_timeout: Duration,
     /// The most tools that one server may list. Default 10,000.
@@ -44,6 +47,7 @@ impl Default for ChannelSettings {
             start_timeout: Duration::from_secs(60),
             discover_timeout: Duration::from_secs(5),
             call_timeout: Duration::from_secs(60),
+            total_timeout: None,
             list_timeout: Duration::from_secs(10),
             max_tools: 10_000,
             max_list: 64 * 1024 * 1024,

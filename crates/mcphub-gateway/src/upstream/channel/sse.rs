@@ -34,9 +34,11 @@ pub(super) struct Sse {
 
 #[async_trait]
 impl Dial for Sse {
-    /// Ends within [`McpSettings::list_timeout`](crate::upstream::streamable_http::McpSettings).
+    /// Ends within the first byte's limit, else that of lists, of
+    /// [`McpSettings`](crate::upstream::streamable_http::McpSettings).
     async fn dial(&self) -> Result<Channel> {
-        let limit = self.client.settings().list_timeout;
+        let settings = self.client.settings();
+        let limit = settings.first_byte_timeout.unwrap_or(settings.list_timeout);
         let opened = tokio::time::timeout(limit, self.open()).await;
         let (events, address, headers) = opened.unwrap_or_else(|_| {
             let message = "the MCP server opened no stream of events in time";
@@ -162,9 +164,11 @@ impl Poster {
 /// Sends a request, with the gateway's own token where the server wants one.
 async fn send(access: Option<&Access>, request: RequestBuilder, host: &str) -> Result<Response> {
     match access {
-        Some(access) => access.send(request, None).await,
+        Some(access) => access.send(request, None, true).await,
         None => {
-            let sent = request.send().await;
+            let (client, request) = request.build_split();
+            let request = request.map_err(|error| http::unsent(host, error))?;
+            let sent = http::execute(&client, request, true).await;
             sent.map_err(|error| http::unsent(host, error))
         }
     }

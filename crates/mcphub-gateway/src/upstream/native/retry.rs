@@ -10,9 +10,7 @@ use tokio::time::Instant;
 use super::exchange::Allowance;
 use super::settings::NativeSettings;
 use super::{Entry, NativeApi, Sent};
-
-/// How long a request waits that goes again because there was no connection.
-const RECONNECT: Duration = Duration::from_millis(100);
+use crate::upstream::http::RECONNECT;
 
 impl NativeApi {
     /// What came of a request in the end: it is sent again where the API says when to come back, and

@@ -211,6 +211,11 @@ impl Relay for Replicas {
         Ok(Box::new(exchange))
     }
 
+    /// All have the same.
+    fn limit(&self) -> Option<Duration> {
+        self.fleet.members().first()?.upstream.relay()?.limit()
+    }
+
     fn forget(&self, session: SessionKey) {
         self.fleet.forget(session);
     }

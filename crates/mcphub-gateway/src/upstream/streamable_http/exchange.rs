@@ -32,6 +32,9 @@ pub(super) struct HttpExchange {
     pub(super) source: Source,
     /// What the stream of a session tells of the request.
     pub(super) inbox: Option<Inbox>,
+    /// How long the first message may take, of a request whose server may ask before there is any
+    /// other sign of it.
+    pub(super) first: Option<Duration>,
     /// What is sent anew when the session turns out to have ended, and what was known of it.
     pub(super) again: Option<Box<(Forward, Arc<OnceCell<Era>>)>>,
 }
@@ -58,6 +61,7 @@ impl HttpExchange {
             id,
             source: Source::Over,
             inbox: None,
+            first: None,
             again: None,
         }
     }
@@ -150,10 +154,16 @@ async fn told(inbox: &mut Option<Inbox>) -> Option<Said> {
 #[async_trait]
 impl Exchange for HttpExchange {
     /// Ends within [`McpSettings::call_timeout`](super::McpSettings::call_timeout), which begins
-    /// anew with each message.
+    /// anew with each message, or within the limits that there are for the part that it is at.
     async fn next(&mut self) -> Result<Said> {
         let wire = Arc::clone(&self.wire);
-        let limit = wire.client.settings.call_timeout;
+        let settings = &wire.client.settings;
+        let own = match &self.source {
+            Source::Sending(_) => self.first.take(),
+            Source::Events(_) => settings.idle_timeout,
+            Source::Whole(_) | Source::Over => None,
+        };
+        let limit = own.unwrap_or(settings.call_timeout);
         let said = wire.within(limit, self.hear()).await;
         if matches!(said, Ok(Said::Result(_) | Said::Failure(_))) {
             self.source = Source::Over;

@@ -14,6 +14,7 @@ mod wire;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -151,6 +152,10 @@ impl Relay for McpHttp {
         let limit = self.wire.client.settings.call_timeout;
         let exchange = self.wire.within(limit, self.wire.open(request)).await?;
         Ok(Box::new(exchange))
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        self.wire.client.settings.total_timeout
     }
 
     fn forget(&self, session: SessionKey) {

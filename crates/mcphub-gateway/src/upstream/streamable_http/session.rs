@@ -8,7 +8,7 @@ use mcphub_core::shared::SessionKey;
 use reqwest::RequestBuilder;
 use reqwest::header::HeaderValue;
 use serde_json::value::RawValue;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, oneshot};
 use tokio::task::AbortHandle;
 
 use super::changes::MAX_EVENT;
@@ -20,8 +20,12 @@ use crate::upstream::pending::{Inbox, Pending, notification};
 use crate::upstream::updated::UPDATED;
 use crate::upstream::{Said, one_line};
 
-/// How long a server may take to open the stream of a session, before the session does without.
-const OPENING: Duration = Duration::from_secs(2);
+/// How long a session's first call waits for the session's stream. A server that takes longer may
+/// still open it, but what it asks on it before that is lost.
+const OPENING: Duration = Duration::from_millis(500);
+
+/// How long a server may take to take an answer.
+const ANSWERING: Duration = Duration::from_secs(2);
 
 /// How long a server may take to end a session.
 pub(super) const ENDING: Duration = Duration::from_secs(2);
@@ -37,7 +41,7 @@ pub(super) struct Session {
     pub(super) talks: OnceCell<()>,
     /// The requests on their way that hear what the session's own stream tells.
     pending: Mutex<Pending>,
-    stream: OnceCell<Option<Listening>>,
+    stream: OnceCell<Listening>,
     /// The request that ends it; `None` once it has ended.
     ending: Mutex<Option<Ending>>,
     /// On whose behalf it is.
@@ -90,15 +94,16 @@ impl Session {
     }
 
     /// Opens the stream on which the server says what belongs to no request's answer (2025-11-25,
-    /// Transports, Listening for Messages from the Server), once. A server need not have one.
+    /// Transports, Listening for Messages from the Server), once, and waits for it for a while. A
+    /// server need not have one.
     pub(super) async fn listen(self: &Arc<Self>, wire: &Arc<Wire>) {
         let listening = self.stream.get_or_init(|| async {
-            let era = Era::Legacy(Arc::clone(self));
-            let events = tokio::time::timeout(OPENING, open(wire, &era)).await;
-            let events = events.ok()?.ok()??;
+            let (opened, is_open) = oneshot::channel();
             let (wire, session) = (Arc::downgrade(wire), Arc::downgrade(self));
-            let task = tokio::spawn(hear(wire, session, events));
-            Some(Listening(task.abort_handle()))
+            let task = tokio::spawn(hear(wire, session, opened));
+            // Whoever opens it ends, or goes on when nobody waits any more.
+            let _ = tokio::time::timeout(OPENING, is_open).await;
+            Listening(task.abort_handle())
         });
         listening.await;
     }
@@ -174,7 +179,9 @@ impl Ending {
         let sending = async {
             match &self.access {
                 Some(access) => {
-                    let _ = access.send(self.request, self.whose.as_deref()).await;
+                    let _ = access
+                        .send(self.request, self.whose.as_deref(), false)
+                        .await;
                 }
                 None => {
                     let _ = self.request.send().await;
@@ -219,7 +226,17 @@ async fn open(wire: &Wire, era: &Era) -> Result<Option<Events>> {
 }
 
 /// Reads the stream of a session as long as that is there, and opens it again where it breaks off.
-async fn hear(wire: Weak<Wire>, session: Weak<Session>, first: Events) {
+async fn hear(wire: Weak<Wire>, session: Weak<Session>, opened: oneshot::Sender<()>) {
+    let (Some(here), Some(era)) = (wire.upgrade(), session.upgrade().map(Era::Legacy)) else {
+        return;
+    };
+    let limit = here.client.settings.list_timeout;
+    let Ok(Ok(Some(first))) = tokio::time::timeout(limit, open(&here, &era)).await else {
+        return;
+    };
+    drop((here, era));
+    // Fails when nobody waits for it any more.
+    let _ = opened.send(());
     let mut events = Some(first);
     let mut pause = Duration::ZERO;
     loop {
@@ -237,7 +254,7 @@ async fn hear(wire: Weak<Wire>, session: Weak<Session>, first: Events) {
                 let whose = session.whose.clone();
                 let era = Era::Legacy(session);
                 let told = wire.tell(&era, answer, whose.as_deref());
-                if let Err(error) = wire.within(OPENING, told).await {
+                if let Err(error) = wire.within(ANSWERING, told).await {
                     tracing::debug!(server = %wire.host, error = %error.report(), "an answer did not arrive");
                 }
             }

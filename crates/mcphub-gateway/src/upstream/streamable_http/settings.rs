@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcphub_core::Result;
-use mcphub_core::connection::Era;
+use mcphub_core::connection::{Era, Limits};
 use mcphub_core::secret::Credentials;
 
 use crate::upstream::http;
@@ -20,8 +20,22 @@ pub struct McpSettings {
     pub connect_timeout: Duration,
     /// Which era is spoken. Default as the server answers `server/discover`.
     pub era: Era,
-    /// How long a `tools/call` may take, a handshake before it included. Default 60 s.
+    /// How long a `tools/call` may take, a handshake before it included, until it is answered or
+    /// until something is said before the answer; then until the next. Default 60 s.
     pub call_timeout: Duration,
+    /// How long the headers of an answer may take, connecting included. Default as long as a call.
+    pub first_byte_timeout: Option<Duration>,
+    /// How long a streamed answer may be silent between two messages. Default as long as a call.
+    pub idle_timeout: Option<Duration>,
+    /// How long a request may take with all that is said until its answer. Default as the gateway
+    /// has it, [`GatewaySettings::stream_timeout`](crate::GatewaySettings::stream_timeout).
+    pub total_timeout: Option<Duration>,
+    /// The most connections that are kept for a host while they are not in use, each for 90 s.
+    /// Default 1,024.
+    pub max_idle_connections: usize,
+    /// Whether a request for which there was no connection, so that the server saw nothing of it, is
+    /// sent once more after 100 ms, while there is time. Default it is.
+    pub reconnect: bool,
     /// How long all pages of `tools/list` together may take. Default 10 s.
     pub list_timeout: Duration,
     /// The most tools that one server may list. Default 10,000.
@@ -41,6 +55,11 @@ impl Default for McpSettings {
             connect_timeout: Duration::from_secs(5),
             era: Era::Auto,
             call_timeout: Duration::from_secs(60),
+            first_byte_timeout: None,
+            idle_timeout: None,
+            total_timeout: None,
+            max_idle_connections: 1_024,
+            reconnect: true,
             list_timeout: Duration::from_secs(10),
             max_tools: 10_000,
             max_message: 64 * 1024 * 1024,
@@ -63,26 +82,45 @@ impl McpClient {
     /// # Errors
     /// `Internal` when the process has not installed a rustls crypto provider.
     pub fn new(settings: McpSettings) -> Result<Self> {
-        let http = http::client(settings.connect_timeout, MAX_REDIRECTS)?;
+        let http = http::build(builder(&settings)?)?;
         Ok(Self {
             http,
             settings: Arc::new(settings),
         })
     }
 
-    /// This client, or one with connections of its own where a server's certificates ask for it.
+    /// This client for one server, which may have limits of its own, and certificates: where these
+    /// are about connections, it shares none with others.
     ///
     /// # Errors
     /// `InvalidInput` for what is no certificate in PEM.
-    pub fn certified(&self, credentials: &Credentials) -> Result<Self> {
+    pub fn of_server(&self, credentials: &Credentials, limits: &Limits) -> Result<Self> {
+        let ours = &*self.settings;
+        let seconds = Limits::seconds;
+        let most = limits.max_idle_connections.map(|most| most as usize);
+        let settings = McpSettings {
+            connect_timeout: seconds(limits.connect_timeout).unwrap_or(ours.connect_timeout),
+            first_byte_timeout: seconds(limits.first_byte_timeout).or(ours.first_byte_timeout),
+            idle_timeout: seconds(limits.idle_timeout).or(ours.idle_timeout),
+            total_timeout: seconds(limits.total_timeout).or(ours.total_timeout),
+            max_idle_connections: most.unwrap_or(ours.max_idle_connections),
+            ..ours.clone()
+        };
         let (authorities, identity) = (&credentials.authorities, &credentials.identity);
-        if authorities.is_none() && identity.is_none() {
-            return Ok(self.clone());
-        }
-        let builder = http::builder(self.settings.connect_timeout, MAX_REDIRECTS)?;
+        let http = if authorities.is_some() || identity.is_some() {
+            http::certified(
+                builder(&settings)?,
+                authorities.as_deref(),
+                identity.as_ref(),
+            )?
+        } else if limits.connect_timeout.is_some() || most.is_some() {
+            http::build(builder(&settings)?)?
+        } else {
+            self.http.clone()
+        };
         Ok(Self {
-            http: http::certified(builder, authorities.as_deref(), identity.as_ref())?,
-            settings: Arc::clone(&self.settings),
+            http,
+            settings: Arc::new(settings),
         })
     }
 
@@ -95,27 +133,19 @@ impl McpClient {
         &self.settings
     }
 
-    /// This client for servers that are spoken to in this era.
+    /// This client with other limits that are not about connections.
     #[must_use]
-    pub fn in_era(&self, era: Era) -> Self {
+    pub(in crate::upstream) fn with(&self, change: impl FnOnce(&mut McpSettings)) -> Self {
+        let mut settings = McpSettings::clone(&self.settings);
+        change(&mut settings);
         Self {
             http: self.http.clone(),
-            settings: Arc::new(McpSettings {
-                era,
-                ..McpSettings::clone(&self.settings)
-            }),
+            settings: Arc::new(settings),
         }
     }
+}
 
-    /// This client with another limit for calls.
-    #[must_use]
-    pub fn with_call_timeout(&self, limit: Duration) -> Self {
-        Self {
-            http: self.http.clone(),
-            settings: Arc::new(McpSettings {
-                call_timeout: limit,
-                ..McpSettings::clone(&self.settings)
-            }),
-        }
-    }
+fn builder(settings: &McpSettings) -> Result<reqwest::ClientBuilder> {
+    let builder = http::builder(settings.connect_timeout, MAX_REDIRECTS)?;
+    Ok(builder.pool_max_idle_per_host(settings.max_idle_connections))
 }

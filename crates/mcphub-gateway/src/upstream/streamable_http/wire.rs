@@ -70,6 +70,18 @@ const HEADER_LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id"
 /// nothing.
 struct Stale(Box<Forward>);
 
+/// A request that is ready to be sent.
+struct Attempt {
+    era: Era,
+    id: u64,
+    message: (HeaderMap, Vec<u8>),
+    whose: Whose,
+    /// What is known of the server was known before.
+    known: bool,
+    /// The server may ask on the stream of the session before it answers at all.
+    asks: bool,
+}
+
 impl Drop for Wire {
     /// Ends sessions that nobody can use any more.
     fn drop(&mut self) {
@@ -214,16 +226,26 @@ impl Wire {
         let body = message::forward(&forward, id, matches!(era, Era::Modern));
         let message = (headers, body);
         let whose = forward.who.clone();
-        let sending = Arc::clone(self).attempt(era.clone(), id, message, whose.clone(), known);
+        let asks = matches!(&era, Era::Legacy(session) if session.id.is_some())
+            && Owner::of(&forward).can_be_asked();
+        let attempt = Attempt {
+            era: era.clone(),
+            id,
+            message,
+            whose: whose.clone(),
+            known,
+            asks,
+        };
+        let sending = Arc::clone(self).attempt(attempt);
         let mut exchange = HttpExchange::new(Arc::clone(self), era, id, whose);
         if let Era::Legacy(session) = &exchange.era
-            && session.id.is_some()
-            && Owner::of(&forward).can_be_asked()
+            && asks
         {
             // It may be asked on the session's stream before there is an answer.
             session.listen(self).await;
             exchange.inbox = Some(session.converse(id, forward.session)?);
             exchange.source = Source::Sending(Box::pin(sending));
+            exchange.first = self.client.settings.first_byte_timeout;
             exchange.again = known.then(|| Box::new((forward, Arc::clone(cell))));
             return Ok(Ok(exchange));
         }
@@ -238,16 +260,21 @@ impl Wire {
 
     /// Sends a request, and gives what it is answered from. `None` when the server refuses the way
     /// in which it is spoken to, which was `known` before, and has done nothing.
-    async fn attempt(
-        self: Arc<Self>,
-        era: Era,
-        id: u64,
-        (headers, body): (HeaderMap, Vec<u8>),
-        whose: Whose,
-        known: bool,
-    ) -> Result<Option<Source>> {
+    async fn attempt(self: Arc<Self>, attempt: Attempt) -> Result<Option<Source>> {
+        let Attempt {
+            era,
+            id,
+            message: (headers, body),
+            whose,
+            known,
+            asks,
+        } = attempt;
         let whose = whose.as_deref();
-        let response = self.send(Method::POST, headers, Some(body), whose).await?;
+        let sending = self.send(Method::POST, headers, Some(body), whose);
+        let response = match self.client.settings.first_byte_timeout.filter(|_| !asks) {
+            Some(limit) => self.within(limit, sending).await?,
+            None => sending.await?,
+        };
         let in_by = how_to_get_in(&response);
         let status = response.status();
         let limit = self.client.settings.max_message;
@@ -535,7 +562,11 @@ impl Wire {
     ) -> Result<Response> {
         let message = call.message(id, matches!(era, Era::Modern))?;
         let headers = self.headers(era, Some(call))?;
-        self.send(Method::POST, headers, Some(message), whose).await
+        let sending = self.send(Method::POST, headers, Some(message), whose);
+        match self.client.settings.first_byte_timeout {
+            Some(limit) => self.within(limit, sending).await,
+            None => sending.await,
+        }
     }
 
     /// Opens the stream of server messages that the legacy era has (MCP 2025-11-25, Transports,
@@ -562,9 +593,12 @@ impl Wire {
         }
         if let Some(access) = &self.access {
             // Boxed, so that servers which need no token carry none of it.
-            return Box::pin(access.send(request, whose)).await;
+            let reconnect = self.client.settings.reconnect;
+            return Box::pin(access.send(request, whose, reconnect)).await;
         }
-        let sent = request.send().await;
+        let (client, request) = request.build_split();
+        let request = request.map_err(|error| http::unsent(&self.host, error))?;
+        let sent = http::execute(&client, request, self.client.settings.reconnect).await;
         sent.map_err(|error| http::unsent(&self.host, error))
     }
 
