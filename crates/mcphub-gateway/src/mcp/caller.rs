@@ -23,6 +23,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) streams: bool,
     /// The headers of its request, over HTTP.
     pub(crate) headers: Option<&'a HeaderMap>,
+    /// The same, for whatever it says of the trace that the request belongs to.
+    pub(crate) trace: Option<&'a HeaderMap>,
     /// Where a native tool tells of its progress.
     pub(crate) progress: Option<&'a Progress>,
 }

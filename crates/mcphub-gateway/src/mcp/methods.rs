@@ -233,6 +233,7 @@ async fn in_batch(
             abilities: 0,
             streams: false,
             headers: None,
+            trace: None,
             progress: None,
         };
         match answer(gateway, view, &request, &caller).await {
@@ -432,9 +433,10 @@ async fn routed_call(
         None => upstream.call(&route.own, &arguments),
         Some(progress) => upstream.call_telling(&route.own, &arguments, progress),
     };
-    let answer = if route.upstream.call_limit().is_some_and(|own| own <= limit) {
-        answer.await
-    } else {
+    let answering = async {
+        if route.upstream.call_limit().is_some_and(|own| own <= limit) {
+            return answer.await;
+        }
         let late = || {
             Error::new(ErrorKind::Timeout, "it did not answer in time")
                 .with("limit", format!("{limit:?}"))
@@ -442,6 +444,18 @@ async fn routed_call(
         // Boxed, because a timer is large and most calls need none.
         let answer = Box::pin(tokio::time::timeout(limit, answer)).await;
         answer.unwrap_or_else(|_| Err(late()))
+    };
+    let answer = match caller.session {
+        None => answering.await,
+        // Of the old era, whose clients say that a call is not needed any more.
+        Some(session) => {
+            let cancellation = gateway.running.begin(session, request.id.get());
+            tokio::select! {
+                biased;
+                () = cancellation.cancelled() => return Err(RpcError::cancelled()),
+                answer = answering => answer,
+            }
+        }
     };
     tracing::debug!(server = %route.server, tool = &*route.own, elapsed = ?counted.elapsed(), "a call");
     counted.ended(ended(&answer));

@@ -26,5 +26,6 @@ mod routing;
 mod search;
 pub(crate) mod session;
 pub(crate) mod stdio;
+mod trace;
 mod watching;
 mod wording;

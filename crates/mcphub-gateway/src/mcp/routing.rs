@@ -11,6 +11,7 @@ use super::message::{Request, members};
 use super::meta::Meta;
 use super::methods::{TOOLS_CALL, tool_name};
 use super::questions::WAITING;
+use super::trace;
 use super::wording::{self, STATE};
 use crate::federation::{HeaderParameter, NoRoute, Route, View};
 use crate::members::{Members, quoted, string};
@@ -132,6 +133,8 @@ impl Routed {
             let mut found = found.filter_map(|public| marker.own(kind, public));
             found.next().map(str::to_owned)
         };
+        let own_meta = meta.own();
+        let own_meta = wording::related(&own_meta, &own_task).unwrap_or(own_meta);
         let mut abilities = match meta.capabilities.filter(|_| modern) {
             Some(capabilities) => ClientAbilities::read_whole(capabilities),
             None => caller.session_abilities(),
@@ -144,7 +147,10 @@ impl Routed {
             method: request.method.to_string(),
             name: self.name.clone(),
             params: joined(&request.params, edited, |name| name == "_meta"),
-            meta: wording::related(&meta.own(), &own_task).unwrap_or_else(|| meta.own()),
+            meta: match caller.trace {
+                Some(headers) => trace::added(own_meta, headers),
+                None => own_meta,
+            },
             progress: caller.streams && meta.progress.is_some(),
             abilities,
             session: caller.session.filter(|_| !modern),

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -47,6 +47,8 @@ pub struct McpServer {
     extra_prompt: Mutex<bool>,
     /// What a session's own stream tells, by its id.
     asides: Mutex<HashMap<String, mpsc::UnboundedSender<Value>>>,
+    /// Opens the stream of a session only when it was asked to call a tool.
+    pub late: AtomicBool,
     /// Sessions before this one have ended.
     expired: AtomicUsize,
 }
@@ -70,6 +72,7 @@ impl McpServer {
             streams: AtomicUsize::new(0),
             extra_prompt: Mutex::new(false),
             asides: Mutex::default(),
+            late: AtomicBool::new(false),
             expired: AtomicUsize::new(0),
         });
         let router = Router::new()
@@ -313,8 +316,11 @@ async fn receive(
         // Asks on the session's own stream, and answers in JSON.
         "tools/call" if params["name"] == "aside" => {
             let stream = session(&headers).unwrap();
-            let stream = server.asides.lock().unwrap().get(&stream).cloned();
-            let Some(stream) = stream else {
+            let open = || server.asides.lock().unwrap().get(&stream).cloned();
+            while server.late.load(Ordering::SeqCst) && open().is_none() {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+            let Some(stream) = open() else {
                 return answered("error", json!({"code": -32000, "message": "no stream"}));
             };
             let (sender, answer) = oneshot::channel();
@@ -369,6 +375,9 @@ async fn open(State(server): State<Arc<McpServer>>, headers: HeaderMap) -> Respo
         let answer = json!({"jsonrpc": "2.0", "id": id, "result": result});
         let event = Event::default().data(answer.to_string());
         return Sse::new(futures::stream::iter([Ok::<_, Infallible>(event)])).into_response();
+    }
+    while server.late.load(Ordering::SeqCst) && server.sent("tools/call").is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     let (aside, asides) = mpsc::unbounded_channel();
     if let Some(session) = session(&headers) {

@@ -788,3 +788,46 @@ async fn no_answer_reaches_another_caller() {
     });
     futures::future::join_all(calls).await;
 }
+
+#[tokio::test]
+async fn a_server_that_opens_a_sessions_stream_late_is_called_before_and_heard_after() {
+    let server = McpServer::start(Era::Legacy).await;
+    server.late.store(true, Ordering::SeqCst);
+    let served = in_front_of(&[("shop", &server)]).await;
+    let client = Client::of(&served, "/mcp", Era::Legacy).await;
+    let mut events = client
+        .events(1, "tools/call", json!({"name": "shop_aside"}))
+        .await;
+    events.next().await.unwrap();
+    let question = events.next().await.unwrap();
+    assert_eq!(question["method"], "roots/list");
+    client.respond(&question["id"], json!({"roots": []})).await;
+    let end = events.next().await.unwrap();
+    assert!(end["result"]["content"][0]["text"].is_string(), "{end}");
+}
+
+#[tokio::test]
+async fn the_trace_of_a_request_reaches_its_server() {
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+    for server_era in ERAS {
+        let (served, _server) = with_one(server_era).await;
+        for client_era in ERAS {
+            let client = Client::of(&served, "/mcp", client_era).await;
+            let call = |meta: Value| {
+                let params = json!({"name": "shop_echo", "_meta": meta});
+                let request = client.request(1, "tools/call", params);
+                let request = request.header("traceparent", parent);
+                request.header("baggage", "user=ada")
+            };
+            let (_, said) = answer(call(json!({}))).await;
+            let meta = &got(&said["result"]["content"][0]["text"])["_meta"];
+            assert_eq!(
+                (&meta["traceparent"], &meta["baggage"]),
+                (&json!(parent), &json!("user=ada"))
+            );
+            let (_, said) = answer(call(json!({"traceparent": "own"}))).await;
+            let meta = &got(&said["result"]["content"][0]["text"])["_meta"];
+            assert_eq!(meta["traceparent"], "own", "{said}");
+        }
+    }
+}

@@ -320,6 +320,42 @@ async fn a_client_that_goes_away_cancels_its_call() {
 }
 
 #[tokio::test]
+async fn a_client_of_before_cancels_its_call_with_a_message() {
+    let (hub, server) = shop().await;
+    let (session, _) = hub.initialize("2025-11-25").await;
+    for (at, meta) in [json!({}), json!({"progressToken": 1})]
+        .into_iter()
+        .enumerate()
+    {
+        let params = json!({"name": "shop_hang", "_meta": meta});
+        let body = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params});
+        let in_session = |body: serde_json::Value| {
+            let request = hub.post("/mcp").header("mcp-session-id", &session);
+            request.body(body.to_string())
+        };
+        let pending = tokio::spawn(answer(in_session(body)));
+        until("the call", async || server.calls.lock().unwrap().len() > at).await;
+        // Of another session, and another request: nothing happens.
+        let (other, _) = hub.initialize("2025-11-25").await;
+        for (session, id) in [(&other, 7), (&session, 8), (&session, 7)] {
+            assert_eq!(
+                server.cancelled.load(std::sync::atomic::Ordering::SeqCst),
+                at
+            );
+            let told = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
+            let request = hub.post("/mcp").header("mcp-session-id", session);
+            assert_eq!(answer(request.body(told.to_string())).await.0, 202);
+        }
+        let (_, ended) = pending.await.unwrap();
+        assert_eq!(ended["error"]["code"], -31_499, "{ended}");
+        assert_eq!(
+            server.cancelled.load(std::sync::atomic::Ordering::SeqCst),
+            at + 1
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_call_takes_no_longer_than_it_may() {
     let server = Server::with(&["hang"]);
     let mut settings = quick();

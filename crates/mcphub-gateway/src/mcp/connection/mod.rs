@@ -280,6 +280,7 @@ impl Client {
             abilities: self.abilities,
             streams: true,
             headers: None,
+            trace: None,
             progress: None,
         }
     }

@@ -177,6 +177,7 @@ async fn one(
         abilities: session.as_ref().map_or(0, SessionId::abilities),
         streams: accepts.events,
         headers: Some(headers),
+        trace: Some(headers),
         progress: None,
     };
     if revision.is_modern() && request.method == LISTEN {
@@ -191,7 +192,8 @@ async fn one(
     {
         let (gateway, view, bytes) = (Arc::clone(gateway), Arc::clone(view), bytes.clone());
         let who = who.cloned();
-        return progress::call(gateway, view, bytes, who, revision, accepts, token).await;
+        let spoken = (revision, caller.session);
+        return progress::call(gateway, view, bytes, who, spoken, accepts, token).await;
     }
     let outcome = match methods::answer(gateway, view, request, &caller).await? {
         Answer::Whole(outcome) => outcome,

@@ -13,6 +13,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures::stream::{self, Stream};
 use mcphub_core::principal::Principal;
+use mcphub_core::shared::SessionKey;
 use rmcp::transport::common::http_header::EVENT_STREAM_MIME_TYPE;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::Receiver;
@@ -42,7 +43,7 @@ pub(super) async fn call(
     view: Arc<View>,
     bytes: Bytes,
     who: Option<Arc<Principal>>,
-    revision: Revision,
+    (revision, session): (Revision, Option<SessionKey>),
     accepts: Accepts,
     token: &RawValue,
 ) -> Result<Response, RpcError> {
@@ -51,7 +52,8 @@ pub(super) async fn call(
     let kept = Kept::of(&gateway);
     let mut replying: Replying = Box::pin(async move {
         let who = who.as_ref();
-        reply(&gateway, &view, &bytes, who, revision, &progress).await
+        let spoken = (revision, session);
+        reply(&gateway, &view, &bytes, who, spoken, &progress).await
     });
     tokio::select! {
         biased;
@@ -74,7 +76,7 @@ async fn reply(
     view: &Arc<View>,
     bytes: &[u8],
     who: Option<&Arc<Principal>>,
-    revision: Revision,
+    (revision, session): (Revision, Option<SessionKey>),
     progress: &Progress,
 ) -> (StatusCode, Reply) {
     // Read again, because what outlives the request cannot borrow from it.
@@ -84,11 +86,12 @@ async fn reply(
     };
     let caller = Caller {
         revision,
-        session: None,
+        session,
         who,
         abilities: 0,
         streams: false,
         headers: None,
+        trace: None,
         progress: Some(progress),
     };
     let outcome = match methods::answer(gateway, view, &request, &caller).await {

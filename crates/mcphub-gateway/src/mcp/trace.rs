@@ -1,0 +1,182 @@
+//! The trace that a request belongs to (W3C Trace Context, W3C Baggage).
+//!
+//! In MCP it travels in `_meta` (2026-07-28, Overview, OpenTelemetry trace context). A client whose
+//! HTTP library says it in headers, as most do, is understood, too.
+
+use axum::http::HeaderMap;
+
+use crate::members::{Members, quoted};
+
+/// Which trace, and which part of it asks.
+const PARENT: &str = "traceparent";
+
+/// What the systems that it went through say of it.
+const STATE: &str = "tracestate";
+
+/// What goes with it to everybody.
+const BAGGAGE: &str = "baggage";
+
+/// The longest `traceparent` of a version to come, in bytes.
+const MAX_PARENT: usize = 128;
+
+/// The longest `tracestate`, and the most that it lists (Trace Context, 3.3.1).
+const MAX_STATE: (usize, usize) = (512, 32);
+
+/// The longest `baggage`, and the most that it lists (Baggage, 3.3.2).
+const MAX_BAGGAGE: (usize, usize) = (8_192, 64);
+
+/// Members of `_meta`, without the braces, with what the headers say of the trace and they do not. A
+/// trace that they name is the one that counts; what is not as the standards ask is left out.
+pub(super) fn added(mut meta: String, headers: &HeaderMap) -> String {
+    if ![PARENT, BAGGAGE]
+        .iter()
+        .any(|name| headers.contains_key(*name))
+    {
+        return meta;
+    }
+    let text = format!("{{{meta}}}");
+    let Ok(members) = Members::read(&text) else {
+        return meta;
+    };
+    let mut found = Vec::new();
+    if members.get(PARENT).is_none()
+        && let Some(parent) = parent(headers)
+    {
+        found.push((PARENT, parent));
+        // Without its trace it means nothing.
+        let state = list(headers, STATE, MAX_STATE);
+        found.extend(
+            state
+                .filter(|_| members.get(STATE).is_none())
+                .map(|it| (STATE, it)),
+        );
+    }
+    if members.get(BAGGAGE).is_none() {
+        found.extend(list(headers, BAGGAGE, MAX_BAGGAGE).map(|it| (BAGGAGE, it)));
+    }
+    for (name, value) in found {
+        if !meta.is_empty() {
+            meta.push(',');
+        }
+        meta.push_str(&format!("\"{name}\":{}", quoted(&value)));
+    }
+    meta
+}
+
+/// `VERSION-TRACE-PARENT-FLAGS`, in lower-case hexadecimal digits (Trace Context, 3.2).
+fn parent(headers: &HeaderMap) -> Option<String> {
+    let mut values = headers.get_all(PARENT).iter();
+    let text = values.next()?.to_str().ok()?.trim();
+    if values.next().is_some() || text.len() > MAX_PARENT {
+        return None;
+    }
+    let mut parts = text.split('-');
+    let mut hex = |length: usize| {
+        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        let part = parts.next()?;
+        (part.len() == length && part.bytes().all(digit)).then_some(part)
+    };
+    let (version, trace, span, _flags) = (hex(2)?, hex(32)?, hex(16)?, hex(2)?);
+    let some = |part: &str| part.bytes().any(|byte| byte != b'0');
+    let whole = version != "00" || parts.next().is_none();
+    let good = version != "ff" && some(trace) && some(span) && whole;
+    let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
+    (good && printable).then(|| text.to_owned())
+}
+
+/// `NAME=VALUE,…`, perhaps in several headers. All or nothing.
+fn list(headers: &HeaderMap, name: &str, (longest, most): (usize, usize)) -> Option<String> {
+    let values = headers.get_all(name).iter();
+    let values: Option<Vec<&str>> = values.map(|value| value.to_str().ok()).collect();
+    let text = values.filter(|values| !values.is_empty())?.join(",");
+    let members = text.split(',').map(str::trim);
+    let named = |member: &str| {
+        let (name, _) = member.split_once('=').unwrap_or_default();
+        !name.trim().is_empty()
+    };
+    let good = text.len() <= longest
+        && members.clone().count() <= most
+        && members
+            .clone()
+            .all(|member| member.is_empty() || named(member))
+        && members.clone().any(named);
+    good.then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::{HeaderName, HeaderValue};
+
+    const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+
+    fn headers(all: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in all {
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_str(value).unwrap(),
+            );
+        }
+        headers
+    }
+
+    #[test]
+    fn what_headers_say_of_a_trace_goes_into_meta() {
+        let said = headers(&[
+            (PARENT, GOOD),
+            (STATE, "a=1"),
+            (STATE, "b@c=2"),
+            (BAGGAGE, "user=\"x\""),
+        ]);
+        assert_eq!(
+            added(r#""a":1.0"#.to_owned(), &said),
+            format!(
+                r#""a":1.0,"traceparent":"{GOOD}","tracestate":"a=1,b@c=2","baggage":"user=\"x\"""#
+            )
+        );
+        let alone = headers(&[(PARENT, GOOD)]);
+        let expected = format!(r#""traceparent":"{GOOD}""#);
+        assert_eq!(added(String::new(), &alone), expected);
+    }
+
+    #[test]
+    fn the_trace_that_meta_names_counts() {
+        let said = headers(&[(PARENT, GOOD), (STATE, "a=1"), (BAGGAGE, "b=2")]);
+        let meta = r#""traceparent":"other""#;
+        assert_eq!(
+            added(meta.to_owned(), &said),
+            format!(r#"{meta},"baggage":"b=2""#)
+        );
+        let meta = r#""traceparent":"other","baggage":"c=3""#;
+        assert_eq!(added(meta.to_owned(), &said), meta);
+    }
+
+    #[test]
+    fn what_is_not_as_the_standards_ask_goes_nowhere() {
+        for wrong in [
+            "",
+            "00",
+            &GOOD[..54],
+            &GOOD.to_uppercase(),
+            &GOOD.replace("00-0", "ff-0"),
+            &GOOD.replace("0af7651916cd43dd8448eb211c80319c", &"0".repeat(32)),
+            &GOOD.replace("00f067aa0ba902b7", &"0".repeat(16)),
+            &format!("{GOOD}-more"),
+            &format!("cc{}-{}", &GOOD[2..], "x".repeat(MAX_PARENT)),
+        ] {
+            let said = headers(&[(PARENT, wrong), (STATE, "a=1")]);
+            assert_eq!(added(String::new(), &said), "", "{wrong}");
+        }
+        let later = format!("cc{}-more", &GOOD[2..]);
+        assert!(added(String::new(), &headers(&[(PARENT, &later)])).contains(&later));
+        let twice = headers(&[(PARENT, GOOD), (PARENT, GOOD)]);
+        assert_eq!(added(String::new(), &twice), "");
+        let many = vec!["a=1"; MAX_BAGGAGE.1 + 1].join(",");
+        let long = format!("a={}", "x".repeat(MAX_BAGGAGE.0));
+        for wrong in ["", ",", "a", "=1", "a=1,b", &many, &long] {
+            let said = headers(&[(BAGGAGE, wrong)]);
+            assert_eq!(added(String::new(), &said), "", "{wrong}");
+        }
+    }
+}
