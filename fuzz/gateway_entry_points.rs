@@ -343,6 +343,7 @@ impl CatalogSource for Shop {
         Ok(Catalog {
             version: CatalogVersion::default(),
             servers: vec![server("depot")?, server("shop")?],
+            ..Catalog::default()
         })
     }
 }

@@ -37,6 +37,10 @@ impl Action {
     pub const SERVER_RESTORE: Self = Self::new("server.restore");
     /// A removed server was deleted with all that belonged to it.
     pub const SERVER_PURGE: Self = Self::new("server.purge");
+    /// A virtual server was made, or changed.
+    pub const VIRTUAL_SERVER_SAVE: Self = Self::new("virtual_server.save");
+    /// A virtual server was removed.
+    pub const VIRTUAL_SERVER_REMOVE: Self = Self::new("virtual_server.remove");
     /// All credentials got a new key.
     pub const KEY_ROTATE: Self = Self::new("key.rotate");
     /// An API key was made.

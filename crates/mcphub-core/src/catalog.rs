@@ -12,6 +12,7 @@ use crate::deployment::Endpoint;
 use crate::secret::Credentials;
 use crate::server::ServerName;
 use crate::tool::ToolSet;
+use crate::virtual_server::VirtualServer;
 
 /// Gives the gateway what to serve.
 ///
@@ -44,6 +45,8 @@ pub struct Catalog {
     pub version: CatalogVersion,
     /// By name.
     pub servers: Vec<Arc<CatalogServer>>,
+    /// Selections of what they have, by name.
+    pub virtual_servers: Vec<VirtualServer>,
 }
 
 /// One server of a catalogue. Two values with the same name and revision are equal.

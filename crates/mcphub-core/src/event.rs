@@ -33,7 +33,7 @@ pub trait EventBus: Send + Sync + Debug + 'static {
 #[serde(tag = "type", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Event {
-    /// A server was registered, changed or removed.
+    /// A server, or a virtual one, was registered, changed or removed.
     CatalogChanged {
         /// Which.
         server: ServerName,

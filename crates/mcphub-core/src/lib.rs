@@ -38,6 +38,7 @@ pub mod tenant;
 mod token;
 pub mod tool;
 pub mod user;
+pub mod virtual_server;
 
 pub use error::{Error, ErrorKind, Fault, Result};
 pub use platform::Platform;

@@ -5,6 +5,7 @@
 //! one; [`Tenants`] is the way to other handles.
 
 mod search;
+mod selection;
 
 use std::fmt::Debug;
 use std::net::IpAddr;
@@ -32,10 +33,12 @@ use crate::tool::{ToolChoices, ToolKind, ToolName, ToolSet};
 use crate::user::{UserKind, UserListing, UserName};
 
 pub use search::{FoundTool, ToolPage, ToolPlace, ToolSearch};
+pub use selection::VirtualServerStore;
 
 /// Everything that a host keeps of one tenant.
 pub trait Store:
     ServerStore
+    + VirtualServerStore
     + DocumentStore
     + CredentialStore
     + ApiKeyStore
@@ -50,6 +53,7 @@ pub trait Store:
 
 impl<T> Store for T where
     T: ServerStore
+        + VirtualServerStore
         + DocumentStore
         + CredentialStore
         + ApiKeyStore
@@ -78,6 +82,7 @@ impl<T: Users + Passwords + Tenants> People for T {}
 /// - `remove` hides a server with its documents and credentials; of an unknown name it is `false`.
 /// - `restore` brings a removed server back as it was, under a new revision, unless another took
 ///   its name; what was not removed is `None`.
+/// - `save` and `restore` of a name that a virtual server has are a `Conflict`.
 /// - `purge` deletes a removed server with all that belongs to it; any other it leaves alone, and so
 ///   does `purge_removed`.
 /// - A revision is used once: a name that was removed and comes back has a greater one.

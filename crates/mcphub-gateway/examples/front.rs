@@ -33,6 +33,7 @@ impl CatalogSource for Fixed {
         Ok(Catalog {
             version: CatalogVersion::default(),
             servers: self.0.clone(),
+            ..Catalog::default()
         })
     }
 }

@@ -16,6 +16,7 @@ use mcphub_core::secret::{DataKey, GrantKeeper};
 use mcphub_core::server::ServerName;
 use mcphub_core::shared::{Rate, SessionKey, Shared};
 use mcphub_core::store::AuditStore;
+use mcphub_core::virtual_server::VirtualServer;
 use mcphub_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Mutex, Semaphore, mpsc};
@@ -24,7 +25,7 @@ use tokio::time::{sleep, timeout};
 use crate::alerts::{AlertSettings, Alerts, Webhook};
 use crate::auth::{Gate, SignIns};
 use crate::call_log::{CallAudit, CallLog};
-use crate::federation::{Scope, View, VirtualServer};
+use crate::federation::{Scope, View};
 use crate::guard::Turned;
 use crate::mcp;
 use crate::mcp::cancel::Cancellable;
@@ -189,7 +190,8 @@ impl GatewayBuilder {
         self
     }
 
-    /// Virtual servers, each at `/mcp/{name}` in place of a server of its name. Default none.
+    /// Virtual servers beside those of the catalogue, each at `/mcp/{name}` in place of a server, or
+    /// of a virtual one of the catalogue, of its name. Default none.
     pub fn virtual_servers(mut self, servers: Vec<VirtualServer>) -> Self {
         self.virtual_servers = servers;
         self

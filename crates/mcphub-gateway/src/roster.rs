@@ -10,13 +10,14 @@ use mcphub_core::catalog::{Catalog, CatalogServer, CatalogVersion, Upstream as T
 use mcphub_core::event::Circuit;
 use mcphub_core::server::ServerName;
 use mcphub_core::tool::ToolSet;
+use mcphub_core::virtual_server::VirtualServer;
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::alerts::Vitals;
 use crate::approval::approved;
-use crate::federation::{Listing, Member, Part, Scope, Snapshot, VirtualServer};
+use crate::federation::{Listing, Member, Part, Scope, Snapshot};
 use crate::guard::{Guard, GuardSettings, Turned};
 use crate::metrics::Metrics;
 use crate::upstream::{Guarded, Inventory, ReplicaHealth, Upstream, planned_tools};
@@ -37,7 +38,8 @@ pub(crate) struct Roster {
     turns: mpsc::Sender<Turned>,
     /// What is listed of a server that is hidden.
     nothing: Arc<Listing>,
-    virtual_servers: Vec<VirtualServer>,
+    /// Those of the host: they go before those of the catalogue.
+    configured: Vec<VirtualServer>,
 }
 
 /// What a listener for changes gets to see.
@@ -55,6 +57,8 @@ struct State {
     /// The number of the read that gave the catalogue.
     read: u64,
     servers: BTreeMap<ServerName, Server>,
+    /// Those of the host and of the catalogue, by name.
+    virtual_servers: Vec<VirtualServer>,
     /// Counts connections: a late answer of a replaced one is told apart.
     connections: u64,
 }
@@ -157,7 +161,7 @@ pub(crate) struct Connected {
 impl Roster {
     pub(crate) fn new(
         page_size: usize,
-        virtual_servers: Vec<VirtualServer>,
+        configured: Vec<VirtualServer>,
         guard: GuardSettings,
         turns: mpsc::Sender<Turned>,
         metrics: Arc<Metrics>,
@@ -171,7 +175,7 @@ impl Roster {
             metrics,
             turns,
             nothing: Arc::default(),
-            virtual_servers,
+            configured,
         }
     }
 
@@ -262,6 +266,7 @@ impl Roster {
             servers.insert(server.entry.name.clone(), server);
         }
         state.servers = servers;
+        state.virtual_servers = self.chosen(catalog.virtual_servers);
         state.version = Some(catalog.version);
         state.read = read;
         self.publish(&mut state);
@@ -371,12 +376,12 @@ impl Roster {
     }
 
     pub(crate) fn virtual_servers(&self) -> Vec<(ServerName, usize)> {
-        let snapshot = self.snapshot();
+        let (snapshot, state) = (self.snapshot(), self.state());
         let tools = |server: &VirtualServer| {
             let view = snapshot.view(&Scope::Server(server.name.clone()))?;
             Some((server.name.clone(), view.tool_count()))
         };
-        self.virtual_servers.iter().filter_map(tools).collect()
+        state.virtual_servers.iter().filter_map(tools).collect()
     }
 
     /// Hides the servers that are to be hidden by now, and shows those that are to be seen again.
@@ -387,6 +392,19 @@ impl Roster {
             self.publish(&mut state);
             self.notify();
         }
+    }
+
+    /// The virtual servers of the host, and those of a catalogue that have names of their own.
+    fn chosen(&self, stored: Vec<VirtualServer>) -> Vec<VirtualServer> {
+        let taken = |name: &ServerName| self.configured.iter().any(|it| it.name == *name);
+        let (hidden, free): (Vec<_>, _) = stored.into_iter().partition(|it| taken(&it.name));
+        for VirtualServer { name, .. } in hidden {
+            tracing::warn!(%name, "a virtual server of the store is not served: the configuration has one of its name");
+        }
+        let mut servers = self.configured.clone();
+        servers.extend::<Vec<_>>(free);
+        servers.sort_by(|one, other| one.name.cmp(&other.name));
+        servers
     }
 
     fn hides(&self, server: &Server) -> bool {
@@ -406,7 +424,7 @@ impl Roster {
         self.snapshot.store(Arc::new(Snapshot::of(
             &parts,
             &members,
-            &self.virtual_servers,
+            &state.virtual_servers,
             self.page_size,
         )));
         self.metrics.published(begun.elapsed());

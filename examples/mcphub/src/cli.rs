@@ -10,6 +10,7 @@ mod people;
 mod project;
 mod status;
 mod store;
+mod virtual_servers;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ pub use people::*;
 pub use project::{Bundle, Docs, DocsFormat, Generate, Language};
 pub use status::Status;
 pub use store::*;
+pub use virtual_servers::*;
 
 /// Exit codes are listed in `mcphub help` and in the README.
 #[derive(Debug, Parser)]
@@ -101,6 +103,9 @@ pub enum Command {
     Changes(Changes),
     /// Give a server a document again that it had before
     Rollback(Rollback),
+    /// Virtual servers: chosen tools of several servers at an endpoint of their own
+    #[command(subcommand)]
+    Virtual(Virtual),
     /// What was changed, when and by whom
     #[command(subcommand)]
     Audit(Audit),

@@ -12,8 +12,8 @@ use mcphub_core::connection::Zone;
 use mcphub_core::server::ServerName;
 use mcphub_core::shared::Rate;
 use mcphub_core::tenant::{Actor, TenantName};
+use mcphub_core::virtual_server::{Definition, VirtualServer};
 use mcphub_core::{Error, ErrorKind, Result};
-use mcphub_gateway::federation::VirtualServer;
 use mcphub_gateway::{AuditedCalls, CallAudit, GuardSettings, ToolsMode, WhenFull};
 use serde::Deserialize;
 
@@ -21,7 +21,6 @@ use crate::alerting::Alerting;
 use crate::cli::{Auth, SharedArgs, StoreArgs};
 use crate::connected::Configured;
 use crate::host::NOTHING_SHARED;
-use crate::virtual_servers;
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "mcphub.toml";
@@ -81,7 +80,7 @@ pub struct Config {
     /// Chosen tools, prompts and resources of several servers, by the name of the endpoint. Default
     /// none.
     #[serde(rename = "virtual")]
-    pub virtual_servers: BTreeMap<ServerName, virtual_servers::Configured>,
+    pub virtual_servers: BTreeMap<ServerName, Definition>,
     /// MCP servers that exist already, by name: registered when `mcphub serve` starts. Default none.
     pub servers: BTreeMap<ServerName, Configured>,
 }
@@ -272,8 +271,11 @@ impl Config {
     /// # Errors
     /// `InvalidInput` for one that cannot be.
     pub fn virtual_servers(&self) -> Result<Vec<VirtualServer>> {
-        let servers = self.virtual_servers.iter();
-        servers.map(|(name, server)| server.server(name)).collect()
+        let servers = self.virtual_servers.iter().map(|(name, definition)| {
+            let server = definition.server(name);
+            server.map_err(|error| error.with("in", format!("[virtual.{name}]")))
+        });
+        servers.collect()
     }
 
     /// Where the state is that nodes share.

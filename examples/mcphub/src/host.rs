@@ -14,11 +14,11 @@ use mcphub_core::platform::{Platform, ProcessRuntime};
 use mcphub_core::secret::DataKey;
 use mcphub_core::shared::{Rate, Shared};
 use mcphub_core::tenant::{Scope, TenantName};
+use mcphub_core::virtual_server::VirtualServer;
 use mcphub_core::{Error, Result};
 use mcphub_deploy::process::{
     ProcessDeployer, ProcessLauncher, ProcessSettings, PythonBuilder, PythonSettings,
 };
-use mcphub_gateway::federation::VirtualServer;
 use mcphub_gateway::upstream::{Connector, UpstreamSettings};
 use mcphub_gateway::{
     AlertSettings, BearerAuthenticator, CallAudit, Gateway, GatewaySettings, GuardSettings,

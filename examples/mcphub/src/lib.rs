@@ -20,7 +20,6 @@ mod redirect;
 mod running;
 mod serving;
 mod templates;
-mod virtual_servers;
 
 use std::process::ExitCode;
 

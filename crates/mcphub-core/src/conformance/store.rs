@@ -17,6 +17,7 @@ mod search;
 mod sharing;
 mod sign_ins;
 mod tenants;
+mod virtual_servers;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub use search::*;
 pub use sharing::*;
 pub use sign_ins::*;
 pub use tenants::*;
+pub use virtual_servers::*;
 
 /// Makes tests of all checks of [`store`](crate::conformance::store) that need one handle. The
 /// factory is an async function without arguments that gives a smart pointer to an empty
@@ -103,6 +105,13 @@ macro_rules! store_conformance {
             a_job_whose_claim_has_ended_is_due_again,
             a_job_that_failed_waits_and_is_tried_again,
             jobs_are_listed_by_name,
+            a_virtual_server_comes_back_whole,
+            a_virtual_server_is_changed_from_the_revision_that_is_there,
+            of_virtual_servers_made_at_once_one_is_there,
+            a_virtual_server_and_a_server_have_different_names,
+            virtual_servers_are_bounded,
+            virtual_servers_are_listed_by_name,
+            a_change_of_a_virtual_server_is_one_of_the_registry_and_in_the_log,
             every_change_adds_one_entry,
             notes_are_entries_among_others,
             the_log_is_a_chain_whoever_writes_at_once,
@@ -128,6 +137,7 @@ macro_rules! tenants_conformance {
             a_search_finds_nothing_of_another_tenant,
             a_key_lets_nobody_into_another_tenant,
             a_job_is_done_in_its_tenant,
+            a_virtual_server_is_that_of_one_tenant,
             changes_are_in_the_log_of_their_tenant_under_their_actor,
             tenants_that_write_at_once_do_not_disturb_each_other,
         );

@@ -6,6 +6,7 @@
 mod login;
 mod publish;
 mod reconcile;
+mod virtual_servers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -374,7 +375,12 @@ impl CatalogSource for Platform {
         let registered = |name: &ServerName| summaries.iter().any(|summary| summary.name == *name);
         lock(&self.loaded).retain(|name, _| registered(name));
         lock(&self.running).retain(|name, _| registered(name));
-        Ok(Catalog { version, servers })
+        let virtual_servers = self.virtual_servers().await?;
+        Ok(Catalog {
+            version,
+            servers,
+            virtual_servers: virtual_servers.into_iter().map(|it| it.server).collect(),
+        })
     }
 }
 

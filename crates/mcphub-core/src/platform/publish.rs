@@ -268,8 +268,11 @@ impl Platform {
             return Ok(name);
         }
         let stem = ServerName::from_title(&tools.api.title);
-        let taken = self.servers().await?;
-        let free = |name: &ServerName| taken.iter().all(|summary| summary.name != *name);
+        let (taken, chosen) = (self.servers().await?, self.virtual_servers().await?);
+        let free = |name: &ServerName| {
+            taken.iter().all(|summary| summary.name != *name)
+                && chosen.iter().all(|it| it.server.name != *name)
+        };
         let numbered = (2..=u32::MAX).map(|number| stem.numbered(number));
         let mut candidates = std::iter::once(stem.clone()).chain(numbered);
         candidates

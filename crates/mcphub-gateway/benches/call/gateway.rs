@@ -29,6 +29,7 @@ pub async fn start(api: SocketAddr) -> SocketAddr {
     let source = Fixed(Catalog {
         version: CatalogVersion::default(),
         servers: vec![Arc::new(server)],
+        ..Catalog::default()
     });
     let gateway = Gateway::builder(Arc::new(source))
         .build()

@@ -2,8 +2,9 @@
 //!
 //! A [`Listing`] is what one server lists. A [`Snapshot`] is made from the listings of all servers
 //! and never changes: it has a [`View`] of all servers with prefixed names and URIs and one of each
-//! server with its own, and of each [`VirtualServer`], the lists as finished text, and where each
-//! request goes.
+//! server with its own, and of each
+//! [`VirtualServer`](mcphub_core::virtual_server::VirtualServer), the lists as finished text, and
+//! where each request goes.
 
 mod instructions;
 mod kind;
@@ -30,4 +31,3 @@ pub use search::{FoundTool, Search, Tools};
 pub use snapshot::{Member, Scope, Snapshot};
 pub use view::{NoRoute, Route, View};
 pub(crate) use virtual_server::Preset;
-pub use virtual_server::{Pattern, ToolChange, VirtualServer};

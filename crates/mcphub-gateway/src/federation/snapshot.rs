@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use mcphub_core::server::ServerName;
 use mcphub_core::tool::{ApiInfo, ToolSet};
+use mcphub_core::virtual_server::VirtualServer;
 
 use super::listing::Listing;
 use super::part::Part;
 use super::view::View;
-use super::virtual_server::VirtualServer;
 use crate::upstream::Upstream;
 
 /// All views at one moment. Immutable: a request that holds one is not disturbed by changes.

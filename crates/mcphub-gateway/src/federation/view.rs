@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use ahash::AHashMap;
 use mcphub_core::principal::{Denial, Permissions};
 use mcphub_core::server::ServerName;
+use mcphub_core::virtual_server::{Pattern, VirtualServer};
 use serde_json::Value;
 
 use super::instructions;
@@ -17,7 +18,7 @@ use super::restricted::Restricted;
 use super::search::Search;
 use super::snapshot::Member;
 use super::uri;
-use super::virtual_server::{Pattern, Preset, VirtualServer};
+use super::virtual_server::{self, Preset};
 use crate::members::quoted;
 use crate::upstream::{About, Upstream};
 
@@ -159,7 +160,9 @@ impl View {
     /// The view of a virtual server.
     pub(super) fn chosen(members: &[Member<'_>], server: &VirtualServer, page_size: usize) -> Self {
         let mut view = ViewBuilder::new(page_size);
-        let members = members.iter().filter(|member| server.has_server(member));
+        let members = members
+            .iter()
+            .filter(|member| virtual_server::has_server(server, member));
         let members: Vec<_> = members.collect();
         for member in &members {
             view.choose(member, server);
@@ -484,7 +487,7 @@ impl ViewBuilder {
         let mut text = Vec::new();
         self.origins.push(Arc::new(Origin {
             server: server.clone(),
-            about: chosen.about(member),
+            about: virtual_server::about(chosen, member),
             text: instructions::line(member),
         }));
         for (kind, pages) in Kind::ALL.into_iter().zip(&mut self.lists) {
@@ -492,7 +495,7 @@ impl ViewBuilder {
                 Kind::Tools => &mut self.tools,
                 Kind::Prompts => &mut self.prompts,
                 Kind::Resources | Kind::ResourceTemplates => {
-                    for selected in chosen.select(member, kind) {
+                    for selected in virtual_server::select(chosen, member, kind) {
                         let item = &selected.item;
                         text.clear();
                         item.write(&link(&item.key), link, &mut text);
@@ -501,7 +504,7 @@ impl ViewBuilder {
                     continue;
                 }
             };
-            for selected in chosen.select(member, kind) {
+            for selected in virtual_server::select(chosen, member, kind) {
                 let item = &selected.item;
                 let full = match selected.name {
                     Some(name) => name.to_owned(),

@@ -27,6 +27,7 @@ impl CatalogSource for Fixed {
         Ok(Catalog {
             version: CatalogVersion::default(),
             servers: vec![Arc::clone(&self.0)],
+            ..Catalog::default()
         })
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use mcphub_core::server::ServerName;
 use mcphub_core::tool::ToolName;
+use mcphub_core::virtual_server::{ToolChange, VirtualServer};
 use mcphub_gateway::ToolsMode;
-use mcphub_gateway::federation::{ToolChange, VirtualServer};
 use serde_json::{Value, json};
 
 use crate::mcp_server::{Era, McpServer};

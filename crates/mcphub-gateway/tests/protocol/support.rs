@@ -303,6 +303,7 @@ impl CatalogSource for Hub {
         Ok(Catalog {
             version,
             servers: servers.chain(remote).chain(connected).collect(),
+            ..Catalog::default()
         })
     }
 }

@@ -9,6 +9,7 @@
 //! | `keyring`, `rotation` | the keys that credentials are encrypted with, and their change |
 //! | `registration`, `server`, `document`, `credential` | servers and what belongs to them |
 //! | `tool`, `words` | their tools, found by words |
+//! | `virtual_server` | selections of what servers have |
 //! | `status` | what is in a database, and whether it is as it should be |
 //! | `optimize` | what makes a database slow, and its cure |
 //! | `archive` | all of it in one file, for another store |
@@ -50,6 +51,7 @@ mod status;
 mod tenant;
 mod tool;
 mod user;
+mod virtual_server;
 mod words;
 
 use std::fmt;

@@ -9,8 +9,9 @@ use super::statement::Statement;
 use super::{Dialect, Session};
 
 /// Tables that grow with what is registered. Others have few rows.
-const GROWING: [&str; 16] = [
+const GROWING: [&str; 17] = [
     "server",
+    "virtual_server",
     "tool",
     "tool_set",
     "tool_text",

@@ -147,6 +147,9 @@ impl SqlStore {
                 changed: false,
             });
         }
+        if before.revision.is_none() {
+            self.refuse_virtual_name(&mut session, &rows.name).await?;
+        }
         let sealed = self.seal(&mut session, &before, registration).await?;
         if before.removed {
             // It gives way, and may take the document along that is to be written.

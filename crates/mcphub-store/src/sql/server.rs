@@ -253,6 +253,7 @@ impl SqlStore {
             // Without a commit the revision is not used.
             return Ok(None);
         }
+        self.refuse_virtual_name(&mut session, name).await?;
         let detail = json!({ "revision": revision });
         self.record(&mut session, Action::SERVER_RESTORE, target(name), detail)
             .await?;

@@ -1,11 +1,14 @@
 //! What is in a database, and whether it is as it should be.
 
 use mcphub_core::audit::{AuditQuery, Chain};
+use mcphub_core::server::ServerName;
 use mcphub_core::store::{
     AuditStore, CredentialStore, DocumentStore, Page, ServerStore, ServerSummary, Tenants,
+    VirtualServerStore,
 };
 use mcphub_core::tenant::{Scope, TenantName};
 use mcphub_core::tool::PLAN_VERSION;
+use mcphub_core::virtual_server::VirtualServer;
 use mcphub_core::{ErrorKind, Result};
 use serde::Serialize;
 
@@ -119,6 +122,7 @@ impl SqlStore {
             };
             let handle = self.within(scope).await?;
             handle.check_servers(&mut problems).await?;
+            handle.check_virtual_servers(&mut problems).await?;
             handle.check_log(&mut problems).await?;
         }
         Ok(problems)
@@ -233,6 +237,29 @@ impl SqlStore {
                 next => page.after = next,
             }
         }
+    }
+
+    async fn check_virtual_servers(&self, problems: &mut Vec<Problem>) -> Result<()> {
+        let names = "SELECT name FROM virtual_server WHERE tenant_id = $1 ORDER BY name LIMIT $2";
+        let names = Statement::new(names)
+            .bind(self.tenant_id)
+            .bind(VirtualServer::MAX);
+        let rows = async { self.engine().read().await?.fetch_all(names).await };
+        for row in self.explain("store::check", rows.await)? {
+            let name: String = self.explain("store::check", row.get("name").map_err(Into::into))?;
+            let what = match ServerName::new(&name) {
+                Ok(name) => match self.virtual_server(&name).await {
+                    Ok(_) => None,
+                    Err(error) => damage(error)?,
+                },
+                Err(error) => damage(error)?,
+            };
+            if let Some(what) = what {
+                let place = format!("{}/{name}", self.scope.tenant);
+                problems.push(Problem { place, what });
+            }
+        }
+        Ok(())
     }
 
     async fn wrong_with(&self, server: &ServerSummary) -> Result<Option<String>> {

@@ -23,6 +23,7 @@ mod sign_in;
 mod status;
 mod tenant;
 mod up;
+mod virtual_servers;
 
 use std::process::ExitCode;
 
@@ -56,6 +57,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::History(args) => history::run(args).await,
         Command::Changes(args) => changes::run(args).await,
         Command::Rollback(args) => history::rollback(args).await,
+        Command::Virtual(command) => virtual_servers::run(command).await,
         Command::Audit(command) => audit::run(command).await,
         Command::Key(command) => key::run(command).await,
         Command::User(command) => people::user(command).await,

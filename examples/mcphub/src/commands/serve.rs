@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use mcphub_core::tenant::Actor;
+use mcphub_core::virtual_server::StoredVirtualServer;
 use mcphub_core::{ErrorKind, Result};
 
 use crate::cli::ServeArgs;
@@ -94,7 +95,20 @@ fn wanted(config: &Config) -> Result<Vec<Wanted>> {
 
 /// Registers the servers of the configuration, a few at once. One that cannot be met is registered
 /// all the same: its tools come when it answers.
-async fn register(host: &Host, servers: Vec<Wanted>) -> Result<()> {
+async fn register(host: &Host, mut servers: Vec<Wanted>) -> Result<()> {
+    // A name that was given twice keeps nobody else from being served.
+    for StoredVirtualServer { server, .. } in host.platform.virtual_servers().await? {
+        servers.retain(|wanted| {
+            let free = wanted.name != server.name;
+            if !free {
+                output::say(&format!(
+                    "warning: [servers.{}] is left out: a virtual server has that name",
+                    server.name
+                ));
+            }
+            free
+        });
+    }
     let meeting = stream::iter(servers)
         .map(|wanted| meet(host, wanted))
         .buffer_unordered(AT_ONCE)

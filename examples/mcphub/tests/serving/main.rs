@@ -17,3 +17,4 @@ mod restarts;
 mod routes;
 mod sign_in;
 mod streams;
+mod virtual_servers;

@@ -1,4 +1,4 @@
-//! A store that lets nobody in: the platform asks for none of this.
+//! A store that lets nobody in and has no virtual server.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -13,9 +13,36 @@ use crate::job::{ClaimedJob, JobListing, JobName, NewJob};
 use crate::key::{FoundApiKey, KeyListing, KeyName, NewApiKey};
 use crate::principal::{Permissions, Refusal};
 use crate::role::{MembershipListing, RoleListing, RoleName};
+use crate::server::ServerName;
 use crate::sign_in::{Account, FoundSignIn, NewSignIn, Refreshed, SignIn, SignInId, TokenDigests};
-use crate::store::{ApiKeyStore, JobStore, MembershipStore, RoleStore, Saved, SignInStore};
+use crate::store::{
+    ApiKeyStore, JobStore, MembershipStore, RoleStore, Saved, SignInStore, VirtualServerStore,
+};
 use crate::user::UserName;
+use crate::virtual_server::{StoredVirtualServer, VirtualServer, VirtualServerListing};
+
+#[async_trait]
+impl VirtualServerStore for Rows {
+    async fn save_virtual_server(&self, _: &VirtualServer, _: Option<u64>) -> Result<Saved> {
+        Err(Error::not_found("this store has no virtual servers"))
+    }
+
+    async fn virtual_server(&self, _: &ServerName) -> Result<Option<StoredVirtualServer>> {
+        Ok(None)
+    }
+
+    async fn virtual_servers(
+        &self,
+        _: Option<&ServerName>,
+        _: u32,
+    ) -> Result<VirtualServerListing> {
+        Ok(VirtualServerListing::default())
+    }
+
+    async fn remove_virtual_server(&self, _: &ServerName) -> Result<bool> {
+        Ok(false)
+    }
+}
 
 #[async_trait]
 impl ApiKeyStore for Rows {

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use indexmap::IndexMap;
+use mcphub_core::virtual_server::ToolChange;
 use serde_json::value::RawValue;
 
-use super::ToolChange;
 use crate::members::quoted;
 
 /// The members of an object, however many there are.
@@ -101,10 +101,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_not_changed() {
-        let change = ToolChange {
-            hidden: vec!["a".into()],
-            ..ToolChange::default()
-        };
+        let mut change = ToolChange::default();
+        change.hidden = vec!["a".into()];
         for wrong in [
             "[]",
             r#"{"name":"a"}"#,

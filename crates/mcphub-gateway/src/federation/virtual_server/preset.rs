@@ -1,9 +1,9 @@
 //! Arguments of a tool that are not the caller's.
 
 use indexmap::IndexMap;
+use mcphub_core::virtual_server::ToolChange;
 use serde_json::value::RawValue;
 
-use super::ToolChange;
 use crate::members::quoted;
 
 /// The arguments that each call of a tool has, and those that none has.
@@ -91,10 +91,8 @@ mod tests {
 
     #[test]
     fn hidden_arguments_alone_leave_the_others_as_they_are() {
-        let change = ToolChange {
-            hidden: vec!["debug".into()],
-            ..ToolChange::default()
-        };
+        let mut change = ToolChange::default();
+        change.hidden = vec!["debug".into()];
         let preset = Preset::of(&change).unwrap();
         assert_eq!(apply(&preset, r#"{"x":1}"#).as_deref(), Ok(r#"{"x":1}"#));
         assert_eq!(apply(&preset, "{}").as_deref(), Ok("{}"));

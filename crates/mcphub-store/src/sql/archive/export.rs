@@ -44,6 +44,8 @@ pub struct Exported {
     pub tenants: u64,
     /// How many servers, also removed ones.
     pub servers: u64,
+    /// How many virtual servers.
+    pub virtual_servers: u64,
     /// How many documents.
     pub documents: u64,
     /// How many credentials; 0 when they were left out.
@@ -117,6 +119,7 @@ impl SqlStore {
             };
             archive.documents().await?;
             archive.servers().await?;
+            archive.virtual_servers().await?;
             archive.roles().await?;
             archive.members().await?;
             archive.api_keys().await?;
@@ -245,6 +248,23 @@ impl Part<'_, '_> {
             });
         }
         Ok(credentials)
+    }
+
+    async fn virtual_servers(&mut self) -> Result<(), Failure> {
+        let rows = "SELECT name, definition, revision, created_at, updated_at
+            FROM virtual_server WHERE tenant_id = $1";
+        let line = |row: &Row, tenant| {
+            Ok(Line::VirtualServer(line::VirtualServer {
+                tenant,
+                name: row.get("name")?,
+                definition: row.get("definition")?,
+                revision: row.get("revision")?,
+                created_at: row.get("created_at")?,
+                updated_at: row.get("updated_at")?,
+            }))
+        };
+        self.exported.virtual_servers += self.lines(rows, Column::NAME, line).await?;
+        Ok(())
     }
 
     async fn api_keys(&mut self) -> Result<(), Failure> {

@@ -24,7 +24,7 @@ use crate::MasterKeys;
 use crate::sql::Failure;
 use crate::sql::statement::Statement;
 use crate::sql::tool::{StoredServer, ToolRows};
-use crate::sql::{Session, SqlStore, audit, blocking, credential};
+use crate::sql::{Session, SqlStore, audit, blocking, credential, virtual_server};
 use crate::vault::{NONCE, Place, Sealed, Vault};
 
 const SERVER: &str = "
@@ -127,6 +127,7 @@ impl Part<'_> {
             Line::Tenant(tenant) => self.tenant(tenant).await,
             Line::Document(document) => self.document(document).await,
             Line::Server(server) => self.server(*server).await,
+            Line::VirtualServer(server) => self.virtual_server(server).await,
             Line::ApiKey(key) => self.api_key(key).await,
             Line::Audit(audit) => self.audit(audit).await,
             Line::Archive(_) | Line::End(_) => Ok(()),
@@ -219,6 +220,24 @@ impl Part<'_> {
         self.credentials(&tenant, &name, id, &server.credentials)
             .await?;
         self.counts.servers += 1;
+        Ok(())
+    }
+
+    async fn virtual_server(&mut self, server: line::VirtualServer) -> Result<(), Failure> {
+        // What is no virtual server is not taken over.
+        virtual_server::read(&server.name, &server.definition)?;
+        let add = "INSERT INTO virtual_server
+                (tenant_id, name, definition, revision, created_at, updated_at)
+            VALUES ($1, $2, $3, $4, $5, $6)";
+        let add = Statement::new(add)
+            .bind(self.tenant_id(&server.tenant)?)
+            .bind(&server.name)
+            .bind(&server.definition)
+            .bind(server.revision)
+            .bind(server.created_at)
+            .bind(server.updated_at);
+        self.session.execute(add).await?;
+        self.counts.virtual_servers += 1;
         Ok(())
     }
 

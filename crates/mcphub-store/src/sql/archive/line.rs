@@ -12,6 +12,7 @@ pub(super) enum Line {
     Tenant(Tenant),
     Document(Document),
     Server(Box<Server>),
+    VirtualServer(VirtualServer),
     Role(Role),
     Member(Member),
     ApiKey(ApiKey),
@@ -78,6 +79,18 @@ pub(super) struct Server {
     pub(super) plan: String,
     pub(super) documents: Vec<Version>,
     pub(super) credentials: Vec<Credential>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct VirtualServer {
+    pub(super) tenant: String,
+    pub(super) name: String,
+    /// JSON, as text.
+    pub(super) definition: String,
+    pub(super) revision: i64,
+    pub(super) created_at: i64,
+    pub(super) updated_at: i64,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

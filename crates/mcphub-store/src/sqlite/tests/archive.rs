@@ -8,10 +8,11 @@ use mcphub_core::principal::Permissions;
 use mcphub_core::role::RoleName;
 use mcphub_core::store::{
     ApiKeyStore, CredentialStore, DocumentStore, MembershipStore, Page, Passwords, RoleStore,
-    ServerFilter, ServerStatus, ServerStore, SignInStore, Tenants, Users,
+    ServerFilter, ServerStatus, ServerStore, SignInStore, Tenants, Users, VirtualServerStore,
 };
 use mcphub_core::tenant::{Scope, TenantName};
 use mcphub_core::user::{UserKind, UserName};
+use mcphub_core::virtual_server::VirtualServer;
 
 use super::*;
 use crate::{MasterKey, MasterKeys};
@@ -34,6 +35,9 @@ async fn filled() -> (Arc<SqlStore>, TempDir) {
         store.save(&registration("plain")).await.unwrap();
         store.save(&with_bearer("gone", "old")).await.unwrap();
         store.remove(&name("gone")).await.unwrap();
+        let mut desk = VirtualServer::new(name("desk"));
+        desk.tools = vec!["api/get*".parse().unwrap()];
+        store.save_virtual_server(&desk, None).await.unwrap();
         let (ada, staff) = (
             UserName::new("ada").unwrap(),
             RoleName::new("staff").unwrap(),
@@ -67,7 +71,8 @@ async fn export(store: &SqlStore, key: Option<&MasterKeys>) -> Vec<u8> {
     let mut archive = Vec::new();
     let exported = store.export(&mut archive, key).await.unwrap();
     assert_eq!((exported.tenants, exported.servers), (2, 6));
-    assert_eq!((exported.documents, exported.entries), (8, 22));
+    assert_eq!((exported.documents, exported.entries), (8, 24));
+    assert_eq!(exported.virtual_servers, 2);
     assert_eq!((exported.api_keys, exported.users), (2, 1));
     assert_eq!((exported.roles, exported.members), (2, 2));
     let secrets = if key.is_some() { (4, 1) } else { (0, 0) };
@@ -101,6 +106,8 @@ async fn what_was_exported_comes_back_whole() {
     assert_eq!(keys, store.api_keys(None, 10).await.unwrap().keys);
     let members = again.memberships(None, 10).await.unwrap().members;
     assert_eq!(members, store.memberships(None, 10).await.unwrap().members);
+    let desk = again.virtual_server(&name("desk")).await.unwrap();
+    assert_eq!(desk, store.virtual_server(&name("desk")).await.unwrap());
     let document = again.document(&name("api")).await.unwrap().unwrap();
     assert_eq!(document.bytes, &b"\x00\xff not text"[..]);
     let removed = Page {
@@ -158,6 +165,10 @@ async fn an_archive_that_was_cut_or_changed_is_refused_and_leaves_nothing() {
         ("without a document", without(2)),
         ("without an entry", without(last - 1)),
         ("with more", format!("{archive}\n")),
+        (
+            "with a selection that is none",
+            archive.replacen("api/get*", "api", 1),
+        ),
         ("renamed", archive.replacen("\"plain\"", "\"plane\"", 1)),
         (
             "another actor",

@@ -66,6 +66,10 @@ async fn what_is_damaged_or_tampered_with_is_found_where_it_is() {
             "default/one",
         ),
         (
+            "INSERT INTO virtual_server VALUES (1, 'desk', '{\"tools\":[\"shop\"]}', 1, 0, 0)",
+            "default/desk",
+        ),
+        (
             "UPDATE credential SET ciphertext = zeroblob(20) WHERE server_id = 1",
             "default/one",
         ),
