@@ -155,6 +155,7 @@ step "clients for the end-to-end tests" scripts/install-test-clients.sh
 nice -n 19 cargo build --locked --release -p mcphub-cli >"$servers/release.log" 2>&1 &
 meanwhile=$!
 step "tests, on $documents" tests
+step "MCP servers in containers" scripts/test-docker.sh run cargo test --locked --workspace --test serving containers
 step "official conformance, through the gateway" scripts/conformance.py --check
 step "locks of generated projects" locks
 step "bundles for desktop clients" scripts/check-bundles.py

@@ -17,6 +17,7 @@ pub mod catalog;
 pub mod conformance;
 pub mod connection;
 pub mod deployment;
+pub mod discovery;
 pub mod error;
 pub mod event;
 pub mod job;

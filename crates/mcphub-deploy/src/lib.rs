@@ -2,7 +2,10 @@
 //! running.
 //!
 //! One module per place to run in, each with its builder and its deployer, behind a feature of the
-//! same name. Backends return values; they never see a store, and the gateway never sees them.
+//! same name. Backends return values; they never see a store, and the gateway never sees them. What
+//! runs in such a place already is discovered there, too.
 
+#[cfg(feature = "docker")]
+pub mod docker;
 #[cfg(all(feature = "process", unix))]
 pub mod process;

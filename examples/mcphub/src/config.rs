@@ -20,6 +20,7 @@ use serde::Deserialize;
 use crate::alerting::Alerting;
 use crate::cli::{Auth, SharedArgs, StoreArgs};
 use crate::connected::Configured;
+use crate::discovering::Place;
 use crate::host::NOTHING_SHARED;
 
 /// The file that is read when none is named.
@@ -83,6 +84,9 @@ pub struct Config {
     pub virtual_servers: BTreeMap<ServerName, Definition>,
     /// MCP servers that exist already, by name: registered when `mcphub serve` starts. Default none.
     pub servers: BTreeMap<ServerName, Configured>,
+    /// Where MCP servers are looked for that come and go by themselves, while `mcphub serve` runs.
+    /// Default nowhere.
+    pub discover: Vec<Place>,
 }
 
 /// `[guard]`: when a server is not called. Defaults are those of [`GuardSettings`].
@@ -214,6 +218,7 @@ impl Default for Config {
             tools: ToolsSetting::default(),
             virtual_servers: BTreeMap::new(),
             servers: BTreeMap::new(),
+            discover: Vec::new(),
         }
     }
 }

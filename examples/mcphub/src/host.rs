@@ -30,6 +30,7 @@ use sha2::{Digest, Sha256};
 use crate::alerting::Alerting;
 use crate::cli::Auth;
 use crate::config::Config;
+use crate::discovering::Discovering;
 
 /// A store that is gone when the program ends.
 pub const IN_MEMORY: &str = "sqlite::memory:";
@@ -65,6 +66,8 @@ pub struct Host {
     alerts: Option<(AlertSettings, Option<Webhook>)>,
     tools: ToolsMode,
     virtual_servers: Vec<VirtualServer>,
+    /// What comes and goes by itself, beside what is registered.
+    pub discovering: Discovering,
     /// Tells gateways over different stores apart.
     pub instance: String,
     /// Builds of generated projects, of which the old ones are removed now and then.
@@ -107,8 +110,11 @@ impl Host {
         )
         .with_events(shared.events.clone())
         .with_runtime(runtime);
+        let platform = Arc::new(platform);
+        let discovering = Discovering::new(platform.clone(), &config.discover)?;
         Ok(Self {
-            platform: Arc::new(platform),
+            platform,
+            discovering,
             store,
             shared,
             tenant: config.tenant.clone(),
@@ -166,7 +172,7 @@ impl Host {
         SignIns::new(self.store.clone(), limits, SignInSettings::default())
     }
 
-    /// A gateway over the platform's catalogue.
+    /// A gateway over the platform's catalogue, and what is discovered beside it.
     ///
     /// # Errors
     /// `Internal` without a crypto provider.
@@ -182,7 +188,7 @@ impl Host {
         }
         settings.tools = self.tools;
         settings.trusted_proxies.clone_from(&self.trusted_proxies);
-        let gateway = Gateway::builder(self.platform.clone())
+        let gateway = Gateway::builder(self.discovering.catalog())
             .settings(settings)
             .upstreams(self.upstreams())
             .launcher(self.launcher())

@@ -10,6 +10,7 @@ mod config;
 mod connected;
 mod credentials;
 pub mod demo_api;
+mod discovering;
 mod document;
 mod exit;
 mod host;

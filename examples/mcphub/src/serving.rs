@@ -162,6 +162,7 @@ async fn upkeep(host: &Host, gateway: &Gateway) {
         keep_deployed(host),
         keep_purged(host),
         keep_builds_pruned(host),
+        host.discovering.keep(),
         async {
             host.platform.watch_deployments().await;
             std::future::pending::<()>().await;

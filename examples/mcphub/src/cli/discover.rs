@@ -7,6 +7,7 @@ use mcphub_core::{Error, Result};
 use url::Url;
 
 use super::{Format, SharedArgs, StoreArgs};
+use crate::discovering::ReachSetting;
 
 /// `mcphub discover`.
 #[derive(Debug, Args)]
@@ -14,13 +15,41 @@ use super::{Format, SharedArgs, StoreArgs};
 Examples:
   mcphub discover localhost:8000-8010
   mcphub discover 10.0.0.4:8080 10.0.0.5:8080 --path /tools/mcp --add
+  mcphub discover --docker                        (containers with the label io.mcphub.server)
+  mcphub discover --docker=tcp://10.0.0.6:2375 --reach host
 
 Only what is named is asked, at most 256 addresses, 16 at once, each for at most 3 s: whether it
 answers MCP over streamable HTTP, and which tools it lists. No credential is sent.")]
 pub struct Discover {
     /// Hosts with a port, or with the first and the last of several
-    #[arg(required = true, value_name = "HOST:PORT[-PORT]")]
+    #[arg(required_unless_present = "docker", value_name = "HOST:PORT[-PORT]")]
     pub places: Vec<Places>,
+
+    /// Look at the running containers of a Docker daemon instead, which say by labels that they are MCP
+    /// servers: unix:///PATH or tcp://HOST:PORT [default: DOCKER_HOST, else the usual socket]
+    #[arg(
+        long,
+        value_name = "DAEMON",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "default",
+        conflicts_with_all = ["places", "paths", "https"]
+    )]
+    pub docker: Option<String>,
+
+    /// Where containers are reached
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHERE",
+        requires = "docker",
+        default_value_t
+    )]
+    pub reach: ReachSetting,
+
+    /// The network whose addresses of containers are taken [default: the first by name]
+    #[arg(long, value_name = "NAME", requires = "docker")]
+    pub network: Option<String>,
 
     /// The path at which they answer; repeatable
     #[arg(long = "path", value_name = "PATH", default_value = "/mcp")]
@@ -30,7 +59,7 @@ pub struct Discover {
     #[arg(long)]
     pub https: bool,
 
-    /// Register what is found, as HOST-PORT
+    /// Register what is found, as HOST-PORT or as its label says
     #[arg(long)]
     pub add: bool,
 

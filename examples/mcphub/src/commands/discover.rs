@@ -1,12 +1,14 @@
-//! `mcphub discover`: MCP servers at addresses that somebody names.
+//! `mcphub discover`: MCP servers at addresses that somebody names, or in containers.
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use mcphub_core::connection::Connection;
+use mcphub_core::discovery::{DiscoveredServer, Discovery, Rejected};
 use mcphub_core::secret::Credentials;
 use mcphub_core::server::ServerName;
+use mcphub_core::store::DocumentStore;
 use mcphub_core::{Error, ErrorKind, Result};
 use serde::Serialize;
 use tokio::time::timeout;
@@ -16,7 +18,7 @@ use crate::cli::{Discover, Format};
 use crate::config::Config;
 use crate::connected::{self, Wanted};
 use crate::host::{Host, IN_MEMORY};
-use crate::output;
+use crate::{discovering, output};
 
 /// How many addresses are asked at once, and for how long each.
 const AT_ONCE: usize = 16;
@@ -28,12 +30,15 @@ struct Found {
     name: ServerName,
     url: Url,
     tools: usize,
+    /// What says that it is one, such as a container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    place: Option<String>,
     /// Whether it is registered now.
     registered: bool,
 }
 
 pub async fn run(args: Discover) -> Result<ExitCode> {
-    let urls = args.urls()?;
+    let candidates = candidates(&args).await?;
     let mut config = Config::load(None)?
         .with_store(&args.store)
         .with_shared(&args.shared);
@@ -42,8 +47,9 @@ pub async fn run(args: Discover) -> Result<ExitCode> {
         config.store = IN_MEMORY.to_owned();
     }
     let host = Host::open(&config).await?;
-    let asked = urls.len();
-    let found: Vec<Found> = stream::iter(urls.into_iter().map(|url| ask(&host, url, args.add)))
+    let asked = candidates.len();
+    let asking = candidates.into_iter().map(|it| ask(&host, it, &args));
+    let found: Vec<Found> = stream::iter(asking)
         .buffered(AT_ONCE)
         .filter_map(|found| async { found.transpose() })
         .collect::<Vec<Result<Found>>>()
@@ -66,46 +72,114 @@ pub async fn run(args: Discover) -> Result<ExitCode> {
         }
     }
     if found.is_empty() {
-        return Err(Error::new(
-            ErrorKind::NotFound,
-            "no MCP server answers at any of the addresses",
-        )
-        .with("addresses", asked));
+        let message = match args.docker {
+            None => "no MCP server answers at any of the addresses",
+            Some(_) => "no MCP server answers in any container with the label io.mcphub.server",
+        };
+        return Err(Error::not_found(message).with("addresses", asked));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What may be a server.
+struct Candidate {
+    wanted: Wanted,
+    url: Url,
+    /// What says that it is one, where something does.
+    place: Option<String>,
+}
+
+/// The addresses of the command line, or the containers of a daemon.
+async fn candidates(args: &Discover) -> Result<Vec<Candidate>> {
+    let Some(daemon) = &args.docker else {
+        let urls = args.urls()?.into_iter();
+        let candidates = urls.map(|url| {
+            let mut credentials = Credentials::default();
+            Ok(Candidate {
+                wanted: Wanted {
+                    name: name(&url),
+                    connection: Connection::http(url.clone(), &mut credentials)?,
+                    credentials,
+                },
+                url,
+                place: None,
+            })
+        });
+        return candidates.collect();
+    };
+    let discovery = discovering::docker(daemon, args.reach, args.network.as_ref(), None);
+    let found = discovery.discover().await?;
+    for Rejected { place, why } in found.rejected {
+        output::say(&format!("warning: {place} is left out: {why}"));
+    }
+    let candidates = found.servers.into_iter().filter_map(|server| {
+        let DiscoveredServer {
+            name,
+            place,
+            connection,
+        } = server;
+        let url = connection.remote()?.url.clone();
+        Some(Candidate {
+            wanted: Wanted {
+                name,
+                connection,
+                credentials: Credentials::default(),
+            },
+            url,
+            place: Some(place),
+        })
+    });
+    Ok(candidates.collect())
 }
 
 /// What is at an address; `None` where no MCP server lists its tools to whoever asks.
 ///
 /// # Errors
 /// Those of registering it.
-async fn ask(host: &Host, url: Url, add: bool) -> Result<Option<Found>> {
-    let mut credentials = Credentials::default();
-    let wanted = Wanted {
-        name: name(&url),
-        connection: Connection::http(url.clone(), &mut credentials)?,
-        credentials,
+async fn ask(host: &Host, candidate: Candidate, args: &Discover) -> Result<Option<Found>> {
+    let Candidate { wanted, url, place } = candidate;
+    let silent = |why: String| {
+        if let Some(place) = &place {
+            output::say(&format!("warning: {place} does not answer at {url}: {why}"));
+        }
+        tracing::debug!(%url, why, "no MCP server");
     };
     let tools = match timeout(LIMIT, connected::tools(host, &wanted)).await {
         Ok(Ok(tools)) => tools.len(),
         Ok(Err(error)) => {
-            tracing::debug!(%url, error = %error.report(), "no MCP server");
+            silent(error.report());
             return Ok(None);
         }
         Err(_) => {
-            tracing::debug!(%url, "no MCP server: no answer in time");
+            silent("not in time".to_owned());
             return Ok(None);
         }
     };
     let name = wanted.name.clone();
-    if add && !connected::is_registered(host, &wanted).await? {
-        connected::add(host, wanted, true).await?;
+    let mut registered = args.add;
+    if args.add && !connected::is_registered(host, &wanted).await? {
+        // A label says what a container is called, and takes no name from what is registered.
+        let labelled = place.is_some();
+        registered = !labelled || host.store.document(&name).await?.is_none();
+        if registered {
+            registered = match connected::add(host, wanted, true).await {
+                Ok(_) => true,
+                Err(error) if labelled && error.kind() == ErrorKind::Conflict => false,
+                Err(error) => return Err(error),
+            };
+        }
+        if !registered {
+            output::say(&format!(
+                "warning: {name} is not registered: another server has that name"
+            ));
+        }
     }
     Ok(Some(Found {
         name,
         url,
         tools,
-        registered: add,
+        place,
+        registered,
     }))
 }
 

@@ -58,6 +58,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
         None => None,
     };
     register(&host, servers).await?;
+    host.discovering.look().await;
     let gateway = host.gateway()?;
     gateway.refresh().await?;
     let servers = host.platform.servers().await?;

@@ -7,6 +7,7 @@ mod common;
 
 mod connected_programs;
 mod connected_servers;
+mod containers;
 mod everything;
 mod keys;
 mod list_changes;
