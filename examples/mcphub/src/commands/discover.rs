@@ -135,7 +135,7 @@ async fn candidates(args: &Discover) -> Result<Vec<Candidate>> {
 /// What is at an address; `None` where no MCP server lists its tools to whoever asks.
 ///
 /// # Errors
-/// Those of registering it.
+/// Those of registering it, but that a container is gone by then.
 async fn ask(host: &Host, candidate: Candidate, args: &Discover) -> Result<Option<Found>> {
     let Candidate { wanted, url, place } = candidate;
     let silent = |why: String| {
@@ -165,6 +165,11 @@ async fn ask(host: &Host, candidate: Candidate, args: &Discover) -> Result<Optio
             registered = match connected::add(host, wanted, true).await {
                 Ok(_) => true,
                 Err(error) if labelled && error.kind() == ErrorKind::Conflict => false,
+                // It was there a moment before: a container that ends is not the others' fault.
+                Err(error) if labelled && error.kind() == ErrorKind::Unavailable => {
+                    silent(error.report());
+                    return Ok(None);
+                }
                 Err(error) => return Err(error),
             };
         }
