@@ -165,7 +165,7 @@ stop() {
             sleep 0.05
         done
         id=$(process "$dir" "$server")
-        [[ -z $id ]] || kill -KILL "$id"
+        [[ -z $id ]] || kill -KILL "$id" 2>/dev/null || true
     done
     rm -rf "$dir"
 }
