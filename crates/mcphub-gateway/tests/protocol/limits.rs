@@ -7,9 +7,9 @@ use mcphub_core::connection::Connection;
 use mcphub_core::secret::Credentials;
 use serde_json::json;
 
+use crate::client::Client;
 use crate::faulty_server::{Fault, FaultyServer};
 use crate::mcp_server::{Era, McpServer};
-use crate::relay::Client;
 use crate::support::{Hub, Served, quick, serve_hub, until};
 
 async fn limited(url: &url::Url, limits: &str) -> Served {

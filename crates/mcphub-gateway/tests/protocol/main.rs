@@ -1,8 +1,10 @@
 //! What a gateway says to its clients, over real sockets.
 
 mod alerts;
+mod asking;
 mod audit;
 mod circuits;
+mod client;
 mod faults;
 mod faulty_server;
 mod federation;
@@ -23,3 +25,4 @@ mod sse;
 mod stdio;
 mod support;
 mod transport;
+mod watching;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::client::{Client, in_front_of};
 use crate::mcp_server::{Era, McpServer};
-use crate::relay::{Client, in_front_of};
 use crate::support::{Served, answer, until};
 
 async fn shop() -> (Served, Arc<McpServer>) {
