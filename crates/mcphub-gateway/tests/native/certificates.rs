@@ -5,16 +5,14 @@ use std::sync::Arc;
 use mcphub_core::ErrorKind;
 use mcphub_core::secret::Credentials;
 use mcphub_gateway::upstream::native::{NativeApi, NativeSettings};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::ServerConfig;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
+use crate::authority::Authority;
 use crate::bank::{self, call};
 
 /// An authority, a server of it that tells whether it was shown a certificate, and such a one.
@@ -26,34 +24,11 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let authority = params.self_signed(&key).unwrap();
-        let issuer = Issuer::new(params, key);
-        let signed = |name: &str| {
-            let key = KeyPair::generate().unwrap();
-            let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-            (params.signed_by(&key, &issuer).unwrap(), key)
-        };
-        let (certificate, key) = signed("localhost");
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.der().clone()).unwrap();
-        let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
-            .allow_unauthenticated()
-            .build()
-            .unwrap();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let config = ServerConfig::builder()
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
-        let (client, client_key) = signed("client");
+        let of = Authority::new();
         Self {
-            url: serve(config).await,
-            authority: authority.pem(),
-            identity: format!("{}{}", client.pem(), client_key.serialize_pem()),
+            url: serve(of.server).await,
+            authority: of.certificate,
+            identity: format!("{}{}", of.client, of.client_key),
         }
     }
 

@@ -4,6 +4,8 @@
 
 #[path = "../../../mcphub-core/tests/answers/mod.rs"]
 mod answers;
+#[path = "../authority/mod.rs"]
+mod authority;
 #[path = "../bookshop/mod.rs"]
 mod bookshop;
 #[path = "../recording_api/mod.rs"]

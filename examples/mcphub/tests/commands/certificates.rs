@@ -6,15 +6,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::ServerConfig;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use crate::authority::Authority;
 use crate::common::gateway::Gateway;
 use crate::common::sandbox::Sandbox;
 
@@ -28,49 +26,26 @@ struct Bank {
 
 impl Bank {
     fn open() -> Self {
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let sandbox = Sandbox::new();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let authority = params.self_signed(&key).unwrap();
-        let issuer = Issuer::new(params, key);
-        let signed = |name: &str| {
-            let key = KeyPair::generate().unwrap();
-            let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-            (params.signed_by(&key, &issuer).unwrap(), key)
-        };
-        let (certificate, key) = signed("localhost");
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.der().clone()).unwrap();
-        let verifier = WebPkiClientVerifier::builder(Arc::new(roots))
-            .allow_unauthenticated()
-            .build()
-            .unwrap();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let config = ServerConfig::builder()
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
+        let authority = Authority::new();
         let document = json!({
             "openapi": "3.1.0", "info": {"title": "Bank", "version": "1"},
-            "servers": [{"url": format!("https://localhost:{}", serve(config))}],
+            "servers": [{"url": format!("https://localhost:{}", serve(authority.server))}],
             "paths": {"/vault": {"get": {"operationId": "vault", "security": [{"tls": []}], "responses": {}}}},
             "components": {"securitySchemes": {"tls": {"type": "mutualTLS"}}},
         });
-        let (client, client_key) = signed("client");
         let variables = [
             (
                 "MCPHUB_CA_CERT",
-                sandbox.write("authority.pem", &authority.pem()),
+                sandbox.write("authority.pem", &authority.certificate),
             ),
             (
                 "MCPHUB_CLIENT_CERT",
-                sandbox.write("client.pem", &client.pem()),
+                sandbox.write("client.pem", &authority.client),
             ),
             (
                 "MCPHUB_CLIENT_KEY",
-                sandbox.write("client.key", &client_key.serialize_pem()),
+                sandbox.write("client.key", &authority.client_key),
             ),
         ];
         Self {

@@ -1,5 +1,7 @@
 //! The commands, as a person runs them.
 
+#[path = "../../../../crates/mcphub-gateway/tests/authority/mod.rs"]
+mod authority;
 mod calls;
 mod certificates;
 #[path = "../common/mod.rs"]

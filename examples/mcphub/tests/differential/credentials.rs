@@ -16,10 +16,7 @@ use mcphub_core::spec::{Document, SpecParser};
 use mcphub_core::tool::{PlanOptions, Planner, ToolSet};
 use mcphub_gateway::upstream::native::{NativeApi, NativeSettings};
 use md5::Md5;
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+use rustls::ServerConfig;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,6 +24,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
+use crate::authority::Authority;
 use crate::call;
 use crate::generated::Language;
 use crate::recorder::Recorder;
@@ -207,32 +205,9 @@ async fn serve(config: ServerConfig) -> Url {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_is_shown_alike() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // OpenSSL takes what is signed by its own name for signed by itself.
-    let name = &mut params.distinguished_name;
-    name.push(DnType::CommonName, "authority");
-    let key = KeyPair::generate().unwrap();
-    let authority = params.self_signed(&key).unwrap();
-    let issuer = Issuer::new(params, key);
-    let signed = |name: &str| {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        (params.signed_by(&key, &issuer).unwrap(), key)
-    };
-    let (certificate, key) = signed("localhost");
-    let mut roots = RootCertStore::empty();
-    roots.add(authority.der().clone()).unwrap();
-    let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).allow_unauthenticated();
-    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let config = ServerConfig::builder()
-        .with_client_cert_verifier(verifier.build().unwrap())
-        .with_single_cert(vec![certificate.der().clone()], key);
-    let url = serve(config.unwrap()).await;
-
-    let (client, client_key) = signed("client");
-    let identity = format!("{}{}", client.pem(), client_key.serialize_pem());
+    let authority = Authority::new();
+    let url = serve(authority.server).await;
+    let identity = format!("{}{}", authority.client, authority.client_key);
     let tools = tools(
         json!({"tls": {"type": "mutualTLS"}}),
         &[("public", json!([])), ("private", json!([{"tls": []}]))],
@@ -240,7 +215,7 @@ async fn a_certificate_is_shown_alike() {
     let credentials = Credentials {
         headers: vec![("X-Every-Call".to_owned(), "yes".into())],
         identity: Some(identity.into()),
-        authorities: Some(authority.pem()),
+        authorities: Some(authority.certificate),
         ..Credentials::default()
     };
     let wanted = |tool: &str| {

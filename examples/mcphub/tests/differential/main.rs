@@ -11,6 +11,8 @@ mod answers;
 #[path = "../../../../crates/mcphub-core/tests/answers/mod.rs"]
 mod answers_table;
 mod arguments;
+#[path = "../../../../crates/mcphub-gateway/tests/authority/mod.rs"]
+mod authority;
 mod credentials;
 mod exact;
 mod generated;
