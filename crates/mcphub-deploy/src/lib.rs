@@ -7,5 +7,9 @@
 
 #[cfg(feature = "docker")]
 pub mod docker;
+#[cfg(feature = "kubernetes")]
+pub mod kubernetes;
+#[cfg(any(feature = "docker", feature = "kubernetes"))]
+mod labels;
 #[cfg(all(feature = "process", unix))]
 pub mod process;

@@ -366,8 +366,9 @@ The configuration is TOML. Everything is optional; these are the defaults:
   [servers.NAME]                 # MCP servers to register, as `mcphub add` does: url, headers,
                                  # bearer_env or command, args, env, env_from; transport, era,
                                  # per_session; default none
-  [[discover]]                   # docker = \"default\": containers with labels; reach, network,
-                                 # host, every, grace; default none
+  [[discover]]                   # docker = \"default\": containers with labels, or
+                                 # kubernetes = \"default\": services with labels; reach,
+                                 # network, namespaces, host, every, grace; default none
 
 `mcphub.toml` in the working directory is read when --config is not given.")]
 pub struct ServeArgs {

@@ -58,9 +58,10 @@ pub fn main() -> ExitCode {
 }
 
 fn log_to_stderr(verbose: u8) {
+    // Whoever looks at a cluster says once that it does not answer; its client would say it each time.
     let default = match verbose {
-        0 => "warn",
-        1 => "info,mcphub_gateway=debug,mcphub_deploy=debug",
+        0 => "warn,kube_client=off,kube_runtime=off",
+        1 => "info,mcphub_gateway=debug,mcphub_deploy=debug,kube_client=off,kube_runtime=off",
         _ => "trace",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));

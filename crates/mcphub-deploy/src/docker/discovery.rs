@@ -13,7 +13,8 @@ use mcphub_core::discovery::{Discovered, Discovery};
 use mcphub_core::{Error, ErrorKind, Result};
 use tokio::time::timeout;
 
-use super::labels::{self, SERVER};
+use super::labels;
+use crate::labels::SERVER;
 
 /// How containers are found and reached.
 #[derive(Debug, Clone)]

@@ -1,114 +1,44 @@
 //! Which server a container says that it is.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use mcphub_core::connection::{Connection, Replica};
-use mcphub_core::discovery::{Discovered, DiscoveredServer, Rejected};
-use mcphub_core::secret::Credentials;
+use mcphub_core::discovery::Discovered;
 use mcphub_core::server::ServerName;
 use mcphub_core::{Error, Result};
-use url::Url;
 
 use super::container::Container;
 use super::discovery::{DockerSettings, Reach};
+use crate::labels::{self, PORT, Placed, Said, clipped};
 
-/// The label that a container has which is an MCP server: `true`, or the name of the server.
-pub const SERVER: &str = "io.mcphub.server";
-/// The name of the server, where [`SERVER`] does not say it. Default the service of a Compose project,
-/// else the name of the container.
-pub const NAME: &str = "io.mcphub.name";
-/// The port at which it answers, in the container. Default the only one that the container exposes.
-pub const PORT: &str = "io.mcphub.port";
-/// The path at which it answers. Default `/mcp`, and `/sse` over HTTP+SSE.
-pub const PATH: &str = "io.mcphub.path";
-/// `streamable-http`, or `sse` for HTTP+SSE of 2024-11-05. Default `streamable-http`.
-pub const TRANSPORT: &str = "io.mcphub.transport";
 /// The network in which it is reached. Default that of the settings, else the first by name.
 pub const NETWORK: &str = "io.mcphub.network";
 
 /// What Docker Compose calls a service of a project.
 const SERVICE: &str = "com.docker.compose.service";
 
-/// Where a container answers.
-struct Placed {
-    name: ServerName,
-    url: Url,
-    sse: bool,
-}
-
 /// The servers of some containers. Those of one name are replicas of one server, in the order of the
 /// containers' names.
 pub(super) fn servers(mut containers: Vec<Container>, settings: &DockerSettings) -> Discovered {
     containers.sort_by(|one, other| one.name.cmp(&other.name));
-    let mut found = Discovered::default();
-    let mut servers: BTreeMap<ServerName, Vec<(String, Placed)>> = BTreeMap::new();
-    for container in containers {
-        let place = format!("container {}", container.name);
-        match place_of(&container, settings) {
-            Ok(None) => {}
-            Ok(Some(placed)) => {
-                let known = servers.entry(placed.name.clone()).or_default();
-                known.push((place, placed));
-            }
-            Err(error) => reject(&mut found, place, &error),
-        }
-    }
-    for (name, placed) in servers {
-        let place = placed[0].0.clone();
-        if found.servers.len() == Discovered::MAX {
-            let error = Error::invalid("there are more servers than are taken");
-            reject(&mut found, place, &error.with("limit", Discovered::MAX));
-            continue;
-        }
-        match connection(&placed) {
-            Ok(connection) => found.servers.push(DiscoveredServer {
-                name,
-                place,
-                connection,
-            }),
-            Err(error) => reject(&mut found, place, &error),
-        }
-    }
-    found
-}
-
-fn reject(found: &mut Discovered, place: String, error: &Error) {
-    let why = error.to_string();
-    found.rejected.push(Rejected { place, why });
+    labels::servers(containers.into_iter().filter_map(|container| {
+        let placed = place_of(&container, settings).transpose()?;
+        Some((format!("container {}", container.name), placed))
+    }))
 }
 
 /// Where a container answers; `None` for one that does not say that it is a server.
 fn place_of(container: &Container, settings: &DockerSettings) -> Result<Option<Placed>> {
-    let label = |key: &str| container.labels.get(key).map(|value| value.trim());
-    let Some(server) = label(SERVER).filter(|it| !it.is_empty() && *it != "false") else {
+    let label = |key: &str| container.labels.get(key).map(String::as_str);
+    let Some(said) = Said::read(label)? else {
         return Ok(None);
     };
-    let named = Some(server).filter(|it| *it != "true").or(label(NAME));
-    let name = match named {
-        Some(name) => ServerName::new(name)?,
-        None => ServerName::from_title(label(SERVICE).unwrap_or(&container.name)),
-    };
-    let sse = match label(TRANSPORT) {
-        None | Some("streamable-http") => false,
-        Some("sse") => true,
-        Some(other) => {
-            let message = "a transport is `streamable-http` or `sse`";
-            return Err(Error::invalid(message).with(TRANSPORT, clipped(other)));
-        }
-    };
-    let (address, port) = address(container, settings, port(container, label(PORT))?)?;
-    let path = label(PATH).unwrap_or(if sse { "/sse" } else { "/mcp" });
-    if !path.starts_with('/') || path.contains(['?', '#']) {
-        let message = "a path begins with `/`, and has no query and no fragment";
-        return Err(Error::invalid(message).with(PATH, clipped(path)));
-    }
-    // The host is the container's own: a label says nothing of it.
-    let authority = std::net::SocketAddr::new(address, port);
-    let mut url = Url::parse(&format!("http://{authority}"))
-        .map_err(|error| Error::internal("an address makes no URL").caused_by(error))?;
-    url.set_path(path);
-    Ok(Some(Placed { name, url, sse }))
+    let title = label(SERVICE).map_or(container.name.as_str(), str::trim);
+    let name = said.name.clone();
+    let name = name.unwrap_or_else(|| ServerName::from_title(title));
+    let port = port(container, said.port.as_deref())?;
+    let (address, port) = address(container, settings, port)?;
+    let at = said.at(SocketAddr::new(address, port))?;
+    Ok(Some(said.placed(name, vec![at])))
 }
 
 fn port(container: &Container, label: Option<&str>) -> Result<u16> {
@@ -154,28 +84,13 @@ fn address(container: &Container, settings: &DockerSettings, port: u16) -> Resul
     Ok((address, port))
 }
 
-/// The connection to the containers of one server.
-fn connection(placed: &[(String, Placed)]) -> Result<Connection> {
-    let (_, first) = &placed[0];
-    let connection = Connection::http(first.url.clone(), &mut Credentials::default())?;
-    if first.sse {
-        // There is one stream, so that others of the name have no part.
-        return Ok(connection.over_sse());
-    }
-    let others = placed[1..].iter().filter(|(_, other)| !other.sse);
-    let others = others.map(|(_, other)| Replica::new(other.url.clone()));
-    connection.with_replicas(others.take(Replica::MAX).collect(), None, None)
-}
-
-/// Enough of a label to know it again.
-fn clipped(text: &str) -> String {
-    text.chars().take(64).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::container::Published;
     use super::*;
+    use crate::labels::{NAME, PATH, SERVER, TRANSPORT};
 
     fn container(name: &str, labels: &[(&str, &str)]) -> Container {
         let labels = labels

@@ -11,4 +11,6 @@ mod discovery;
 mod labels;
 
 pub use discovery::{DockerDiscovery, DockerSettings, Reach};
-pub use labels::{NAME, NETWORK, PATH, PORT, SERVER, TRANSPORT};
+pub use labels::NETWORK;
+
+pub use crate::labels::{NAME, PATH, PORT, SERVER, TRANSPORT};

@@ -1,5 +1,6 @@
 //! `mcphub discover`.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 
 use clap::Args;
@@ -17,12 +18,14 @@ Examples:
   mcphub discover 10.0.0.4:8080 10.0.0.5:8080 --path /tools/mcp --add
   mcphub discover --docker                        (containers with the label io.mcphub.server)
   mcphub discover --docker=tcp://10.0.0.6:2375 --reach host
+  mcphub discover --kubernetes --namespace team   (services with the label io.mcphub.server)
+  mcphub discover --kubernetes=staging --all-namespaces --reach pods
 
 Only what is named is asked, at most 256 addresses, 16 at once, each for at most 3 s: whether it
 answers MCP over streamable HTTP, and which tools it lists. No credential is sent.")]
 pub struct Discover {
     /// Hosts with a port, or with the first and the last of several
-    #[arg(required_unless_present = "docker", value_name = "HOST:PORT[-PORT]")]
+    #[arg(required_unless_present_any = ["docker", "kubernetes"], value_name = "HOST:PORT[-PORT]")]
     pub places: Vec<Places>,
 
     /// Look at the running containers of a Docker daemon instead, which say by labels that they are MCP
@@ -33,23 +36,45 @@ pub struct Discover {
         num_args = 0..=1,
         require_equals = true,
         default_missing_value = "default",
-        conflicts_with_all = ["places", "paths", "https"]
+        conflicts_with_all = ["places", "paths", "https", "kubernetes"],
+        group = "labels"
     )]
     pub docker: Option<String>,
 
-    /// Where containers are reached
+    /// Look at the services of a Kubernetes cluster instead, which say by labels that they are MCP
+    /// servers: by a context of the kubeconfig [default: the service account of the pod, else the
+    /// current context]
     #[arg(
         long,
-        value_enum,
-        value_name = "WHERE",
-        requires = "docker",
-        default_value_t
+        value_name = "CONTEXT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "default",
+        conflicts_with_all = ["places", "paths", "https"],
+        group = "labels"
     )]
-    pub reach: ReachSetting,
+    pub kubernetes: Option<String>,
+
+    /// The namespace whose services are looked at; repeatable [default: that of the service account,
+    /// or of the context]
+    #[arg(long = "namespace", value_name = "NAME", requires = "kubernetes")]
+    pub namespaces: Vec<String>,
+
+    /// Look at the services of all namespaces
+    #[arg(long, requires = "kubernetes", conflicts_with = "namespaces")]
+    pub all_namespaces: bool,
+
+    /// Where they are reached [default: container, and service of a cluster]
+    #[arg(long, value_enum, value_name = "WHERE", requires = "labels")]
+    pub reach: Option<ReachSetting>,
 
     /// The network whose addresses of containers are taken [default: the first by name]
     #[arg(long, value_name = "NAME", requires = "docker")]
     pub network: Option<String>,
+
+    /// Where published ports are, or those of nodes [default: where the daemon or the API server is]
+    #[arg(long, value_name = "IP", requires = "labels")]
+    pub host: Option<IpAddr>,
 
     /// The path at which they answer; repeatable
     #[arg(long = "path", value_name = "PATH", default_value = "/mcp")]

@@ -1,4 +1,4 @@
-//! `mcphub discover`: MCP servers at addresses that somebody names, or in containers.
+//! `mcphub discover`: MCP servers at addresses that somebody names, in containers, or behind services.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -72,9 +72,12 @@ pub async fn run(args: Discover) -> Result<ExitCode> {
         }
     }
     if found.is_empty() {
-        let message = match args.docker {
-            None => "no MCP server answers at any of the addresses",
-            Some(_) => "no MCP server answers in any container with the label io.mcphub.server",
+        let message = if args.docker.is_some() {
+            "no MCP server answers in any container with the label io.mcphub.server"
+        } else if args.kubernetes.is_some() {
+            "no MCP server answers behind any service with the label io.mcphub.server"
+        } else {
+            "no MCP server answers at any of the addresses"
         };
         return Err(Error::not_found(message).with("addresses", asked));
     }
@@ -89,9 +92,28 @@ struct Candidate {
     place: Option<String>,
 }
 
-/// The addresses of the command line, or the containers of a daemon.
+/// What looks for labels, where that is asked for.
+fn labelled(args: &Discover) -> Result<Option<Box<dyn Discovery>>> {
+    if let Some(daemon) = &args.docker {
+        let found = discovering::docker(daemon, args.reach, args.network.as_ref(), args.host)?;
+        return Ok(Some(Box::new(found)));
+    }
+    let Some(context) = &args.kubernetes else {
+        return Ok(None);
+    };
+    let all = ["*".to_owned()];
+    let namespaces = if args.all_namespaces {
+        Some(&all[..])
+    } else {
+        Some(&args.namespaces[..]).filter(|names| !names.is_empty())
+    };
+    let found = discovering::kubernetes(context, args.reach, namespaces, args.host)?;
+    Ok(Some(Box::new(found)))
+}
+
+/// The addresses of the command line, the containers of a daemon, or the services of a cluster.
 async fn candidates(args: &Discover) -> Result<Vec<Candidate>> {
-    let Some(daemon) = &args.docker else {
+    let Some(discovery) = labelled(args)? else {
         let urls = args.urls()?.into_iter();
         let candidates = urls.map(|url| {
             let mut credentials = Credentials::default();
@@ -107,7 +129,6 @@ async fn candidates(args: &Discover) -> Result<Vec<Candidate>> {
         });
         return candidates.collect();
     };
-    let discovery = discovering::docker(daemon, args.reach, args.network.as_ref(), None);
     let found = discovery.discover().await?;
     for Rejected { place, why } in found.rejected {
         output::say(&format!("warning: {place} is left out: {why}"));
