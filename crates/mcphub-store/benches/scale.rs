@@ -132,7 +132,7 @@ enum Asked {
 }
 
 /// Each with what it is called in the table.
-const READS: [Read; 18] = [
+const READS: [Read; 20] = [
     ("a server by name (primary key)", |turn, servers| {
         Asked::Get(server(turn % servers))
     }),
@@ -168,12 +168,24 @@ const READS: [Read; 18] = [
             page.filter.text = Some(format!("title{}", turn % (servers / 10)))
         })
     }),
-    ("tools by a word that 10 have", |turn, servers| {
-        Asked::Search(ToolSearch::new(format!(
-            "rare{}x",
-            turn % (servers * TOOLS_EACH / 10)
-        )))
-    }),
+    (
+        "tools by a word that 10 have, far apart",
+        |turn, servers| {
+            Asked::Search(ToolSearch::new(format!(
+                "rare{}x",
+                turn % (servers * TOOLS_EACH / 10)
+            )))
+        },
+    ),
+    (
+        "tools by a word that 10 have, one after another",
+        |turn, servers| {
+            Asked::Search(ToolSearch::new(format!(
+                "near{}x",
+                turn % (servers * TOOLS_EACH / 10)
+            )))
+        },
+    ),
     ("tools by two words, one that all have", |turn, servers| {
         let rare = turn % (servers * TOOLS_EACH / 10);
         Asked::Search(ToolSearch::new(format!("thing rare{rare}x")))
@@ -183,6 +195,9 @@ const READS: [Read; 18] = [
     }),
     ("… by the beginning of one", |_, _| {
         Asked::Search(ToolSearch::new("th"))
+    }),
+    ("… by the beginning of a tenth of all words", |_, _| {
+        Asked::Search(ToolSearch::new("rare"))
     }),
     ("… by a word that all descriptions have", |_, _| {
         Asked::Search(ToolSearch::new("returned"))
@@ -214,9 +229,11 @@ const READS: [Read; 18] = [
     }),
 ];
 
+/// A full page, at either size: what is asked for comes after names that are among the first.
 fn page(turn: u64, servers: u64, change: impl FnOnce(&mut Page)) -> Asked {
+    let first = 10_u64.pow((servers - 1).ilog10());
     let mut page = Page {
-        after: (turn % 2 == 1).then(|| server(turn % servers)),
+        after: (turn % 2 == 1).then(|| server(first + turn % first)),
         limit: 20,
         ..Page::default()
     };
@@ -305,14 +322,38 @@ fn plan() -> String {
     )
 }
 
-/// Servers, of which one in 50 is a process, one in 50 was removed and one in 50 has a destructive
-/// tool; tools, of which each shares a word with nine others; audit entries of 100 actors.
+/// One server in so many is a process, one was removed and one has a destructive tool: few, but
+/// enough for a page.
+fn one_in(servers: u64) -> u64 {
+    (servers / 25).clamp(4, 50)
+}
+
+/// What all tools have, as `mcphub` finds them; the tools' other words follow.
+const TERMS: &str =
+    "('@read-only'), ('hthing'), ('Hg'), ('Hge'), ('Hget'), ('Ht'), ('Hth'), ('Hthi'),
+    ('bgets'), ('breturned'), ('Ba'), ('Br'), ('Bre'), ('Bret'), ('Bra'), ('Brar'), ('Bn'), ('Bne'),
+    ('Bnea')";
+
+/// The bits of a block in which all are tools, as a condition of its number.
+fn all_of(tools: u64) -> String {
+    let (last, rest) = (tools / 64, tools % 64);
+    let bits = if rest == 63 {
+        -1
+    } else {
+        (1_i64 << (rest + 1)) - 1
+    };
+    format!("CASE block WHEN 0 THEN -2 WHEN {last} THEN {bits} ELSE -1 END")
+}
+
+/// Servers of which a few are unlike the rest; tools, of which each shares a word with nine others
+/// beside it, and one with nine others far away; audit entries of 100 actors.
 async fn fill_sqlite(path: &Path, servers: u64) {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
     let mut connection = sqlx::SqliteConnection::connect_with(&options)
         .await
         .expect("a connection");
     let (tools, entries, plan) = (servers * TOOLS_EACH, servers * ENTRIES_EACH, plan());
+    let (few, words, all, last) = (one_in(servers), tools / 10, all_of(tools), tools / 64);
     let fill = format!(
         "BEGIN;
         CREATE TEMP TABLE n AS WITH RECURSIVE n(i) AS
@@ -321,9 +362,9 @@ async fn fill_sqlite(path: &Path, servers: u64) {
         INSERT INTO server (id, tenant_id, name, title, source, serve, tools, plan_version, revision,
                 indexed, fingerprint, created_at, updated_at, removed_at, read_only, destructive)
             SELECT i + 1, 1, 'api-' || i, 'Title' || (i / 10), '/apis/' || i || '.yaml',
-                   CASE WHEN i % 50 = 1 THEN 'process' ELSE 'native' END, {TOOLS_EACH},
-                   {PLAN_VERSION}, i + 1, i + 1, 'f', 0, 0, CASE WHEN i % 50 = 2 THEN 1 END,
-                   {TOOLS_EACH}, i % 50 = 3
+                   CASE WHEN i % {few} = 1 THEN 'process' ELSE 'native' END, {TOOLS_EACH},
+                   {PLAN_VERSION}, i + 1, i + 1, 'f', 0, 0, CASE WHEN i % {few} = 2 THEN 1 END,
+                   {TOOLS_EACH}, i % {few} = 3
             FROM n WHERE i < {servers};
         INSERT INTO tool_set SELECT i + 1, '{plan}' FROM n WHERE i < {servers};
         INSERT INTO document_version SELECT i + 1, i + 1, 1, printf('%064d', i),
@@ -332,12 +373,25 @@ async fn fill_sqlite(path: &Path, servers: u64) {
             SELECT i + 1, 't1 hapi h' || i || ' htitle' || (i / 10) FROM n WHERE i < {servers};
         INSERT INTO tool (id, tenant_id, server_id, server, name, kind, description)
             SELECT i + 1, 1, i / {TOOLS_EACH} + 1, 'api-' || (i / {TOOLS_EACH}),
-                   'get_thing_' || (i % {TOOLS_EACH}), 'read-only', 'Gets a thing, rare' || (i / 10)
+                   'get_thing_' || (i % {TOOLS_EACH}), 'read-only',
+                   'Gets a thing, returned near' || (i / 10) || 'x rare' || (i % {words}) || 'x'
             FROM n WHERE i < {tools};
-        INSERT INTO tool_text (rowid, words)
-            SELECT i + 1, 't1 hget hthing h' || (i % {TOOLS_EACH}) || ' bgets ba breturned brare'
-                || (i / 10) || 'x'
-            FROM n WHERE i < {tools};
+        INSERT INTO tool_posting
+            SELECT 1, column1, block, {all}
+            FROM (VALUES {TERMS}) CROSS JOIN (SELECT i AS block FROM n WHERE i <= {last})
+            ORDER BY 2, 3;
+        INSERT INTO tool_posting
+            SELECT 1, 'H' || substr(i % {TOOLS_EACH}, 1, 1), (i + 1) / 64, sum(1 << (i + 1) % 64)
+            FROM n WHERE i < {tools} GROUP BY 2, 3;
+        INSERT INTO tool_posting
+            SELECT 1, 'H' || (i % {TOOLS_EACH}), (i + 1) / 64, sum(1 << (i + 1) % 64)
+            FROM n WHERE i < {tools} AND i % {TOOLS_EACH} >= 10 GROUP BY 2, 3;
+        INSERT INTO tool_posting
+            SELECT 1, 'bnear' || (i / 10) || 'x', (i + 1) / 64, sum(1 << (i + 1) % 64)
+            FROM n WHERE i < {tools} GROUP BY 2, 3;
+        INSERT INTO tool_posting
+            SELECT 1, 'brare' || (i % {words}) || 'x', (i + 1) / 64, sum(1 << (i + 1) % 64)
+            FROM n WHERE i < {tools} GROUP BY 2, 3;
         INSERT INTO audit SELECT 1, i + 1, {BEGAN} + i * 1000, 'cli:a' || (i % 100),
             CASE WHEN i % 10 = 0 THEN 'server.remove' ELSE 'server.save' END,
             'server:api-' || (i % {servers}), '{{}}', zeroblob(32) FROM n;
@@ -357,9 +411,15 @@ async fn fill_postgres(url: &str, schema: &str, servers: u64) {
         .await
         .expect("a connection");
     let (tools, entries, plan) = (servers * TOOLS_EACH - 1, servers * ENTRIES_EACH - 1, plan());
-    let last = servers - 1;
+    let (few, words, all) = (one_in(servers), (tools + 1) / 10, all_of(tools + 1));
+    let (last, last_block) = (servers - 1, (tools + 1) / 64);
+    // `(i + 1) % 64` and what is made of it, of all tools.
+    let bits = "bit_or(1::bigint << ((i + 1) % 64)::int)";
     let fill = format!(
         "SET search_path = {schema};
+        SET synchronous_commit = off;
+        SET work_mem = '256MB';
+        DROP INDEX audit_action, audit_actor, audit_at, audit_target;
         INSERT INTO document (tenant_id, digest, stored_at, bytes)
             SELECT 1, lpad(i::text, 64, '0'), 0, '' FROM generate_series(0, {last}) AS i;
         INSERT INTO server (id, tenant_id, name, title, source, serve, tools, plan_version, revision,
@@ -367,9 +427,9 @@ async fn fill_postgres(url: &str, schema: &str, servers: u64) {
                 words)
             OVERRIDING SYSTEM VALUE
             SELECT i + 1, 1, 'api-' || i, 'Title' || (i / 10), '/apis/' || i || '.yaml',
-                   CASE WHEN i % 50 = 1 THEN 'process' ELSE 'native' END, {TOOLS_EACH},
-                   {PLAN_VERSION}, i + 1, i + 1, 'f', 0, 0, CASE WHEN i % 50 = 2 THEN 1 END,
-                   {TOOLS_EACH}, (i % 50 = 3)::int,
+                   CASE WHEN i % {few} = 1 THEN 'process' ELSE 'native' END, {TOOLS_EACH},
+                   {PLAN_VERSION}, i + 1, i + 1, 'f', 0, 0, CASE WHEN i % {few} = 2 THEN 1 END,
+                   {TOOLS_EACH}, (i % {few} = 3)::int,
                    ('''@1'' api:1A ' || i || ':1A title' || (i / 10) || ':1A')::tsvector
             FROM generate_series(0, {last}) AS i;
         INSERT INTO tool_set SELECT i + 1, '{plan}' FROM generate_series(0, {last}) AS i;
@@ -377,13 +437,29 @@ async fn fill_postgres(url: &str, schema: &str, servers: u64) {
                 (server_id, revision, tenant_id, digest, source, uploaded_at, current)
             SELECT i + 1, i + 1, 1, lpad(i::text, 64, '0'), '/apis/' || i || '.yaml', 0, 1
             FROM generate_series(0, {last}) AS i;
-        INSERT INTO tool (id, tenant_id, server_id, server, name, kind, description, words)
+        INSERT INTO tool (id, tenant_id, server_id, server, name, kind, description)
             OVERRIDING SYSTEM VALUE
             SELECT i + 1, 1, i / {TOOLS_EACH} + 1, 'api-' || (i / {TOOLS_EACH}),
-                   'get_thing_' || (i % {TOOLS_EACH}), 'read-only', 'Gets a thing, rare' || (i / 10),
-                   ('''@1'' get:1A thing:1A ' || (i % {TOOLS_EACH}) || ':1A gets:1 a:1 returned:1 rare'
-                       || (i / 10) || 'x:1')::tsvector
+                   'get_thing_' || (i % {TOOLS_EACH}), 'read-only',
+                   'Gets a thing, returned near' || (i / 10) || 'x rare' || (i % {words}) || 'x'
             FROM generate_series(0, {tools}) AS i;
+        INSERT INTO tool_posting
+            SELECT 1, word, block, {all}
+            FROM (VALUES {TERMS}) AS all_have (word), generate_series(0, {last_block}) AS block
+            ORDER BY 2, 3;
+        INSERT INTO tool_posting
+            SELECT 1, 'H' || left((i % {TOOLS_EACH})::text, 1), (i + 1) / 64, {bits}
+            FROM generate_series(0, {tools}) AS i GROUP BY 2, 3 ORDER BY 2, 3;
+        INSERT INTO tool_posting
+            SELECT 1, 'H' || (i % {TOOLS_EACH}), (i + 1) / 64, {bits}
+            FROM generate_series(0, {tools}) AS i WHERE i % {TOOLS_EACH} >= 10
+            GROUP BY 2, 3 ORDER BY 2, 3;
+        INSERT INTO tool_posting
+            SELECT 1, 'bnear' || (i / 10) || 'x', (i + 1) / 64, {bits}
+            FROM generate_series(0, {tools}) AS i GROUP BY 2, 3 ORDER BY 2, 3;
+        INSERT INTO tool_posting
+            SELECT 1, 'brare' || (i % {words}) || 'x', (i + 1) / 64, {bits}
+            FROM generate_series(0, {tools}) AS i GROUP BY 2, 3 ORDER BY 2, 3;
         INSERT INTO audit SELECT 1, i + 1, {BEGAN} + i * 1000, 'cli:a' || (i % 100),
             CASE WHEN i % 10 = 0 THEN 'server.remove' ELSE 'server.save' END,
             'server:api-' || (i % {servers}), '{{}}', decode(repeat('00', 32), 'hex')

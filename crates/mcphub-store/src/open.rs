@@ -139,7 +139,7 @@ pub async fn connect(settings: &StoreSettings) -> Result<SqlStore> {
 }
 
 /// The version of the schema that this build makes and needs.
-pub const SCHEMA: i64 = 13;
+pub const SCHEMA: i64 = 14;
 
 /// The version of the schema that a store has, which is left as it is; `None` where there is no
 /// store.

@@ -83,6 +83,7 @@ macro_rules! store_conformance {
             tools_are_found_where_their_servers_are,
             pages_of_found_tools_join_while_servers_come_and_go,
             a_beginning_of_many_words_is_found,
+            words_of_many_tools_are_found,
             a_search_without_words_or_length_is_refused,
             a_server_is_found_by_its_current_source,
             a_document_comes_back_byte_for_byte,

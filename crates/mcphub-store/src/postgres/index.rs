@@ -1,7 +1,7 @@
 //! Which indexes there have to be, beside those of keys.
 
 /// As the migrations make them.
-const INDEXES: [(&str, &str); 27] = [
+const INDEXES: [(&str, &str); 26] = [
     ("api_key_account", "api_key (account)"),
     ("api_key_token_key", "api_key_token (api_key_id)"),
     (
@@ -61,10 +61,6 @@ const INDEXES: [(&str, &str); 27] = [
         "sign_in (tenant_id, account, refreshed_at)",
     ),
     ("tool_name", "tool (tenant_id, name, server)"),
-    (
-        "tool_words",
-        "tool USING gin (words) WITH (gin_pending_list_limit = 256)",
-    ),
 ];
 
 /// Those that keep something from being there twice.

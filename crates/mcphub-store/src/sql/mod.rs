@@ -8,7 +8,7 @@
 //! | `tenant` | tenants, and handles for them |
 //! | `keyring`, `rotation` | the keys that credentials are encrypted with, and their change |
 //! | `registration`, `server`, `document`, `credential` | servers and what belongs to them |
-//! | `tool`, `words` | their tools, found by words |
+//! | `tool`, `posting`, `search`, `words` | their tools, found by words |
 //! | `virtual_server` | selections of what servers have |
 //! | `status` | what is in a database, and whether it is as it should be |
 //! | `optimize` | what makes a database slow, and its cure |
@@ -23,8 +23,8 @@
 //!
 //! What differs between engines is in their folders: how connections are made, the schema's
 //! definition, and what their error codes mean. Statements stay within what both understand: `$1`
-//! for the first value, `ON CONFLICT`, `RETURNING`, row values; `tool` and `words` alone have what
-//! each engine has of its own for finding words. Times are Unix milliseconds of the
+//! for the first value, `ON CONFLICT`, `RETURNING`, row values; `posting` and `search`
+//! alone say a list differently, and `words` has what each engine has of its own for finding servers. Times are Unix milliseconds of the
 //! process that writes; no order depends on them.
 
 mod api_key;
@@ -41,9 +41,11 @@ mod optimize;
 mod password;
 #[cfg(test)]
 mod plan;
+mod posting;
 mod registration;
 mod role;
 mod rotation;
+mod search;
 mod server;
 mod sign_in;
 mod statement;

@@ -14,7 +14,7 @@ const GROWING: [&str; 17] = [
     "virtual_server",
     "tool",
     "tool_set",
-    "tool_text",
+    "tool_posting",
     "server_text",
     "document",
     "document_version",
@@ -153,7 +153,7 @@ mod tests {
             ),
             (
                 Dialect::Sqlite,
-                "SCAN tool_text VIRTUAL TABLE INDEX 0:M4",
+                "SCAN server_text VIRTUAL TABLE INDEX 0:M4",
                 false,
             ),
             (

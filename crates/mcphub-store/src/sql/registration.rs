@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::server::{number, target};
 use super::statement::Statement;
 use super::tool::ToolRows;
-use super::{Dialect, Session, SqlStore, blocking, document, now};
+use super::{Session, SqlStore, blocking, document, now};
 
 const UPSERT: &str = "
     INSERT INTO server (tenant_id, name, title, source, serve, base_url, artifact, tools,
@@ -69,7 +69,7 @@ struct Rows {
 }
 
 impl Rows {
-    fn new(registration: &Registration, tenant_id: i64, dialect: Dialect) -> Result<Self> {
+    fn new(registration: &Registration, tenant_id: i64) -> Result<Self> {
         let unwritable = |error| Error::internal("a plan cannot be written").caused_by(error);
         let artifact = registration.artifact.as_ref().map(serde_json::to_string);
         let mut rows = Self {
@@ -82,7 +82,7 @@ impl Rows {
             artifact: artifact.transpose().map_err(unwritable)?,
             tool_count: i64::try_from(registration.tools.tools.len()).unwrap_or(i64::MAX),
             tools: serde_json::to_string(&registration.tools).map_err(unwritable)?,
-            index: ToolRows::of_tools(registration, tenant_id, dialect)?,
+            index: ToolRows::of_tools(registration, tenant_id)?,
             digest: registration.document.digest(),
             bytes: registration.document.bytes.clone(),
             choices: serde_json::to_string(&registration.choices).map_err(unwritable)?,
@@ -130,8 +130,8 @@ impl SqlStore {
         }
         // All that takes time is done before the lock is taken.
         let shared = registration.clone();
-        let (tenant_id, dialect) = (self.tenant_id, self.engine().dialect());
-        let rows = blocking(move || Rows::new(&shared, tenant_id, dialect)).await?;
+        let tenant_id = self.tenant_id;
+        let rows = blocking(move || Rows::new(&shared, tenant_id)).await?;
 
         let mut session = self.engine().write(self.tenant_id).await?;
         let mut before = self.look(&mut session, &rows).await?;

@@ -16,7 +16,8 @@ use url::Url;
 
 use super::failure::Failure;
 use super::statement::{Row, Statement};
-use super::words::{SPELLINGS_OF_SERVERS, Wanted};
+use super::tool::ToolRows;
+use super::words::Wanted;
 use super::{Session, SqlStore, blocking, document, now, page_limit};
 
 /// The plan only where it can be read.
@@ -160,7 +161,7 @@ impl SqlStore {
         let mut session = self.engine().read().await?;
         let mut words = page.filter.text.as_deref().map(Wanted::new).transpose()?;
         if let Some(words) = &mut words {
-            words.spell(&mut session, SPELLINGS_OF_SERVERS).await?;
+            words.spell(&mut session).await?;
         }
         let query = self.filtered(after, &page.filter, words.as_ref(), page.limit + 1);
         let rows = session.fetch_all(query).await?;
@@ -310,6 +311,7 @@ impl SqlStore {
         };
         let id: i64 = row.get("id")?;
         let digests = document::digests(session, id).await?;
+        ToolRows::forget(session, self.tenant_id, id).await?;
         let delete = Statement::new("DELETE FROM server WHERE id = $1").bind(id);
         session.execute(delete).await?;
         document::forget(session, self.tenant_id, &digests).await?;

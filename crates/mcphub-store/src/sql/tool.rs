@@ -1,54 +1,25 @@
-//! Tools in rows of their own: written with their server, found by words.
+//! Tools in rows of their own, with what they are found by: written with their server.
 
-use mcphub_core::server::ServerName;
-use mcphub_core::store::{FoundTool, Registration, ToolPage, ToolPlace, ToolSearch};
-use mcphub_core::tool::{ToolAnnotations, ToolKind, ToolName};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mcphub_core::store::Registration;
+use mcphub_core::tool::{ToolAnnotations, ToolKind};
 use mcphub_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
-use super::server::{number, stored};
+use super::posting::Postings;
 use super::statement::{Row, Statement};
-use super::words::{SPELLINGS_OF_TOOLS, Wanted, Words};
+use super::words::Words;
 use super::{Dialect, Session, SqlStore, blocking};
 
 /// Servers whose tools are indexed in one transaction.
 const BATCH: u32 = 50;
 
-/// Tools after a number that have the words. SQLite gives what it finds in the order of the rows.
-const FOUND_IN_SQLITE: &str = "
-    SELECT tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
-    FROM tool_text
-    CROSS JOIN tool ON tool.id = tool_text.rowid
-    CROSS JOIN server ON server.id = tool.server_id
-    WHERE tool_text MATCH $2 AND tool_text.rowid > $1
-      AND ($3 IS NULL OR tool.kind = $3) AND server.removed_at IS NULL
-    ORDER BY tool_text.rowid
-    LIMIT $4";
-
-/// PostgreSQL knows nothing of how frequent the beginning of a word is, and would look for a rare one
-/// in the order of the rows, that is in all of them: `+ 0` keeps it to the index of words, and a
-/// subquery to the servers of what was found.
-const FOUND_IN_POSTGRES: &str = "
-    SELECT tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
-    FROM tool
-    WHERE tool.words @@ CAST($2 AS tsquery) AND tool.id > $1
-      AND ($3 IS NULL OR tool.kind = $3)
-      AND (SELECT removed_at FROM server WHERE id = tool.server_id) IS NULL
-    ORDER BY tool.id + 0
-    LIMIT $4";
-
-/// The index of words gives all that it finds before the first, and of a word that most tools have
-/// that is too much: so the next rows are looked at before it is asked. What fills a page among them is
-/// that page.
-const NEAR_IN_POSTGRES: &str = "
-    SELECT tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
-    FROM (SELECT * FROM tool WHERE id > $1 ORDER BY id LIMIT 200) AS tool
-    WHERE tool.words @@ CAST($2 AS tsquery)
-      AND ($3 IS NULL OR tool.kind = $3)
-      AND (SELECT removed_at FROM server WHERE id = tool.server_id) IS NULL
-    ORDER BY tool.id
-    LIMIT $4";
+/// What a server has, to be compared with what it will have.
+const STORED: &str = "
+    SELECT id, name, kind, title, description FROM tool WHERE server_id = $1";
 
 const COUNT_IN_SQLITE: &str = "
     UPDATE server SET indexed = revision, read_only = $2, additive = $3, destructive = $4
@@ -58,7 +29,7 @@ const COUNT_IN_SQLITE: &str = "
 const WRITE_IN_POSTGRES: &str = "
     WITH given AS (
         SELECT * FROM json_to_recordset(CAST($8 AS json))
-            AS given (name TEXT, kind TEXT, title TEXT, description TEXT, words TEXT)
+            AS given (name TEXT, kind TEXT, title TEXT, description TEXT)
     ), counted AS (
         UPDATE server SET indexed = revision, read_only = $2, additive = $3, destructive = $4,
                           words = CAST($7 AS tsvector)
@@ -66,13 +37,13 @@ const WRITE_IN_POSTGRES: &str = "
     ), gone AS (
         DELETE FROM tool WHERE server_id = $1 AND name NOT IN (SELECT name FROM given)
     )
-    INSERT INTO tool (tenant_id, server_id, server, name, kind, title, description, words)
-    SELECT $5, $1, $6, name, kind, title, description, CAST(words AS tsvector) FROM given
+    INSERT INTO tool (tenant_id, server_id, server, name, kind, title, description)
+    SELECT $5, $1, $6, name, kind, title, description FROM given
     ON CONFLICT (server_id, name) DO UPDATE SET
-        kind = excluded.kind, title = excluded.title, description = excluded.description,
-        words = excluded.words
-    WHERE (tool.kind, tool.title, tool.description, tool.words)
-        IS DISTINCT FROM (excluded.kind, excluded.title, excluded.description, excluded.words)";
+        kind = excluded.kind, title = excluded.title, description = excluded.description
+    WHERE (tool.kind, tool.title, tool.description)
+        IS DISTINCT FROM (excluded.kind, excluded.title, excluded.description)
+    RETURNING id, name";
 
 /// Servers of a tenant that were written by a version that knew no such rows.
 const NOT_INDEXED: &str = "
@@ -93,6 +64,8 @@ pub(super) struct ToolRows {
     counts: [i64; 3],
     /// JSON: a list of [`Entry`].
     entries: String,
+    /// What each tool is found by.
+    terms: Arc<[(String, Vec<String>)]>,
 }
 
 /// A tool, as JSON that a statement reads.
@@ -102,8 +75,6 @@ struct Entry {
     kind: &'static str,
     title: Option<String>,
     description: String,
-    /// As the engine has them.
-    words: String,
 }
 
 /// As much of a stored plan, of whichever version, as its tools are found by.
@@ -132,54 +103,50 @@ pub(super) struct StoredServer {
 
 impl ToolRows {
     /// The rows of a registration.
-    pub(super) fn of_tools(
-        registration: &Registration,
-        tenant_id: i64,
-        dialect: Dialect,
-    ) -> Result<Self> {
+    pub(super) fn of_tools(registration: &Registration, tenant_id: i64) -> Result<Self> {
         let tools = registration.tools.tools.iter().map(|tool| {
             let (name, title) = (tool.name.as_str(), tool.title.as_deref());
             (name, title, tool.description.as_str(), &tool.annotations)
         });
         let (name, title) = (registration.name.as_str(), &registration.tools.api.title);
-        Self::new(tenant_id, dialect, name, title, tools)
+        Self::new(tenant_id, name, title, tools)
     }
 
     /// The rows of a server that is stored. A plan that cannot be read has no tools: it is damaged,
     /// and its server can be registered again.
-    pub(super) fn of_plan(server: &StoredServer, tenant_id: i64, dialect: Dialect) -> Result<Self> {
+    pub(super) fn of_plan(server: &StoredServer, tenant_id: i64) -> Result<Self> {
         let plan = serde_json::from_str(&server.plan);
         let plan: StoredPlan = plan.unwrap_or(StoredPlan { tools: Vec::new() });
         let tools = plan.tools.iter().map(|tool| {
             let (name, title) = (tool.name.as_str(), tool.title.as_deref());
             (name, title, tool.description.as_str(), &tool.annotations)
         });
-        Self::new(tenant_id, dialect, &server.name, &server.title, tools)
+        Self::new(tenant_id, &server.name, &server.title, tools)
     }
 
     fn new<'t>(
         tenant_id: i64,
-        dialect: Dialect,
         server: &str,
         title: &str,
         tools: impl Iterator<Item = (&'t str, Option<&'t str>, &'t str, &'t ToolAnnotations)>,
     ) -> Result<Self> {
         let mut counts = [0; 3];
+        let mut terms = Vec::new();
         let entries = tools.map(|(name, title, description, annotations)| {
             let kind = ToolKind::from(annotations);
             for (count, of) in counts.iter_mut().zip(ToolKind::ALL) {
                 *count += i64::from(of == kind);
             }
-            let words = Words::of(&[name, title.unwrap_or_default()], description);
+            let (title, description) = (title.map(without_nul), without_nul(description));
+            terms.push((
+                name.to_owned(),
+                terms_of(name, title.as_deref(), &description, kind.as_str()),
+            ));
             Entry {
                 name: name.to_owned(),
                 kind: kind.as_str(),
-                title: title.map(without_nul),
-                description: without_nul(description),
-                words: match dialect {
-                    Dialect::Sqlite => words.to_text(tenant_id),
-                    Dialect::Postgres => words.to_vector(tenant_id),
-                },
+                title,
+                description,
             }
         });
         let entries: Vec<Entry> = entries.collect();
@@ -191,6 +158,7 @@ impl ToolRows {
             words: Words::of(&[server, title], ""),
             counts,
             entries,
+            terms: terms.into(),
         })
     }
 
@@ -201,8 +169,13 @@ impl ToolRows {
         session: &mut Session,
         server_id: i64,
     ) -> Result<(), Failure> {
-        match session.dialect() {
-            Dialect::Sqlite => self.replace_in_sqlite(session, server_id).await,
+        let before = stored_tools(session, server_id).await?;
+        let mut numbers: HashMap<String, i64> = before
+            .iter()
+            .map(|tool| (tool.name.clone(), tool.id))
+            .collect();
+        let written = match session.dialect() {
+            Dialect::Sqlite => self.replace_in_sqlite(session, server_id).await?,
             Dialect::Postgres => {
                 let words = self.words.to_vector(self.tenant_id);
                 let write = self.counted(WRITE_IN_POSTGRES, server_id);
@@ -211,13 +184,47 @@ impl ToolRows {
                     .bind(&self.server)
                     .bind(words)
                     .bind(&self.entries);
-                session.execute(write).await?;
-                Ok(())
+                session.fetch_all(write).await?
             }
+        };
+        for row in written {
+            numbers.insert(row.get("name")?, row.get("id")?);
         }
+        let terms = self.terms.clone();
+        let change = blocking(move || {
+            let mut postings = Postings::default();
+            for tool in &before {
+                postings.before(tool.id, tool.terms());
+            }
+            for (name, terms) in terms.iter() {
+                if let Some(id) = numbers.get(name) {
+                    postings.after(*id, terms.iter().cloned());
+                }
+            }
+            postings.change()
+        });
+        change.await?.write(session, self.tenant_id).await
     }
 
-    async fn replace_in_sqlite(&self, session: &mut Session, id: i64) -> Result<(), Failure> {
+    /// Takes the words of a server's tools back, which is deleted next.
+    pub(super) async fn forget(
+        session: &mut Session,
+        tenant_id: i64,
+        server_id: i64,
+    ) -> Result<(), Failure> {
+        let before = stored_tools(session, server_id).await?;
+        let change = blocking(move || {
+            let mut postings = Postings::default();
+            for tool in &before {
+                postings.before(tool.id, tool.terms());
+            }
+            postings.change()
+        });
+        change.await?.write(session, tenant_id).await
+    }
+
+    /// The numbers of the tools, and their names.
+    async fn replace_in_sqlite(&self, session: &mut Session, id: i64) -> Result<Vec<Row>, Failure> {
         session.execute(self.counted(COUNT_IN_SQLITE, id)).await?;
         let text = "INSERT OR REPLACE INTO server_text (rowid, words) VALUES ($1, $2)";
         let text = Statement::new(text)
@@ -234,20 +241,14 @@ impl ToolRows {
                    value ->> 'description'
             FROM json_each($4) WHERE TRUE
             ON CONFLICT (server_id, name) DO UPDATE SET
-                kind = excluded.kind, title = excluded.title, description = excluded.description";
+                kind = excluded.kind, title = excluded.title, description = excluded.description
+            RETURNING id, name";
         let add = Statement::new(add)
             .bind(self.tenant_id)
             .bind(id)
             .bind(&self.server)
             .bind(&self.entries);
-        session.execute(add).await?;
-        let text = "INSERT OR REPLACE INTO tool_text (rowid, words)
-            SELECT tool.id, value ->> 'words'
-            FROM json_each($2) CROSS JOIN tool
-            WHERE tool.server_id = $1 AND tool.name = value ->> 'name'";
-        let text = Statement::new(text).bind(id).bind(&self.entries);
-        session.execute(text).await?;
-        Ok(())
+        session.fetch_all(add).await
     }
 
     fn counted(&self, sql: &'static str, server_id: i64) -> Statement {
@@ -259,42 +260,6 @@ impl ToolRows {
 }
 
 impl SqlStore {
-    pub(super) async fn find_tools(&self, search: &ToolSearch) -> Result<ToolPage, Failure> {
-        if !(1..=1_000).contains(&search.limit) {
-            return Err(Error::invalid("a page has 1 to 1,000 tools")
-                .with("limit", search.limit)
-                .into());
-        }
-        let mut wanted = Wanted::new(&search.text)?;
-        let (by_heading, by_description) = match search.after {
-            None => (Some(0), 0),
-            Some(ToolPlace { class: 0, tool }) => (Some(tool), 0),
-            Some(ToolPlace { tool, .. }) => (None, tool),
-        };
-        let mut session = self.engine().read().await?;
-        let dialect = session.dialect();
-        wanted.spell(&mut session, SPELLINGS_OF_TOOLS).await?;
-        // By name and title first. One more than asked for tells whether there is a next page.
-        let mut places: Vec<(ToolPlace, FoundTool)> = Vec::new();
-        if let Some(after) = by_heading {
-            let words = wanted.in_heading(dialect, self.tenant_id);
-            let found = find(&mut session, search, words, after, search.limit + 1).await?;
-            places.extend(in_class(0, found)?);
-        }
-        let left = (search.limit + 1).saturating_sub(u32::try_from(places.len()).unwrap_or(0));
-        if left > 0 {
-            let words = wanted.elsewhere(dialect, self.tenant_id);
-            let found = find(&mut session, search, words, by_description, left).await?;
-            places.extend(in_class(1, found)?);
-        }
-        drop(session);
-        let more = places.len() > search.limit as usize;
-        places.truncate(search.limit as usize);
-        let next = places.last().filter(|_| more).map(|(place, _)| *place);
-        let tools = places.into_iter().map(|(_, tool)| tool).collect();
-        Ok(ToolPage { tools, next })
-    }
-
     /// Writes the rows of tools that are not there yet, of all tenants: after an upgrade, and for
     /// what a node of an older version saved after another was upgraded.
     pub(super) async fn index_servers(&self) -> Result<(), Failure> {
@@ -315,14 +280,13 @@ impl SqlStore {
         let mut session = self.engine().write(tenant_id).await?;
         let query = Statement::new(NOT_INDEXED).bind(tenant_id).bind(BATCH);
         let rows = session.fetch_all(query).await?;
-        let dialect = session.dialect();
         for row in &rows {
             let server = StoredServer {
                 name: row.get("name")?,
                 title: row.get("title")?,
                 plan: row.get("json")?,
             };
-            let rows = blocking(move || ToolRows::of_plan(&server, tenant_id, dialect)).await?;
+            let rows = blocking(move || ToolRows::of_plan(&server, tenant_id)).await?;
             rows.replace(&mut session, row.get("id")?).await?;
         }
         session.commit().await?;
@@ -335,46 +299,50 @@ fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{fffd}")
 }
 
-/// At most so many tools after one, that a query finds.
-async fn find(
-    session: &mut Session,
-    search: &ToolSearch,
-    words: String,
-    after: u64,
-    limit: u32,
-) -> Result<Vec<Row>, Failure> {
-    let query = |sql| {
-        Statement::new(sql)
-            .bind(i64::try_from(after).unwrap_or(i64::MAX))
-            .bind(&words)
-            .bind(search.kind.map(ToolKind::as_str))
-            .bind(limit)
-    };
-    if session.dialect() == Dialect::Sqlite {
-        return session.fetch_all(query(FOUND_IN_SQLITE)).await;
-    }
-    let near = session.fetch_all(query(NEAR_IN_POSTGRES)).await?;
-    if near.len() == limit as usize {
-        return Ok(near);
-    }
-    let found = query(FOUND_IN_POSTGRES).planned_anew();
-    session.fetch_all(found).await
+/// A tool as it is stored.
+struct StoredRow {
+    id: i64,
+    name: String,
+    kind: String,
+    title: Option<String>,
+    description: String,
 }
 
-fn in_class(class: u8, rows: Vec<Row>) -> Result<Vec<(ToolPlace, FoundTool)>, Failure> {
-    let found = rows.iter().map(|row| {
-        let tool = number(row.get("id")?)?;
-        Ok((ToolPlace { class, tool }, found(row)?))
+impl StoredRow {
+    fn terms(&self) -> Vec<String> {
+        terms_of(
+            &self.name,
+            self.title.as_deref(),
+            &self.description,
+            &self.kind,
+        )
+    }
+}
+
+async fn stored_tools(session: &mut Session, server_id: i64) -> Result<Vec<StoredRow>, Failure> {
+    let stored = Statement::new(STORED).bind(server_id);
+    let rows = session.fetch_all(stored).await?;
+    let rows = rows.iter().map(|row| {
+        Ok(StoredRow {
+            id: row.get("id")?,
+            name: row.get("name")?,
+            kind: row.get("kind")?,
+            title: row.get("title")?,
+            description: row.get("description")?,
+        })
     });
-    found.collect()
+    rows.collect()
 }
 
-fn found(row: &Row) -> Result<FoundTool, Failure> {
-    Ok(FoundTool {
-        server: stored(ServerName::new(row.get::<String>("server")?))?,
-        name: stored(ToolName::new(row.get::<String>("name")?))?,
-        title: row.get("title")?,
-        description: row.get("description")?,
-        kind: stored(row.get::<String>("kind")?.parse())?,
-    })
+/// What a tool is found by: always the same of the same row, so that what was written can be taken
+/// back.
+fn terms_of(name: &str, title: Option<&str>, description: &str, kind: &str) -> Vec<String> {
+    let mut terms = Words::of(&[name, title.unwrap_or_default()], description).terms();
+    terms.push(kind_term(kind));
+    terms
+}
+
+/// The term of what kind a tool is of. No word is like it.
+pub(super) fn kind_term(kind: &str) -> String {
+    format!("@{kind}")
 }

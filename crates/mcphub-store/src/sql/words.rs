@@ -1,4 +1,5 @@
-//! Words: what of a text is found, and how both engines are asked for it.
+//! Words: what of a text is found, the terms that tools have for it, and how both engines are asked for
+//! servers by it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -17,43 +18,31 @@ const MOST_ASKED: usize = 16;
 /// The most words that a text is found by.
 const MOST_KEPT: usize = 1_000;
 
-/// In SQLite a word begins with a letter that says where it stands: in the heading or not.
+/// A term begins with a letter that says where its word stands: in the heading or not.
 const IN_HEADING: char = 'h';
 const IN_BODY: char = 'b';
 
-/// SQLite has an index of the beginnings of words, up to so many characters.
-const INDEXED: usize = 3;
+/// Beginnings of words, up to so many characters, are terms of their own, or have an index.
+pub(super) const INDEXED: usize = 3;
 
-/// In how many words a longer beginning is looked for, each by itself and in the order of rows. Where
-/// more begin so, SQLite reads all that is found before it gives the first.
-const MOST_SPELLED: usize = 64;
+/// In how many words a longer beginning is looked for, each by itself and in the order of rows.
+pub(super) const MOST_SPELLED: usize = 64;
 
-/// Which words begin with each of a list of texts: a step from one word to the next, so that those
+/// Which words of servers begin with each of a list of texts, on SQLite: a step from one word to the next, so that those
 /// are not read which a word stands for. `char(1)` is less than all that a word goes on with, and
 /// `char(1114111)` more.
-macro_rules! spellings {
-    ($table:literal) => {
-        concat!(
-            "WITH RECURSIVE spelled (asked, word, place) AS (
-                SELECT value, (SELECT term FROM ",
-            $table,
-            " WHERE term >= value ORDER BY term LIMIT 1), 1
-                FROM json_each($1)
-                UNION ALL
-                SELECT asked, (SELECT term FROM ",
-            $table,
-            " WHERE term >= word || char(1) ORDER BY term LIMIT 1), place + 1
-                FROM spelled
-                WHERE word >= asked AND word < asked || char(1114111) AND place <= $2
-            )
-            SELECT asked, word FROM spelled WHERE word >= asked AND word < asked || char(1114111)"
-        )
-    };
-}
-
-/// Words of tools, and of servers.
-pub(super) const SPELLINGS_OF_TOOLS: &str = spellings!("tool_word");
-pub(super) const SPELLINGS_OF_SERVERS: &str = spellings!("server_word");
+const SPELLINGS: &str = "
+    WITH RECURSIVE spelled (asked, word, place) AS (
+        SELECT value, (SELECT term FROM server_word WHERE term >= value ORDER BY term LIMIT 1), 1
+        FROM json_each($1)
+        UNION ALL
+        SELECT asked,
+               (SELECT term FROM server_word WHERE term >= word || char(1) ORDER BY term LIMIT 1),
+               place + 1
+        FROM spelled
+        WHERE word >= asked AND word < asked || char(1114111) AND place <= $2
+    )
+    SELECT asked, word FROM spelled WHERE word >= asked AND word < asked || char(1114111)";
 
 /// The words of something: the important ones, and those of the rest that are not among them.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -77,34 +66,86 @@ impl Words {
         }
     }
 
-    /// As SQLite has them, with the tenant as one of them.
+    /// The terms that a tool is found by: words, where they are longer than a beginning, and the
+    /// beginnings of all. One of the heading is none of the body as well.
+    pub(super) fn terms(&self) -> Vec<String> {
+        let mut terms = Vec::new();
+        let mut begun = HashSet::new();
+        for (words, place) in [
+            (&self.heading, Place::Heading),
+            (&self.body, Place::Elsewhere),
+        ] {
+            for word in words {
+                if word.chars().count() > INDEXED {
+                    terms.push(place.word(word));
+                }
+                for length in 1..=INDEXED {
+                    let beginning = beginning(word, length);
+                    if begun.insert(beginning) {
+                        terms.push(place.beginning(beginning));
+                    }
+                }
+            }
+        }
+        terms
+    }
+
+    /// The words of a server's heading as SQLite has them, with the tenant as one of them.
     pub(super) fn to_text(&self, tenant_id: i64) -> String {
         let mut text = tenant(tenant_id);
-        for (words, place) in [(&self.heading, IN_HEADING), (&self.body, IN_BODY)] {
-            for word in words {
-                text.push(' ');
-                text.push(place);
-                text.push_str(word);
-            }
+        for word in &self.heading {
+            text.push(' ');
+            text.push(IN_HEADING);
+            text.push_str(word);
         }
         text
     }
 
-    /// As PostgreSQL reads a `tsvector`. Words are letters and digits, so that nothing needs an
-    /// escape; the tenant's is like none of them.
+    /// The same as PostgreSQL reads a `tsvector`. Words are letters and digits, so that nothing needs
+    /// an escape; the tenant's is like none of them.
     pub(super) fn to_vector(&self, tenant_id: i64) -> String {
         // The place says nothing: only a word that has one has a weight.
         let mut vector = format!("'@{tenant_id}'");
-        for (words, weight) in [(&self.heading, ":1A"), (&self.body, ":1")] {
-            for word in words {
-                vector.push_str(" '");
-                vector.push_str(word);
-                vector.push('\'');
-                vector.push_str(weight);
-            }
+        for word in &self.heading {
+            vector.push_str(" '");
+            vector.push_str(word);
+            vector.push_str("':1A");
         }
         vector
     }
+}
+
+/// Where a word stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Heading,
+    Elsewhere,
+}
+
+impl Place {
+    /// The term of a word.
+    pub(super) fn word(self, word: &str) -> String {
+        let place = match self {
+            Self::Heading => IN_HEADING,
+            Self::Elsewhere => IN_BODY,
+        };
+        format!("{place}{word}")
+    }
+
+    /// The term of the beginning of words.
+    pub(super) fn beginning(self, beginning: &str) -> String {
+        let place = match self {
+            Self::Heading => IN_HEADING,
+            Self::Elsewhere => IN_BODY,
+        };
+        format!("{}{beginning}", place.to_ascii_uppercase())
+    }
+}
+
+/// So many characters of a word, or all.
+pub(super) fn beginning(word: &str, length: usize) -> &str {
+    let end = word.char_indices().nth(length).map(|(end, _)| end);
+    word.get(..end.unwrap_or(word.len())).unwrap_or(word)
 }
 
 /// Words that are looked for.
@@ -134,25 +175,37 @@ impl Wanted {
         }
     }
 
-    /// Asks SQLite which words there are that begin so. Without it the same is found, more slowly.
-    pub(super) async fn spell(
-        &mut self,
-        session: &mut Session,
-        spellings: &'static str,
-    ) -> Result<(), Failure> {
+    /// The words.
+    pub(super) fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    /// Where something has the words: in its heading alone, or with the rest of it.
+    pub(super) fn place_in(&self, words: &Words) -> Option<Place> {
+        let begins = |word: &String, among: &[String]| among.iter().any(|it| it.starts_with(word));
+        let in_heading = |word: &String| begins(word, &words.heading);
+        if self.words.iter().all(in_heading) {
+            return Some(Place::Heading);
+        }
+        let anywhere = |word: &String| in_heading(word) || begins(word, &words.body);
+        self.words.iter().all(anywhere).then_some(Place::Elsewhere)
+    }
+
+    /// Asks SQLite which words of servers there are that begin so. Without it the same is found, more
+    /// slowly: where more words begin so than are asked for, it reads all that is found before it
+    /// gives the first.
+    pub(super) async fn spell(&mut self, session: &mut Session) -> Result<(), Failure> {
         let long = self
             .words
             .iter()
             .filter(|word| word.chars().count() > INDEXED);
-        let asked: Vec<String> = long
-            .flat_map(|word| [IN_HEADING, IN_BODY].map(|place| format!("{place}{word}")))
-            .collect();
+        let asked: Vec<String> = long.map(|word| Place::Heading.word(word)).collect();
         if session.dialect() != Dialect::Sqlite || asked.is_empty() {
             return Ok(());
         }
         let asked = serde_json::json!(asked).to_string();
         let most = i64::try_from(MOST_SPELLED).unwrap_or(i64::MAX);
-        let spellings = Statement::new(spellings).bind(asked).bind(most);
+        let spellings = Statement::new(SPELLINGS).bind(asked).bind(most);
         for row in session.fetch_all(spellings).await? {
             let words = self.spellings.entry(row.get("asked")?).or_default();
             words.push(row.get("word")?);
@@ -162,54 +215,30 @@ impl Wanted {
         Ok(())
     }
 
-    /// What asks for things whose heading has the words.
+    /// What asks for servers whose heading has the words.
     pub(super) fn in_heading(&self, dialect: Dialect, tenant_id: i64) -> String {
         match dialect {
             Dialect::Sqlite => {
-                format!("{} AND {}", tenant(tenant_id), self.matching(&[IN_HEADING]))
-            }
-            Dialect::Postgres => format!("'@{tenant_id}' & {}", self.lexemes("A")),
-        }
-    }
-
-    /// What asks for things that have the words, and whose heading alone has not.
-    pub(super) fn elsewhere(&self, dialect: Dialect, tenant_id: i64) -> String {
-        match dialect {
-            Dialect::Sqlite => {
-                let anywhere = self.matching(&[IN_HEADING, IN_BODY]);
-                let heading = self.matching(&[IN_HEADING]);
-                format!("{} AND ({anywhere} NOT {heading})", tenant(tenant_id))
+                let words = self.words.iter().map(|word| self.beginning(word));
+                let words: Vec<_> = words.collect();
+                format!("{} AND {}", tenant(tenant_id), words.join(" AND "))
             }
             Dialect::Postgres => {
-                let (anywhere, heading) = (self.lexemes(""), self.lexemes("A"));
-                format!("'@{tenant_id}' & {anywhere} & !{heading}")
+                let words = self.words.iter().map(|word| format!("'{word}':*A"));
+                let words: Vec<_> = words.collect();
+                format!("'@{tenant_id}' & {}", words.join(" & "))
             }
         }
     }
 
-    /// All words, each at one of the places.
-    fn matching(&self, places: &[char]) -> String {
-        let words = self.words.iter().map(|word| {
-            let spelled = places
-                .iter()
-                .map(|place| self.beginning(format!("{place}{word}")));
-            format!("({})", spelled.collect::<Vec<_>>().join(" OR "))
-        });
-        format!("({})", words.collect::<Vec<_>>().join(" AND "))
-    }
-
-    /// The words that begin so.
-    fn beginning(&self, word: String) -> String {
+    /// The words that begin so, as SQLite has them.
+    fn beginning(&self, word: &str) -> String {
+        let word = Place::Heading.word(word);
         let Some(spelled) = self.spellings.get(&word) else {
             return format!("\"{word}\" *");
         };
-        let spelled = spelled.iter().map(|word| format!("\"{word}\""));
-        spelled.collect::<Vec<_>>().join(" OR ")
-    }
-
-    fn lexemes(&self, weight: &str) -> String {
-        let words = self.words.iter().map(|word| format!("'{word}':*{weight}"));
-        format!("({})", words.collect::<Vec<_>>().join(" & "))
+        let spelled: Vec<_> = spelled.iter().map(|word| format!("\"{word}\"")).collect();
+        format!("({})", spelled.join(" OR "))
     }
 }
 
@@ -284,8 +313,33 @@ mod tests {
         assert_eq!(words.heading, ["list", "pets"]);
         assert_eq!(words.body, ["lists", "all", "or", "one", "pet"]);
         let words = Words::of(&["a"], "b");
-        assert_eq!(words.to_vector(7), "'@7' 'a':1A 'b':1");
-        assert_eq!(words.to_text(7), "t7 ha bb");
+        assert_eq!(words.to_vector(7), "'@7' 'a':1A");
+        assert_eq!(words.to_text(7), "t7 ha");
+    }
+
+    #[test]
+    fn terms_are_words_and_their_beginnings() {
+        let terms = Words::of(&["größer"], "Großes ab").terms();
+        let expected = [
+            "hgrößer",
+            "Hg",
+            "Hgr",
+            "Hgrö",
+            "bgroßes",
+            "Bgro",
+            "Ba",
+            "Bab",
+        ];
+        assert_eq!(terms, expected);
+    }
+
+    #[test]
+    fn what_has_the_words_has_them_somewhere() {
+        let words = Words::of(&["list_pets"], "Lists all of the shop.");
+        let place = |text| Wanted::new(text).unwrap().place_in(&words);
+        assert_eq!(place("pet li"), Some(Place::Heading));
+        assert_eq!(place("pet sho"), Some(Place::Elsewhere));
+        assert_eq!(place("pet shops"), None);
     }
 
     #[test]

@@ -168,6 +168,59 @@ pub async fn pages_of_found_tools_join_while_servers_come_and_go(store: &dyn Sto
     assert_eq!(found(store, &search, 1).await, [""; 0]);
 }
 
+/// However many tools have one of the words and however far apart those are that have all of them;
+/// also after some of the tools have lost a word, and others have gained it.
+pub async fn words_of_many_tools_are_found(store: &dyn Store) {
+    const TOOLS: usize = 2_400;
+    let names: Vec<_> = (0..TOOLS)
+        .map(|number| format!("item{number:04}"))
+        .collect();
+    let mut depot = registration("depot");
+    for lost in [0, 97] {
+        let has = |every: usize, number: usize| (number + lost).is_multiple_of(every);
+        let told: Vec<_> = (0..TOOLS)
+            .map(|number| {
+                let words = [("Seldom", 97), ("even", 2), ("often", 3)];
+                let words = words.iter().filter(|(_, every)| has(*every, number));
+                let words: Vec<_> = words.map(|(word, _)| *word).collect();
+                format!("Common {}.", words.join(" "))
+            })
+            .collect();
+        let tools: Vec<_> = (0..TOOLS)
+            .map(|number| {
+                let kind = if has(251, number) {
+                    Destructive
+                } else {
+                    ReadOnly
+                };
+                (names[number].as_str(), told[number].as_str(), kind)
+            })
+            .collect();
+        depot.tools = of_tools("Depot", &tools);
+        save(store, &depot).await;
+        for (text, kind, every) in [
+            ("item", None, vec![]),
+            ("commo", None, vec![]),
+            ("seldom", None, vec![97]),
+            ("common seldom", None, vec![97]),
+            ("sel ite ofte", None, vec![97, 3]),
+            ("even often", None, vec![2, 3]),
+            ("item", Some(Destructive), vec![251]),
+            ("even common", Some(Destructive), vec![251, 2]),
+        ] {
+            let mut search = ToolSearch::new(text);
+            search.kind = kind;
+            let tools = found(store, &search, 700).await;
+            let expected =
+                (0..TOOLS).filter(|number| every.iter().all(|every| has(*every, *number)));
+            let expected: Vec<_> = expected
+                .map(|number| format!("depot/{}", names[number]))
+                .collect();
+            assert_eq!(tools, expected, "{text} {kind:?}, {lost} later");
+        }
+    }
+}
+
 /// However many words begin so, and wherever they stand: short and long beginnings alike.
 pub async fn a_beginning_of_many_words_is_found(store: &dyn Store) {
     let names: Vec<_> = (100..300).map(|number| format!("report{number}")).collect();

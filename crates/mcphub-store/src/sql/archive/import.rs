@@ -194,13 +194,12 @@ impl Part<'_> {
         let plan = "INSERT INTO tool_set (server_id, json) VALUES ($1, $2)";
         let plan = Statement::new(plan).bind(id).bind(&server.plan);
         self.session.execute(plan).await?;
-        let dialect = self.session.dialect();
         let stored = StoredServer {
             name: server.name,
             title: server.title,
             plan: server.plan,
         };
-        let index = blocking(move || ToolRows::of_plan(&stored, tenant_id, dialect)).await?;
+        let index = blocking(move || ToolRows::of_plan(&stored, tenant_id)).await?;
         index.replace(self.session, id).await?;
         for version in &server.documents {
             let add = "INSERT INTO document_version
