@@ -1,11 +1,17 @@
 //! The fields of a JSON answer that a caller asks for.
 
+mod filter;
+mod parse;
+mod path;
+
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde::de::{Deserializer as _, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use self::filter::Looking;
+use self::path::{Place, Selector, Step, steps};
 use super::style::compact;
 use crate::{Error, Result};
 
@@ -24,8 +30,10 @@ const MAX_DEPTH: usize = 128;
 /// Fields of a JSON value: what they name stays, with what stands around it, and nothing else.
 ///
 /// A field is a path of names, `owner.name`. A name that meets a list is looked up in each of its
-/// items; `*` is every member of an object or every item of a list. JSONPath (RFC 9535) is read but
-/// for filters: `$.items[*]['id','name']`, `$.items[-1]`, `$.items[:10]`, `$..id`.
+/// items; `*` is every member of an object or every item of a list. JSONPath (RFC 9535) is read as
+/// well: `$.items[*]['id','name']`, `$.items[-1]`, `$.items[:10]`, `$..id`, `$.items[?@.open].id`; but
+/// for the functions `match` and `search`, because not every language has regular expressions that
+/// take no more time than their text is long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fields(Vec<Field>);
 
@@ -33,74 +41,6 @@ pub struct Fields(Vec<Field>);
 struct Field {
     text: String,
     steps: Vec<Step>,
-}
-
-/// What a step takes of a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Step {
-    selectors: Vec<Selector>,
-    /// Whether it takes them of everything below, too (`..`).
-    descends: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Selector {
-    /// Whatever there is.
-    Any,
-    /// A member.
-    Name(String),
-    /// An item by its place, from the end where that is negative.
-    Item(i64),
-    /// Items by their places (RFC 9535, 2.3.4).
-    Items {
-        start: Option<i64>,
-        end: Option<i64>,
-        step: i64,
-    },
-}
-
-impl Step {
-    fn takes_member(&self, name: &str) -> bool {
-        let mut selectors = self.selectors.iter();
-        selectors.any(|selector| match selector {
-            Selector::Any => true,
-            Selector::Name(known) => known == name,
-            _ => false,
-        })
-    }
-
-    fn takes_item(&self, place: i64, length: i64) -> bool {
-        let mut selectors = self.selectors.iter();
-        selectors.any(|selector| selector.takes_item(place, length))
-    }
-
-    /// Whether it looks into the items of a list as if there was none.
-    fn passes(&self) -> bool {
-        let mut selectors = self.selectors.iter();
-        selectors.any(|selector| matches!(selector, Selector::Name(_)))
-    }
-}
-
-impl Selector {
-    fn takes_item(&self, place: i64, length: i64) -> bool {
-        let (start, end, step) = match self {
-            Self::Any => return true,
-            Self::Name(_) => return false,
-            Self::Item(item) => return *item == place || *item == place - length,
-            Self::Items { start, end, step } => (*start, *end, *step),
-        };
-        let bound = |given: Option<i64>, usual, least, most: i64| {
-            let counted = given.map_or(usual, |it| if it < 0 { it + length } else { it });
-            counted.min(most).max(least)
-        };
-        if step > 0 {
-            let (start, end) = (bound(start, 0, 0, length), bound(end, length, 0, length));
-            return place >= start && place < end && (place - start) % step == 0;
-        }
-        let last = length - 1;
-        let (start, end) = (bound(start, last, -1, last), bound(end, -1, -1, last));
-        step < 0 && place <= start && place > end && (start - place) % step == 0
-    }
 }
 
 /// What fields leave of a value.
@@ -132,7 +72,7 @@ impl Fields {
             let shown: String = text.chars().take(80).collect();
             let steps = steps.ok_or_else(|| {
                 Error::invalid(format!(
-                    "{shown:?} is no field; write names with dots between them, such as owner.name, or a JSONPath without filters"
+                    "{shown:?} is no field; write names with dots between them, such as owner.name, or a JSONPath without match and search"
                 ))
             })?;
             Ok(Field {
@@ -153,6 +93,7 @@ impl Fields {
     ///
     /// # Errors
     /// `InvalidInput` for what is no JSON, or nests deeper than 128 levels where it is looked at.
+    /// `TooLarge` where filters look at more than 1,000,000 values.
     pub fn of(&self, json: &str) -> Result<Picked> {
         let raw: &RawValue = serde_json::from_str(json.trim_start_matches('\u{feff}'))
             .map_err(|error| Error::invalid("it is not valid JSON").caused_by(error))?;
@@ -160,6 +101,7 @@ impl Fields {
             fields: &self.0,
             found: vec![false; self.0.len()],
             out: String::new(),
+            looking: Looking::new(raw),
         };
         let states = (0..self.0.len()).map(|field| (field, 0)).collect();
         if !picking.value(raw, states, MAX_DEPTH)? {
@@ -184,138 +126,6 @@ fn ways(field: &Field) -> usize {
     first.map_or(1, |first| field.steps.len() - first)
 }
 
-/// The steps of a field; `None` for what is none.
-fn steps(text: &str) -> Option<Vec<Step>> {
-    let (mut rest, mut steps) = (text.trim(), Vec::new());
-    let rooted = rest
-        .strip_prefix('$')
-        .filter(|after| after.is_empty() || after.starts_with(['.', '[']));
-    rest = rooted.unwrap_or(rest);
-    if rest.is_empty() {
-        return rooted.map(|_| steps);
-    }
-    let mut first = rooted.is_none();
-    while !rest.is_empty() {
-        let below = rest.strip_prefix("..").filter(|_| rooted.is_some());
-        let (selectors, after) = match below.unwrap_or(rest).strip_prefix('[') {
-            Some(inside) => bracketed(inside)?,
-            None => named(match below {
-                Some(name) => name,
-                None if first => rest,
-                None => rest.strip_prefix('.')?,
-            })?,
-        };
-        steps.push(Step {
-            selectors,
-            descends: below.is_some(),
-        });
-        rest = after;
-        first = false;
-    }
-    Some(steps)
-}
-
-/// A name without quotes, or `*`, with what comes after it.
-fn named(text: &str) -> Option<(Vec<Selector>, &str)> {
-    let end = text.find(['.', '[', ']', '\'', '"']);
-    match text.split_at(end.unwrap_or(text.len())) {
-        ("", _) => None,
-        ("*", after) => Some((vec![Selector::Any], after)),
-        (name, _) if name.contains('*') => None,
-        (name, after) => Some((vec![Selector::Name(name.to_owned())], after)),
-    }
-}
-
-/// Selectors with commas between them and `]`.
-fn bracketed(text: &str) -> Option<(Vec<Selector>, &str)> {
-    let (mut selectors, mut rest) = (Vec::new(), text.trim_start());
-    loop {
-        let (selector, after) = selector(rest)?;
-        selectors.push(selector);
-        let after = after.trim_start();
-        match after.strip_prefix(',') {
-            Some(more) => rest = more.trim_start(),
-            None => return Some((selectors, after.strip_prefix(']')?)),
-        }
-    }
-}
-
-fn selector(text: &str) -> Option<(Selector, &str)> {
-    if let Some(after) = text.strip_prefix('*') {
-        return Some((Selector::Any, after));
-    }
-    if text.starts_with(['\'', '"']) {
-        let (name, after) = quoted(text)?;
-        return Some((Selector::Name(name), after));
-    }
-    let (start, after) = integer(text)?;
-    let Some(after) = after.trim_start().strip_prefix(':') else {
-        return Some((Selector::Item(start?), after));
-    };
-    let (end, after) = integer(after.trim_start())?;
-    let (step, after) = match after.trim_start().strip_prefix(':') {
-        Some(after) => integer(after.trim_start())?,
-        None => (None, after),
-    };
-    let step = step.unwrap_or(1);
-    Some((Selector::Items { start, end, step }, after))
-}
-
-/// An integer where there is one (RFC 9535, 2.1: no leading zeros, at most 15 digits here).
-fn integer(text: &str) -> Option<(Option<i64>, &str)> {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    let count = digits.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, after) = text.split_at(text.len() - digits.len() + count);
-    match (number, digits.starts_with('0')) {
-        ("", _) => Some((None, after)),
-        (_, true) if number != "0" => None,
-        _ if count > 15 => None,
-        _ => Some((Some(number.parse().ok()?), after)),
-    }
-}
-
-/// A name in quotes, with what comes after it (RFC 9535, 2.3.1.1).
-fn quoted(text: &str) -> Option<(String, &str)> {
-    let mut characters = text.chars();
-    let quote = characters.next().filter(|c| matches!(c, '\'' | '"'))?;
-    let mut name = String::new();
-    loop {
-        match characters.next()? {
-            '\\' => name.push(match characters.next()? {
-                'b' => '\u{8}',
-                'f' => '\u{c}',
-                'n' => '\n',
-                'r' => '\r',
-                't' => '\t',
-                'u' => escaped(&mut characters)?,
-                same @ ('\'' | '"' | '/' | '\\') => same,
-                _ => return None,
-            }),
-            end if end == quote => return Some((name, characters.as_str())),
-            other => name.push(other),
-        }
-    }
-}
-
-/// The character that is written as `\u` and four digits, or as a pair of these.
-fn escaped(characters: &mut std::str::Chars<'_>) -> Option<char> {
-    let mut unit = || {
-        let digits = characters.as_str().get(..4)?;
-        let unit = u16::from_str_radix(digits, 16).ok();
-        *characters = characters.as_str().get(4..)?.chars();
-        unit.filter(|_| !digits.starts_with('+'))
-    };
-    let first = unit()?;
-    if let Some(character) = char::from_u32(first.into()) {
-        return Some(character);
-    }
-    let after = characters.as_str().strip_prefix("\\u")?;
-    *characters = after.chars();
-    let second = u16::from_str_radix(after.get(..4)?, 16).ok()?;
-    *characters = after.get(4..)?.chars();
-    char::decode_utf16([first, second]).next()?.ok()
-}
-
 /// Which step of which field comes next.
 type States = Vec<(usize, usize)>;
 
@@ -323,6 +133,7 @@ struct Picking<'f> {
     fields: &'f [Field],
     found: Vec<bool>,
     out: String,
+    looking: Looking<'f>,
 }
 
 impl<'f> Picking<'f> {
@@ -380,7 +191,7 @@ impl<'f> Picking<'f> {
     }
 
     /// Which step of which field comes next for a member, or an item, that a step takes.
-    fn below(&self, states: &States, in_list: bool, takes: impl Fn(&Step) -> bool) -> States {
+    fn below(&mut self, states: &States, place: Place<'_>, part: &RawValue) -> Result<States> {
         let mut below = States::new();
         let mut add = |state| {
             if !below.contains(&state) {
@@ -391,15 +202,16 @@ impl<'f> Picking<'f> {
             let Some(step) = self.step(field, at) else {
                 continue;
             };
-            let taken = takes(step);
+            let taken = self.looking.takes(step, place, part)?;
             if taken {
                 add((field, at + 1));
             }
+            let in_list = matches!(place, Place::Item(..));
             if step.descends || (in_list && !taken && step.passes()) {
                 add((field, at));
             }
         }
-        below
+        Ok(below)
     }
 
     /// Whether a value is only looked through, so that nothing of it stays but what it has.
@@ -433,12 +245,23 @@ struct Parts<'a, 'f> {
 
 impl Parts<'_, '_> {
     fn part<E: serde::de::Error>(&mut self, raw: &RawValue, states: States) -> Result<bool, E> {
-        self.picking
-            .value(raw, states, self.depth)
-            .map_err(|error| {
-                *self.failed = Some(error);
-                E::custom("")
-            })
+        let picked = self.picking.value(raw, states, self.depth);
+        self.told(picked)
+    }
+
+    fn below<E>(&mut self, place: Place<'_>, part: &RawValue) -> Result<States, E>
+    where
+        E: serde::de::Error,
+    {
+        let below = self.picking.below(self.states, place, part);
+        self.told(below)
+    }
+
+    fn told<T, E: serde::de::Error>(&mut self, result: Result<T>) -> Result<T, E> {
+        result.map_err(|error| {
+            *self.failed = Some(error);
+            E::custom("")
+        })
     }
 }
 
@@ -454,8 +277,7 @@ impl<'de> Visitor<'de> for Parts<'_, '_> {
         self.picking.out.push('{');
         let mut first = true;
         while let Some((Name(name), raw)) = members.next_entry::<Name<'de>, &RawValue>()? {
-            let takes = |step: &Step| step.takes_member(&name);
-            let states = self.picking.below(self.states, false, takes);
+            let states = self.below(Place::Member(&name), raw)?;
             if states.is_empty() {
                 continue;
             }
@@ -480,8 +302,7 @@ impl<'de> Visitor<'de> for Parts<'_, '_> {
         self.picking.out.push('[');
         let (mut first, mut place) = (true, 0);
         while let Some(raw) = items.next_element::<&RawValue>()? {
-            let takes = |step: &Step| step.takes_item(place, self.length);
-            let states = self.picking.below(self.states, true, takes);
+            let states = self.below(Place::Item(place, self.length), raw)?;
             place += 1;
             if states.is_empty() {
                 continue;
@@ -502,7 +323,7 @@ impl<'de> Visitor<'de> for Parts<'_, '_> {
 }
 
 /// A member's name, borrowed where it has no escapes; `Cow` by itself always copies.
-#[derive(Deserialize)]
+#[derive(Deserialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(transparent)]
 struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
 
@@ -532,6 +353,30 @@ mod tests {
     }
 
     #[test]
+    fn filters_look_at_so_many_values() {
+        let json = format!("[{}]", ["[[1,2,3],[4,5,6]]"; 200].join(","));
+        let few = Fields::parse(&["$[?count(@..*) == 8][0]"]).unwrap();
+        assert_eq!(few.of(&json).unwrap().json.len(), 200 * 10 + 1);
+        let many = format!("$[?count({}) > 1]", ["$..*"; 1].join("") + &"..*".repeat(8));
+        let error = Fields::parse(&[many]).unwrap().of(&json).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::TooLarge);
+    }
+
+    #[test]
+    fn what_a_filter_looks_at_is_as_it_was_written() {
+        let of = |field: &str, json: &str| Fields::parse(&[field]).unwrap().of(json).unwrap().json;
+        let ids = r#"[{"id": 9007199254740993}, {"id": 9007199254740992}, {"id": 1e999}]"#;
+        assert_eq!(
+            of("$[?@.id == 9007199254740993]", ids),
+            r#"[{"id":9007199254740993}]"#
+        );
+        assert_eq!(
+            of("$[?@.id > 18446744073709551615]", ids),
+            r#"[{"id":1e999}]"#
+        );
+    }
+
+    #[test]
     fn too_many_and_too_long_ones_are_refused() {
         assert!(Fields::parse::<&str>(&[]).is_err());
         assert!(Fields::parse(&vec!["a"; 65]).is_err());
@@ -548,7 +393,7 @@ mod tests {
         }
 
         #[test]
-        fn what_stays_is_json(field in r"(\$|a|\*|\.|b|\['a'\]|\[-?[0-2]\]|\[:2\]){1,5}") {
+        fn what_stays_is_json(field in r"(\$|a|\*|\.|b|\['a'\]|\[-?[0-2]\]|\[:2\]|\[\?@\.b>=[0-2]\]|\[\?!\(@\.\.a && \$\.b\)\]){1,5}") {
             if let Ok(fields) = Fields::parse(&[field]) {
                 let json = r#"{"a": [{"b": 1, "a": {"b": null}}, 2, [[{"a": "x"}]]], "b": {"a": 1.0}}"#;
                 let picked = fields.of(json).unwrap();

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::request::is_json;
 use super::{Arguments, Fields, HttpAnswer};
 use crate::tool::{AnswerBinding, FieldsBinding, MAX_PAGES};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// What a call wants of its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,14 +51,21 @@ impl AnswerBinding {
 
 impl Wanted {
     /// Leaves of a successful JSON answer the fields that are wanted. One line for the model about
-    /// those that it does not have. What is no JSON stays as it is.
+    /// those that it does not have. What is no JSON stays as it is, and so does, with a line about
+    /// it, what filters would look at too often.
     pub fn pick(&self, answer: &mut HttpAnswer) -> Option<String> {
         let fields = self.fields.as_ref()?;
         let media_type = answer.content_type.as_deref().unwrap_or_default();
         if !(200..300).contains(&answer.status) || !is_json(media_type) {
             return None;
         }
-        let picked = fields.of(std::str::from_utf8(&answer.body).ok()?).ok()?;
+        let picked = match fields.of(std::str::from_utf8(&answer.body).ok()?) {
+            Ok(picked) => picked,
+            Err(error) if error.kind() == ErrorKind::TooLarge => {
+                return Some(format!("[all fields are given: {}]", error.message()));
+            }
+            Err(_) => return None,
+        };
         answer.body = picked.json.into();
         if picked.absent.is_empty() {
             return None;

@@ -18,7 +18,7 @@ from . import __version__
 from .cause import cause
 from .certificates import tls
 from .digest import Digest
-from .fields import Fields
+from .fields import Fields, TooMuchError
 from .pages import MAX_PAGES, NextPage, PageRequest, Pages
 from .request import UNSET, ArgumentError, Request, Unset
 from .rest import Piece, Rest
@@ -248,6 +248,8 @@ def _picked(answer: Answer, fields: Fields) -> tuple[Answer, list[str]]:
         picked = fields.of(read_json(answer.body))
     except ValueError:
         return answer, []
+    except TooMuchError as error:
+        return answer, [f"[all fields are given: {error}]"]
     note = [f"[the answer has no {', '.join(picked.absent)}]"] if picked.absent else []
     return replace(answer, body=json_text(picked.value).encode()), note
 

@@ -39,7 +39,7 @@ fn fields_leave_what_they_name() {
     let answer = json!([{"id": 1, "owner": {"name": "x", "n": 2}, "tags": ["a"]}, {"owner": {}}]);
     let of = |fields: &[&str]| {
         let fields = Fields::parse("fields", fields).unwrap();
-        let (left, absent) = fields.of(&answer);
+        let (left, absent) = fields.of(&answer).unwrap();
         (left, absent.join(" "))
     };
     assert_eq!(of(&["id"]), (json!([{"id": 1}, {}]), String::new()));
@@ -48,6 +48,14 @@ fn fields_leave_what_they_name() {
     assert_eq!(left, expected);
     let expected = (json!([{"id": 1}, {}]), "nmae".to_owned());
     assert_eq!(of(&["*.id", "nmae"]), expected);
+    let expected = (json!([{"id": 1}]), String::new());
+    assert_eq!(of(&["$[?@.id >= 1 && @.owner.name == 'x'].id"]), expected);
+    let expected = (json!([{"owner": {}}]), String::new());
+    assert_eq!(of(&["$[?count(@.*) == 1 || !@.owner]"]), expected);
+    let expected = (json!([{"tags": ["a"]}]), String::new());
+    assert_eq!(of(&["$[?length(@.tags) == $[0].id].tags"]), expected);
+    let expected = (json!([]), "$[?@.id == true]".to_owned());
+    assert_eq!(of(&["$[?@.id == true]"]), expected);
     assert_eq!(of(&["$"]), (answer.clone(), String::new()));
 }
 
@@ -55,11 +63,31 @@ fn fields_leave_what_they_name() {
 fn what_is_no_field_is_refused() {
     let long = "x".repeat(513);
     for field in [
-        "", ".", "a.", "a..b", "$..", "a[01]", "a[?@.b]", "a[]", "a['b]", "a]b", "a*", &long,
+        "",
+        ".",
+        "a.",
+        "a..b",
+        "$..",
+        "a[01]",
+        "a[?b]",
+        "a[?match(@, 'b')]",
+        "a[]",
+        "a['b]",
+        "a]b",
+        "a*",
+        &long,
     ] {
         assert!(Fields::parse("fields", &[field]).is_err(), "{field}");
     }
     assert!(Fields::parse("fields", &["a"; 65]).is_err());
+}
+
+#[test]
+fn filters_look_at_so_many_values() {
+    let answer = json!(vec![[[1, 2, 3], [4, 5, 6]]; 200]);
+    let field = format!("$[?count(${}) > 1]", "..*".repeat(9));
+    let fields = Fields::parse("fields", &[field]).unwrap();
+    assert!(fields.of(&answer).is_err());
 }
 
 #[test]

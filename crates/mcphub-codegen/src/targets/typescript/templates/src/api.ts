@@ -9,7 +9,7 @@ import { authoritiesFrom, identityFrom, type Tls } from "./certificates.ts";
 import { authorize } from "./credentials.ts";
 import { Digest } from "./digest.ts";
 import { approximate, type Numeric } from "./exact.ts";
-import type { Fields } from "./fields.ts";
+import type { Fields, Picked } from "./fields.ts";
 import { MAX_PAGES, Pages, type NextPage } from "./pages.ts";
 import { ArgumentError, type HttpRequest } from "./request.ts";
 import type { Piece, Rest } from "./rest.ts";
@@ -19,6 +19,7 @@ import type { Secret } from "./secret.ts";
 import { send, type Outgoing, type Send } from "./send.ts";
 import { hasControl, isJson, jsonText } from "./serialization.ts";
 import { SCHEMES, type Settings } from "./settings.ts";
+import { TooMuchError } from "./steps.ts";
 import { Stream, kindOf, type Tell } from "./streams.ts";
 
 /** The longest wait for a whole answer, in seconds. */
@@ -215,7 +216,14 @@ function picked(answer: Answer, fields: Fields, notes: string[]): Answer {
   } catch {
     return answer;
   }
-  const left = fields.of(value);
+  let left: Picked;
+  try {
+    left = fields.of(value);
+  } catch (error) {
+    if (!(error instanceof TooMuchError)) throw error;
+    notes.push(`[all fields are given: ${error.message}]`);
+    return answer;
+  }
   if (left.absent.length > 0) notes.push(`[the answer has no ${left.absent.join(", ")}]`);
   return { ...answer, body: Buffer.from(jsonText(left.value)) };
 }

@@ -7,6 +7,7 @@ import { Fields } from "../src/fields.ts";
 import { nextLink, type NextPage } from "../src/pages.ts";
 import { ArgumentError, HttpRequest } from "../src/request.ts";
 import type { ToolResult } from "../src/result.ts";
+import { TooMuchError } from "../src/steps.ts";
 import { stubbed } from "./stub.ts";
 
 const texts = (result: ToolResult): string[] => result.content.map((item) => (item.type === "text" ? item.text : ""));
@@ -18,6 +19,10 @@ test("fields leave what they name", () => {
     [["id"], [{ id: 1 }, {}], []],
     [["owner.name", "$[*]['id', \"tags\"]"], [{ id: 1, owner: { name: "x" }, tags: ["a"] }, { owner: {} }], []],
     [["*.id", "nmae"], [{ id: 1 }, {}], ["nmae"]],
+    [["$[?@.id >= 1 && @.owner.name == 'x'].id"], [{ id: 1 }], []],
+    [["$[?count(@.*) == 1 || !@.owner]"], [{ owner: {} }], []],
+    [["$[?length(@.tags) == $[0].id].tags"], [{ tags: ["a"] }], []],
+    [["$[?@.id == true]"], [], ["$[?@.id == true]"]],
     [["$"], answer, []],
   ] as const) {
     assert.deepEqual(new Fields(fields).of(answer), { value, absent });
@@ -25,9 +30,18 @@ test("fields leave what they name", () => {
 });
 
 test("what is no field is refused", () => {
-  for (const field of ["", ".", "a.", "a..b", "$..", "a[01]", "a[?@.b]", "a[]", "a['b]", "a*", "x".repeat(513)]) {
+  const filters = ["a[?b]", "a[?match(@, 'b')]"];
+  for (const field of ["", ".", "a.", "a..b", "$..", "a[01]", "a[]", "a['b]", "a*", "x".repeat(513), ...filters]) {
     assert.throws(() => new Fields([field]), ArgumentError, field);
   }
+});
+
+test("filters look at so many values", () => {
+  const list = Array.from({ length: 200 }, () => [
+    [1, 2, 3],
+    [4, 5, 6],
+  ]);
+  assert.throws(() => new Fields([`$[?count($${"..*".repeat(9)}) > 1]`]).of(list), TooMuchError);
 });
 
 test("the next link is found among others", () => {
