@@ -53,11 +53,18 @@ pub(crate) fn string(text: &str) -> usize {
 /// The bytes that escapes add to a piece of text.
 #[inline]
 fn escapes<const N: usize>(piece: &[u8; N]) -> usize {
-    let plain = |plain, byte: &u8| plain & (*byte >= 0x20) & (*byte != b'"') & (*byte != b'\\');
-    if piece.iter().fold(true, plain) {
-        0
-    } else {
+    // Of what has any, nearly all are quotes, backslashes and ends of lines, which cost one byte each.
+    let (mut one, mut rare) = (0_u8, false);
+    for byte in piece {
+        let is_control = *byte < 0x20;
+        let is_line = *byte == b'\n';
+        one += u8::from(is_line | (*byte == b'"') | (*byte == b'\\'));
+        rare |= is_control & !is_line;
+    }
+    if rare {
         piece.iter().map(escape).sum()
+    } else {
+        one.into()
     }
 }
 

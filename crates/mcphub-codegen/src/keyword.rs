@@ -77,17 +77,27 @@ impl Keyword {
     }
 }
 
+/// A keyword of a schema. Most schemas have so few that looking at each is quicker than a hash.
+pub(crate) fn get<'s>(schema: &'s Map<String, Value>, keyword: &str) -> Option<&'s Value> {
+    const FEW: usize = 12;
+    if schema.len() > FEW {
+        return schema.get(keyword);
+    }
+    let mut members = schema.iter();
+    members.find_map(|(key, value)| (key == keyword).then_some(value))
+}
+
 /// Where a `$ref` of a finished schema points.
 pub(crate) const DEFS: &str = "#/$defs/";
 
 /// The definition that a schema's own `$ref` names.
 pub(crate) fn reference(schema: &Map<String, Value>) -> Option<&str> {
-    schema.get("$ref")?.as_str()?.strip_prefix(DEFS)
+    get(schema, "$ref")?.as_str()?.strip_prefix(DEFS)
 }
 
 /// Whether `type` states this type, alone or among others.
 pub(crate) fn has_type(schema: &Map<String, Value>, name: &str) -> bool {
-    match schema.get("type") {
+    match get(schema, "type") {
         Some(Value::String(one)) => one == name,
         Some(Value::Array(many)) => many.iter().any(|one| one == name),
         _ => false,

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::contains;
 use super::node::{Node, Object};
+use super::place::Place;
 use super::reference::{dangling, external};
 use super::{Skip, bundle};
 
@@ -30,6 +31,9 @@ const DRAFT_4: &str = "json-schema.org/draft-04/schema";
 
 /// What says in 2019-09 that references to a whole resource are dynamic.
 const RECURSIVE: &str = "$recursiveAnchor";
+
+/// What an object calls itself by.
+const NAMING: [&str; 5] = ["$id", "id", "$anchor", "$dynamicAnchor", RECURSIVE];
 
 /// The identifiers of one document.
 #[derive(Debug)]
@@ -92,12 +96,18 @@ impl<'d> Identifiers<'d> {
             room: MAX_POINTERS,
         };
         identifiers.add(uri.unwrap_or_else(|| retrieved.clone()), document, "");
-        identifiers.collect(document, &mut String::new(), 0, false);
+        identifiers.collect(document, Place::ROOT, 0, false);
         identifiers.collect_bundled(document, &retrieved);
         if let Some(first) = identifiers.scope_within(&Scope::new(), 0) {
             identifiers.scopes = vec![first];
         }
         Some(identifiers)
+    }
+
+    /// Whether no part of the document has a URI of its own, so that references mean the same
+    /// wherever they stand.
+    pub(super) fn is_one(&self) -> bool {
+        self.resources.len() == 1
     }
 
     /// What a reference leads to that stands at a place.
@@ -218,6 +228,9 @@ impl<'d> Identifiers<'d> {
 
     /// The resource that a place belongs to.
     fn enclosing(&self, pointer: &str) -> usize {
+        if self.is_one() {
+            return 0;
+        }
         let mut pointer = pointer;
         loop {
             if let Some(resource) = self.by_pointer.get(pointer) {
@@ -250,7 +263,7 @@ impl<'d> Identifiers<'d> {
         let documents = document.get(bundle::DOCUMENTS).and_then(Node::as_object);
         for (name, document) in documents.into_iter().flatten() {
             let escaped = name.replace('~', "~0").replace('/', "~1");
-            let mut pointer = format!("/{}/{escaped}", bundle::DOCUMENTS);
+            let pointer = format!("/{}/{escaped}", bundle::DOCUMENTS);
             if let (true, Ok(uri)) = (self.take(&pointer), base.join(name)) {
                 let resource = self.add(uri, document, &pointer);
                 // A relative reference means it too, from the document's own URI.
@@ -258,42 +271,29 @@ impl<'d> Identifiers<'d> {
                 if let Some(Ok(own)) = own {
                     self.by_uri.entry(own.to_string()).or_insert(resource);
                 }
-                self.collect(document, &mut pointer, resource, false);
+                self.collect(document, Place::Pointer(&pointer), resource, false);
             }
         }
     }
 
     /// Collects what a value and all below it call themselves. A map by name has no keywords.
-    fn collect(
-        &mut self,
-        value: &'d Node<'d>,
-        pointer: &mut String,
-        resource: usize,
-        by_name: bool,
-    ) {
-        let length = pointer.len();
+    fn collect(&mut self, value: &'d Node<'d>, at: Place<'_>, resource: usize, by_name: bool) {
         match value {
             Node::Object(members) => {
                 let resource = if by_name {
                     resource
                 } else {
-                    self.identify(members, value, pointer, resource)
+                    self.identify(members, value, at, resource)
                 };
                 for (key, member) in members {
                     if by_name || !is_data(key) {
-                        pointer.push('/');
-                        pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
-                        self.collect(member, pointer, resource, !by_name && is_map(key));
-                        pointer.truncate(length);
+                        self.collect(member, at.key(key), resource, !by_name && is_map(key));
                     }
                 }
             }
             Node::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    pointer.push('/');
-                    pointer.push_str(&index.to_string());
-                    self.collect(item, pointer, resource, false);
-                    pointer.truncate(length);
+                    self.collect(item, at.index(index), resource, false);
                 }
             }
             _ => {}
@@ -305,9 +305,13 @@ impl<'d> Identifiers<'d> {
         &mut self,
         members: &'d Object<'d>,
         value: &'d Node<'d>,
-        pointer: &str,
+        at: Place<'_>,
         mut resource: usize,
     ) -> usize {
+        if !members.iter().any(|(key, _)| NAMING.contains(&key)) {
+            return resource;
+        }
+        let pointer = &at.pointer();
         let text = |key: &str| members.get(key).and_then(Node::as_str);
         let draft_4 = || text("$schema").is_some_and(|uri| uri.contains(DRAFT_4));
         let plain = text("id").filter(|_| draft_4());
@@ -324,7 +328,7 @@ impl<'d> Identifiers<'d> {
                 resource = self.add(uri, value, pointer);
             }
         }
-        let is_whole = |resource: &Resource<'_>| resource.pointer == pointer;
+        let is_whole = |resource: &Resource<'_>| resource.pointer == *pointer;
         let recursive = matches!(members.get(RECURSIVE), Some(Node::Bool(true)))
             && self.resources.get(resource).is_some_and(is_whole);
         let recursive = (recursive.then_some(""), true);

@@ -141,7 +141,7 @@ fn index(token: &str) -> Option<usize> {
 }
 
 impl<'d> Object<'d> {
-    fn new(members: Vec<(Cow<'d, str>, Node<'d>)>) -> Self {
+    pub(super) fn new(members: Vec<(Cow<'d, str>, Node<'d>)>) -> Self {
         if members.len() <= FEW {
             let again = |(place, (name, _)): (usize, &(Cow<'_, str>, _))| {
                 members.iter().take(place).any(|(other, _)| other == name)

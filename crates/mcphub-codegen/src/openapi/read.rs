@@ -1,16 +1,18 @@
 //! Bytes become a value: JSON by `serde_json`, anything else as YAML 1.2.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
 use mcphub_core::{Error, ErrorKind, Result};
-use serde::Deserializer;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Number, Value};
 use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 
 use super::ParserSettings;
-use super::node::Node;
+use super::node::{Node, Object};
+use crate::json_size;
 
 /// The deepest nesting, as `serde_json` has it.
 const MAX_DEPTH: usize = 128;
@@ -51,14 +53,12 @@ pub(super) fn read<'d>(bytes: &'d [u8], settings: &ParserSettings) -> Result<Nod
         Some(b'{' | b'[') => match serde_json::from_str(text) {
             Ok(value) => Ok(value),
             // YAML's flow style begins like JSON.
-            Err(error) => yaml(text, settings)
-                .map(Node::from)
-                .map_err(|_| not_json(error)),
+            Err(error) => yaml(text, settings).map_err(|_| not_json(error)),
         },
         Some(b'<') => Err(invalid(
             "the document is HTML or XML; expected an OpenAPI document in JSON or YAML",
         )),
-        Some(_) => yaml(text, settings).map(Node::from),
+        Some(_) => yaml(text, settings),
     }
 }
 
@@ -73,7 +73,7 @@ fn not_json(error: serde_json::Error) -> Error {
         .caused_by(error)
 }
 
-fn yaml(text: &str, settings: &ParserSettings) -> Result<Value> {
+fn yaml<'d>(text: &'d str, settings: &ParserSettings) -> Result<Node<'d>> {
     let options = serde_saphyr::options! {
         // Real documents have hundreds of thousands of nodes. What aliases add is bounded below.
         budget: serde_saphyr::budget! {
@@ -138,36 +138,36 @@ impl Room {
 struct YamlNode<'r>(&'r Room);
 
 impl<'de> DeserializeSeed<'de> for YamlNode<'_> {
-    type Value = Value;
+    type Value = Node<'de>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for YamlNode<'_> {
-    type Value = Value;
+    type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a YAML node")
     }
 
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Node<'de>, E> {
         self.0.take(1)?;
-        Ok(Value::Bool(value))
+        Ok(Node::Bool(value))
     }
 
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Value, E> {
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Node<'de>, E> {
         self.0.take(1)?;
-        Ok(value.into())
+        Ok(Node::Number(value.into()))
     }
 
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Value, E> {
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Node<'de>, E> {
         self.0.take(1)?;
-        Ok(value.into())
+        Ok(Node::Number(value.into()))
     }
 
-    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Value, E> {
+    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Node<'de>, E> {
         match (i64::try_from(value), u64::try_from(value)) {
             (Ok(value), _) => self.visit_i64(value),
             (_, Ok(value)) => self.visit_u64(value),
@@ -176,64 +176,109 @@ impl<'de> Visitor<'de> for YamlNode<'_> {
         }
     }
 
-    fn visit_u128<E: de::Error>(self, value: u128) -> Result<Value, E> {
+    fn visit_u128<E: de::Error>(self, value: u128) -> Result<Node<'de>, E> {
         match u64::try_from(value) {
             Ok(value) => self.visit_u64(value),
             Err(_) => self.visit_f64(value as f64),
         }
     }
 
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node<'de>, E> {
         self.0.take(1)?;
-        Ok(Number::from_f64(value).map_or(Value::Null, Value::Number))
+        Ok(Number::from_f64(value).map_or(Node::Null, Node::Number))
     }
 
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
+    fn visit_borrowed_str<E: de::Error>(self, value: &'de str) -> Result<Node<'de>, E> {
         self.0.take(value.len())?;
-        Ok(Value::String(value.to_owned()))
+        Ok(Node::String(borrowed(value)))
     }
 
-    fn visit_string<E: de::Error>(self, value: String) -> Result<Value, E> {
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Node<'de>, E> {
         self.0.take(value.len())?;
-        Ok(Value::String(value))
+        Ok(Node::String(Cow::Owned(value.to_owned())))
     }
 
-    fn visit_unit<E: de::Error>(self) -> Result<Value, E> {
+    fn visit_string<E: de::Error>(self, value: String) -> Result<Node<'de>, E> {
+        self.0.take(value.len())?;
+        Ok(Node::String(Cow::Owned(value)))
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Node<'de>, E> {
         self.0.take(1)?;
-        Ok(Value::Null)
+        Ok(Node::Null)
     }
 
-    fn visit_none<E: de::Error>(self) -> Result<Value, E> {
+    fn visit_none<E: de::Error>(self) -> Result<Node<'de>, E> {
         self.visit_unit()
     }
 
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
         self.deserialize(deserializer)
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(
         self,
         deserializer: D,
-    ) -> Result<Value, D::Error> {
+    ) -> Result<Node<'de>, D::Error> {
         self.deserialize(deserializer)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node<'de>, A::Error> {
         self.0.take(2)?;
         let mut out = Vec::new();
         while let Some(item) = items.next_element_seed(self)? {
             out.push(item);
         }
-        Ok(Value::Array(out))
+        Ok(Node::Array(out))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Node<'de>, A::Error> {
         self.0.take(2)?;
-        let mut out = Map::new();
-        while let Some(key) = members.next_key::<String>()? {
+        let mut out = Vec::new();
+        while let Some(YamlName(key)) = members.next_key()? {
             self.0.take(key.len())?;
-            out.insert(key, members.next_value_seed(self)?);
+            out.push((key, members.next_value_seed(self)?));
         }
-        Ok(Value::Object(out))
+        Ok(Node::Object(Object::new(out)))
+    }
+}
+
+/// Text of the document where it has nothing to escape, as a [`Node`] wants it.
+fn borrowed(text: &str) -> Cow<'_, str> {
+    if json_size::string(text) == text.len() + 2 {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(text.to_owned())
+    }
+}
+
+/// The name of a member, as it is written.
+struct YamlName<'d>(Cow<'d, str>);
+
+impl<'de> Deserialize<'de> for YamlName<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(YamlNameVisitor)
+    }
+}
+
+struct YamlNameVisitor;
+
+impl<'de> Visitor<'de> for YamlNameVisitor {
+    type Value = YamlName<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(YamlName(borrowed(name)))
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(YamlName(Cow::Owned(name.to_owned())))
+    }
+
+    fn visit_string<E: de::Error>(self, name: String) -> Result<Self::Value, E> {
+        Ok(YamlName(Cow::Owned(name)))
     }
 }

@@ -83,7 +83,8 @@ impl<'d> Walk<'d> {
         reference: &'d str,
         at: Place<'_>,
     ) -> Result<(&'d Node<'d>, Arc<str>), Skip> {
-        if let Some(identifiers) = &self.identifiers {
+        let identifiers = self.identifiers.as_ref();
+        if let Some(identifiers) = identifiers.filter(|identifiers| !identifiers.is_one()) {
             let (value, pointer) = identifiers
                 .resolve(reference, &at.pointer())
                 .map_err(|skip| self.unread(reference, skip))?;
@@ -92,9 +93,12 @@ impl<'d> Walk<'d> {
         if let Some((value, pointer)) = self.referred.get(reference) {
             return Ok((value, pointer.clone()));
         }
-        let (value, pointer) = local(reference)
-            .and_then(|pointer| self.lookup(&pointer).ok_or_else(|| dangling(reference)))
-            .map_err(|skip| self.unread(reference, skip))?;
+        let found = match identifiers {
+            Some(identifiers) => identifiers.resolve(reference, ""),
+            None => local(reference)
+                .and_then(|pointer| self.lookup(&pointer).ok_or_else(|| dangling(reference))),
+        };
+        let (value, pointer) = found.map_err(|skip| self.unread(reference, skip))?;
         let pointer: Arc<str> = pointer.into();
         self.referred.insert(reference, (value, pointer.clone()));
         Ok((value, pointer))

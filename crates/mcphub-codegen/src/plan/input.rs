@@ -17,7 +17,7 @@ use super::draft::Draft;
 use super::members::Members;
 use super::part_header::part_headers;
 use super::{Planning, Refusal, part};
-use crate::keyword::has_type;
+use crate::keyword::{get, has_type};
 
 /// What a tool takes.
 pub(super) struct Input {
@@ -331,7 +331,7 @@ fn parameter_schema(parameter: &Parameter) -> Value {
         if parameter.deprecated {
             schema.insert("deprecated".to_owned(), Value::Bool(true));
         }
-        if let (Some(example), false) = (&parameter.example, schema.contains_key("examples")) {
+        if let (Some(example), false) = (&parameter.example, get(schema, "examples").is_some()) {
             schema.insert("examples".to_owned(), Value::Array(vec![example.clone()]));
         }
     }

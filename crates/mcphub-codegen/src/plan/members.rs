@@ -7,7 +7,7 @@ use indexmap::map::Entry;
 use serde_json::{Map, Value, json};
 
 use super::definitions::{Definitions, Form};
-use crate::keyword::{has_type, reference};
+use crate::keyword::{get, has_type, reference};
 
 /// The most members that become arguments of their own.
 const MAX_MEMBERS: usize = 256;
@@ -102,16 +102,14 @@ impl<'a> Definitions<'a> {
             let target = self.source(name)?;
             self.gather(target, out, room, depth)?;
         }
-        for part in object
-            .get("allOf")
+        for part in get(object, "allOf")
             .and_then(Value::as_array)
             .into_iter()
             .flatten()
         {
             self.gather(part, out, room, depth)?;
         }
-        for (name, property) in object
-            .get("properties")
+        for (name, property) in get(object, "properties")
             .and_then(Value::as_object)
             .into_iter()
             .flatten()
@@ -127,8 +125,7 @@ impl<'a> Definitions<'a> {
                 Entry::Occupied(_) => {}
             }
         }
-        let required = object
-            .get("required")
+        let required = get(object, "required")
             .and_then(Value::as_array)
             .into_iter()
             .flatten();
@@ -145,15 +142,17 @@ impl<'a> Definitions<'a> {
 
     /// Whether a member is only for answers.
     fn is_read_only(&self, property: &Value) -> bool {
-        let says = |schema: &Value| schema.get("readOnly") == Some(&Value::Bool(true));
+        let says = |schema: &Value| {
+            let said = schema.as_object().and_then(|it| get(it, "readOnly"));
+            said == Some(&Value::Bool(true))
+        };
         says(property) || says(self.resolve(property))
     }
 }
 
 fn is_plain(schema: &Map<String, Value>) -> bool {
-    let open = schema
-        .get("additionalProperties")
+    let open = get(schema, "additionalProperties")
         .is_some_and(|additional| *additional != Value::Bool(false));
-    let other_type = schema.contains_key("type") && !has_type(schema, "object");
+    let other_type = get(schema, "type").is_some() && !has_type(schema, "object");
     !open && !other_type && !schema.keys().any(|key| TYING.contains(&key.as_str()))
 }

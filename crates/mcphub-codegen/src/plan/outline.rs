@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::definitions::Definitions;
 use crate::json_size;
-use crate::keyword::{each_child, has_type, map_children};
+use crate::keyword::{each_child, get, has_type, map_children};
 
 /// What an outline keeps.
 const KEPT: [&str; 5] = ["type", "enum", "const", "format", "contentEncoding"];
@@ -16,7 +16,7 @@ pub(super) fn outline(schema: &Value) -> Value {
     };
     let mut out = Map::new();
     for key in KEPT {
-        if let Some(value) = source.get(key) {
+        if let Some(value) = get(source, key) {
             out.insert(key.to_owned(), value.clone());
         }
     }
@@ -40,7 +40,7 @@ fn within(schema: &Value, levels: usize) -> Value {
         return Value::Object(map_children(source, &mut |child| within(child, levels)));
     }
     let mut out = outline(schema);
-    if let (Value::Object(out), Some(text)) = (&mut out, source.get("description")) {
+    if let (Value::Object(out), Some(text)) = (&mut out, get(source, "description")) {
         out.insert("description".to_owned(), text.clone());
     }
     out

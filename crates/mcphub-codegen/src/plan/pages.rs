@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Planning;
 use super::accept::is_json;
-use crate::keyword::has_type;
+use crate::keyword::{get, has_type};
 
 /// Where the list is in a page, and what leads to the next one.
 pub(super) type Found = (Vec<String>, NextPage);
@@ -353,10 +353,11 @@ impl Planning<'_> {
     fn is(&self, schema: &Value, kind: &str) -> bool {
         let schema = self.definitions.resolve(schema).as_object();
         schema.is_some_and(|schema| {
-            let parts = schema.get("anyOf").or_else(|| schema.get("oneOf"));
+            let parts = || get(schema, "anyOf").or_else(|| get(schema, "oneOf"));
+            let has = |keyword| get(schema, keyword).is_some();
             has_type(schema, kind)
-                || (kind == "array" && !schema.contains_key("type") && schema.contains_key("items"))
-                || parts.and_then(Value::as_array).is_some_and(|parts| {
+                || (kind == "array" && !has("type") && has("items"))
+                || parts().and_then(Value::as_array).is_some_and(|parts| {
                     let of_kind =
                         |part: &Value| part.as_object().is_some_and(|part| has_type(part, kind));
                     parts.len() <= 2 && parts.iter().any(of_kind)

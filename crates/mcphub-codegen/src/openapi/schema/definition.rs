@@ -12,6 +12,7 @@ use super::super::place::Place;
 use super::super::{Skip, Walk};
 use super::cycle;
 use super::draft::Drafted;
+use super::pattern;
 use crate::hash::{cut, hash8};
 use crate::keyword::DEFS;
 
@@ -89,7 +90,8 @@ impl<'d> Schemas<'d> {
             return *known;
         }
         let valid = pattern.len() <= MAX_PATTERN
-            && jsonschema::validator_for(&json!({"pattern": pattern})).is_ok();
+            && (pattern::is_plain(pattern)
+                || jsonschema::validator_for(&json!({"pattern": pattern})).is_ok());
         self.regexes.insert(pattern.to_owned(), valid);
         valid
     }

@@ -10,6 +10,7 @@ mod discriminator;
 mod draft;
 mod dynamic;
 mod nullable;
+mod pattern;
 mod repair;
 
 use serde_json::{Map, Value};
@@ -18,7 +19,7 @@ use super::node::{Node, Object};
 use super::place::Place;
 use super::remark::kind;
 use super::{Skip, Walk};
-use crate::keyword::{Keyword, has_type};
+use crate::keyword::{self, Keyword, has_type};
 pub(super) use definition::Schemas;
 use draft::Draft;
 
@@ -315,7 +316,7 @@ fn example(source: &Object<'_>, value: &Node<'_>, out: &mut Map<String, Value>) 
 
 /// Clients refuse arrays that do not say what they hold.
 fn complete(schema: &mut Map<String, Value>) {
-    if has_type(schema, "array") && !schema.contains_key("items") {
+    if has_type(schema, "array") && keyword::get(schema, "items").is_none() {
         schema.insert("items".to_owned(), Value::Object(Map::new()));
     }
 }

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::keyword::get;
+
 /// Keywords that apply to a value as a whole, so that `null` has to be let in beside them.
 const COMBINING: [&str; 7] = ["$ref", "allOf", "anyOf", "oneOf", "not", "if", "then"];
 
@@ -18,11 +20,10 @@ const OUTER: [&str; 7] = [
 
 /// Lets the schema accept `null` too.
 pub(super) fn allow_null(schema: &mut Map<String, Value>) {
-    let combining = COMBINING
-        .iter()
-        .filter(|key| schema.contains_key(**key))
-        .count();
-    let alone = combining == 1 && !schema.contains_key("type");
+    let combining = schema.keys();
+    let combining = combining.filter(|key| COMBINING.contains(&key.as_str()));
+    let combining = combining.count();
+    let alone = combining == 1 && get(schema, "type").is_none();
     if let (true, Some(Value::Array(alternatives))) = (alone, schema.get_mut("anyOf")) {
         if !alternatives.iter().any(is_null) {
             alternatives.push(json!({"type": "null"}));
