@@ -16,6 +16,9 @@ use reqwest::{Certificate, Identity, Request, Response, StatusCode};
 use rmcp::transport::common::http_header::{BASE64_HEADER_PREFIX, BASE64_HEADER_SUFFIX};
 use url::Url;
 
+/// What all requests say of who sends them.
+pub(super) const AGENT: &str = concat!("mcphub/", env!("CARGO_PKG_VERSION"));
+
 /// How long a request waits that goes again because there was no connection.
 pub(super) const RECONNECT: Duration = Duration::from_millis(100);
 
@@ -42,10 +45,7 @@ pub(crate) fn builder(
     });
     Ok(reqwest::Client::builder()
         // Static values are passed on without counting who has them.
-        .user_agent(HeaderValue::from_static(concat!(
-            "mcphub/",
-            env!("CARGO_PKG_VERSION")
-        )))
+        .user_agent(HeaderValue::from_static(AGENT))
         .connect_timeout(connect_timeout)
         .redirect(policy)
         .referer(false))

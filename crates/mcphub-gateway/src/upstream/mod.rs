@@ -7,6 +7,7 @@ mod access;
 pub mod channel;
 mod client;
 mod connector;
+mod direct;
 mod down;
 mod events;
 mod failed;

@@ -15,6 +15,7 @@ mod answer_table;
 mod arguments;
 mod bank;
 mod certificates;
+mod connections;
 mod credentials;
 mod digest;
 mod faults;

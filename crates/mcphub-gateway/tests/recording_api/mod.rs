@@ -38,6 +38,8 @@ pub enum Reply {
     Whole(u16, &'static str, Vec<u8>),
     /// These bytes, as they are; the connection is closed after them.
     Raw(Vec<u8>),
+    /// These bytes, as they are; the connection stays for the next request.
+    Kept(Vec<u8>),
     /// Nothing for so long.
     Silence(Duration),
     /// These bytes, and no more; the connection stays open.
@@ -68,6 +70,7 @@ pub struct RecordingApi {
     requests: Arc<Mutex<Vec<Recorded>>>,
     sent: Arc<AtomicUsize>,
     open: Arc<AtomicUsize>,
+    made: Arc<AtomicUsize>,
 }
 
 impl RecordingApi {
@@ -83,11 +86,13 @@ impl RecordingApi {
         let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
         let (requests, sent) = (Arc::default(), Arc::new(AtomicUsize::new(0)));
         let open = Arc::new(AtomicUsize::new(0));
+        let made = Arc::new(AtomicUsize::new(0));
         let api = Self {
             url,
             requests: Arc::clone(&requests),
             sent: Arc::clone(&sent),
             open: Arc::clone(&open),
+            made: Arc::clone(&made),
         };
         let answer = Arc::new(answer);
         tokio::spawn(async move {
@@ -99,6 +104,7 @@ impl RecordingApi {
                     Arc::clone(&open),
                 );
                 open.fetch_add(1, Ordering::SeqCst);
+                made.fetch_add(1, Ordering::SeqCst);
                 tokio::spawn(async move {
                     // A client may go away at any time.
                     let _ = serve(stream, &*answer, &requests, &sent).await;
@@ -129,6 +135,11 @@ impl RecordingApi {
     /// How many connections there are.
     pub fn open(&self) -> usize {
         self.open.load(Ordering::SeqCst)
+    }
+
+    /// How many connections there were.
+    pub fn made(&self) -> usize {
+        self.made.load(Ordering::SeqCst)
     }
 
     /// Host and port.
@@ -168,6 +179,7 @@ async fn serve(
                 stream.write_all(&bytes).await?;
                 return stream.shutdown().await;
             }
+            Reply::Kept(bytes) => stream.write_all(&bytes).await?,
             Reply::Stalled(bytes) => {
                 stream.write_all(&bytes).await?;
                 std::future::pending::<()>().await;

@@ -7,7 +7,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
 /// Whether an address is reached from everywhere (IANA special-purpose address registries).
-pub(super) fn is_public(address: IpAddr) -> bool {
+pub(in crate::upstream) fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
         IpAddr::V6(address) => is_public_v6(address),

@@ -1,27 +1,25 @@
 //! One request and its answer, within the limits. What goes wrong is said for the model.
 
+use std::error::Error as StdError;
 use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mcphub_core::call::{HttpAnswer, HttpRequest};
 use mcphub_core::tool::Tool;
-use reqwest::header::{
-    AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue,
-    LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
-};
-use reqwest::{Client, Method, Request, Response};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, LINK, RETRY_AFTER, WWW_AUTHENTICATE};
 use tokio::time::{Instant, timeout_at};
-use url::Url;
 
 use super::Sent;
 use super::address::is_private_literal;
+use super::answer::{self, Answer, Failure};
 use super::budget::{FREE, Room};
 use super::rest::{self, Place, Source};
 use super::settings::NativeClient;
 use super::streamed::{self, Kind};
 use super::unanswered::Unanswered;
 use crate::upstream::Progress;
+use crate::upstream::direct::Failed;
 use crate::upstream::http::{cause, host};
 
 /// What one request may take, and how its answer is given.
@@ -129,7 +127,7 @@ fn begin<'a>(
 ) -> Result<
     (
         Exchange<'a>,
-        impl Future<Output = reqwest::Result<Response>>,
+        impl Future<Output = Result<Answer, Failure>> + use<'a>,
     ),
     String,
 > {
@@ -142,13 +140,12 @@ fn begin<'a>(
     if let Some(place) = allowance.place {
         place.ask(&mut request);
     }
+    let answer = answer::send(client, &request)?;
     let exchange = Exchange {
-        url: request.url.clone(),
+        request,
         client,
         allowance,
-        safe: request.method.is_safe(),
     };
-    let answer = client.http.execute(outgoing(&client.http, request)?);
     Ok((exchange, answer))
 }
 
@@ -159,29 +156,32 @@ pub(super) async fn room(client: &NativeClient, bytes: usize, end: Instant) -> O
 
 struct Exchange<'a> {
     /// What is asked.
-    url: Url,
+    request: HttpRequest,
     client: &'a NativeClient,
     allowance: Allowance<'a>,
-    /// Whether the request asks for no change (RFC 9110, 9.2.1).
-    safe: bool,
 }
 
 impl Exchange<'_> {
     /// The part of the URL that may be shown.
     fn host(&self) -> String {
-        host(&self.url)
+        host(&self.request.url)
     }
 
     async fn run(
         &self,
-        answer: impl Future<Output = reqwest::Result<Response>>,
+        answer: impl Future<Output = Result<Answer, Failure>>,
         challenges: Option<&mut Vec<String>>,
     ) -> Sent {
-        let answer = answer.await.map_err(|error| self.unanswered(&error))?;
-        if let Some(text) = self.redirect(&answer) {
-            return Err(text.into());
+        let unanswered = |failure| self.unanswered(&failure);
+        let mut answer = answer.await.map_err(unanswered)?;
+        if answer.status.is_redirection() {
+            let followed = Box::pin(answer::follow(self.client, &self.request, answer)).await;
+            answer = followed.map_err(unanswered)?;
+            if let Some(text) = self.redirect(&answer) {
+                return Err(text.into());
+            }
         }
-        let (status, headers) = (answer.status().as_u16(), answer.headers());
+        let (status, headers) = (answer.status.as_u16(), &answer.headers);
         if let (401, Some(challenges)) = (status, challenges) {
             let asked = headers.get_all(WWW_AUTHENTICATE).iter();
             challenges.extend(asked.filter_map(|value| value.to_str().ok().map(str::to_owned)));
@@ -194,7 +194,7 @@ impl Exchange<'_> {
         if let Some(place) = self.allowance.place {
             let argument = self.allowance.tool.and_then(rest::argument);
             let argument = argument.unwrap_or_default();
-            Box::pin(source.seek(place, argument, &self.url)).await?;
+            Box::pin(source.seek(place, argument, &self.request.url)).await?;
         }
         let mut answer = HttpAnswer {
             status,
@@ -218,14 +218,11 @@ impl Exchange<'_> {
     }
 
     /// Why a redirect was not followed. Another origin gets neither the request nor its credentials.
-    fn redirect(&self, answer: &Response) -> Option<String> {
-        if !answer.status().is_redirection() {
-            return None;
-        }
-        let location = answer.headers().get(LOCATION)?.to_str().ok()?;
-        let target = answer.url().join(location).ok()?.origin();
+    fn redirect(&self, answer: &Answer) -> Option<String> {
+        let (from, to) = answer.redirect(&self.request.url)?;
         let (host, client) = (self.host(), self.client);
-        if target == answer.url().origin() {
+        let target = to.origin();
+        if target == from.origin() {
             let max = client.settings.max_redirects;
             return Some(format!(
                 "The API at {host} redirected more than {max} times; the call was given up"
@@ -233,7 +230,7 @@ impl Exchange<'_> {
         }
         Some(format!(
             "The API at {host} answered HTTP {} with a redirect to another origin, {}, which is not followed",
-            answer.status().as_u16(),
+            answer.status.as_u16(),
             target.ascii_serialization()
         ))
     }
@@ -250,8 +247,7 @@ impl Exchange<'_> {
             let mut chunk = match source.chunk().await {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) => break,
-                Err(error) => {
-                    let why = cause(&error.without_url());
+                Err(why) => {
                     return Err(Unanswered::unfinished(format!(
                         "The answer of the API at {} broke off after {before} bytes: {why}",
                         self.host()
@@ -309,89 +305,49 @@ impl Exchange<'_> {
         })
     }
 
-    fn unanswered(&self, error: &reqwest::Error) -> Unanswered {
-        let (host, client) = (self.host(), self.client);
-        if !error.is_connect() {
-            return Unanswered::broken(format!(
-                "The API at {host} did not answer as HTTP asks: {}{}",
-                cause(error),
-                self.doubt()
-            ));
+    fn unanswered(&self, failure: &Failure) -> Unanswered {
+        match failure {
+            Failure::Direct(Failed::Late) => self.late(),
+            Failure::Client(error) if error.is_connect() && error.is_timeout() => self.late(),
+            Failure::Direct(Failed::Unreached(error)) => self.unreached(&**error),
+            Failure::Client(error) if error.is_connect() => self.unreached(error),
+            Failure::Direct(Failed::Broken(error)) => self.broken(error),
+            Failure::Client(error) => self.broken(error),
         }
-        let why = if error.is_timeout() {
-            format!(
-                "no connection within {}",
-                seconds(client.settings.connect_timeout)
-            )
-        } else {
-            cause(error)
-        };
-        let text = format!("The API at {host} could not be reached: {why}");
-        if error.is_timeout() {
-            // Whoever waited so long does not wait again.
-            Unanswered::unfinished(text)
-        } else {
-            Unanswered::unsent(text)
-        }
+    }
+
+    fn unreached(&self, error: &(dyn StdError + 'static)) -> Unanswered {
+        let (host, why) = (self.host(), cause(error));
+        Unanswered::unsent(format!("The API at {host} could not be reached: {why}"))
+    }
+
+    /// Whoever waited so long for a connection does not wait again.
+    fn late(&self) -> Unanswered {
+        let (host, limit) = (self.host(), self.client.settings.connect_timeout);
+        Unanswered::unfinished(format!(
+            "The API at {host} could not be reached: no connection within {}",
+            seconds(limit)
+        ))
+    }
+
+    fn broken(&self, error: &(dyn StdError + 'static)) -> Unanswered {
+        Unanswered::broken(format!(
+            "The API at {} did not answer as HTTP asks: {}{}",
+            self.host(),
+            cause(error),
+            self.doubt()
+        ))
     }
 
     /// What to add when nobody knows whether the API did what it was asked.
     fn doubt(&self) -> &'static str {
-        if self.safe {
+        // RFC 9110, 9.2.1.
+        if self.request.method.is_safe() {
             ""
         } else {
             ". The request may have been carried out all the same"
         }
     }
-}
-
-fn outgoing(http: &Client, request: HttpRequest) -> Result<Request, String> {
-    let method = Method::from_bytes(request.method.as_str().as_bytes())
-        .map_err(|_| format!("{} is not an HTTP method", request.method))?;
-    let mut out = if request.url.username().is_empty() && request.url.password().is_none() {
-        Request::new(method, request.url)
-    } else {
-        // The builder turns a user and password in the URL into a header.
-        let out = http.request(method, request.url).build();
-        out.map_err(|error| {
-            format!(
-                "The request cannot be made: {}",
-                cause(&error.without_url())
-            )
-        })?
-    };
-    let headers = out.headers_mut();
-    headers.reserve(request.headers.len());
-    for (name, value) in request.headers {
-        let known = HeaderName::from_bytes(name.as_bytes())
-            .map_err(|_| format!("`{name}` cannot be the name of an HTTP header"))?;
-        // The value may be a secret: it is not repeated.
-        let mut value = header_value(value).map_err(|_| {
-            format!(
-                "The value for the HTTP header `{name}` has characters that a header cannot hold"
-            )
-        })?;
-        if known == AUTHORIZATION {
-            value.set_sensitive(true);
-            headers.insert(known, value);
-        } else {
-            value.set_sensitive(known == COOKIE);
-            headers.append(known, value);
-        }
-    }
-    if let Some(body) = request.body {
-        *out.body_mut() = Some(body.bytes.into());
-    }
-    Ok(out)
-}
-
-/// The commonest value is static, which is passed on without counting who has it.
-fn header_value(text: String) -> Result<HeaderValue, InvalidHeaderValue> {
-    const JSON: &str = "application/json";
-    if text == JSON {
-        return Ok(HeaderValue::from_static(JSON));
-    }
-    HeaderValue::try_from(text)
 }
 
 fn header(headers: &HeaderMap, name: &HeaderName) -> Option<String> {

@@ -6,6 +6,7 @@
 
 mod accept;
 mod address;
+mod answer;
 mod authorized;
 mod budget;
 mod check;
@@ -36,7 +37,7 @@ use mcphub_core::{Error, ErrorKind, Result};
 use tokio::time::Instant;
 use url::Url;
 
-pub(super) use self::address::is_private_literal;
+pub(super) use self::address::{is_private_literal, is_public};
 use self::authorized::Access;
 pub(super) use self::budget::Room;
 use self::check::Check;

@@ -15,12 +15,13 @@ use bytes::Bytes;
 use mcphub_core::call::{Arguments, Cut, HttpRequest};
 use mcphub_core::tool::Tool;
 use mcphub_core::{Error, Result};
+use reqwest::StatusCode;
 use reqwest::header::{ACCEPT_RANGES, CONTENT_RANGE, ETAG, HeaderMap};
-use reqwest::{Response, StatusCode};
 use sha2::{Digest, Sha256};
 use url::Url;
 
-use crate::upstream::http::{cause, host};
+use super::answer::Answer;
+use crate::upstream::http::host;
 
 /// The argument that asks for it, where the tool's schema has none for it: it would cost tokens in
 /// every tool, for the few calls that need it.
@@ -140,7 +141,7 @@ pub(super) fn argument(tool: &Tool) -> Option<&str> {
 
 /// A body from some place on.
 pub(super) struct Source {
-    answer: Response,
+    answer: Answer,
     /// Read already.
     ahead: Bytes,
     /// How many bytes were given before.
@@ -155,10 +156,10 @@ pub(super) struct Source {
 
 impl Source {
     /// The whole body of an answer.
-    pub(super) fn of(answer: Response) -> Self {
+    pub(super) fn of(answer: Answer) -> Self {
         Self {
             tag: tag(&answer),
-            left: answer.content_length(),
+            left: answer.stated(),
             answer,
             ahead: Bytes::new(),
             offset: 0,
@@ -174,11 +175,10 @@ impl Source {
         argument: &str,
         url: &Url,
     ) -> std::result::Result<(), String> {
-        if !self.answer.status().is_success() {
+        if !self.answer.status.is_success() {
             return Ok(());
         }
-        let found = self.pass(place).await.map_err(|error| {
-            let why = cause(&error.without_url());
+        let found = self.pass(place).await.map_err(|why| {
             format!(
                 "The answer of the API at {} broke off before its rest: {why}",
                 host(url)
@@ -194,7 +194,7 @@ impl Source {
     }
 
     /// Passes over what was given before. Whether the answer is the same.
-    async fn pass(&mut self, place: &Place) -> std::result::Result<bool, reqwest::Error> {
+    async fn pass(&mut self, place: &Place) -> std::result::Result<bool, String> {
         let mut left = place.offset;
         self.offset = left;
         let digest = match &place.same {
@@ -224,8 +224,8 @@ impl Source {
         Ok(same)
     }
 
-    /// The next bytes.
-    pub(super) async fn chunk(&mut self) -> std::result::Result<Option<Bytes>, reqwest::Error> {
+    /// The next bytes. The error is what is wrong, in a few words.
+    pub(super) async fn chunk(&mut self) -> std::result::Result<Option<Bytes>, String> {
         if self.ahead.is_empty() {
             self.answer.chunk().await
         } else {
@@ -305,13 +305,13 @@ fn first_bytes(hash: &Sha256) -> [u8; 16] {
 
 /// The validator of an answer whose bytes can be asked for by range: those on the wire are those of
 /// the body, or its length would not be known.
-fn tag(answer: &Response) -> Option<String> {
-    answer.content_length()?;
-    let headers = answer.headers();
+fn tag(answer: &Answer) -> Option<String> {
+    answer.stated()?;
+    let headers = &answer.headers;
     let ranges = text(headers, &ACCEPT_RANGES)?;
     let tag = text(headers, &ETAG).filter(|tag| is_strong(tag))?;
     let bytes = ranges.split(',').any(|unit| unit.trim() == "bytes");
-    (bytes && answer.status() == StatusCode::OK).then(|| tag.to_owned())
+    (bytes && answer.status == StatusCode::OK).then(|| tag.to_owned())
 }
 
 /// Whether a validator is a strong one (RFC 9110, 8.8.3).
@@ -322,10 +322,10 @@ fn is_strong(tag: &str) -> bool {
 }
 
 /// Whether an answer is what was asked for by range (RFC 9110, 14.4).
-fn is_range_from(answer: &Response, offset: u64) -> bool {
-    let range = text(answer.headers(), &CONTENT_RANGE);
+fn is_range_from(answer: &Answer, offset: u64) -> bool {
+    let range = text(&answer.headers, &CONTENT_RANGE);
     let first = range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next());
-    answer.status() == StatusCode::PARTIAL_CONTENT
+    answer.status == StatusCode::PARTIAL_CONTENT
         && first.and_then(|first| first.parse().ok()) == Some(offset)
 }
 

@@ -8,7 +8,11 @@ use mcphub_core::secret::SecretString;
 
 use super::address::PublicOnly;
 use super::budget::Budget;
+use crate::upstream::direct::Direct;
 use crate::upstream::http;
+
+/// The most connections to one API without TLS that are kept while nobody uses them.
+const MAX_IDLE: usize = 512;
 
 /// Limits of one HTTP request of a native tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +67,8 @@ impl Default for NativeSettings {
 #[derive(Debug, Clone)]
 pub struct NativeClient {
     pub(in crate::upstream) http: reqwest::Client,
+    /// Those to APIs that need neither TLS nor a proxy.
+    pub(super) direct: Direct,
     pub(in crate::upstream) settings: Arc<NativeSettings>,
     pub(super) budget: Budget,
     /// Trusted besides the system's, in PEM.
@@ -76,8 +82,10 @@ impl NativeClient {
     /// `Internal` when the process has not installed a rustls crypto provider.
     pub fn new(settings: NativeSettings) -> Result<Self> {
         let http = http::build(builder(&settings)?)?;
+        let public_only = settings.refuse_private_addresses;
         Ok(Self {
             http,
+            direct: Direct::new(settings.connect_timeout, MAX_IDLE, public_only),
             budget: Budget::new(settings.max_held),
             settings: Arc::new(settings),
             authorities: None,

@@ -11,7 +11,6 @@ use super::exchange::{self, Allowance, seconds, size};
 use super::rest::Source;
 use super::settings::NativeClient;
 use crate::upstream::Progress;
-use crate::upstream::http::cause;
 
 /// How long before the end of the call reading ends, so that what came is still given.
 const MARGIN: Duration = Duration::from_millis(200);
@@ -82,7 +81,7 @@ pub(super) async fn collect(
                 body.extend_from_slice(chunk.get(..limit - body.len()).unwrap_or_default());
                 break format!("is over {}", size(limit));
             }
-            Ok(Err(error)) => break format!("broke off: {}", cause(&error.without_url())),
+            Ok(Err(why)) => break format!("broke off: {why}"),
             Err(_) => break format!("went on after {}", seconds(client.settings.timeout)),
         }
     };
