@@ -112,6 +112,27 @@ impl HttpAnswer {
         is_text(&essence(self.content_type.as_deref()))
     }
 
+    /// The text of an answer that [`ToolResult::from_answer`] gives as it is, alone or also as the
+    /// structure, for those who write the result without one; `None` for any other. With an output
+    /// shape it begins and ends as a JSON object on one line, and whether it is one is to be seen.
+    pub fn as_it_is(&self, shape: OutputShape) -> Option<&str> {
+        if !(200..300).contains(&self.status) || self.body.is_empty() || self.cut.is_some() {
+            return None;
+        }
+        let known = self.content_type.as_deref() == Some("application/json");
+        if shape.is_none() {
+            let text = known || self.is_text();
+            return text.then_some(std::str::from_utf8(&self.body).ok()?);
+        }
+        let may_be = shape == OutputShape::Object
+            && self.body.len() <= MAX_TWICE
+            && self.body.starts_with(b"{")
+            && self.body.ends_with(b"}")
+            && (known || is_json(&essence(self.content_type.as_deref())))
+            && memchr2(b'\n', b'\r', &self.body).is_none();
+        may_be.then_some(std::str::from_utf8(&self.body).ok()?)
+    }
+
     fn is_piece(&self) -> bool {
         self.cut.as_ref().is_some_and(|cut| cut.in_pieces)
     }

@@ -56,6 +56,27 @@ impl CallResult {
         })
     }
 
+    /// As [`CallResult::of`], of one text, which is a JSON object on one line where it is `structured`
+    /// as well. It is read once and written to its place.
+    pub(super) fn of_text(text: &str, structured: bool) -> Self {
+        let escapes = text.len() / 4;
+        let twice = if structured { text.len() } else { 0 };
+        let mut out = Vec::with_capacity(text.len() + escapes + twice + 128);
+        out.extend_from_slice(br#"{"content":[{"type":"text","text":""#);
+        escape(text.as_bytes(), &mut out);
+        out.extend_from_slice(br#""}]"#);
+        if structured {
+            out.extend_from_slice(br#","structuredContent":"#);
+            out.extend_from_slice(text.as_bytes());
+        }
+        out.push(b'}');
+        Self {
+            text: out.into(),
+            given: Given::default(),
+            trouble: None,
+        }
+    }
+
     /// Says that the result is an error because the server did not answer as it should, and why: of
     /// too many in a row, it is not called for a while. Default: it answered.
     #[must_use]
@@ -124,6 +145,72 @@ impl AsRef<[u8]> for Held {
     }
 }
 
+/// Writes a text as the inside of a JSON string, eight bytes at once: JSON in a string has a quote in
+/// every tenth byte or so, and looking for them one by one costs as much as reading the JSON.
+fn escape(text: &[u8], out: &mut Vec<u8>) {
+    let mut rest = text;
+    while let Some((chunk, after)) = rest.split_first_chunk::<8>() {
+        out.extend_from_slice(chunk);
+        let special = special(u64::from_le_bytes(*chunk));
+        if special == 0 {
+            rest = after;
+            continue;
+        }
+        let plain = special.trailing_zeros() as usize / 8;
+        out.truncate(out.len() - (chunk.len() - plain));
+        escape_byte(chunk[plain], out);
+        rest = &rest[plain + 1..];
+    }
+    for byte in rest {
+        if special(u64::from(*byte) | PLAIN) == 0 {
+            out.push(*byte);
+        } else {
+            escape_byte(*byte, out);
+        }
+    }
+}
+
+const ONES: u64 = u64::MAX / 0xff;
+
+/// Seven bytes that stand for themselves, above one that is looked at.
+const PLAIN: u64 = (ONES << 8) * 0x20;
+
+/// The highest bit of each byte that a JSON string does not hold as it is: `"`, `\` and what is below
+/// a space. Above the first one there may be more than there are.
+fn special(bytes: u64) -> u64 {
+    let less = |bytes: u64, than: u64| bytes.wrapping_sub(ONES * than) & !bytes;
+    let is = |byte: u64| less(bytes ^ (ONES * byte), 1);
+    (less(bytes, 0x20) | is(b'"'.into()) | is(b'\\'.into())) & (ONES << 7)
+}
+
+/// As serde_json writes it.
+#[inline(never)]
+fn escape_rare(byte: u8, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let short = match byte {
+        0x08 => b'b',
+        b'\t' => b't',
+        b'\n' => b'n',
+        0x0c => b'f',
+        b'\r' => b'r',
+        _ => {
+            out.extend_from_slice(b"\\u00");
+            out.push(HEX[usize::from(byte >> 4)]);
+            out.push(HEX[usize::from(byte & 0xf)]);
+            return;
+        }
+    };
+    out.extend_from_slice(&[b'\\', short]);
+}
+
+fn escape_byte(byte: u8, out: &mut Vec<u8>) {
+    if byte < 0x20 {
+        escape_rare(byte, out);
+    } else {
+        out.extend_from_slice(&[b'\\', byte]);
+    }
+}
+
 fn size(content: &Content) -> usize {
     match content {
         Content::Text { text } => text.len(),
@@ -181,6 +268,8 @@ pub(crate) fn one_line(raw: &RawValue) -> Box<RawValue> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn given(text: &str) -> (bool, bool) {
@@ -203,6 +292,24 @@ mod tests {
             (true, false)
         );
         assert_eq!(given("[]"), (true, true));
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_written_as_the_serializer_does(
+            text in prop_oneof![any::<String>(), "[\"\\\\\\x00-\\x21a-c\\x5b-\\x7fü€🦀]{0,40}"],
+            more in "[a\"\\\\]{0,9}",
+        ) {
+            let written = CallResult::of_text(&text, false);
+            let expected = CallResult::of(&ToolResult::text(text.as_str())).unwrap();
+            prop_assert_eq!(written.as_bytes(), expected.as_bytes());
+            let object = serde_json::json!({more: text}).to_string();
+            let raw = RawValue::from_string(object.clone()).unwrap();
+            let mut result = ToolResult::text(object.as_str());
+            result.structured_content = Some(raw);
+            let (written, expected) = (CallResult::of_text(&object, true), CallResult::of(&result).unwrap());
+            prop_assert_eq!(written.as_bytes(), expected.as_bytes());
+        }
     }
 
     #[test]

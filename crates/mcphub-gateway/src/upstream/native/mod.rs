@@ -30,6 +30,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
 use mcphub_core::call::{Arguments, HttpAnswer, HttpRequest, ToolResult};
+use mcphub_core::schema::Schema;
 use mcphub_core::secret::{Credentials, GrantKeeper};
 use mcphub_core::server::ServerName;
 use mcphub_core::tool::{Tool, ToolSet};
@@ -67,6 +68,18 @@ struct Done {
     room: Room,
     /// What is wrong with the API, where something is.
     trouble: Option<Box<str>>,
+}
+
+/// What came of a call, before it is given to the caller.
+enum Outcome {
+    /// An answer that is passed on.
+    Answer {
+        /// What was asked.
+        url: Url,
+        answer: HttpAnswer,
+        room: Room,
+    },
+    Done(Done),
 }
 
 /// One tool, with what its first call prepares for the later ones.
@@ -148,7 +161,10 @@ impl NativeApi {
     /// goes wrong is a tool error.
     pub async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> ToolResult {
         match self.find(tool) {
-            Ok((tool, entry)) => self.exchange(tool, entry, arguments, None).await.result,
+            Ok((tool, entry)) => {
+                let outcome = self.exchange(tool, entry, arguments, None).await;
+                self.done(tool, entry, outcome).result
+            }
             Err(error) => failure(&error),
         }
     }
@@ -159,39 +175,57 @@ impl NativeApi {
         entry: &Entry,
         arguments: &Arguments<'_>,
         progress: Option<&Progress>,
-    ) -> Done {
+    ) -> Outcome {
         if !tool.binding.answer.passes_on() || rest::may_be_asked(tool, arguments) {
             let shaped = Box::pin(self.shaped(tool, entry, arguments, progress)).await;
-            return shaped.unwrap_or_else(|error| failure(&error).into());
+            return shaped.unwrap_or_else(|error| failure(&error).into()).into();
         }
         let request = match self.request(tool, entry, arguments) {
             Ok(request) => request,
-            Err(error) => return failure(&error).into(),
+            Err(error) => return Done::from(failure(&error)).into(),
         };
         let url = request.url.clone();
         let allowance = Allowance::until(Instant::now() + self.client.settings.timeout)
             .of(tool)
             .telling(progress);
         let sent = self.send(tool, request, allowance).await;
-        match self
-            .in_the_end(tool, entry, arguments, sent, allowance)
-            .await
-        {
-            Ok((answer, room)) => {
-                let shown = shown_url(&url);
-                let result = ToolResult::from_answer(&answer, tool.binding.output, &shown);
-                let trouble = Done::trouble_of(&answer);
-                Done {
-                    result: self
-                        .checked(tool, entry, result, answer.status)
-                        .once()
-                        .noted(answer.cut.map(|cut| cut.note)),
-                    room,
-                    trouble,
-                }
-            }
-            Err(unanswered) => unanswered.into(),
+        let sent = self.in_the_end(tool, entry, arguments, sent, allowance);
+        match sent.await {
+            Ok((answer, room)) => Outcome::Answer { url, answer, room },
+            Err(unanswered) => Done::from(unanswered).into(),
         }
+    }
+
+    /// What the caller gets of a call.
+    fn done(&self, tool: &Tool, entry: &Entry, outcome: Outcome) -> Done {
+        let (url, answer, room) = match outcome {
+            Outcome::Done(done) => return done,
+            Outcome::Answer { url, answer, room } => (url, answer, room),
+        };
+        let result = ToolResult::from_answer(&answer, tool.binding.output, &shown_url(&url));
+        let result = self.checked(tool, entry, result, answer.status).once();
+        Done {
+            trouble: Done::trouble_of(&answer),
+            result: result.noted(answer.cut.map(|cut| cut.note)),
+            room,
+        }
+    }
+
+    /// The same as text. Most answers surely are as promised: they are read once for that, and once
+    /// to be written.
+    fn written(&self, tool: &Tool, entry: &Entry, mut outcome: Outcome) -> Result<CallResult> {
+        if let Outcome::Answer { answer, room, .. } = &mut outcome {
+            let structured = !tool.binding.output.is_none();
+            let text = answer.as_it_is(tool.binding.output);
+            let text = text.filter(|text| !structured || self.surely_fits(tool, entry, text));
+            if let Some(text) = text {
+                let room = std::mem::replace(room, Room::NONE);
+                return Ok(CallResult::of_text(text, structured).holding(room));
+            }
+        }
+        let done = self.done(tool, entry, outcome);
+        let result = CallResult::of(&done.result)?.troubled(done.trouble);
+        Ok(result.holding(done.room))
     }
 
     fn find(&self, name: &str) -> Result<(&Tool, &Entry)> {
@@ -233,6 +267,13 @@ impl NativeApi {
             .map_err(|error| named(tool, error))
     }
 
+    /// Whether an answer is JSON that is as the tool's output schema says, if that is told at once.
+    fn surely_fits(&self, tool: &Tool, entry: &Entry, answer: &str) -> bool {
+        let small = answer.len() <= self.client.settings.max_checked_output;
+        let schema = tool.output.as_ref().filter(|_| small);
+        schema.is_some_and(|schema| entry.output(schema, tool).surely_fits(answer))
+    }
+
     /// Flags a structured answer that breaks the tool's own output schema.
     fn checked(&self, tool: &Tool, entry: &Entry, result: ToolResult, status: u16) -> ToolResult {
         let (Some(schema), Some(structured)) = (&tool.output, &result.structured_content) else {
@@ -241,9 +282,7 @@ impl NativeApi {
         if structured.get().len() > self.client.settings.max_checked_output {
             return result;
         }
-        let check = entry
-            .output
-            .get_or_init(|| Check::new(schema, tool.name.as_str()));
+        let check = entry.output(schema, tool);
         match check.first_problem(structured.get()) {
             None => result,
             Some(problem) => result.mismatched(
@@ -262,7 +301,8 @@ impl Upstream for NativeApi {
 
     async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> Result<CallResult> {
         let (tool, entry) = self.find(tool)?;
-        self.exchange(tool, entry, arguments, None).await.written()
+        let outcome = self.exchange(tool, entry, arguments, None).await;
+        self.written(tool, entry, outcome)
     }
 
     async fn call_telling(
@@ -272,8 +312,8 @@ impl Upstream for NativeApi {
         progress: &Progress,
     ) -> Result<CallResult> {
         let (tool, entry) = self.find(tool)?;
-        let exchange = self.exchange(tool, entry, arguments, Some(progress));
-        exchange.await.written()
+        let outcome = self.exchange(tool, entry, arguments, Some(progress)).await;
+        self.written(tool, entry, outcome)
     }
 
     fn call_limit(&self) -> Option<Duration> {
@@ -289,16 +329,24 @@ impl Upstream for NativeApi {
 }
 
 impl Done {
-    fn written(self) -> Result<CallResult> {
-        let result = CallResult::of(&self.result)?.troubled(self.trouble);
-        Ok(result.holding(self.room))
-    }
-
     /// What a status says of the API: that somebody before it cannot reach it, or that it is not able
     /// to do anything now (RFC 9110, 15.6.3 to 15.6.5).
     fn trouble_of(answer: &HttpAnswer) -> Option<Box<str>> {
         let status = answer.status;
         matches!(status, 502..=504).then(|| format!("HTTP {status}").into())
+    }
+}
+
+impl Entry {
+    fn output(&self, schema: &Schema, tool: &Tool) -> &Check {
+        self.output
+            .get_or_init(|| Check::new(schema, tool.name.as_str()))
+    }
+}
+
+impl From<Done> for Outcome {
+    fn from(done: Done) -> Self {
+        Self::Done(done)
     }
 }
 
