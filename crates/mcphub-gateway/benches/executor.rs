@@ -4,7 +4,8 @@
 //! Both use one thread, taking turns, and the API has another, whose time does not count. Counted is
 //! what lies between the arguments' text and the result's: reading and checking the arguments,
 //! the request, the answer. `cargo bench --profile dist -p mcphub-gateway --bench executor`;
-//! `-- --check` fails when the goal is missed.
+//! `-- --check` fails when the goal is missed, `-- --only client|tool --calls N` makes so many calls for
+//! a program that counts instructions.
 
 #![allow(missing_docs, clippy::print_stdout)]
 
@@ -81,6 +82,16 @@ async fn measure(base: &str) -> ExitCode {
         let result = upstream.call("put_book", &arguments).await;
         result.expect("the API answers").as_bytes().len()
     };
+    if let Some(only) = option("--only") {
+        let calls = option("--calls").and_then(|calls| calls.parse().ok());
+        for _ in 0..calls.unwrap_or(CALLS) {
+            match &*only {
+                "client" => plain().await,
+                _ => call().await,
+            };
+        }
+        return ExitCode::SUCCESS;
+    }
     assert_eq!(plain().await, api::ANSWER.len());
     assert!(call().await > api::ANSWER.len());
 
@@ -105,6 +116,11 @@ async fn measure(base: &str) -> ExitCode {
         return ExitCode::FAILURE;
     }
     ExitCode::SUCCESS
+}
+
+fn option(name: &str) -> Option<String> {
+    let mut options = std::env::args().skip_while(|option| option != name);
+    options.nth(1)
 }
 
 /// Microseconds of this thread for one of many.
