@@ -85,7 +85,7 @@ impl OpenApiParser {
 
 impl SpecParser for OpenApiParser {
     fn parse(&self, document: &Document) -> Result<Parsed> {
-        let value = read(&document.bytes, &self.settings).map_err(|error| {
+        let (value, size) = read(&document.bytes, &self.settings).map_err(|error| {
             error
                 .during("openapi::parse")
                 .with("source", &document.source)
@@ -115,7 +115,7 @@ impl SpecParser for OpenApiParser {
             walk.document_draft(root);
         }
         let mut spec = walk.info(root, &document.source);
-        spec.document_bytes = value.size();
+        spec.document_bytes = size;
         spec.servers = if walk.is_swagger() {
             walk.swagger_servers(root, &document.source)
         } else {
@@ -309,7 +309,7 @@ impl<'d> Walk<'d> {
 
 /// Whether a text has a word.
 fn contains(text: &[u8], word: &str) -> bool {
-    std::str::from_utf8(text).is_ok_and(|text| text.contains(word))
+    memchr::memmem::find(text, word.as_bytes()).is_some()
 }
 
 /// A title for an API that has none: the file's name without its ending.

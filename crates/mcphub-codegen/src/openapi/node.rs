@@ -5,10 +5,11 @@
 //! borrowed, and only an object with many members gets an index.
 
 use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 
 use indexmap::IndexMap;
-use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 
@@ -93,23 +94,18 @@ impl<'d> Node<'d> {
 
     /// The bytes of it as JSON without white space.
     pub(super) fn size(&self) -> usize {
-        let text = |text: &Cow<'_, str>| match text {
-            // Text that is borrowed has no escapes.
-            Cow::Borrowed(text) => text.len() + 2,
-            Cow::Owned(text) => json_size::string(text),
-        };
         match self {
             Self::Null => 4,
             Self::Bool(flag) => 5 - usize::from(*flag),
             Self::Number(number) => json_size::number(number),
-            Self::String(content) => text(content),
+            Self::String(text) => text_size(text),
             Self::Array(items) => {
                 let items = items.iter().map(|item| item.size() + 1);
                 1 + items.sum::<usize>().max(1)
             }
             Self::Object(object) => {
                 let members = object.members.iter();
-                let members = members.map(|(name, node)| text(name) + node.size() + 2);
+                let members = members.map(|(name, node)| text_size(name) + node.size() + 2);
                 1 + members.sum::<usize>().max(1)
             }
         }
@@ -262,15 +258,53 @@ impl PartialEq<Value> for Node<'_> {
     }
 }
 
-impl<'de> Deserialize<'de> for Node<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(NodeVisitor)
+/// Reads JSON, and how many bytes it has without white space.
+///
+/// # Errors
+/// What `serde_json` says of text that is no JSON, or nests too deep.
+pub(super) fn read_json(text: &str) -> serde_json::Result<(Node<'_>, usize)> {
+    let reading = Reading::default();
+    let mut json = serde_json::Deserializer::from_str(text);
+    let node = NodeSeed(&reading).deserialize(&mut json)?;
+    json.end()?;
+    let size = match reading.repeats.get() {
+        true => node.size(),
+        false => reading.size.get(),
+    };
+    Ok((node, size))
+}
+
+/// What is known while a document is read.
+#[derive(Default)]
+struct Reading<'de> {
+    /// The bytes of what was read, as JSON without white space.
+    size: Cell<usize>,
+    /// Whether an object has several members of one name, so that the bytes are too many.
+    repeats: Cell<bool>,
+    /// What was read of objects and lists that have not ended, so that each takes the room that it
+    /// needs and no more.
+    members: RefCell<Vec<(Cow<'de, str>, Node<'de>)>>,
+    items: RefCell<Vec<Node<'de>>>,
+}
+
+impl Reading<'_> {
+    fn add(&self, bytes: usize) {
+        self.size.set(self.size.get() + bytes);
     }
 }
 
-struct NodeVisitor;
+#[derive(Clone, Copy)]
+struct NodeSeed<'r, 'de>(&'r Reading<'de>);
 
-impl<'de> Visitor<'de> for NodeVisitor {
+impl<'de> DeserializeSeed<'de> for NodeSeed<'_, 'de> {
+    type Value = Node<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for NodeSeed<'_, 'de> {
     type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -278,47 +312,81 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        self.0.add(4);
         Ok(Node::Null)
     }
 
     fn visit_bool<E: de::Error>(self, flag: bool) -> Result<Self::Value, E> {
+        self.0.add(5 - usize::from(flag));
         Ok(Node::Bool(flag))
     }
 
     fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
-        Ok(Node::Number(number.into()))
+        self.number(Some(number.into()))
     }
 
     fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
-        Ok(Node::Number(number.into()))
+        self.number(Some(number.into()))
     }
 
     fn visit_f64<E: de::Error>(self, number: f64) -> Result<Self::Value, E> {
-        Ok(Number::from_f64(number).map_or(Node::Null, Node::Number))
+        self.number(Number::from_f64(number))
     }
 
     fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        self.0.add(text.len() + 2);
         Ok(Node::String(Cow::Borrowed(text)))
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        self.0.add(json_size::string(text));
         Ok(Node::String(Cow::Owned(text.to_owned())))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = access.next_element()? {
-            items.push(item);
+        let items = &self.0.items;
+        let start = items.borrow().len();
+        while let Some(item) = access.next_element_seed(self)? {
+            items.borrow_mut().push(item);
         }
+        let items: Vec<_> = items.borrow_mut().drain(start..).collect();
+        self.0.add(json_size::framed(items.len()));
         Ok(Node::Array(items))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some((Name(name), node)) = access.next_entry()? {
-            members.push((name, node));
+        let members = &self.0.members;
+        let start = members.borrow().len();
+        while let Some(Name(name)) = access.next_key()? {
+            self.0.add(text_size(&name) + 1);
+            let node = access.next_value_seed(self)?;
+            members.borrow_mut().push((name, node));
         }
-        Ok(Node::Object(Object::new(members)))
+        let members: Vec<_> = members.borrow_mut().drain(start..).collect();
+        let count = members.len();
+        self.0.add(json_size::framed(count));
+        let object = Object::new(members);
+        if object.len() < count {
+            self.0.repeats.set(true);
+        }
+        Ok(Node::Object(object))
+    }
+}
+
+impl<'de> NodeSeed<'_, 'de> {
+    fn number<E>(self, number: Option<Number>) -> Result<Node<'de>, E> {
+        self.0.add(number.as_ref().map_or(4, json_size::number));
+        Ok(number.map_or(Node::Null, Node::Number))
+    }
+}
+
+/// The bytes of text as JSON.
+#[expect(clippy::ptr_arg, reason = "it matters whether the text is borrowed")]
+fn text_size(text: &Cow<'_, str>) -> usize {
+    match text {
+        // Text that is borrowed has no escapes.
+        Cow::Borrowed(text) => text.len() + 2,
+        Cow::Owned(text) => json_size::string(text),
     }
 }
 
@@ -351,7 +419,7 @@ impl<'de> Visitor<'de> for NameVisitor {
 
 #[cfg(test)]
 mod tests {
-    use super::Node;
+    use super::{Node, read_json};
     use serde_json::Value;
 
     /// A document with every kind of value, and an object with `count` members besides.
@@ -370,9 +438,13 @@ mod tests {
     fn a_document_reads_as_a_value_does() {
         for count in [0, 1, 16, 17, 500] {
             let text = document(count);
-            let node: Node = serde_json::from_str(&text).unwrap();
+            let (node, size) = read_json(&text).unwrap();
             let value: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(node, value);
+            assert_eq!(size, value.to_string().len());
+            // What has no name twice is counted while it is read.
+            let (_, size) = read_json(&value.to_string()).unwrap();
+            assert_eq!(size, value.to_string().len());
             // Equality of values does not look at the order.
             assert_eq!(node.to_value().to_string(), value.to_string());
             assert_eq!(node.size(), value.to_string().len());
@@ -388,7 +460,7 @@ mod tests {
     fn members_are_found_among_few_and_many() {
         for count in [3, 16, 17, 500] {
             let text = document(count);
-            let node: Node = serde_json::from_str(&text).unwrap();
+            let (node, _) = read_json(&text).unwrap();
             let value: Value = serde_json::from_str(&text).unwrap();
             for place in 0..=count {
                 let name = format!("m{place}");
@@ -407,7 +479,7 @@ mod tests {
     fn the_last_of_several_members_counts_among_many_too() {
         let members: Vec<String> = (0..40).map(|n| format!("\"m{}\": {n}", n % 20)).collect();
         let text = format!("{{{}}}", members.join(", "));
-        let node: Node = serde_json::from_str(&text).unwrap();
+        let (node, _) = read_json(&text).unwrap();
         assert_eq!(node, serde_json::from_str::<Value>(&text).unwrap());
         assert_eq!(node.get("m3").unwrap().to_value(), 23);
         assert_eq!(node.as_object().unwrap().len(), 20);
@@ -416,7 +488,7 @@ mod tests {
     #[test]
     fn pointers_lead_where_rfc_6901_says() {
         let text = document(20);
-        let node: Node = serde_json::from_str(&text).unwrap();
+        let (node, _) = read_json(&text).unwrap();
         let value: Value = serde_json::from_str(&text).unwrap();
         for pointer in [
             "",

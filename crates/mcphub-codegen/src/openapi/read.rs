@@ -11,7 +11,7 @@ use serde_json::{Number, Value};
 use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 
 use super::ParserSettings;
-use super::node::{Node, Object};
+use super::node::{Node, Object, read_json};
 use crate::json_size;
 
 /// The deepest nesting, as `serde_json` has it.
@@ -22,16 +22,16 @@ const MAX_DEPTH: usize = 128;
 /// # Errors
 /// As [`read`].
 pub(crate) fn read_value(bytes: &[u8], settings: &ParserSettings) -> Result<Value> {
-    read(bytes, settings).map(|node| node.to_value())
+    read(bytes, settings).map(|(node, _)| node.to_value())
 }
 
-/// Reads a document.
+/// Reads a document, and how many bytes it has as JSON without white space.
 ///
 /// # Errors
 /// `TooLarge` over the limit, before anything is read; `InvalidDocument` with line and column when
 /// it is neither JSON nor YAML, nests deeper than 128 levels, or grows beyond the limit when its
 /// YAML aliases are replaced.
-pub(super) fn read<'d>(bytes: &'d [u8], settings: &ParserSettings) -> Result<Node<'d>> {
+pub(super) fn read<'d>(bytes: &'d [u8], settings: &ParserSettings) -> Result<(Node<'d>, usize)> {
     if bytes.len() > settings.max_document {
         return Err(Error::new(
             ErrorKind::TooLarge,
@@ -50,16 +50,23 @@ pub(super) fn read<'d>(bytes: &'d [u8], settings: &ParserSettings) -> Result<Nod
     let text = text.trim_start_matches('\u{feff}');
     match text.trim_start().as_bytes().first() {
         None => Err(invalid("the document is empty")),
-        Some(b'{' | b'[') => match serde_json::from_str(text) {
-            Ok(value) => Ok(value),
+        Some(b'{' | b'[') => match read_json(text) {
+            Ok(read) => Ok(read),
             // YAML's flow style begins like JSON.
-            Err(error) => yaml(text, settings).map_err(|_| not_json(error)),
+            Err(error) => yaml(text, settings)
+                .map(measured)
+                .map_err(|_| not_json(error)),
         },
         Some(b'<') => Err(invalid(
             "the document is HTML or XML; expected an OpenAPI document in JSON or YAML",
         )),
-        Some(_) => yaml(text, settings),
+        Some(_) => yaml(text, settings).map(measured),
     }
+}
+
+fn measured(node: Node<'_>) -> (Node<'_>, usize) {
+    let size = node.size();
+    (node, size)
 }
 
 fn invalid(message: impl Into<String>) -> Error {

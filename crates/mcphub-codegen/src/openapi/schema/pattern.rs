@@ -11,7 +11,7 @@ const MAX_PIECES: usize = 500;
 const MAX_DEPTH: usize = 8;
 
 /// Whether a pattern has only what every engine reads alike: plain characters, classes, groups,
-/// alternatives, repetitions and anchors. `false` for what has to be tried.
+/// alternatives, repetitions, looks ahead and anchors. `false` for what has to be tried.
 pub(super) fn is_plain(pattern: &str) -> bool {
     let mut reader = Reader(pattern.as_bytes());
     reader.expression(MAX_DEPTH).is_some() && reader.0.is_empty()
@@ -40,10 +40,13 @@ impl Reader<'_> {
             pieces += match self.next()? {
                 b'^' | b'$' | b'|' => 1,
                 b'(' => {
-                    self.take(b"?:");
+                    let is_look = self.take(b"?!") || self.take(b"?=");
+                    let _ = is_look || self.take(b"?:");
                     let inner = self.expression(depth)?;
                     (self.next()? == b')').then_some(())?;
-                    self.repeated(inner + 1)?
+                    let pieces = self.repeated(inner + 1)?;
+                    // A look ahead is there once.
+                    (!is_look || pieces == inner + 1).then_some(pieces)?
                 }
                 b'[' => {
                     self.class()?;
@@ -169,6 +172,7 @@ mod tests {
             "^0x[0-9a-fA-F]{40}$",
             "(?:[^a]{10}){40}",
             r"\W{500}",
+            "^(?![0-9]+$)(?=a)[a-z][a-z0-9-]*$",
         ] {
             assert!(is_plain(pattern), "{pattern}");
             assert!(compiles(pattern), "{pattern}");
@@ -191,7 +195,8 @@ mod tests {
             "a{2,1}",
             "a{1",
             "{1}",
-            "(?=a)",
+            "(?<=a)",
+            "(?=a)*",
             "(?<n>a)",
             r"\1",
             r"\p{L}",
@@ -210,7 +215,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn plain_ones_compile(pattern in r"([a-z0-9.^$|()]|\(\?:|\[\^?|[\]\-{},*+?&~ /:]|\\[dDwWsS.\\/+*?()\[\]{}^$|-]|\{[0-9]{1,2},?[0-9]?\}){0,16}") {
+        fn plain_ones_compile(pattern in r"([a-z0-9.^$|()]|\(\?[:!=]|\[\^?|[\]\-{},*+?&~ /:]|\\[dDwWsS.\\/+*?()\[\]{}^$|-]|\{[0-9]{1,2},?[0-9]?\}){0,16}") {
             proptest::prop_assert!(!is_plain(&pattern) || compiles(&pattern), "{}", pattern);
         }
     }
