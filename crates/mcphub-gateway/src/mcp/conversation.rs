@@ -27,7 +27,6 @@ use super::error::RpcError;
 use super::gathering::Gathering;
 use super::level::Level;
 use super::message::{Request, members};
-use super::meta::Meta;
 use super::methods::{self, TOOLS_CALL};
 use super::questions::{Call, Question, WAITING};
 use super::reply::Outcome;
@@ -55,7 +54,7 @@ pub(crate) struct Conversation {
     pub(super) route: Route,
     /// The name under which a tool was called.
     tool: Option<String>,
-    pub(super) forward: Forward,
+    pub(super) forward: Arc<Forward>,
     /// The progress token of the client.
     token: Option<Box<RawValue>>,
     level: Option<Level>,
@@ -79,6 +78,8 @@ pub(crate) struct Conversation {
     permit: Option<Permit<Arc<Guard>>>,
     /// How much longer the server may take, besides the time in which clients are asked.
     left: Duration,
+    /// The time within which each step of it ends by itself, where it does.
+    step: Option<Duration>,
 }
 
 /// What comes next in a conversation.
@@ -114,9 +115,11 @@ impl Conversation {
         caller: &Caller<'_>,
         routed: Routed,
     ) -> Result<Self, RpcError> {
-        let mut forward = routed.forward(request, caller, &gateway.marks)?;
+        // Once, because it is a digest.
+        let principal = caller.owner(None);
+        let mut forward = routed.forward(request, caller, principal, &gateway.marks)?;
         let modern = caller.revision.is_modern();
-        let meta = Meta::read(&request.params)?;
+        let meta = request.meta()?;
         let tool = (request.method == TOOLS_CALL)
             .then(|| methods::tool_name(request).map(Cow::into_owned))
             .transpose()?;
@@ -137,20 +140,22 @@ impl Conversation {
             None => CallKind::Other,
         };
         let counted = Counted::begin(routed.route.upstream.meter().cloned(), kind);
-        let own = routed.route.upstream.relay().and_then(Relay::limit);
-        let left = own.unwrap_or(gateway.settings.stream_timeout);
+        let relay = routed.route.upstream.relay();
+        let left = relay.and_then(Relay::limit);
+        let left = left.unwrap_or(gateway.settings.stream_timeout);
+        let step = relay.and_then(Relay::step_limit);
         let mut this = Self {
             gateway: Arc::clone(gateway),
             view: Arc::clone(view),
             route: routed.route,
             tool,
-            forward,
+            forward: Arc::new(forward),
             token: meta.progress.map(RawValue::to_owned),
             level,
             modern,
             streams: caller.streams,
-            owner: caller.owner(caller.session),
-            who: caller.owner(None),
+            owner: caller.session.or(principal),
+            who: principal,
             cancellation: caller
                 .session
                 .map(|session| gateway.running.begin(session, request.id.get())),
@@ -161,6 +166,7 @@ impl Conversation {
             asker: gateway.calls.as_ref().map(|_| caller.who.cloned()),
             permit: None,
             left,
+            step,
         };
         if modern && let Err(error) = this.resume(request) {
             this.counted.settled(false);
@@ -246,24 +252,26 @@ impl Conversation {
                         self.modern,
                     )));
                 };
-                let opening = relay.open(self.forward.clone());
-                match within(&mut self.left, opening).await {
+                let opening = relay.open(Arc::clone(&self.forward));
+                match within(&mut self.left, self.step, opening).await {
                     Ok(exchange) => self.state = State::Talking(exchange),
                     Err(error) => return ended(self.failed(&error)),
                 }
                 Ok(None)
             }
             State::Answering(mut exchange, id, response) => {
-                match within(&mut self.left, exchange.answer(&id, response)).await {
+                match within(&mut self.left, None, exchange.answer(&id, response)).await {
                     Ok(()) => self.state = State::Talking(exchange),
                     Err(error) => return ended(self.failed(&error)),
                 }
                 Ok(None)
             }
-            State::Talking(mut exchange) => match within(&mut self.left, exchange.next()).await {
-                Ok(said) => self.heard(exchange, said),
-                Err(error) => ended(self.failed(&error)),
-            },
+            State::Talking(mut exchange) => {
+                match within(&mut self.left, self.step, exchange.next()).await {
+                    Ok(said) => self.heard(exchange, said),
+                    Err(error) => ended(self.failed(&error)),
+                }
+            }
             State::Asking(exchange, id, mut question) => {
                 let response = question.answer(self.gateway.settings.input_timeout).await;
                 let response = response.unwrap_or_else(|| {
@@ -517,13 +525,18 @@ pub(super) fn ended<T>(end: Result<Outcome, RpcError>) -> Ended<T> {
     Err(Box::new(end))
 }
 
-/// A piece of work that takes from the time that is left.
+/// A piece of work that takes from the time that is left. It may end by itself within `step`.
 async fn within<T>(
     left: &mut Duration,
+    step: Option<Duration>,
     work: impl Future<Output = mcphub_core::Result<T>>,
 ) -> mcphub_core::Result<T> {
     let begun = Instant::now();
-    let done = timeout(*left, work).await;
+    let done = match step {
+        Some(step) if step < *left => Ok(work.await),
+        // Boxed, because a timer is large and most steps need none.
+        _ => Box::pin(timeout(*left, work)).await,
+    };
     *left = left.saturating_sub(begun.elapsed());
     done.unwrap_or_else(|_| {
         Err(Error::new(

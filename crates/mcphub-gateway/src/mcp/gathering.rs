@@ -2,6 +2,7 @@
 //! the answers become the request again (2026-07-28, Multi Round-Trip Requests).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
@@ -136,7 +137,7 @@ impl Conversation {
         if let Some(state) = &gathering.state {
             parts.push(format!(r#""requestState":{}"#, state.get()));
         }
-        self.forward.params = parts.join(",");
+        Arc::make_mut(&mut self.forward).params = parts.join(",");
         self.state = State::Opening;
     }
 }

@@ -1,6 +1,7 @@
 //! The envelope: JSON-RPC 2.0 messages as raw text.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
@@ -8,6 +9,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use super::error::RpcError;
+use super::meta::Meta;
 use crate::members::{Members, string};
 use crate::upstream::{Response, one_line};
 
@@ -48,6 +50,31 @@ pub(crate) struct Request<'a> {
     pub(crate) id: &'a RawValue,
     pub(crate) method: Cow<'a, str>,
     pub(crate) params: Members<'a>,
+    /// `_meta` of the params, once somebody has asked for it.
+    meta: OnceLock<Meta<'a>>,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(id: &'a RawValue, method: Cow<'a, str>, params: Members<'a>) -> Self {
+        Self {
+            id,
+            method,
+            params,
+            meta: OnceLock::new(),
+        }
+    }
+
+    /// What the request says of itself.
+    ///
+    /// # Errors
+    /// For what is not as the protocol asks.
+    pub(crate) fn meta(&self) -> Result<&Meta<'a>, RpcError> {
+        if let Some(meta) = self.meta.get() {
+            return Ok(meta);
+        }
+        let meta = Meta::read(&self.params)?;
+        Ok(self.meta.get_or_init(|| meta))
+    }
 }
 
 #[derive(Debug)]
@@ -131,7 +158,7 @@ impl<'a> Message<'a> {
             None => Members::default(),
         };
         Ok(match id {
-            Some(id) => Self::Request(Request { id, method, params }),
+            Some(id) => Self::Request(Request::new(id, method, params)),
             None => Self::Notification(Notification { method, params }),
         })
     }
@@ -156,11 +183,8 @@ impl<'a> Call<'a> {
             return None;
         }
         let call: Self = serde_json::from_str(text).ok()?;
-        (call.jsonrpc == "2.0" && is_id(call.id)).then_some(Request {
-            id: call.id,
-            method: Cow::Borrowed(call.method),
-            params: call.params,
-        })
+        (call.jsonrpc == "2.0" && is_id(call.id))
+            .then(|| Request::new(call.id, Cow::Borrowed(call.method), call.params))
     }
 }
 

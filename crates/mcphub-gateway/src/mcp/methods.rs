@@ -378,11 +378,8 @@ async fn preset_call(
             return Ok(Answer::Whole(finished(result, caller.revision.is_modern())));
         }
     };
-    let request = Request {
-        id: request.id,
-        method: request.method.clone(),
-        params: request.params.with("arguments", Some(&arguments)),
-    };
+    let params = request.params.with("arguments", Some(&arguments));
+    let request = Request::new(request.id, request.method.clone(), params);
     // Whoever was not told of an argument knows nothing of a header for it.
     let caller = Caller {
         headers: None,

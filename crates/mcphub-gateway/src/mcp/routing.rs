@@ -2,13 +2,13 @@
 
 use std::borrow::Cow;
 
+use mcphub_core::shared::SessionKey;
 use serde_json::value::RawValue;
 
 use super::caller::{Caller, parameters};
 use super::error::RpcError;
 use super::mark::{Marked, Marks};
 use super::message::{Request, members};
-use super::meta::Meta;
 use super::methods::{TOOLS_CALL, tool_name};
 use super::questions::WAITING;
 use super::trace;
@@ -98,16 +98,17 @@ impl Routed {
         }
     }
 
-    /// The request for the server.
+    /// The request for the server, of the one who is asked for.
     pub(super) fn forward(
         &self,
         request: &Request<'_>,
         caller: &Caller<'_>,
+        principal: Option<SessionKey>,
         marks: &Marks,
     ) -> Result<Forward, RpcError> {
-        let meta = Meta::read(&request.params)?;
+        let meta = request.meta()?;
         let modern = caller.revision.is_modern();
-        let marker = marks.of(&self.route.server, caller.owner(None));
+        let marker = marks.of(&self.route.server, principal);
         let state = match request.params.get(STATE).filter(|raw| raw.get() != "null") {
             None => None,
             Some(raw) => {
@@ -154,7 +155,7 @@ impl Routed {
             progress: caller.streams && meta.progress.is_some(),
             abilities,
             session: caller.session.filter(|_| !modern),
-            principal: caller.owner(None),
+            principal,
             repeatable: match &*request.method {
                 TOOLS_CALL => self.route.repeatable,
                 PROMPTS_GET | RESOURCES_READ | COMPLETE | "tasks/get" => true,

@@ -103,14 +103,9 @@ fn called<'a>(request: &Request<'a>) -> Result<Request<'a>, String> {
     if inner.is_some_and(|raw| !is_object(raw) && raw.get() != "null") {
         return Err("arguments: has to be an object".to_owned());
     }
-    Ok(Request {
-        id: request.id,
-        method: request.method.clone(),
-        params: request
-            .params
-            .with("name", Some(name))
-            .with("arguments", inner),
-    })
+    let params = request.params.with("name", Some(name));
+    let params = params.with("arguments", inner);
+    Ok(Request::new(request.id, request.method.clone(), params))
 }
 
 async fn find(search: &Search, request: &Request<'_>) -> Result<String, String> {

@@ -19,6 +19,7 @@ use url::Url;
 use super::http;
 use super::native::NativeClient;
 use super::oauth::{Asked, Authority, Granted, Keeper, Tokens, is_challenged};
+use super::response::HttpResponse;
 
 /// On whose behalf a request goes. `None`: the gateway's own.
 pub(super) type Whose = Option<Arc<Principal>>;
@@ -152,7 +153,7 @@ impl Access {
 }
 
 /// What a refusal means to whoever runs the gateway, where the server says how it lets in.
-pub(super) fn how_to_get_in(response: &Response) -> Option<&'static str> {
+pub(super) fn how_to_get_in(response: &HttpResponse) -> Option<&'static str> {
     let refused = response.status() == StatusCode::UNAUTHORIZED;
     (refused && is_challenged(response.headers()))
         .then_some("it wants a login: `mcphub login` with the server's name")

@@ -92,6 +92,11 @@ impl ClientAbilities {
             .any(|(bit, known, _)| *known == capability && self.bits & bit != 0)
     }
 
+    /// The capabilities as a client of the modern era wrote them.
+    pub(crate) fn whole(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
     /// The capabilities as text: as the client wrote them where `whole`, else those that a session
     /// of the old era knows.
     pub(crate) fn text(&self, whole: bool) -> String {

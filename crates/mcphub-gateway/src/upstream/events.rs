@@ -8,14 +8,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::stream::{BoxStream, StreamExt};
 use mcphub_core::{Error, ErrorKind, Result};
-use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
 use sse_stream::SseByteStream;
 
 use super::http::cause;
+use super::response::HttpResponse;
 
 /// Whether an answer is a stream of events.
-pub(super) fn is_events(response: &Response) -> bool {
+pub(super) fn is_events(response: &HttpResponse) -> bool {
     let kind = response
         .headers()
         .get(CONTENT_TYPE)
@@ -40,11 +40,11 @@ pub(super) struct Events {
 
 impl Events {
     /// The events of a response, which together may have `limit` bytes.
-    pub(super) fn new(response: Response, limit: usize) -> Self {
+    pub(super) fn new(response: HttpResponse, limit: usize) -> Self {
         let read = Arc::new(AtomicUsize::new(0));
         let counter = Arc::clone(&read);
-        let bytes = response.bytes_stream().map(move |chunk| {
-            let chunk = chunk.map_err(|error| io::Error::other(cause(&error.without_url())))?;
+        let bytes = response.into_stream().map(move |chunk| {
+            let chunk = chunk?;
             if counter.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() > limit {
                 return Err(io::Error::from(io::ErrorKind::FileTooLarge));
             }

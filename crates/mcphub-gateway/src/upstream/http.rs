@@ -128,7 +128,12 @@ pub(super) async fn execute(
 
 /// The error for a request that an MCP server gave no response to.
 pub(super) fn unsent(host: &str, error: reqwest::Error) -> Error {
-    let (kind, text) = if error.is_connect() {
+    unanswered(host, !error.is_connect(), &cause(&error.without_url()))
+}
+
+/// The same, for one that the server may have seen or not.
+pub(super) fn unanswered(host: &str, seen: bool, cause: &str) -> Error {
+    let (kind, text) = if !seen {
         let text = "the MCP server could not be reached";
         (ErrorKind::Unavailable, text)
     } else {
@@ -137,7 +142,7 @@ pub(super) fn unsent(host: &str, error: reqwest::Error) -> Error {
     };
     Error::new(kind, text)
         .with("server", host)
-        .with("reason", cause(&error.without_url()))
+        .with("reason", cause)
 }
 
 /// The error for an MCP server that refuses a request with this status.

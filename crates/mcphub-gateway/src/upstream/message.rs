@@ -1,6 +1,7 @@
 //! JSON-RPC messages as they go to a server and come back, over whatever transport.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 use bytes::Bytes;
 use indexmap::IndexMap;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{About, Failure, Forward, Response, http, one_line};
-use crate::members::quoted;
+use crate::members::put_quoted;
 
 /// The revision of the modern era that is spoken.
 pub(super) const MODERN: &str = "2026-07-28";
@@ -325,34 +326,60 @@ pub(super) fn is_modern(failure: &Failure) -> bool {
 
 /// A request of any method. Its id is its progress token too, so that no two have the same.
 pub(super) fn forward(forward: &Forward, id: u64, modern: bool) -> Vec<u8> {
-    let mut meta = Vec::new();
+    let room = forward.params.len() + forward.meta.len() + forward.method.len();
+    let mut text = String::with_capacity(room + FRAME);
+    // Writing to a String cannot fail.
+    let _ = write!(text, r#"{{"jsonrpc":"2.0","id":{id},"method":"#);
+    put_quoted(&mut text, &forward.method);
+    text.push_str(r#","params":{"#);
+    text.push_str(&forward.params);
+    let begin = if forward.params.is_empty() {
+        r#""_meta":{"#
+    } else {
+        r#","_meta":{"#
+    };
+    let mut next = begin;
+    let mut member = |text: &mut String| text.push_str(std::mem::replace(&mut next, ","));
     if modern {
-        meta.push(format!(
-            r#""io.modelcontextprotocol/protocolVersion":"{MODERN}","io.modelcontextprotocol/clientInfo":{{"name":"mcphub","version":"{}"}},"io.modelcontextprotocol/clientCapabilities":{}"#,
-            env!("CARGO_PKG_VERSION"),
-            forward.abilities.text(true),
-        ));
+        member(&mut text);
+        text.push_str(OURS);
+        match forward.abilities.whole() {
+            Some(whole) => text.push_str(whole),
+            None => text.push_str(&forward.abilities.text(true)),
+        }
         if let Some(level) = &forward.log_level {
-            meta.push(format!(
-                r#""io.modelcontextprotocol/logLevel":{}"#,
-                quoted(level)
-            ));
+            member(&mut text);
+            text.push_str(r#""io.modelcontextprotocol/logLevel":"#);
+            put_quoted(&mut text, level);
         }
     }
     if forward.progress {
-        meta.push(format!(r#""progressToken":{id}"#));
+        member(&mut text);
+        let _ = write!(text, r#""progressToken":{id}"#);
     }
     if !forward.meta.is_empty() {
-        meta.push(forward.meta.clone());
+        member(&mut text);
+        text.push_str(&forward.meta);
     }
-    let meta = meta.join(",");
-    let comma = if forward.params.is_empty() { "" } else { "," };
-    let params = match &*meta {
-        "" => forward.params.clone(),
-        meta => format!("{}{comma}\"_meta\":{{{meta}}}", forward.params),
-    };
-    let method = quoted(&forward.method);
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"method":{method},"params":{{{params}}}}}"#).into_bytes()
+    text.push_str(if next == begin { "}}" } else { "}}}" });
+    text.into_bytes()
+}
+
+/// Room for what stands around the parts of a request.
+const FRAME: usize = 320;
+
+/// The beginning of `_meta` of the modern era.
+const OURS: &str = concat!(
+    r#""io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"mcphub","version":""#,
+    env!("CARGO_PKG_VERSION"),
+    r#""},"io.modelcontextprotocol/clientCapabilities":"#
+);
+
+/// Whether an id is this number.
+pub(super) fn is(found: &RawValue, id: u64) -> bool {
+    // As it was written: no other text is the same id.
+    let text = found.get();
+    text.parse() == Ok(id) && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// A message as a line. Line ends between the tokens of JSON are insignificant: a string holds them

@@ -24,6 +24,7 @@ mod planned;
 mod progress;
 mod relay;
 mod replicas;
+mod response;
 mod result;
 pub mod streamable_http;
 mod updated;

@@ -28,7 +28,13 @@ pub trait Relay: Send + Sync + Debug + 'static {
     }
 
     /// Sends a request.
-    async fn open(&self, request: Forward) -> Result<Box<dyn Exchange>>;
+    async fn open(&self, request: Arc<Forward>) -> Result<Box<dyn Exchange>>;
+
+    /// The time within which `open` and each `next` end by themselves, where they do. The gateway sets
+    /// no timer of its own for what is over before it would fire. Default: none is known.
+    fn step_limit(&self) -> Option<Duration> {
+        None
+    }
 
     /// How long a request may take with all that is said until its answer, besides the time in which
     /// its client is asked. Default as the gateway has it.

@@ -27,7 +27,7 @@ type Opened = tokio::task::JoinHandle<Result<Box<dyn Exchange>>>;
 
 fn opened(program: &Arc<McpChannel>, forward: Forward) -> Opened {
     let program = Arc::clone(program);
-    tokio::spawn(async move { program.relay().expect("a relay").open(forward).await })
+    tokio::spawn(async move { program.relay().expect("a relay").open(forward.into()).await })
 }
 
 async fn exchange(opened: Opened) -> Box<dyn Exchange> {

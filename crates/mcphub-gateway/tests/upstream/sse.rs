@@ -152,7 +152,7 @@ fn forward(session: Option<&str>, arguments: &str) -> Forward {
 }
 
 async fn opened(server: &McpChannel, forward: Forward) -> Box<dyn Exchange> {
-    let opening = server.relay().unwrap().open(forward);
+    let opening = server.relay().unwrap().open(forward.into());
     timeout(SOON, opening).await.expect("in time").unwrap()
 }
 

@@ -287,7 +287,7 @@ impl Client {
 
     /// The revision of a request: what it says, else what `initialize` settled on.
     fn revision_of(&self, request: &Request<'_>) -> Result<Revision, RpcError> {
-        if let Some(revision) = Meta::read(&request.params)?.revision()? {
+        if let Some(revision) = request.meta()?.revision()? {
             return Ok(revision);
         }
         match self.revision {

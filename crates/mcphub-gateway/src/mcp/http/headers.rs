@@ -142,7 +142,7 @@ pub(super) async fn session(
 /// The revision of a request, whose headers have to say what its body says
 /// (2026-07-28, Streamable HTTP, Server Validation).
 pub(super) fn revision(request: &Request<'_>, headers: &HeaderMap) -> Result<Revision, RpcError> {
-    let meta = Meta::read(&request.params)?;
+    let meta = request.meta()?;
     let stated = version(headers)?;
     if let Some(named) = &meta.version {
         if stated != Some(&**named) && (stated.is_some() || is_modern(named)) {

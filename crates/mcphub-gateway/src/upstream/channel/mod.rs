@@ -161,7 +161,7 @@ impl Upstream for McpChannel {
 #[async_trait]
 impl Relay for McpChannel {
     /// Ends within [`ChannelSettings::call_timeout`], a start before it included.
-    async fn open(&self, request: Forward) -> Result<Box<dyn Exchange>> {
+    async fn open(&self, request: Arc<Forward>) -> Result<Box<dyn Exchange>> {
         let shared = &self.lines.shared;
         let opening = async {
             let (line, lease) = self.lines.of(&request).await?;

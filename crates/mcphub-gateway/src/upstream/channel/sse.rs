@@ -11,8 +11,8 @@ use futures::{sink, stream};
 use mcphub_core::deployment::Endpoint;
 use mcphub_core::launch::Channel;
 use mcphub_core::{Error, ErrorKind, Result};
+use reqwest::RequestBuilder;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{RequestBuilder, Response};
 use tokio::sync::mpsc;
 use url::Url;
 
@@ -20,6 +20,7 @@ use super::dial::Dial;
 use crate::upstream::access::{Access, how_to_get_in};
 use crate::upstream::events::{Events, broken, is_events};
 use crate::upstream::http;
+use crate::upstream::response::HttpResponse;
 use crate::upstream::streamable_http::McpClient;
 
 /// The event that tells where messages are posted.
@@ -162,14 +163,22 @@ impl Poster {
 }
 
 /// Sends a request, with the gateway's own token where the server wants one.
-async fn send(access: Option<&Access>, request: RequestBuilder, host: &str) -> Result<Response> {
+async fn send(
+    access: Option<&Access>,
+    request: RequestBuilder,
+    host: &str,
+) -> Result<HttpResponse> {
     match access {
-        Some(access) => access.send(request, None, true).await,
+        Some(access) => access
+            .send(request, None, true)
+            .await
+            .map(HttpResponse::from),
         None => {
             let (client, request) = request.build_split();
             let request = request.map_err(|error| http::unsent(host, error))?;
             let sent = http::execute(&client, request, true).await;
-            sent.map_err(|error| http::unsent(host, error))
+            let sent = sent.map_err(|error| http::unsent(host, error))?;
+            Ok(sent.into())
         }
     }
 }

@@ -79,6 +79,14 @@ impl Body {
         }
     }
 
+    /// The body piece by piece.
+    pub(crate) fn into_stream(self) -> BoxStream<'static, io::Result<Bytes>> {
+        match self {
+            Self::AsSent(sent) => stream_of(sent).boxed(),
+            Self::Decoded(stream) => stream,
+        }
+    }
+
     /// How many bytes are left, where that is known.
     pub(crate) fn stated(&self) -> Option<u64> {
         match self {

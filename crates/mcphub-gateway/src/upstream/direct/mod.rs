@@ -26,6 +26,7 @@ use tokio::net::lookup_host;
 use tower::Service;
 use url::{Position, Url};
 
+use crate::upstream::cause;
 use crate::upstream::native::is_public;
 
 pub(crate) use self::body::Body;
@@ -46,6 +47,22 @@ pub(crate) enum Failed {
     Late,
     /// The connection broke before there was an answer.
     Broken(hyper::Error),
+}
+
+impl Failed {
+    /// Whether there was no connection, so that the server saw nothing of the request.
+    pub(crate) fn is_connect(&self) -> bool {
+        !matches!(self, Self::Broken(_))
+    }
+
+    /// What is at the bottom of it, in a few words.
+    pub(crate) fn cause(&self) -> String {
+        match self {
+            Self::Unreached(error) => cause(&**error),
+            Self::Late => "it took too long to connect".to_owned(),
+            Self::Broken(error) => cause(error),
+        }
+    }
 }
 
 /// Connections by origin. A clone shares them.

@@ -20,7 +20,7 @@ const UNKNOWN: i64 = -32_602;
 #[derive(Debug)]
 pub(super) struct ReplicaExchange {
     fleet: Arc<Fleet>,
-    forward: Forward,
+    forward: Arc<Forward>,
     draw: Draw,
     tried: Tried,
     placed: Placed,
@@ -34,7 +34,7 @@ pub(super) struct ReplicaExchange {
 
 impl ReplicaExchange {
     /// Sends a request.
-    pub(super) async fn open(fleet: Arc<Fleet>, forward: Forward) -> Result<Self> {
+    pub(super) async fn open(fleet: Arc<Fleet>, forward: Arc<Forward>) -> Result<Self> {
         let (seeks, draw) = (fleet.seeks(&forward), fleet.draw(&forward));
         let mut tried = 0;
         let (placed, first) = match &fleet.pace {
@@ -61,7 +61,7 @@ impl ReplicaExchange {
     /// The replica that says something first, of one and, after a while, two.
     async fn race(
         fleet: &Fleet,
-        forward: &Forward,
+        forward: &Arc<Forward>,
         draw: Draw,
         tried: &mut Tried,
     ) -> Result<(Placed, Said)> {
@@ -91,7 +91,7 @@ impl ReplicaExchange {
 
     async fn hear(
         fleet: &Fleet,
-        forward: &Forward,
+        forward: &Arc<Forward>,
         draw: Draw,
         tried: &mut Tried,
     ) -> Result<(Placed, Said)> {

@@ -129,7 +129,7 @@ impl Fleet {
     /// Those of the last replica; `Unavailable` when none is left.
     pub(super) async fn place(
         &self,
-        forward: &Forward,
+        forward: &Arc<Forward>,
         draw: Draw,
         tried: &mut Tried,
     ) -> Result<Placed> {
@@ -151,7 +151,7 @@ impl Fleet {
                 return Err(Error::internal("a replica takes no whole requests"));
             };
             let error = match relay.ready(forward).await {
-                Ok(()) => match relay.open(forward.clone()).await {
+                Ok(()) => match relay.open(Arc::clone(forward)).await {
                     Ok(exchange) => {
                         self.place_session(forward, at);
                         return Ok(Placed {

@@ -181,7 +181,7 @@ impl Upstream for Replicas {
             params: format!(r#""name":{name},"arguments":{arguments}"#),
             ..Forward::default()
         };
-        let mut exchange = self.open(forward).await?;
+        let mut exchange = self.open(Arc::new(forward)).await?;
         loop {
             match exchange.next().await? {
                 Said::Result(result) => return Ok(result.into()),
@@ -206,7 +206,7 @@ impl Upstream for Replicas {
 
 #[async_trait]
 impl Relay for Replicas {
-    async fn open(&self, request: Forward) -> Result<Box<dyn Exchange>> {
+    async fn open(&self, request: Arc<Forward>) -> Result<Box<dyn Exchange>> {
         let exchange = ReplicaExchange::open(Arc::clone(&self.fleet), request).await?;
         Ok(Box::new(exchange))
     }

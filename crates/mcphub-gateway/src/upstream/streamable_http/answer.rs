@@ -1,17 +1,17 @@
 //! The answer to one request: a JSON object, or a stream of events that has it somewhere.
 
+use bytes::{Bytes, BytesMut};
 use mcphub_core::Result;
-use reqwest::Response;
 use serde_json::value::RawValue;
 
-use crate::upstream::Failure;
 use crate::upstream::events::{Events, broken, is_events, nonsense, too_large};
-use crate::upstream::http::cause;
-use crate::upstream::message::Incoming;
+use crate::upstream::message::{self, Incoming};
+use crate::upstream::response::HttpResponse;
+use crate::upstream::{Failure, one_line};
 
 /// What a server answered to one request.
 pub(super) enum Answer {
-    /// The member `result`.
+    /// The member `result`, on one line.
     Result(Box<RawValue>),
     /// The member `error`.
     Failure(Failure),
@@ -20,10 +20,10 @@ pub(super) enum Answer {
 }
 
 /// Reads an answer to request `id`, up to `limit` bytes. An error status needs no body.
-pub(super) async fn read(response: Response, id: u64, limit: usize) -> Result<Answer> {
+pub(super) async fn read(response: HttpResponse, id: u64, limit: usize) -> Result<Answer> {
     let failed = !response.status().is_success();
     if is_events(&response) {
-        return from_events(response, id, limit).await;
+        return Box::pin(from_events(response, id, limit)).await;
     }
     let body = whole(response, limit).await?;
     match parse(&body, id) {
@@ -35,19 +35,30 @@ pub(super) async fn read(response: Response, id: u64, limit: usize) -> Result<An
     }
 }
 
-pub(super) async fn whole(mut response: Response, limit: usize) -> Result<Vec<u8>> {
-    let mut body = Vec::new();
+/// The body. One that comes in one piece, as most do, is not copied.
+pub(super) async fn whole(mut response: HttpResponse, limit: usize) -> Result<Bytes> {
+    let mut body = Bytes::new();
+    let mut more = BytesMut::new();
     loop {
         match response.chunk().await {
-            Ok(None) => return Ok(body),
-            Ok(Some(chunk)) if body.len() + chunk.len() > limit => return Err(too_large(limit)),
-            Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-            Err(error) => return Err(broken(&cause(&error.without_url()))),
+            Ok(None) if more.is_empty() => return Ok(body),
+            Ok(None) => return Ok(more.freeze()),
+            Ok(Some(chunk)) if body.len().max(more.len()) + chunk.len() > limit => {
+                return Err(too_large(limit));
+            }
+            Ok(Some(chunk)) if body.is_empty() => body = chunk,
+            Ok(Some(chunk)) => {
+                if more.is_empty() {
+                    more.extend_from_slice(&body);
+                }
+                more.extend_from_slice(&chunk);
+            }
+            Err(why) => return Err(broken(&why)),
         }
     }
 }
 
-async fn from_events(response: Response, id: u64, limit: usize) -> Result<Answer> {
+async fn from_events(response: HttpResponse, id: u64, limit: usize) -> Result<Answer> {
     let mut events = Events::new(response, limit);
     while let Some(data) = events.next().await? {
         // What else comes on the stream, such as progress, is about this request and not its end.
@@ -64,9 +75,7 @@ async fn from_events(response: Response, id: u64, limit: usize) -> Result<Answer
 /// about this request: no other is on its way here.
 fn parse(text: &[u8], id: u64) -> serde_json::Result<Option<Answer>> {
     let message: Incoming<'_> = serde_json::from_slice(text)?;
-    let ours = message
-        .id
-        .is_some_and(|found| found.get() == id.to_string());
+    let ours = message.id.is_some_and(|found| message::is(found, id));
     let unnamed = message.id.is_none_or(|found| found.get() == "null");
     Ok(match message {
         Incoming {
@@ -79,7 +88,7 @@ fn parse(text: &[u8], id: u64) -> serde_json::Result<Option<Answer>> {
         Incoming {
             result: Some(result),
             ..
-        } if ours => Some(Answer::Result(result.to_owned())),
+        } if ours => Some(Answer::Result(one_line(result))),
         _ => None,
     })
 }

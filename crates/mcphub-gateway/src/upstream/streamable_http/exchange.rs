@@ -23,6 +23,9 @@ const RESUMPTIONS: usize = 8;
 /// The longest pause before that which a server can ask for.
 const MAX_RETRY: Duration = Duration::from_secs(30);
 
+/// A request that may be sent anew, and what was known of its server.
+pub(super) type Again = (Arc<Forward>, Arc<OnceCell<Era>>);
+
 /// A request on its way.
 pub(super) struct HttpExchange {
     wire: Arc<Wire>,
@@ -36,7 +39,7 @@ pub(super) struct HttpExchange {
     /// other sign of it.
     pub(super) first: Option<Duration>,
     /// What is sent anew when the session turns out to have ended, and what was known of it.
-    pub(super) again: Option<Box<(Forward, Arc<OnceCell<Era>>)>>,
+    pub(super) again: Option<Box<Again>>,
 }
 
 /// Where the answer comes from.
@@ -81,7 +84,7 @@ impl HttpExchange {
                         (None, Some(again)) => {
                             self.source = Source::Over;
                             let (forward, wrong) = *again;
-                            *self = self.wire.clone().open_anew(forward, &wrong).await?;
+                            *self = Box::pin(self.wire.clone().open_anew(forward, &wrong)).await?;
                         }
                         (None, None) => return Err(broken("the session has ended")),
                     }
@@ -108,7 +111,7 @@ impl HttpExchange {
                         ended => {
                             let why = ended.err();
                             resumed += 1;
-                            self.resume(why, resumed).await?;
+                            Box::pin(self.resume(why, resumed)).await?;
                         }
                     }
                 }
@@ -156,6 +159,11 @@ impl Exchange for HttpExchange {
     /// Ends within [`McpSettings::call_timeout`](super::McpSettings::call_timeout), which begins
     /// anew with each message, or within the limits that there are for the part that it is at.
     async fn next(&mut self) -> Result<Said> {
+        if let Source::Whole(_) = &self.source
+            && let Source::Whole(said) = std::mem::replace(&mut self.source, Source::Over)
+        {
+            return Ok(*said);
+        }
         let wire = Arc::clone(&self.wire);
         let settings = &wire.client.settings;
         let own = match &self.source {
@@ -164,7 +172,8 @@ impl Exchange for HttpExchange {
             Source::Whole(_) | Source::Over => None,
         };
         let limit = own.unwrap_or(settings.call_timeout);
-        let said = wire.within(limit, self.hear()).await;
+        // Boxed, because most answers come whole and need none of it.
+        let said = Box::pin(wire.within(limit, self.hear())).await;
         if matches!(said, Ok(Said::Result(_) | Said::Failure(_))) {
             self.source = Source::Over;
         }
@@ -222,9 +231,7 @@ impl Drop for HttpExchange {
 /// an id is about this request: no other is on its way here.
 pub(super) fn said(text: &[u8], id: u64) -> serde_json::Result<Option<Said>> {
     let message: Incoming<'_> = serde_json::from_slice(text)?;
-    let ours = message
-        .id
-        .is_some_and(|found| found.get() == id.to_string());
+    let ours = message.id.is_some_and(|found| message::is(found, id));
     let unnamed = message.id.is_none_or(|found| found.get() == "null");
     let params = || match message.params {
         Some(params) => one_line(params),

@@ -148,10 +148,20 @@ impl Relay for McpHttp {
     }
 
     /// Ends within [`McpSettings::call_timeout`].
-    async fn open(&self, request: Forward) -> Result<Box<dyn Exchange>> {
+    async fn open(&self, request: Arc<Forward>) -> Result<Box<dyn Exchange>> {
         let limit = self.wire.client.settings.call_timeout;
         let exchange = self.wire.within(limit, self.wire.open(request)).await?;
         Ok(Box::new(exchange))
+    }
+
+    fn step_limit(&self) -> Option<Duration> {
+        let settings = &self.wire.client.settings;
+        let limits = [settings.first_byte_timeout, settings.idle_timeout];
+        limits
+            .into_iter()
+            .flatten()
+            .chain([settings.call_timeout])
+            .max()
     }
 
     fn limit(&self) -> Option<Duration> {

@@ -7,6 +7,7 @@ use mcphub_core::Result;
 use mcphub_core::connection::{Era, Limits};
 use mcphub_core::secret::Credentials;
 
+use crate::upstream::direct::Direct;
 use crate::upstream::http;
 
 /// The most redirects that are followed, within one origin.
@@ -73,6 +74,8 @@ impl Default for McpSettings {
 #[derive(Debug, Clone)]
 pub struct McpClient {
     pub(super) http: reqwest::Client,
+    /// For what needs nothing but HTTP.
+    pub(super) direct: Direct,
     pub(super) settings: Arc<McpSettings>,
 }
 
@@ -85,6 +88,7 @@ impl McpClient {
         let http = http::build(builder(&settings)?)?;
         Ok(Self {
             http,
+            direct: direct(&settings),
             settings: Arc::new(settings),
         })
     }
@@ -107,19 +111,25 @@ impl McpClient {
             ..ours.clone()
         };
         let (authorities, identity) = (&credentials.authorities, &credentials.identity);
+        let own = limits.connect_timeout.is_some() || most.is_some();
         let http = if authorities.is_some() || identity.is_some() {
             http::certified(
                 builder(&settings)?,
                 authorities.as_deref(),
                 identity.as_ref(),
             )?
-        } else if limits.connect_timeout.is_some() || most.is_some() {
+        } else if own {
             http::build(builder(&settings)?)?
         } else {
             self.http.clone()
         };
         Ok(Self {
             http,
+            direct: if own {
+                direct(&settings)
+            } else {
+                self.direct.clone()
+            },
             settings: Arc::new(settings),
         })
     }
@@ -140,9 +150,18 @@ impl McpClient {
         change(&mut settings);
         Self {
             http: self.http.clone(),
+            direct: self.direct.clone(),
             settings: Arc::new(settings),
         }
     }
+}
+
+fn direct(settings: &McpSettings) -> Direct {
+    Direct::new(
+        settings.connect_timeout,
+        settings.max_idle_connections,
+        false,
+    )
 }
 
 fn builder(settings: &McpSettings) -> Result<reqwest::ClientBuilder> {

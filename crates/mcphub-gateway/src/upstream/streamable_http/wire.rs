@@ -2,21 +2,23 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use axum::http::{Request, Uri};
+use bytes::Bytes;
 use futures::stream::{self, StreamExt};
+use http_body_util::Full;
 use mcphub_core::connection::Era as Choice;
 use mcphub_core::deployment::Endpoint;
 use mcphub_core::principal::Principal;
 use mcphub_core::shared::SessionKey;
 use mcphub_core::{Error, ErrorKind, Result};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Method, Response, StatusCode};
-use rmcp::transport::common::http_header::{
-    HEADER_MCP_METHOD, HEADER_MCP_NAME, HEADER_MCP_PROTOCOL_VERSION, HEADER_SESSION_ID,
+use reqwest::header::{
+    ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT,
 };
+use reqwest::{Method, StatusCode};
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
@@ -26,11 +28,13 @@ use super::session::{Ending, Session};
 use super::sessions::UpstreamSessions;
 use super::settings::McpClient;
 use crate::upstream::access::{Access, Whose, how_to_get_in};
+use crate::upstream::direct::{self, Origin};
 use crate::upstream::events::{Events, broken, is_events};
 use crate::upstream::message::{self, Call, LEGACY, MODERN, Params, initialized};
 use crate::upstream::owner::Owner;
+use crate::upstream::response::HttpResponse;
 use crate::upstream::updated::Updated;
-use crate::upstream::{About, ClientAbilities, Failure, Forward, Said, http, one_line};
+use crate::upstream::{About, ClientAbilities, Failure, Forward, Said, http};
 
 /// What a server was found to speak.
 #[derive(Debug, Clone)]
@@ -58,17 +62,28 @@ pub(super) struct Wire {
     /// What the stream of the shared session tells of resources.
     pub(super) updated: Updated,
     next_id: AtomicU64,
+    /// The shortest way there, where nothing but plain HTTP is needed: whom to ask, and for what.
+    direct: Option<(Arc<Origin>, Uri)>,
+    /// Whether an answer came on that way, and whether one leads elsewhere.
+    heard: AtomicBool,
+    redirects: AtomicBool,
 }
 
 /// How many sessions of one server are ended at once.
 const ENDING_AT_ONCE: usize = 32;
 
 /// The header that names the last event of a stream that broke off.
-const HEADER_LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// MCP's own headers, in the form in which they are written soonest.
+const MCP_METHOD: HeaderName = HeaderName::from_static("mcp-method");
+const MCP_NAME: HeaderName = HeaderName::from_static("mcp-name");
+const MCP_PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const MCP_SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 /// A request that was to be sent as was known of the server, which is wrong by now. It has done
 /// nothing.
-struct Stale(Box<Forward>);
+struct Stale(Arc<Forward>);
 
 /// A request that is ready to be sent.
 struct Attempt {
@@ -99,6 +114,13 @@ impl Drop for Wire {
 impl Wire {
     pub(super) fn new(endpoint: Endpoint, client: McpClient, access: Option<Arc<Access>>) -> Self {
         let host = http::host(&endpoint.url);
+        let direct = match &access {
+            None => {
+                let origin = client.direct.origin(&endpoint.url);
+                origin.zip(direct::target(&endpoint.url))
+            }
+            Some(_) => None,
+        };
         Self {
             endpoint,
             client,
@@ -109,6 +131,9 @@ impl Wire {
             about: ArcSwap::default(),
             updated: Updated::default(),
             next_id: AtomicU64::new(1),
+            direct,
+            heard: AtomicBool::new(false),
+            redirects: AtomicBool::new(false),
         }
     }
 
@@ -122,7 +147,7 @@ impl Wire {
         loop {
             let cell = self.era.load_full();
             let known = cell.initialized();
-            let era = cell.get_or_try_init(|| self.probe(None)).await?;
+            let era = cell.get_or_try_init(|| Box::pin(self.probe(None))).await?;
             let id = self.id();
             let response = self.post(era, call, id, None).await?;
             let status = response.status();
@@ -161,15 +186,18 @@ impl Wire {
     /// Meets the server, and begins the session that a request belongs to.
     pub(super) async fn ready(&self, forward: &Forward) -> Result<()> {
         let (cell, _) = self.cell(forward).await?;
-        let meeting =
-            cell.get_or_try_init(|| self.initialize(&forward.abilities, forward.who.as_ref()));
+        let meeting = cell.get_or_try_init(|| {
+            Box::pin(self.initialize(&forward.abilities, forward.who.as_ref()))
+        });
         meeting.await.map(drop)
     }
 
     /// The era of the server, found out if need be.
     pub(super) async fn era(&self) -> Result<Era> {
         let cell = self.era.load_full();
-        cell.get_or_try_init(|| self.probe(None)).await.cloned()
+        cell.get_or_try_init(|| Box::pin(self.probe(None)))
+            .await
+            .cloned()
     }
 
     /// What the server said of itself when it was met last.
@@ -177,23 +205,24 @@ impl Wire {
         self.about.load_full()
     }
 
-    /// Sends a request of any method.
+    /// Sends a request of any method. Parts that few requests need are boxed, here and below: what a
+    /// call takes along is moved with it, again and again.
     ///
     /// # Errors
     /// `Unavailable` when there is no connection, `Upstream` when the server answers with an HTTP
     /// error that has no JSON-RPC error in it.
-    pub(super) async fn open(self: &Arc<Self>, forward: Forward) -> Result<HttpExchange> {
+    pub(super) async fn open(self: &Arc<Self>, forward: Arc<Forward>) -> Result<HttpExchange> {
         let (cell, known) = self.cell(&forward).await?;
         match self.begin(forward, &cell, known).await? {
             Ok(exchange) => Ok(exchange),
-            Err(Stale(forward)) => self.open_anew(*forward, &cell).await,
+            Err(Stale(forward)) => Box::pin(self.open_anew(forward, &cell)).await,
         }
     }
 
     /// As [`Wire::open`], once a session, or what was known of the server, turned out to be wrong.
     pub(super) async fn open_anew(
         self: &Arc<Self>,
-        forward: Forward,
+        forward: Arc<Forward>,
         wrong: &Arc<OnceCell<Era>>,
     ) -> Result<HttpExchange> {
         self.sessions.forget(&Owner::of(&forward), wrong);
@@ -210,16 +239,16 @@ impl Wire {
     /// Sends a request as `cell` says. What was `known` may turn out to be wrong.
     async fn begin(
         self: &Arc<Self>,
-        forward: Forward,
+        forward: Arc<Forward>,
         cell: &Arc<OnceCell<Era>>,
         known: bool,
     ) -> Result<Result<HttpExchange, Stale>> {
         let era = cell
-            .get_or_try_init(|| self.initialize(&forward.abilities, forward.who.as_ref()))
+            .get_or_try_init(|| Box::pin(self.initialize(&forward.abilities, forward.who.as_ref())))
             .await?
             .clone();
         if forward.log_level.is_some() && !forward.choice {
-            self.ask_for_logs(&era, forward.who.as_deref()).await;
+            Box::pin(self.ask_for_logs(&era, forward.who.as_deref())).await;
         }
         let id = self.id();
         let headers = self.forward_headers(&era, &forward)?;
@@ -242,7 +271,7 @@ impl Wire {
             && asks
         {
             // It may be asked on the session's stream before there is an answer.
-            session.listen(self).await;
+            Box::pin(session.listen(self)).await;
             exchange.inbox = Some(session.converse(id, forward.session)?);
             exchange.source = Source::Sending(Box::pin(sending));
             exchange.first = self.client.settings.first_byte_timeout;
@@ -254,7 +283,7 @@ impl Wire {
                 exchange.source = source;
                 Ok(exchange)
             }
-            None => Err(Stale(Box::new(forward))),
+            None => Err(Stale(forward)),
         })
     }
 
@@ -287,7 +316,7 @@ impl Wire {
             return Ok(None);
         }
         Ok(Some(Source::Whole(Box::new(match answer {
-            Answer::Result(result) => Said::Result(one_line(&result)),
+            Answer::Result(result) => Said::Result(result),
             Answer::Failure(failure) => Said::Failure(failure),
             Answer::Status => return Err(self.refused(status, in_by)),
         }))))
@@ -307,7 +336,7 @@ impl Wire {
         let mut headers = self.headers(era, None)?;
         let value = HeaderValue::from_str(last_id)
             .map_err(|_| broken("the stream ended before the answer"))?;
-        headers.insert(HEADER_LAST_EVENT_ID, value);
+        headers.insert(LAST_EVENT_ID, value);
         let response = self.send(Method::GET, headers, None, whose).await?;
         if response.status().is_success() && is_events(&response) {
             return Ok(Events::new(response, self.client.settings.max_message));
@@ -344,7 +373,9 @@ impl Wire {
         let shared = self.era.load_full();
         let known = shared.initialized();
         let whose = forward.who.as_ref();
-        let era = shared.get_or_try_init(|| self.probe(whose)).await?;
+        let era = shared
+            .get_or_try_init(|| Box::pin(self.probe(whose)))
+            .await?;
         match era {
             Era::Legacy(session) if session.id.is_some() => {
                 let own = self.sessions.of(Owner::of(forward));
@@ -411,9 +442,9 @@ impl Wire {
         let mut headers = self.base_headers(era, false)?;
         match era {
             Era::Modern => {
-                headers.insert(HEADER_MCP_METHOD, header_text(&forward.method));
+                headers.insert(MCP_METHOD, header_text(&forward.method));
                 if let Some(name) = &forward.name {
-                    headers.insert(HEADER_MCP_NAME, header_text(name));
+                    headers.insert(MCP_NAME, header_text(name));
                 }
                 for (name, value) in &forward.headers {
                     if let (Ok(name), Ok(value)) = (
@@ -426,7 +457,7 @@ impl Wire {
             }
             Era::Legacy(session) => {
                 headers.insert(
-                    HEADER_MCP_PROTOCOL_VERSION,
+                    MCP_PROTOCOL_VERSION,
                     HeaderValue::from_static(session.version),
                 );
             }
@@ -527,7 +558,7 @@ impl Wire {
         let response = self.post(&none, &call, id, user).await?;
         let status = response.status();
         let in_by = how_to_get_in(&response);
-        let session = response.headers().get(HEADER_SESSION_ID).cloned();
+        let session = response.headers().get(MCP_SESSION_ID).cloned();
         let result = match self.read(response, id).await? {
             Answer::Result(result) => result,
             Answer::Failure(failure) => return Err(self.failure("initialize", &failure)),
@@ -559,7 +590,7 @@ impl Wire {
         call: &Call<'_>,
         id: u64,
         whose: Option<&Principal>,
-    ) -> Result<Response> {
+    ) -> Result<HttpResponse> {
         let message = call.message(id, matches!(era, Era::Modern))?;
         let headers = self.headers(era, Some(call))?;
         let sending = self.send(Method::POST, headers, Some(message), whose);
@@ -571,38 +602,85 @@ impl Wire {
 
     /// Opens the stream of server messages that the legacy era has (MCP 2025-11-25, Transports,
     /// Listening for Messages from the Server).
-    pub(super) async fn get(&self, era: &Era, whose: Option<&Principal>) -> Result<Response> {
+    pub(super) async fn get(&self, era: &Era, whose: Option<&Principal>) -> Result<HttpResponse> {
         let headers = self.headers(era, None)?;
         self.send(Method::GET, headers, None, whose).await
     }
 
+    /// Sends a request the shortest way that there is to the server.
     async fn send(
         &self,
         method: Method,
-        headers: HeaderMap,
+        mut headers: HeaderMap,
         body: Option<Vec<u8>>,
         whose: Option<&Principal>,
-    ) -> Result<Response> {
+    ) -> Result<HttpResponse> {
+        if body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let body = body.map(Bytes::from);
+        let direct = self.direct.as_ref();
+        let Some((origin, target)) = direct.filter(|_| !self.redirects.load(Ordering::Relaxed))
+        else {
+            return Box::pin(self.send_by_client(method, headers, body, whose)).await;
+        };
+        // The first request may be led elsewhere.
+        let first = (!self.heard.load(Ordering::Relaxed))
+            .then(|| (method.clone(), headers.clone(), body.clone()));
+        headers.insert(USER_AGENT, HeaderValue::from_static(http::AGENT));
+        let mut request = Request::new(Full::new(body.unwrap_or_default()));
+        *request.method_mut() = method;
+        *request.uri_mut() = target.clone();
+        *request.headers_mut() = headers;
+        let again = self.client.settings.reconnect.then_some(http::RECONNECT);
+        let sent = origin.send(request, again).await;
+        let response = sent
+            .map_err(|error| http::unanswered(&self.host, !error.is_connect(), &error.cause()))?;
+        if first.is_some() {
+            self.heard.store(true, Ordering::Relaxed);
+        }
+        if !leads_elsewhere(&response) {
+            return Ok(response.into());
+        }
+        self.redirects.store(true, Ordering::Relaxed);
+        match first {
+            Some((method, headers, body)) => {
+                Box::pin(self.send_by_client(method, headers, body, whose)).await
+            }
+            None => Ok(response.into()),
+        }
+    }
+
+    /// Sends a request over TLS, through a proxy, with a token, or after redirects.
+    async fn send_by_client(
+        &self,
+        method: Method,
+        headers: HeaderMap,
+        body: Option<Bytes>,
+        whose: Option<&Principal>,
+    ) -> Result<HttpResponse> {
         let mut request = self
             .client
             .http
             .request(method, self.endpoint.url.clone())
             .headers(headers);
         if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
+            request = request.body(body);
         }
         if let Some(access) = &self.access {
             // Boxed, so that servers which need no token carry none of it.
             let reconnect = self.client.settings.reconnect;
-            return Box::pin(access.send(request, whose, reconnect)).await;
+            let sent = Box::pin(access.send(request, whose, reconnect));
+            return sent.await.map(HttpResponse::from);
         }
         let (client, request) = request.build_split();
         let request = request.map_err(|error| http::unsent(&self.host, error))?;
         let sent = http::execute(&client, request, self.client.settings.reconnect).await;
-        sent.map_err(|error| http::unsent(&self.host, error))
+        let sent = sent.map_err(|error| http::unsent(&self.host, error))?;
+        Ok(sent.into())
     }
 
-    async fn read(&self, response: Response, id: u64) -> Result<Answer> {
+    async fn read(&self, response: HttpResponse, id: u64) -> Result<Answer> {
         let limit = self.client.settings.max_message;
         answer::read(response, id, limit)
             .await
@@ -621,14 +699,11 @@ impl Wire {
         headers.insert(ACCEPT, HeaderValue::from_static(accept));
         match era {
             Era::Modern => {
-                headers.insert(
-                    HEADER_MCP_PROTOCOL_VERSION,
-                    HeaderValue::from_static(MODERN),
-                );
+                headers.insert(MCP_PROTOCOL_VERSION, HeaderValue::from_static(MODERN));
             }
             Era::Legacy(session) => {
                 if let Some(id) = &session.id {
-                    headers.insert(HEADER_SESSION_ID, id.clone());
+                    headers.insert(MCP_SESSION_ID, id.clone());
                 }
             }
         }
@@ -641,9 +716,9 @@ impl Wire {
         match era {
             Era::Modern => {
                 if let Some(call) = call {
-                    headers.insert(HEADER_MCP_METHOD, HeaderValue::from_static(call.method));
+                    headers.insert(MCP_METHOD, HeaderValue::from_static(call.method));
                     if let Some(name) = call.name {
-                        headers.insert(HEADER_MCP_NAME, header_text(name));
+                        headers.insert(MCP_NAME, header_text(name));
                     }
                 }
             }
@@ -651,7 +726,7 @@ impl Wire {
                 // The request that negotiates the version cannot have it yet.
                 if call.is_none_or(|call| call.method != "initialize") {
                     headers.insert(
-                        HEADER_MCP_PROTOCOL_VERSION,
+                        MCP_PROTOCOL_VERSION,
                         HeaderValue::from_static(session.version),
                     );
                 }
@@ -695,6 +770,11 @@ fn refuses_era(era: &Era, status: StatusCode, answer: &Answer) -> bool {
             },
             Era::Legacy(_) => true,
         }
+}
+
+/// Whether an answer is a redirect, which is followed within one origin.
+fn leads_elsewhere<B>(response: &axum::http::Response<B>) -> bool {
+    response.status().is_redirection() && response.headers().contains_key(LOCATION)
 }
 
 /// 401, 403 and 429 are about who asks, in either era.

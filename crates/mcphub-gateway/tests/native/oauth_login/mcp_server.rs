@@ -362,7 +362,7 @@ async fn call(upstream: &dyn Upstream, who: Option<&str>) -> Result<String> {
     forward.params = r#""name":"whoami""#.to_owned();
     forward.who = who.map(principal);
     forward.principal = who.map(mcphub_core::shared::SessionKey::of);
-    let mut exchange = upstream.relay().unwrap().open(forward).await?;
+    let mut exchange = upstream.relay().unwrap().open(forward.into()).await?;
     match exchange.next().await? {
         Said::Result(result) => {
             let result: Value = serde_json::from_str(result.get()).unwrap();
