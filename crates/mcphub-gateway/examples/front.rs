@@ -17,7 +17,7 @@ use mcphub_core::server::ServerName;
 use mcphub_core::spec::Dialect;
 use mcphub_core::tenant::Actor;
 use mcphub_core::tool::{ApiInfo, ToolSet};
-use mcphub_gateway::{ClientAddress, Gateway, Listener};
+use mcphub_gateway::{Gateway, Listener};
 
 /// Servers that never change.
 #[derive(Debug)]
@@ -101,11 +101,8 @@ async fn main() -> std::result::Result<(), Box<dyn Error>> {
     let gateway = gateway.build()?;
     gateway.refresh().await?;
     let listener = tokio::net::TcpListener::bind(address).await?;
-    let service = gateway
-        .router()
-        .into_make_service_with_connect_info::<ClientAddress>();
     tokio::select! {
-        served = axum::serve(Listener::new(listener), service) => served?,
+        served = axum::serve(Listener::new(listener), gateway.service()) => served?,
         () = gateway.run() => {}
     }
     Ok(())

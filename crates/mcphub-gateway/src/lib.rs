@@ -29,6 +29,7 @@ pub use call_log::{AuditedCalls, CallAudit, WhenFull};
 pub use gateway::{Gateway, GatewayBuilder};
 pub use guard::{Guard, GuardSettings};
 pub use listener::{ClientAddress, Listener};
+pub use mcp::http::GatewayService;
 pub use metrics::Meter;
 pub use roster::{ServerHealth, ServerState};
 pub use settings::{GatewaySettings, ToolsMode};

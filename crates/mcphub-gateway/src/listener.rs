@@ -42,6 +42,8 @@ impl Listener {
 /// ```text
 /// axum::serve(listener, gateway.router().into_make_service_with_connect_info::<ClientAddress>())
 /// ```
+///
+/// [`Gateway::service`](crate::Gateway::service) knows it by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(SocketAddr);
 

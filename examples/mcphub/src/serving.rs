@@ -8,7 +8,7 @@ use mcphub_core::catalog::CatalogSource;
 use mcphub_core::platform::Reconciled;
 use mcphub_core::store::ApiKeyStore;
 use mcphub_core::{Error, ErrorKind, Result};
-use mcphub_gateway::{ClientAddress, Gateway, Listener};
+use mcphub_gateway::{Gateway, Listener};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -94,10 +94,8 @@ pub async fn serve_http(
     warn(host, exposed).await?;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut drain = stopped.clone();
-    let service = gateway
-        .router()
-        .into_make_service_with_connect_info::<ClientAddress>();
-    let server = axum::serve(Listener::new(listener), service).with_graceful_shutdown(async move {
+    let server = axum::serve(Listener::new(listener), gateway.service());
+    let server = server.with_graceful_shutdown(async move {
         let _ = drain.wait_for(|stop| *stop).await;
     });
     let mut server = std::pin::pin!(server.into_future());

@@ -33,28 +33,39 @@ pub(super) async fn within(
     request: Request,
     next: Next,
 ) -> Response {
-    let Some(limit) = &gateway.limit else {
-        return next.run(request).await;
-    };
     let headers = request.headers();
     // A probe shows no key, and asks nobody anything.
     if request.uri().path() == HEALTH && !headers.contains_key(header::AUTHORIZATION) {
         return next.run(request).await;
     }
-    let key = match bearer::known(&gateway, headers) {
+    let peer = peer(&request);
+    match exceeded(&gateway, peer, headers).await {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
+    }
+}
+
+/// Counts a request. Its answer, where it is one too many.
+pub(super) async fn exceeded(
+    gateway: &Inner,
+    peer: Option<ClientAddress>,
+    headers: &HeaderMap,
+) -> Option<Response> {
+    let limit = gateway.limit.as_ref()?;
+    let key = match bearer::known(gateway, headers) {
         Some(who) => format!("principal {}", who.id),
-        None => key(address(&gateway, &request)),
+        None => key(peer.map(|peer| seen(gateway, peer, headers))),
     };
     match limit.limiter.take(&key, limit.rate).await {
         Ok(Decision::Limited { retry_after }) => {
             let seconds = retry_after.as_secs() + u64::from(retry_after.subsec_nanos() > 0);
-            gateway.metrics.answered(refuse(seconds))
+            Some(gateway.metrics.answered(refuse(seconds)))
         }
-        Ok(Decision::Allowed { .. }) => next.run(request).await,
+        Ok(Decision::Allowed { .. }) => None,
         Err(error) => {
             // A limit protects the service; one that does not work must not end it.
             tracing::warn!(error = %error.report(), "requests are let in uncounted");
-            next.run(request).await
+            None
         }
     }
 }
@@ -70,9 +81,16 @@ fn refuse(seconds: u64) -> Response {
 
 /// Whom a request comes from, if the host tells.
 pub(crate) fn address(gateway: &Inner, request: &Request) -> Option<IpAddr> {
-    let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<ClientAddress>>()?;
-    let trusted = &gateway.settings.trusted_proxies;
-    Some(client(peer.ip(), request.headers(), trusted))
+    Some(seen(gateway, peer(request)?, request.headers()))
+}
+
+fn peer(request: &Request) -> Option<ClientAddress> {
+    let ConnectInfo(peer) = request.extensions().get()?;
+    Some(*peer)
+}
+
+fn seen(gateway: &Inner, peer: ClientAddress, headers: &HeaderMap) -> IpAddr {
+    client(peer.ip(), headers, &gateway.settings.trusted_proxies)
 }
 
 /// Whom a request comes from: the last address on its way that is no trusted proxy.

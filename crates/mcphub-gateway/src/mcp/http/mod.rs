@@ -15,6 +15,7 @@ pub(crate) mod load;
 mod origin;
 mod post;
 mod progress;
+mod service;
 pub(crate) mod sse;
 mod stream;
 
@@ -34,6 +35,7 @@ use rmcp::transport::common::http_header::{EVENT_STREAM_MIME_TYPE, JSON_MIME_TYP
 
 pub(crate) use self::headers::has_json;
 use self::origin::OriginLayer;
+pub use self::service::GatewayService;
 use super::error::RpcError;
 use super::message::Rejected;
 use super::reply::Reply;
@@ -46,13 +48,16 @@ use crate::settings::ToolsMode;
 /// Up to this many bytes an answer is sent in one piece; more is not copied together.
 const ONE_PIECE: usize = 32 * 1024;
 
+/// Where messages for all servers go.
+const ENDPOINT: &str = "/mcp";
+
 /// Where the gateway says how it is.
 const HEALTH: &str = "/healthz";
 
 /// The service of a gateway.
 pub(crate) fn router(gateway: Arc<Inner>) -> Router {
     let mut endpoints = Router::new()
-        .route("/mcp", get(open).post(post_message).delete(end))
+        .route(ENDPOINT, get(open).post(post_message).delete(end))
         .route("/mcp/{server}", get(open).post(post_message).delete(end))
         .route("/sse", get(open_sse))
         .route("/sse/{server}", get(open_sse))
@@ -77,11 +82,16 @@ async fn post_message(
     Endpoint(scope): Endpoint,
     request: Request,
 ) -> Response {
+    post_to(&gateway, scope, request).await
+}
+
+/// Answers a message to this endpoint.
+async fn post_to(gateway: &Arc<Inner>, scope: Scope, request: Request) -> Response {
     let Some(_room) = gateway.load.room() else {
         return gateway.metrics.answered(load::shed());
     };
-    let response = match bearer::principal(&gateway, request.headers()).await {
-        Ok(who) => post::answer(&gateway, scope, who.as_ref(), request).await,
+    let response = match bearer::principal(gateway, request.headers()).await {
+        Ok(who) => post::answer(gateway, scope, who.as_ref(), request).await,
         Err(unauthorized) => unauthorized.into_response(),
     };
     gateway.metrics.answered(response)
