@@ -105,7 +105,8 @@ impl HeldTenant {
         }
         if !last.is_empty() && session.dialect() == Dialect::Postgres {
             // One way to the server and back for both.
-            head = adding(head.then("WITH noted AS ("), self.id, last)?.then(") ");
+            let noted = head.then("WITH noted AS (");
+            head = adding(noted, Dialect::Postgres, self.id, last)?.then(") ");
         } else if !last.is_empty() {
             add(session, self.id, last).await?;
         }
@@ -342,7 +343,7 @@ pub(super) async fn append(
 
 /// Adds entries, at most [`AT_ONCE`], in one statement: each has a way to the server and back.
 async fn add(session: &mut Session, tenant_id: i64, entries: &[AuditEntry]) -> Result<(), Failure> {
-    let add = adding(Statement::new(""), tenant_id, entries)?;
+    let add = adding(Statement::new(""), session.dialect(), tenant_id, entries)?;
     session.execute(add).await?;
     Ok(())
 }
@@ -350,26 +351,28 @@ async fn add(session: &mut Session, tenant_id: i64, entries: &[AuditEntry]) -> R
 /// Goes on with what adds entries.
 fn adding(
     statement: Statement,
+    dialect: Dialect,
     tenant_id: i64,
     entries: &[AuditEntry],
 ) -> Result<Statement, Failure> {
-    let mut add = statement.then(
+    let row = |entry: &AuditEntry| {
+        Ok([
+            tenant_id.into(),
+            i64::try_from(entry.sequence).map_err(unreadable)?.into(),
+            entry.at.into(),
+            entry.actor.as_str().into(),
+            entry.action.as_str().into(),
+            (&entry.target).into(),
+            entry.detail.get().into(),
+            entry.hash.0.as_slice().into(),
+        ])
+    };
+    let rows: Vec<_> = entries.iter().map(row).collect::<Result<_, Failure>>()?;
+    let add = statement.then(
         "INSERT INTO audit (tenant_id, sequence, at, actor, action, target, detail, hash)
         VALUES ",
     );
-    for (place, entry) in entries.iter().enumerate() {
-        let begin = if place == 0 { "($?" } else { ", ($?" };
-        add = add
-            .then_with(begin, tenant_id)
-            .then_with(", $?", i64::try_from(entry.sequence).map_err(unreadable)?)
-            .then_with(", $?", entry.at)
-            .then_with(", $?", entry.actor.as_str())
-            .then_with(", $?", entry.action.as_str())
-            .then_with(", $?", &entry.target)
-            .then_with(", $?", entry.detail.get())
-            .then_with(", $?)", entry.hash.0.as_slice());
-    }
-    Ok(add)
+    Ok(add.then_rows(dialect, rows))
 }
 
 async fn head(session: &mut Session, tenant_id: i64) -> Result<AuditHead, Failure> {

@@ -1,6 +1,7 @@
 //! A statement with its values, and the rows it gives, for whichever engine.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 use bytes::Bytes;
 use sqlx::AssertSqlSafe;
@@ -9,6 +10,8 @@ use sqlx::postgres::{PgArguments, PgRow, Postgres};
 use sqlx::query::Query;
 #[cfg(feature = "sqlite")]
 use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteRow};
+
+use super::Dialect;
 
 /// SQL that both engines understand, and the values for `$1`, `$2` and so on, in order.
 #[derive(Debug, Clone)]
@@ -52,6 +55,31 @@ impl Statement {
         let place = format!("${}", with.values.len());
         with.sql.to_mut().push_str(&sql.replace("$?", &place));
         with
+    }
+
+    /// Goes on with rows of values, as `VALUES` has them. On SQLite their places have no numbers:
+    /// each that has one is looked for among all.
+    #[must_use]
+    pub(crate) fn then_rows<const N: usize>(
+        mut self,
+        dialect: Dialect,
+        rows: impl IntoIterator<Item = [Value; N]>,
+    ) -> Self {
+        let sql = self.sql.to_mut();
+        for (row, values) in rows.into_iter().enumerate() {
+            sql.push_str(if row == 0 { "(" } else { ", (" });
+            for (column, value) in values.into_iter().enumerate() {
+                self.values.push(value);
+                sql.push_str(if column == 0 { "" } else { ", " });
+                sql.push_str(dialect.choose("?", "$"));
+                if dialect == Dialect::Postgres {
+                    // Writing to a String cannot fail.
+                    let _ = write!(sql, "{}", self.values.len());
+                }
+            }
+            sql.push(')');
+        }
+        self
     }
 
     /// Says that it reads whole tables because that is what it is for: the tests refuse any other
