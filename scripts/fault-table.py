@@ -3,11 +3,13 @@
 
 `store` and `shared` run crates/mcphub-store/tests/faults and shared_faults.rs, which start, kill, stop,
 empty and cut servers of their own: `scripts/test-servers.sh` says what they need. `servers`, `requests` and
-`clients` run the gateway's tests/protocol/faults.rs, which needs nothing.
+`clients` run the gateway's tests/protocol/faults.rs, which needs nothing. As root, `store` has one fault
+more: a disk of its own that turns read-only.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -57,7 +59,8 @@ TABLES = [
 
 def rows_of(command: list[str]) -> list[str]:
     """The rows that a test prints; those of Redis first. Ends the program when the test fails."""
-    run = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    mount = {"MCPHUB_TEST_MOUNT": "1"} if os.geteuid() == 0 else {}
+    run = subprocess.run(command, cwd=ROOT, env=os.environ | mount, stdout=subprocess.PIPE, text=True, check=False)
     rows = sorted(ROW.findall(run.stdout), key=lambda row: row.startswith("| PostgreSQL"))
     if run.returncode != 0 or not rows:
         print(run.stdout, file=sys.stderr)

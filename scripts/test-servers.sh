@@ -9,7 +9,8 @@
 #   scripts/test-servers.sh pause|resume DIR postgres|redis    a server that hangs
 #   scripts/test-servers.sh stop DIR           stops both and removes DIR
 #
-# With MCPHUB_TEST_FSYNC=on PostgreSQL waits for its disk, as one that is in use does: for benchmarks.
+# For benchmarks: with MCPHUB_TEST_FSYNC=on PostgreSQL waits for its disk, as one that is in use does, and
+# MCPHUB_TEST_BUFFERS is the memory that it keeps its tables in, 64MB unless told otherwise.
 # What PostgreSQL committed survives `kill`; Redis keeps nothing on disk, so it comes back empty.
 # On Debian: apt-get install postgresql redis-server. As root, PostgreSQL runs as the user
 # `postgres` of that package, because it refuses to run as root.
@@ -95,7 +96,7 @@ start_postgres() {
     as_owner "$bin/pg_ctl" -D "$dir/postgres/data" -l "$dir/postgres/log" -w -t 60 -s -o "\
         -c listen_addresses=127.0.0.1 -c port=$(<"$dir/postgres/port") \
         -c unix_socket_directories= -c fsync=$fsync -c full_page_writes=$fsync \
-        -c max_connections=300 -c shared_buffers=64MB" start >/dev/null ||
+        -c max_connections=300 -c shared_buffers=${MCPHUB_TEST_BUFFERS:-64MB}" start >/dev/null ||
         fail "PostgreSQL does not start: $(tail -5 "$dir/postgres/log")"
 }
 

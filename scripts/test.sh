@@ -121,6 +121,11 @@ mkdir -p "$test_environment/cache"
 XDG_CACHE_HOME=$(cd "$test_environment/cache" && pwd)
 export XDG_CACHE_HOME
 export MCPHUB_TEST_PYTHON=1 MCPHUB_TEST_CLIENTS=1 MCPHUB_TEST_RUST=1
+if ((EUID == 0)); then
+    export MCPHUB_TEST_MOUNT=1
+else
+    echo "NOT RUN but as root, who may mount it: a disk that turns read-only"
+fi
 
 # Without their addresses, tests that need them do not run; then this step has failed.
 servers=$(mktemp -d "${TMPDIR:-/tmp}/mcphub-servers.XXXXXX")

@@ -465,7 +465,8 @@ async fn fill_postgres(url: &str, schema: &str, servers: u64) {
             'server:api-' || (i % {servers}), '{{}}', decode(repeat('00', 32), 'hex')
             FROM generate_series(0::bigint, {entries}) AS i;
         UPDATE tenant SET version = {servers}, audit_sequence = {entries} + 1;
-        VACUUM ANALYZE;"
+        VACUUM ANALYZE;
+        CHECKPOINT;"
     );
     for statement in fill.split(";\n") {
         let statement = AssertSqlSafe(statement.to_owned());

@@ -12,7 +12,7 @@ use super::posting::BLOCK;
 use super::server::{number, stored};
 use super::statement::{Row, Statement};
 use super::tool::kind_term;
-use super::words::{INDEXED, MOST_SPELLED, Place, Wanted, Words, beginning};
+use super::words::{INDEXED, Place, Wanted, Words, beginning};
 use super::{Session, SqlStore};
 
 /// Blocks that are read of each term first; four times as many each time that they were not enough.
@@ -22,13 +22,18 @@ const MOST: i64 = 1_024;
 /// Rows that one statement reads at most, whatever the terms.
 const MOST_ROWS: i64 = 8_192;
 
+/// How many words a beginning is looked for as. Where more begin so, that costs more than to look at
+/// what their first letters find.
+const MOST_SPELLED: usize = 32;
+
 /// Tools that are fetched at once at most.
 const MOST_FETCHED: usize = 1_000;
 
 /// Which terms begin with each of a list of texts, given with what comes after them all: a step from
-/// one term to the next, so that the rows between are not read.
+/// one term to the next, so that the rows between are not read. With the first blocks of each, from
+/// one on, because a statement more is a way to the server more.
 macro_rules! spellings {
-    ($given:literal) => {
+    ($given:literal, $blocks:literal) => {
         concat!(
             "WITH RECURSIVE spelled (asked, past, word, place) AS (
                 SELECT value ->> 0, value ->> 1,
@@ -46,14 +51,32 @@ macro_rules! spellings {
                 FROM spelled
                 WHERE word IS NOT NULL AND place <= $3
             )
-            SELECT asked, word FROM spelled WHERE word IS NOT NULL"
+            SELECT spelled.asked, spelled.word, found.block, found.tools
+            FROM spelled LEFT JOIN ",
+            $blocks,
+            " WHERE spelled.word IS NOT NULL"
         )
     };
 }
 
 const SPELLINGS: (&str, &str) = (
-    spellings!("json_each($2)"),
-    spellings!("json_array_elements(CAST($2 AS json)) AS listed (value)"),
+    spellings!(
+        "json_each($2)",
+        "tool_posting AS found
+         ON found.tenant_id = $1 AND found.word = spelled.word AND found.block >= $4
+            AND found.block <= coalesce(
+                (SELECT further.block FROM tool_posting AS further
+                 WHERE further.tenant_id = $1 AND further.word = spelled.word
+                   AND further.block >= $4
+                 ORDER BY further.block LIMIT 1 OFFSET $5 - 1), 9223372036854775807)"
+    ),
+    spellings!(
+        "json_array_elements(CAST($2 AS json)) AS listed (value)",
+        "LATERAL
+             (SELECT block, tools FROM tool_posting
+              WHERE tenant_id = $1 AND tool_posting.word = spelled.word AND block >= $4
+              ORDER BY block LIMIT $5) AS found ON TRUE"
+    ),
 );
 
 /// The first blocks of each term, from one on.
@@ -125,12 +148,14 @@ impl SqlStore {
             wanted,
             lists: HashMap::new(),
         };
-        finder.spell(search.kind).await?;
+        let number = |tool| i64::try_from(tool).unwrap_or(i64::MAX);
         let (by_heading, elsewhere) = match search.after {
             None => (Some(0), 0),
-            Some(ToolPlace { class: 0, tool }) => (Some(tool), 0),
-            Some(ToolPlace { tool, .. }) => (None, tool),
+            Some(ToolPlace { class: 0, tool }) => (Some(number(tool)), 0),
+            Some(ToolPlace { tool, .. }) => (None, number(tool)),
         };
+        let from = by_heading.unwrap_or(elsewhere).div_euclid(BLOCK);
+        finder.spell(search.kind, from).await?;
         // One more than asked for tells whether there is a next page.
         let wanted = search.limit as usize + 1;
         let mut found = Vec::new();
@@ -190,46 +215,58 @@ struct Candidates {
 }
 
 impl Finder {
-    /// Finds the terms of what is looked for. A beginning that is a term stands for itself; a longer
-    /// one for the words that begin so or, where these are too many, for the shorter beginning.
-    async fn spell(&mut self, kind: Option<ToolKind>) -> Result<(), Failure> {
-        let is_long = |word: &&String| word.chars().count() > INDEXED;
-        let long = self.wanted.words().iter().filter(is_long);
-        let given = long.flat_map(|word| {
-            let places = [Place::Heading, Place::Elsewhere];
-            places.map(|place| {
-                let word = place.word(word);
-                let past = format!("{word}{}", char::MAX);
-                [word, past]
+    /// Finds the terms of what is looked for, and their first blocks from one on. A beginning that is
+    /// a term stands for itself; a longer one for the words that begin so or, where these are too
+    /// many, for the shorter beginning.
+    async fn spell(&mut self, kind: Option<ToolKind>, from: i64) -> Result<(), Failure> {
+        const PLACES: [Place; 2] = [Place::Heading, Place::Elsewhere];
+        // No term goes on with so low a character.
+        let itself = |term: String| [format!("{term}\u{1}"), term];
+        let words = self.wanted.words().iter().flat_map(|word| {
+            PLACES.map(|place| match is_long(word) {
+                true => [
+                    format!("{}{}", place.word(word), char::MAX),
+                    place.word(word),
+                ],
+                false => itself(place.beginning(word)),
             })
         });
-        let given: Vec<_> = given.collect();
-        let mut spelled: HashMap<String, Vec<String>> = HashMap::new();
-        if !given.is_empty() {
-            let most = i64::try_from(MOST_SPELLED).unwrap_or(i64::MAX);
-            let spellings = self
-                .statement(SPELLINGS)
-                .bind(serde_json::json!(given).to_string())
-                .bind(most);
-            for row in self.session.fetch_all(spellings).await? {
-                let words = spelled.entry(row.get("asked")?).or_default();
-                words.push(row.get("word")?);
+        let kind = kind.map(|kind| kind_term(kind.as_str()));
+        let given = words.chain(kind.clone().map(itself));
+        let given: Vec<_> = given.map(|[past, asked]| [asked, past]).collect();
+        let spellings = self
+            .statement(SPELLINGS)
+            .bind(serde_json::json!(given).to_string())
+            .bind(i64::try_from(MOST_SPELLED).unwrap_or(i64::MAX))
+            .bind(from)
+            .bind(FIRST);
+        let mut spelled: HashMap<String, BTreeSet<String>> = HashMap::new();
+        let mut blocks: HashMap<String, BTreeMap<i64, u64>> = HashMap::new();
+        for row in self.session.fetch_all(spellings).await? {
+            let word: String = row.get("word")?;
+            let of = blocks.entry(word.clone()).or_default();
+            if let (Some(block), Some(tools)) = (row.get("block")?, row.get("tools")?) {
+                of.insert(block, bits(tools));
             }
+            spelled.entry(row.get("asked")?).or_default().insert(word);
         }
+        for (term, blocks) in blocks {
+            self.lists.insert(term, List::new(from, blocks, FIRST));
+        }
+        let of = |term: String| spelled.get(&term).cloned().unwrap_or_default();
         let mut asked = Vec::new();
         for word in self.wanted.words() {
-            let places = [Place::Heading, Place::Elsewhere];
-            let short = |length| places.map(|place| vec![place.beginning(beginning(word, length))]);
-            let [heading, elsewhere] = if is_long(&word) {
-                let words = places.map(|place| spelled.remove(&place.word(word)));
-                let words = words.map(Option::unwrap_or_default);
-                // A beginning of a heading is none of the rest as well: it takes both or neither.
-                let too_many = words.iter().any(|words| words.len() > MOST_SPELLED);
-                self.loose |= too_many;
-                if too_many { short(INDEXED) } else { words }
-            } else {
-                short(INDEXED)
-            };
+            let mut words = PLACES.map(|place| match is_long(word) {
+                true => of(place.word(word)),
+                false => of(place.beginning(word)),
+            });
+            // A beginning of a heading is none of the rest as well: it takes both or neither.
+            if words.iter().any(|words| words.len() > MOST_SPELLED) {
+                let beginning = beginning(word, INDEXED);
+                words = PLACES.map(|place| BTreeSet::from([place.beginning(beginning)]));
+                self.loose = true;
+            }
+            let [heading, elsewhere] = words.map(|words| words.into_iter().collect());
             asked.push(Asked {
                 heading,
                 elsewhere,
@@ -237,7 +274,7 @@ impl Finder {
             });
         }
         asked.extend(kind.map(|kind| Asked {
-            heading: vec![kind_term(kind.as_str())],
+            heading: of(kind).into_iter().collect(),
             elsewhere: Vec::new(),
             is_kind: true,
         }));
@@ -249,11 +286,10 @@ impl Finder {
     async fn find(
         &mut self,
         place: Place,
-        after: u64,
+        after: i64,
         wanted: usize,
         found: &mut Vec<(ToolPlace, FoundTool)>,
     ) -> Result<(), Failure> {
-        let after = i64::try_from(after).unwrap_or(i64::MAX);
         let mut from = after.div_euclid(BLOCK);
         let mut size = FIRST;
         loop {
@@ -387,13 +423,7 @@ impl Finder {
         let mut read = by_term(&self.session.fetch_all(read).await?)?;
         for term in unknown {
             let blocks = read.remove(term).unwrap_or_default();
-            let full = i64::try_from(blocks.len()).unwrap_or(i64::MAX) >= size;
-            let last = blocks.keys().next_back().filter(|_| full);
-            let list = List {
-                from,
-                through: last.copied().unwrap_or(i64::MAX),
-                blocks,
-            };
+            let list = List::new(from, blocks, size);
             self.lists.insert(term.clone(), list);
         }
         Ok(())
@@ -461,6 +491,17 @@ impl Finder {
 }
 
 impl List {
+    /// Of a term that was asked for so many blocks.
+    fn new(from: i64, blocks: BTreeMap<i64, u64>, asked: i64) -> Self {
+        let full = i64::try_from(blocks.len()).unwrap_or(i64::MAX) >= asked;
+        let last = blocks.keys().next_back().filter(|_| full);
+        Self {
+            from,
+            through: last.copied().unwrap_or(i64::MAX),
+            blocks,
+        }
+    }
+
     /// A block's tools, if the block is known.
     fn get(&self, block: i64) -> Option<u64> {
         (self.from..=self.through)
@@ -469,12 +510,21 @@ impl List {
     }
 }
 
+/// Whether a word is longer than the beginnings that are terms.
+fn is_long(word: &str) -> bool {
+    word.chars().count() > INDEXED
+}
+
+/// A bit for each tool of a block, as the engines have no number without a sign.
+fn bits(tools: i64) -> u64 {
+    u64::from_ne_bytes(tools.to_ne_bytes())
+}
+
 fn by_term(rows: &[Row]) -> Result<HashMap<String, BTreeMap<i64, u64>>, Failure> {
     let mut terms: HashMap<String, BTreeMap<i64, u64>> = HashMap::new();
     for row in rows {
-        let tools: i64 = row.get("tools")?;
         let blocks = terms.entry(row.get("word")?).or_default();
-        blocks.insert(row.get("block")?, u64::from_ne_bytes(tools.to_ne_bytes()));
+        blocks.insert(row.get("block")?, bits(row.get("tools")?));
     }
     Ok(terms)
 }

@@ -26,7 +26,7 @@ const IN_BODY: char = 'b';
 pub(super) const INDEXED: usize = 3;
 
 /// In how many words a longer beginning is looked for, each by itself and in the order of rows.
-pub(super) const MOST_SPELLED: usize = 64;
+const MOST_SPELLED: usize = 64;
 
 /// Which words of servers begin with each of a list of texts, on SQLite: a step from one word to the next, so that those
 /// are not read which a word stands for. `char(1)` is less than all that a word goes on with, and

@@ -20,6 +20,13 @@ pub(crate) fn explain(code: i32) -> Explained {
             "the database may not be written; changes work again when its file, folder and disk may be",
         ),
         7 => (ErrorKind::Unavailable, "there is no memory left"),
+        // Of writing, syncing and cutting back: what a disk gives that turned read-only after an error.
+        10 if matches!(code >> 8, 3..=6) => (
+            ErrorKind::Unavailable,
+            "the disk takes no writes, as one that turned read-only after an error (see dmesg); what is \
+             registered is served meanwhile, and changes work again when the disk is mended, after a \
+             restart where it was mounted again",
+        ),
         10 => (
             ErrorKind::Unavailable,
             "the disk failed to read or write the database; see whether it is there and may be written",

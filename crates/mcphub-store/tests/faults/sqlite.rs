@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::Path;
+#[cfg(target_os = "linux")]
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -20,6 +22,8 @@ enum Fault {
     Replaced,
     ReadOnly,
     Locked,
+    /// Of which there is a test of its own, because it needs a disk of its own.
+    Disk,
 }
 
 impl Fault {
@@ -31,12 +35,15 @@ impl Fault {
             Self::Replaced => "another file is put in its place, and it is put back after 4 s",
             Self::ReadOnly => "its file is made read-only for 4 s",
             Self::Locked => "another process locks it for 7 s",
+            Self::Disk => {
+                "its disk turns read-only, is mended after 4 s and mounted again, with a restart"
+            }
         }
     }
 
     /// Whether reading goes on: what is known to be gone is not served as if nothing were.
     fn is_readable(self) -> bool {
-        matches!(self, Self::ReadOnly | Self::Locked)
+        matches!(self, Self::ReadOnly | Self::Locked | Self::Disk)
     }
 
     /// Lasts for a while; everything is whole when it returns.
@@ -67,6 +74,7 @@ impl Fault {
                 // Longer than a writer waits.
                 outage = sqlite::BUSY_TIMEOUT + Duration::from_secs(2);
             }
+            Self::Disk => unreachable!("it has a test of its own"),
         }
         let begun = Instant::now();
         while begun.elapsed() < outage {
@@ -78,15 +86,21 @@ impl Fault {
             Self::Away | Self::Replaced => fs::rename(&away, file).unwrap(),
             Self::ReadOnly => set_read_only(false),
             Self::Locked => lock.unwrap().close().await.unwrap(),
+            Self::Disk => {}
         }
     }
 
     /// That an error says what is the matter.
     fn assert_said(self, error: &Error) {
         let (kind, words) = match self {
+            // A connection that was made after it finds a database that may not be written.
+            Self::Disk if error.kind() == ErrorKind::PermissionDenied => {
+                (ErrorKind::PermissionDenied, "changes work again")
+            }
             Self::Away | Self::Replaced => (ErrorKind::Unavailable, "deleted or replaced"),
             Self::ReadOnly => (ErrorKind::PermissionDenied, "read-only"),
             Self::Locked => (ErrorKind::Unavailable, "locked"),
+            Self::Disk => (ErrorKind::Unavailable, "read-only"),
         };
         assert_eq!(error.kind(), kind, "{error:?}");
         assert!(error.to_string().contains(words), "{error}");
@@ -113,6 +127,9 @@ async fn keep_saving(
                 Err(error) => fault.assert_said(&error),
             }
             tally.failed += 1;
+            if fault == Fault::Disk && stop.load(Ordering::Relaxed) {
+                return tally;
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         if stop.load(Ordering::Relaxed) {
@@ -179,5 +196,138 @@ async fn what_was_acknowledged_survives_the_faults_of_a_file() {
     assert_eq!(count(&store).await, saved);
     assert_eq!(store.registry_version().await.unwrap(), saved as u64);
     assert_eq!(store.check().await.unwrap(), []);
+    store.close().await;
+}
+
+/// A file system of its own on a disk of its own, which goes when this does.
+#[cfg(target_os = "linux")]
+struct Disk {
+    folder: tempfile::TempDir,
+}
+
+#[cfg(target_os = "linux")]
+impl Disk {
+    /// `None` when this run was not told that it may mount.
+    fn new() -> Option<Self> {
+        if std::env::var_os("MCPHUB_TEST_MOUNT").is_none() {
+            println!("NOT RUN: set MCPHUB_TEST_MOUNT=1 as root, who may mount a disk");
+            return None;
+        }
+        let disk = Self {
+            folder: tempfile::tempdir().unwrap(),
+        };
+        fs::create_dir(disk.mounted()).unwrap();
+        let image = disk.image();
+        fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
+        run("mkfs.ext4", &["-q", "-F", &image]);
+        disk.mount();
+        Some(disk)
+    }
+
+    fn image(&self) -> String {
+        self.folder.path().join("disk").display().to_string()
+    }
+
+    fn mounted(&self) -> String {
+        self.folder.path().join("mounted").display().to_string()
+    }
+
+    fn mount(&self) {
+        let options = "loop,errors=remount-ro";
+        run("mount", &["-o", options, &self.image(), &self.mounted()]);
+    }
+
+    /// As an error of the disk does: who has files open for writing does not keep it from that.
+    fn turn_read_only(&self) {
+        let device = run("findmnt", &["-no", "SOURCE", &self.mounted()]);
+        let device = device.trim().trim_start_matches("/dev/");
+        let trigger = format!("/sys/fs/ext4/{device}/trigger_fs_error");
+        fs::write(trigger, "a test").unwrap();
+    }
+
+    /// As whoever looks after the machine does.
+    fn mend(&self) {
+        run("umount", &[&self.mounted()]);
+        // It ends with 1 when it mended something.
+        let image = self.image();
+        let check = Command::new("e2fsck").args(["-f", "-y", &image]).output();
+        let code = check.unwrap().status.code();
+        assert!(matches!(code, Some(0 | 1)), "e2fsck: {code:?}");
+        self.mount();
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount")
+            .args(["-l", &self.mounted()])
+            .output();
+    }
+}
+
+/// What a program says.
+#[cfg(target_os = "linux")]
+fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program}: {said}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_disk_that_turns_read_only_is_read_and_loses_nothing() {
+    let Some(disk) = Disk::new() else { return };
+    let file = Path::new(&disk.mounted()).join("mcphub.db");
+    let store = sqlite::open(&file, None).await.unwrap();
+    // None is under way when it happens: what a disk says that breaks at that moment is its own word.
+    let saved: Vec<_> = (0..12).map(|number| format!("before-{number}")).collect();
+    for server in &saved {
+        store.save(&registration(server)).await.unwrap();
+    }
+    disk.turn_read_only();
+    let (stop, fault) = (Arc::new(AtomicBool::new(false)), Fault::Disk);
+    let writers: Vec<_> = (0..2)
+        .map(|writer| {
+            let prefix = format!("disk-{writer}");
+            tokio::spawn(keep_saving(store.clone(), prefix, fault, stop.clone()))
+        })
+        .collect();
+    let begun = Instant::now();
+    while begun.elapsed() < OUTAGE {
+        assert_eq!(store.registry_version().await.unwrap(), saved.len() as u64);
+        assert_eq!(count(&store).await, saved.len());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    let mut sum = Tally::default();
+    for writer in writers {
+        let tally = writer.await.unwrap();
+        assert!(tally.acknowledged.is_empty(), "{tally:?}");
+        sum.failed += tally.failed;
+        sum.longest = sum.longest.max(tally.longest);
+    }
+    store.close().await;
+    disk.mend();
+    let mended = Instant::now();
+    let store = sqlite::open(&file, None).await.unwrap();
+    store.save(&registration("after")).await.unwrap();
+    let resumed = mended.elapsed();
+    for name in &saved {
+        assert_whole(&store, name).await;
+    }
+    println!(
+        "| SQLite | {} | {} | {} | {:.1} s | {:.1} s | 0 |",
+        fault.describe(),
+        saved.len(),
+        sum.failed,
+        sum.longest.as_secs_f64(),
+        resumed.as_secs_f64(),
+    );
+    assert_eq!(count(&store).await, saved.len() + 1);
+    assert_eq!(store.check().await.unwrap(), []);
+    assert!(sum.failed > 0, "it came into nobody's way");
+    assert!(sum.longest < BOUND, "a call took {:?}", sum.longest);
     store.close().await;
 }

@@ -204,7 +204,7 @@ pub async fn words_of_many_tools_are_found(store: &dyn Store) {
             ("seldom", None, vec![97]),
             ("common seldom", None, vec![97]),
             ("sel ite ofte", None, vec![97, 3]),
-            ("even often", None, vec![2, 3]),
+            ("even often EVEN", None, vec![2, 3]),
             ("item", Some(Destructive), vec![251]),
             ("even common", Some(Destructive), vec![251, 2]),
         ] {
