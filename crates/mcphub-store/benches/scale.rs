@@ -5,7 +5,7 @@
 //! a tenth of each on SQLite; `--size` is a part of it. What it prints is a table for
 //! `docs/performance.md`.
 //!
-//! `scripts/test-servers.sh run cargo bench -p mcphub-store --features postgres --bench scale -- --size 0.1`
+//! `MCPHUB_TEST_BUFFERS=4GB scripts/test-servers.sh run cargo bench -p mcphub-store --features postgres --bench scale -- --size 0.1`
 
 #![allow(clippy::print_stdout, missing_docs)]
 

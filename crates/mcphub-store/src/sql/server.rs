@@ -18,7 +18,7 @@ use super::failure::Failure;
 use super::statement::{Row, Statement};
 use super::tool::ToolRows;
 use super::words::Wanted;
-use super::{Session, SqlStore, blocking, document, now, page_limit};
+use super::{Dialect, Session, SqlStore, blocking, document, now, page_limit};
 
 /// The plan only where it can be read.
 const BY_NAME: &str = "
@@ -44,6 +44,13 @@ const COLUMNS: &str = "
 const AFTER: &str = "
     FROM server
     WHERE server.tenant_id = $1 AND server.name > $2";
+
+/// The next of them. PostgreSQL cannot tell how many have a word: it would look for a rare one among
+/// all, in the order of names, and its index of words gives all of a frequent one before the first. So
+/// the next are looked at before the index is asked, and what fills a page among them is that page.
+const NEXT: &str = "
+    FROM (SELECT * FROM server WHERE tenant_id = $1 AND name > $2 ORDER BY name LIMIT 200) AS server
+    WHERE TRUE";
 
 /// Those that have a tool of a name.
 const WITH_TOOL_AFTER: &str = "
@@ -109,6 +116,14 @@ impl ServerStore for SqlStore {
     }
 }
 
+/// Which servers a page is looked for among.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// The next 200.
+    Next,
+    All,
+}
+
 impl SqlStore {
     async fn read(&self, name: &ServerName) -> Result<Option<ServerRecord>, Failure> {
         let query = Statement::new(BY_NAME)
@@ -163,8 +178,18 @@ impl SqlStore {
         if let Some(words) = &mut words {
             words.spell(&mut session).await?;
         }
-        let query = self.filtered(after, &page.filter, words.as_ref(), page.limit + 1);
-        let rows = session.fetch_all(query).await?;
+        let limit = page.limit + 1;
+        let (filter, words) = (&page.filter, words.as_ref());
+        let postgres = session.dialect() == Dialect::Postgres;
+        let mut rows = Vec::new();
+        if postgres && words.is_some() && filter.tool.is_none() {
+            let next = self.filtered(after, filter, words, Reach::Next, limit);
+            rows = session.fetch_all(next).await?;
+        }
+        if rows.len() < limit as usize {
+            let query = self.filtered(after, filter, words, Reach::All, limit);
+            rows = session.fetch_all(query).await?;
+        }
         let more = rows.len() > page.limit as usize;
         let servers = rows.iter().take(page.limit as usize).map(summary);
         let servers: Vec<_> = servers.collect::<Result<_, Failure>>()?;
@@ -180,10 +205,17 @@ impl SqlStore {
         after: &str,
         filter: &ServerFilter,
         words: Option<&Wanted>,
+        reach: Reach,
         limit: u32,
     ) -> Statement {
         let query = Statement::new(COLUMNS).bind(self.tenant_id).bind(after);
+        let dialect = self.engine().dialect();
         let (mut query, order) = match &filter.tool {
+            None if reach == Reach::Next => (query.then(NEXT), " ORDER BY server.name"),
+            // Not in the order of its index, which has all servers.
+            None if words.is_some() && dialect == Dialect::Postgres => {
+                (query.then(AFTER), " ORDER BY server.name || ''")
+            }
             None => (query.then(AFTER), " ORDER BY server.name"),
             Some(tool) => (
                 query.then_with(WITH_TOOL_AFTER, tool.as_str()),
@@ -209,13 +241,15 @@ impl SqlStore {
             None => {}
         }
         if let Some(words) = words {
-            let dialect = self.engine().dialect();
             let words = words.in_heading(dialect, self.tenant_id);
             let condition = dialect.choose(
                 " AND server.id IN (SELECT rowid FROM server_text WHERE server_text MATCH $?)",
                 " AND server.words @@ CAST($? AS tsquery)",
             );
-            query = query.then_with(condition, words).planned_anew();
+            query = query.then_with(condition, words);
+            if reach == Reach::All {
+                query = query.planned_anew();
+            }
         }
         query.then(order).then_with(" LIMIT $?", limit)
     }
