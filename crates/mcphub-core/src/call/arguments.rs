@@ -1,7 +1,7 @@
 //! The arguments of one call, as the client wrote them.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -24,16 +24,68 @@ pub struct Arguments<'a> {
     members: Members<'a>,
 }
 
-/// By name, in order. The keys are a stranger's, so the hasher has a random seed.
-type Members<'a> = IndexMap<Cow<'a, str>, Cow<'a, RawValue>, ahash::RandomState>;
+/// In order. Most calls have a few, which are found by a look at each.
+#[derive(Debug, Clone, Default)]
+struct Members<'a> {
+    all: Vec<Member<'a>>,
+    /// Where they are by name, once there are more than [`FEW`]. The names are a stranger's, so the
+    /// hasher has a random seed.
+    places: Option<HashMap<String, usize, ahash::RandomState>>,
+}
 
-/// One seed for the process: making one for each call takes longer than hashing its names.
-static SEED: LazyLock<ahash::RandomState> = LazyLock::new(ahash::RandomState::new);
+type Member<'a> = (Cow<'a, str>, Cow<'a, RawValue>);
+
+/// Up to this many names are faster searched than hashed.
+const FEW: usize = 16;
 
 static EMPTY: LazyLock<Box<RawValue>> = LazyLock::new(|| {
     // An empty object is JSON.
     RawValue::from_string("{}".to_owned()).unwrap_or_else(|_| RawValue::NULL.to_owned())
 });
+
+impl<'a> Members<'a> {
+    fn find(&self, name: &str) -> Option<usize> {
+        match &self.places {
+            Some(places) => places.get(name).copied(),
+            None => self.all.iter().position(|(known, _)| known == name),
+        }
+    }
+
+    fn get(&self, name: &str) -> Option<&RawValue> {
+        let (_, value) = self.all.get(self.find(name)?)?;
+        Some(value)
+    }
+
+    /// Takes a member, in place of the one of that name if there is one.
+    fn insert(&mut self, name: Cow<'a, str>, value: Cow<'a, RawValue>) {
+        match self.find(&name).and_then(|at| self.all.get_mut(at)) {
+            Some((_, known)) => *known = value,
+            None => self.push(name, value),
+        }
+    }
+
+    /// Takes a member that is not there.
+    fn push(&mut self, name: Cow<'a, str>, value: Cow<'a, RawValue>) {
+        if let Some(places) = &mut self.places {
+            places.insert(name.clone().into_owned(), self.all.len());
+        } else if self.all.len() == FEW {
+            let names = self.all.iter().map(|(name, _)| name).chain([&name]);
+            let places = names.enumerate().map(|(at, name)| (name.to_string(), at));
+            self.places = Some(places.collect());
+        }
+        self.all.push((name, value));
+    }
+}
+
+impl<'a> FromIterator<Member<'a>> for Members<'a> {
+    fn from_iter<I: IntoIterator<Item = Member<'a>>>(members: I) -> Self {
+        let mut all = Self::default();
+        for (name, value) in members {
+            all.insert(name, value);
+        }
+        all
+    }
+}
 
 impl<'a> Arguments<'a> {
     /// Reads a JSON object.
@@ -66,28 +118,22 @@ impl<'a> Arguments<'a> {
 
     /// The text of one argument.
     pub fn get(&self, name: &str) -> Option<&RawValue> {
-        self.members.get(name).map(AsRef::as_ref)
+        self.members.get(name)
     }
 
     /// All of them, in the order in which they were sent.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
-        self.members
-            .iter()
-            .map(|(name, value)| (name.as_ref(), value.as_ref()))
+        let members = self.members.all.iter();
+        members.map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
     /// These without one of them.
     pub fn without(&self, name: &str) -> Arguments<'_> {
-        let members: Members<'_> = self
-            .members
-            .iter()
-            .filter(|(known, _)| *known != name)
-            .map(|(name, value)| (Cow::Borrowed(&**name), Cow::Borrowed(&**value)))
+        let others = || self.iter().filter(|(known, _)| *known != name);
+        let members = others()
+            .map(|(name, value)| (Cow::Borrowed(name), Cow::Borrowed(value)))
             .collect();
-        let pairs: IndexMap<&str, &RawValue> = members
-            .iter()
-            .map(|(name, value)| (name.as_ref(), value.as_ref()))
-            .collect();
+        let pairs: IndexMap<&str, &RawValue> = others().collect();
         let text = serde_json::value::to_raw_value(&pairs);
         Arguments {
             // Names and values that were read can be written.
@@ -98,12 +144,12 @@ impl<'a> Arguments<'a> {
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.members.is_empty()
+        self.members.all.is_empty()
     }
 
     /// These arguments without what they borrow.
     pub fn into_owned(self) -> Arguments<'static> {
-        let members = self.members.into_iter().map(|(name, value)| {
+        let members = self.members.all.into_iter().map(|(name, value)| {
             (
                 Cow::Owned(name.into_owned()),
                 Cow::Owned(value.into_owned()),
@@ -234,15 +280,12 @@ struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// Up to this many are faster searched than hashed.
-    const FEW: usize = 16;
-
     /// Takes a name, or gives one back that is there already.
     fn insert(&mut self, name: Cow<'a, str>) -> Result<(), Cow<'a, str>> {
         if self.few.contains(&name) || self.many.contains(&name) {
             return Err(name);
         }
-        if self.few.len() < Self::FEW {
+        if self.few.len() < FEW {
             self.few.push(name);
         } else {
             self.many.insert(name);
@@ -270,9 +313,12 @@ impl<'de> Deserialize<'de> for DistinctMembers<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Members::with_hasher(SEED.clone());
+                let mut members = Members {
+                    all: Vec::with_capacity(8),
+                    places: None,
+                };
                 while let Some((Name(name), value)) = map.next_entry::<_, &RawValue>()? {
-                    if members.contains_key(&name) {
+                    if members.find(&name).is_some() {
                         return Err(repeated(&name));
                     }
                     if value.get().starts_with(['{', '[']) {
@@ -280,7 +326,7 @@ impl<'de> Deserialize<'de> for DistinctMembers<'de> {
                             .map(|Distinct| ())
                             .map_err(|error| within(&name, &error))?;
                     }
-                    members.insert(name, Cow::Borrowed(value));
+                    members.push(name, Cow::Borrowed(value));
                 }
                 Ok(DistinctMembers(members))
             }
@@ -328,6 +374,15 @@ mod tests {
             let json = format!(r#"{{{},"{again}":1}}"#, many.join(","));
             assert!(check(&json).is_err(), "{again}");
         }
+        let json = format!("{{{}}}", many.join(","));
+        let all = Arguments::parse(&json).unwrap();
+        for (at, (name, value)) in all.iter().enumerate() {
+            assert_eq!((name, value.get()), (&*format!("m{at}"), &*at.to_string()));
+            assert_eq!(all.get(name).unwrap().get(), value.get());
+        }
+        let others = all.without("m50");
+        assert!(others.get("m50").is_none() && all.get("m100").is_none());
+        assert_eq!(others.get("m99").unwrap().get(), "99");
         check(r#"{"a": {"a": [{"a": 18446744073709551616}, {"a": 1e2}]}, "b": "a"}"#).unwrap();
         let deep = format!("{{\"a\":{}{}}}", "[".repeat(200), "]".repeat(200));
         assert!(

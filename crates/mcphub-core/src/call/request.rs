@@ -105,7 +105,13 @@ impl HttpBinding {
             let separator = if query.is_empty() { "" } else { "&" };
             query.extend([separator, &whole]);
         }
-        let url = self.url(base, &self.filled(&path), query)?;
+        let filled = self.filled(&path);
+        // A segment is what it was meant to be where a value in it is more than dots.
+        let telling = |value: &str| value.bytes().any(|b| b != b'.') && !value.contains('/');
+        if !path.iter().all(|(_, value)| telling(value)) {
+            self.keeps_shape(&filled)?;
+        }
+        let url = self.url(base, &filled, query)?;
         let body = self
             .body
             .as_ref()
@@ -148,7 +154,6 @@ impl HttpBinding {
     }
 
     fn url(&self, base: &Url, path: &str, mut query: String) -> Result<Url> {
-        self.keeps_shape(path)?;
         if base.cannot_be_a_base() {
             return Err(
                 Error::invalid("the server's URL is not one that a path can follow")

@@ -55,7 +55,7 @@ pub struct NativeApi {
     client: NativeClient,
     access: Access,
     /// By name.
-    entries: HashMap<Box<str>, Entry>,
+    entries: HashMap<Box<str>, Entry, ahash::RandomState>,
 }
 
 /// An answer with the room that it takes, or why there is none.
