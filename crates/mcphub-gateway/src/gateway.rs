@@ -36,6 +36,7 @@ use crate::mcp::http::sse::Letterboxes;
 use crate::mcp::mark::Marks;
 use crate::mcp::memory::Memories;
 use crate::mcp::questions::Questions;
+use crate::mcp::roots::Roots;
 use crate::mcp::session::Sessions;
 use crate::metrics::{self, Metrics};
 use crate::roster::{Connected, Roster, ServerHealth, Watcher};
@@ -88,6 +89,7 @@ pub(crate) struct Inner {
     pub(crate) calls: Option<Arc<CallLog>>,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) questions: Arc<Questions>,
+    pub(crate) roots: Roots,
     pub(crate) running: Arc<Cancellable>,
     pub(crate) memories: Memories,
     pub(crate) marks: Marks,
@@ -282,6 +284,7 @@ impl GatewayBuilder {
                 .map(|(log, audit)| Arc::new(CallLog::new(log, audit))),
             turns: Mutex::new(turns),
             questions: Arc::default(),
+            roots: Roots::default(),
             letterboxes: Arc::default(),
             running: Arc::default(),
             memories: Memories::new(),
@@ -543,6 +546,7 @@ impl Inner {
     /// Gives up what is kept here for a session, or a connection, that has ended.
     pub(crate) fn forget_session(&self, session: SessionKey) {
         self.memories.forget(session);
+        self.roots.forget(session);
         for upstream in self.roster.upstreams() {
             if let Some(relay) = upstream.relay() {
                 relay.forget(session);

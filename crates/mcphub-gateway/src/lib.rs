@@ -21,6 +21,7 @@ mod members;
 mod metrics;
 mod roster;
 mod settings;
+mod trace;
 pub mod upstream;
 
 pub use alerts::{AlertSettings, Webhook};

@@ -30,6 +30,7 @@ use super::message::{Request, members};
 use super::methods::{self, TOOLS_CALL};
 use super::questions::{Call, Question, WAITING};
 use super::reply::Outcome;
+use super::roots;
 use super::routing::{RESOURCES_READ, Routed, unknown_state};
 use super::wording::STATE;
 use crate::call_log::NoRoom;
@@ -273,7 +274,8 @@ impl Conversation {
                 }
             }
             State::Asking(exchange, id, mut question) => {
-                let response = question.answer(self.gateway.settings.input_timeout).await;
+                let (limit, teller) = (self.gateway.settings.input_timeout, exchange.teller());
+                let response = question.answer(limit, teller.as_deref()).await;
                 let response = response.unwrap_or_else(|| {
                     Response::Error(error_text(-32_603, "The client did not answer in time"))
                 });
@@ -394,11 +396,17 @@ impl Conversation {
                 Outcome(vec![text.into()])
             }));
         }
-        let question = match self.gateway.questions.ask(self.owner) {
+        if let (roots::LIST, Some(session), Some(teller)) = (method, self.owner, exchange.teller())
+        {
+            let server = &self.route.server;
+            self.gateway.roots.asked(session, server, teller);
+        }
+        let mut question = match self.gateway.questions.ask(self.owner) {
             Ok(question) => question,
             Err(error) => return ended(Err(internal(&error))),
         };
-        let message = request(&question, method, &params);
+        let ours = question.with_token(&params);
+        let message = request(&question, method, ours.as_deref().unwrap_or(&params));
         self.state = State::Asking(exchange, id, question);
         Ok(Some(message))
     }

@@ -92,7 +92,10 @@ impl Conversation {
 
     pub(super) async fn gather(&mut self, mut gathering: Gathering) -> Ended<Option<String>> {
         if let Some((key, mut question)) = gathering.asked.take() {
-            match question.answer(self.gateway.settings.input_timeout).await {
+            match question
+                .answer(self.gateway.settings.input_timeout, None)
+                .await
+            {
                 Some(Response::Result(result)) => {
                     let (key, result) = (quoted(&key), result.get());
                     gathering.answers.push(format!("{key}:{result}"));

@@ -22,6 +22,7 @@ mod methods;
 pub(crate) mod questions;
 mod reply;
 mod revision;
+pub(crate) mod roots;
 mod routing;
 mod search;
 pub(crate) mod session;

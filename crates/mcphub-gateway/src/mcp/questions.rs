@@ -8,16 +8,23 @@ use mcphub_core::server::ServerName;
 use mcphub_core::shared::SessionKey;
 use mcphub_core::{Error, Result};
 use serde_json::value::RawValue;
-use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
 
-use crate::upstream::{Exchange, Response};
+use crate::members::{Members, place, splice, string};
+use crate::upstream::{Exchange, Response, Tell};
 
 /// What begins the state that stands for a call which waits here.
 pub(crate) const WAITING: &str = "mcphub-waiting-";
 
 /// The most calls that wait for input of modern clients. Of more, the oldest are given up.
 const MAX_WAITING: usize = 1_024;
+
+/// How much progress of an answer waits for its server to take it. What is more is left out.
+const MAX_PROGRESS: usize = 16;
+
+/// The longest message of progress that is passed on, in bytes.
+const MAX_MESSAGE: usize = 4_096;
 
 /// What was asked and is not answered.
 #[derive(Debug, Default)]
@@ -30,6 +37,7 @@ pub(crate) struct Questions {
 struct Asked {
     owner: Option<SessionKey>,
     answer: oneshot::Sender<Response>,
+    progress: mpsc::Sender<String>,
 }
 
 /// A question to a client. Nobody waits for its answer once this is dropped.
@@ -38,6 +46,10 @@ pub(crate) struct Question {
     questions: Arc<Questions>,
     id: String,
     answer: oneshot::Receiver<Response>,
+    /// What the client says of its progress: members of `params` but the token.
+    progress: mpsc::Receiver<String>,
+    /// The token of the server, where it wants to hear of that.
+    token: Option<Box<RawValue>>,
 }
 
 /// A call whose server waits for input.
@@ -70,16 +82,50 @@ impl Questions {
     pub(crate) fn ask(self: &Arc<Self>, owner: Option<SessionKey>) -> Result<Question> {
         let id = format!("mcphub-{}", random()?);
         let (sender, answer) = oneshot::channel();
+        let (told, progress) = mpsc::channel(MAX_PROGRESS);
         let asked = Asked {
             owner,
             answer: sender,
+            progress: told,
         };
         lock(&self.asked).insert(id.clone(), asked);
         Ok(Question {
             questions: Arc::clone(self),
             id,
             answer,
+            progress,
+            token: None,
         })
+    }
+
+    /// Takes what a client says of its progress with an answer (2025-11-25, Progress). What nobody
+    /// waits for, comes from another session or is none is ignored.
+    pub(crate) fn progress(&self, owner: Option<SessionKey>, params: &Members<'_>) {
+        let Ok(Some(id)) = params.string("progressToken") else {
+            return;
+        };
+        let number = |name: &'static str| {
+            let raw = params.get(name)?;
+            let first = raw.get().as_bytes().first()?;
+            let is_one = *first == b'-' || first.is_ascii_digit();
+            is_one.then(|| format!(",\"{name}\":{}", raw.get()))
+        };
+        let Some(mut members) = number("progress") else {
+            return;
+        };
+        members.extend(number("total"));
+        if let Some(message) = params.get("message")
+            && message.get().len() <= MAX_MESSAGE
+            && string(message).is_some()
+        {
+            members.push_str(",\"message\":");
+            members.push_str(message.get());
+        }
+        let asked = lock(&self.asked);
+        if let Some(asked) = asked.get(&*id).filter(|asked| asked.owner == owner) {
+            // Full: newer progress says more than older, and there will be some.
+            let _ = asked.progress.try_send(members);
+        }
     }
 
     /// Takes a client's answer. One that nobody waits for, or that comes from another session, is
@@ -150,12 +196,52 @@ impl Question {
         format!("\"{}\"", self.id)
     }
 
-    /// Waits for the answer. `None` when it does not come in time.
-    pub(crate) async fn answer(&mut self, limit: Duration) -> Option<Response> {
-        tokio::time::timeout(limit, &mut self.answer)
-            .await
-            .ok()?
-            .ok()
+    /// The `params` of the server's request with a progress token of this question, where they have
+    /// one: two servers may use the same.
+    pub(crate) fn with_token(&mut self, params: &str) -> Option<String> {
+        let members = Members::read(params).ok()?;
+        let meta = Members::read(members.get("_meta")?.get()).ok()?;
+        let token = meta.get("progressToken")?;
+        let at = place(params, token)?;
+        self.token = Some(token.to_owned());
+        Some(splice(params, vec![(at, self.id())]))
+    }
+
+    /// Waits for the answer, and tells `server` of the progress until then, where it wants to hear of
+    /// that. `None` when the answer does not come in time.
+    pub(crate) async fn answer(
+        &mut self,
+        limit: Duration,
+        server: Option<&dyn Tell>,
+    ) -> Option<Response> {
+        let (token, progress) = (self.token.as_deref(), &mut self.progress);
+        let reply = &mut self.answer;
+        let told = async {
+            let (Some(token), Some(server)) = (token, server) else {
+                return std::future::pending().await;
+            };
+            loop {
+                // Ends with the question itself: its sender is kept as long.
+                let Some(members) = progress.recv().await else {
+                    return std::future::pending().await;
+                };
+                let params = format!(r#"{{"progressToken":{}{members}}}"#, token.get());
+                let Ok(params) = RawValue::from_string(params) else {
+                    continue;
+                };
+                if let Err(error) = server.tell("notifications/progress", &params).await {
+                    tracing::debug!(error = %error.report(), "a server did not hear of progress");
+                }
+            }
+        };
+        let answered = async {
+            tokio::select! {
+                biased;
+                answer = reply => answer.ok(),
+                never = told => never,
+            }
+        };
+        timeout(limit, answered).await.ok()?
     }
 }
 
@@ -223,7 +309,7 @@ mod tests {
         questions.answered(Some(owner), "mcphub-0", answer("3"));
         questions.answered(Some(owner), id, answer("4"));
         questions.answered(Some(owner), id, answer("5"));
-        let answer = question.answer(Duration::ZERO).await;
+        let answer = question.answer(Duration::ZERO, None).await;
         assert!(matches!(answer, Some(Response::Result(result)) if result.get() == "4"));
     }
 
@@ -231,7 +317,12 @@ mod tests {
     async fn a_question_that_nobody_asks_any_more_is_forgotten() {
         let questions = Arc::new(Questions::default());
         let mut question = questions.ask(None).unwrap();
-        assert!(question.answer(Duration::from_secs(60)).await.is_none());
+        assert!(
+            question
+                .answer(Duration::from_secs(60), None)
+                .await
+                .is_none()
+        );
         drop(question);
         assert!(lock(&questions.asked).is_empty());
     }

@@ -6,24 +6,7 @@
 use axum::http::HeaderMap;
 
 use crate::members::{Members, quoted};
-
-/// Which trace, and which part of it asks.
-const PARENT: &str = "traceparent";
-
-/// What the systems that it went through say of it.
-const STATE: &str = "tracestate";
-
-/// What goes with it to everybody.
-const BAGGAGE: &str = "baggage";
-
-/// The longest `traceparent` of a version to come, in bytes.
-const MAX_PARENT: usize = 128;
-
-/// The longest `tracestate`, and the most that it lists (Trace Context, 3.3.1).
-const MAX_STATE: (usize, usize) = (512, 32);
-
-/// The longest `baggage`, and the most that it lists (Baggage, 3.3.2).
-const MAX_BAGGAGE: (usize, usize) = (8_192, 64);
+use crate::trace::{BAGGAGE, Bounds, OF_BAGGAGE, OF_STATE, PARENT, STATE, is_list, is_parent};
 
 /// Members of `_meta`, without the braces, with what the headers say of the trace and they do not. A
 /// trace that they name is the one that counts; what is not as the standards ask is left out.
@@ -44,7 +27,7 @@ pub(super) fn added(mut meta: String, headers: &HeaderMap) -> String {
     {
         found.push((PARENT, parent));
         // Without its trace it means nothing.
-        let state = list(headers, STATE, MAX_STATE);
+        let state = list(headers, STATE, OF_STATE);
         found.extend(
             state
                 .filter(|_| members.get(STATE).is_none())
@@ -52,7 +35,7 @@ pub(super) fn added(mut meta: String, headers: &HeaderMap) -> String {
         );
     }
     if members.get(BAGGAGE).is_none() {
-        found.extend(list(headers, BAGGAGE, MAX_BAGGAGE).map(|it| (BAGGAGE, it)));
+        found.extend(list(headers, BAGGAGE, OF_BAGGAGE).map(|it| (BAGGAGE, it)));
     }
     for (name, value) in found {
         if !meta.is_empty() {
@@ -63,49 +46,25 @@ pub(super) fn added(mut meta: String, headers: &HeaderMap) -> String {
     meta
 }
 
-/// `VERSION-TRACE-PARENT-FLAGS`, in lower-case hexadecimal digits (Trace Context, 3.2).
+/// The one header of that name, where it is a `traceparent`.
 fn parent(headers: &HeaderMap) -> Option<String> {
     let mut values = headers.get_all(PARENT).iter();
     let text = values.next()?.to_str().ok()?.trim();
-    if values.next().is_some() || text.len() > MAX_PARENT {
-        return None;
-    }
-    let mut parts = text.split('-');
-    let mut hex = |length: usize| {
-        let digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        let part = parts.next()?;
-        (part.len() == length && part.bytes().all(digit)).then_some(part)
-    };
-    let (version, trace, span, _flags) = (hex(2)?, hex(32)?, hex(16)?, hex(2)?);
-    let some = |part: &str| part.bytes().any(|byte| byte != b'0');
-    let whole = version != "00" || parts.next().is_none();
-    let good = version != "ff" && some(trace) && some(span) && whole;
-    let printable = text.bytes().all(|byte| byte.is_ascii_graphic());
-    (good && printable).then(|| text.to_owned())
+    (values.next().is_none() && is_parent(text)).then(|| text.to_owned())
 }
 
-/// `NAME=VALUE,…`, perhaps in several headers. All or nothing.
-fn list(headers: &HeaderMap, name: &str, (longest, most): (usize, usize)) -> Option<String> {
+/// A list, perhaps in several headers. All or nothing.
+fn list(headers: &HeaderMap, name: &str, bounds: Bounds) -> Option<String> {
     let values = headers.get_all(name).iter();
     let values: Option<Vec<&str>> = values.map(|value| value.to_str().ok()).collect();
     let text = values.filter(|values| !values.is_empty())?.join(",");
-    let members = text.split(',').map(str::trim);
-    let named = |member: &str| {
-        let (name, _) = member.split_once('=').unwrap_or_default();
-        !name.trim().is_empty()
-    };
-    let good = text.len() <= longest
-        && members.clone().count() <= most
-        && members
-            .clone()
-            .all(|member| member.is_empty() || named(member))
-        && members.clone().any(named);
-    good.then_some(text)
+    is_list(&text, bounds).then_some(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace::MAX_PARENT;
     use axum::http::{HeaderName, HeaderValue};
 
     const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
@@ -172,8 +131,8 @@ mod tests {
         assert!(added(String::new(), &headers(&[(PARENT, &later)])).contains(&later));
         let twice = headers(&[(PARENT, GOOD), (PARENT, GOOD)]);
         assert_eq!(added(String::new(), &twice), "");
-        let many = vec!["a=1"; MAX_BAGGAGE.1 + 1].join(",");
-        let long = format!("a={}", "x".repeat(MAX_BAGGAGE.0));
+        let many = vec!["a=1"; OF_BAGGAGE.members + 1].join(",");
+        let long = format!("a={}", "x".repeat(OF_BAGGAGE.bytes));
         for wrong in ["", ",", "a", "=1", "a=1,b", &many, &long] {
             let said = headers(&[(BAGGAGE, wrong)]);
             assert_eq!(added(String::new(), &said), "", "{wrong}");

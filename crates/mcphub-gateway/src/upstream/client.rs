@@ -15,7 +15,7 @@ pub struct ClientAbilities {
 }
 
 /// Each ability: its bit, the capability, and the member of that which says so, if any.
-const ABILITIES: [(u8, &str, Option<&str>); 7] = [
+const ABILITIES: [(u8, &str, Option<&str>); 8] = [
     (1, "roots", None),
     (2, "sampling", None),
     (4, "elicitation", None),
@@ -23,7 +23,11 @@ const ABILITIES: [(u8, &str, Option<&str>); 7] = [
     (16, "sampling", Some("tools")),
     (32, "sampling", Some("context")),
     (64, "elicitation", Some("form")),
+    (128, "roots", Some(LIST_CHANGED)),
 ];
+
+/// Says with `true`, and not with an object, that changes are told.
+const LIST_CHANGED: &str = "listChanged";
 
 impl ClientAbilities {
     /// Reads the member `capabilities` of `initialize`, or `clientCapabilities` of `_meta`.
@@ -35,7 +39,11 @@ impl ClientAbilities {
                 continue;
             };
             let inner = Members::read(raw.get()).unwrap_or_default();
-            if member.is_none_or(|member| inner.get(member).is_some_and(is_object)) {
+            let says = |member: &str, raw: &RawValue| match member {
+                LIST_CHANGED => raw.get() == "true",
+                _ => is_object(raw),
+            };
+            if member.is_none_or(|it| inner.get(it).is_some_and(|raw| says(it, raw))) {
                 bits |= bit;
             }
         }
@@ -112,7 +120,10 @@ impl ClientAbilities {
                 all[capability] = serde_json::json!({});
             }
             if let Some(member) = member {
-                all[capability][member] = serde_json::json!({});
+                all[capability][member] = match member {
+                    LIST_CHANGED => true.into(),
+                    _ => serde_json::json!({}),
+                };
             }
         }
         all.to_string()
@@ -138,6 +149,7 @@ mod tests {
         for text in [
             "{}",
             r#"{"roots":{}}"#,
+            r#"{"roots":{"listChanged":true}}"#,
             r#"{"sampling":{"tools":{},"context":{}},"elicitation":{"url":{},"form":{}}}"#,
         ] {
             let read = read(text);

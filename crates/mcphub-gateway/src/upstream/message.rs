@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{About, Failure, Forward, Response, http, one_line};
-use crate::members::put_quoted;
+use crate::members::{put_quoted, quoted};
 
 /// The revision of the modern era that is spoken.
 pub(super) const MODERN: &str = "2026-07-28";
@@ -401,6 +401,12 @@ pub(super) fn response(id: &RawValue, answer: &Response) -> Vec<u8> {
     };
     let (id, value) = (id.get(), value.get());
     format!(r#"{{"jsonrpc":"2.0","id":{id},"{member}":{value}}}"#).into_bytes()
+}
+
+/// A notification of the client.
+pub(super) fn told(method: &str, params: &RawValue) -> Vec<u8> {
+    let (method, params) = (quoted(method), params.get());
+    format!(r#"{{"jsonrpc":"2.0","method":{method},"params":{params}}}"#).into_bytes()
 }
 
 /// The notification that a request is given up (2025-11-25, Cancellation).

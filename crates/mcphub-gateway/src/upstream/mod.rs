@@ -27,6 +27,7 @@ mod replicas;
 mod response;
 mod result;
 pub mod streamable_http;
+mod traced;
 mod updated;
 
 use std::fmt::Debug;
@@ -51,7 +52,7 @@ pub(crate) use http::{build, builder, cause, encoded, host};
 pub use inventory::{About, Inventory};
 pub use planned::planned_tools;
 pub use progress::Progress;
-pub use relay::{Exchange, Failure, Forward, Relay, Response, Said};
+pub use relay::{Exchange, Failure, Forward, Relay, Response, Said, Tell};
 pub use replicas::{CheckSettings, ReplicaHealth, Replicas};
 pub use result::CallResult;
 pub(crate) use result::{Given, one_line};

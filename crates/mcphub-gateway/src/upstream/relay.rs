@@ -57,6 +57,23 @@ pub trait Exchange: Send + Debug {
 
     /// Answers a request of the server: the member `result` or `error` of the response.
     async fn answer(&mut self, id: &RawValue, answer: Response) -> Result<()>;
+
+    /// What tells the server something in the session that the exchange is in, also once the exchange
+    /// is over. Default: nothing does.
+    fn teller(&self) -> Option<Arc<dyn Tell>> {
+        None
+    }
+}
+
+/// Tells a server something that is no answer.
+///
+/// # Behavior
+/// - `tell` ends within 2 s. It begins no session, and keeps none: once the session is over, nothing
+///   is told.
+#[async_trait]
+pub trait Tell: Send + Sync + Debug + 'static {
+    /// Sends a notification of this method, with these `params`.
+    async fn tell(&self, method: &str, params: &RawValue) -> Result<()>;
 }
 
 /// A request for a server, with its own names and URIs.

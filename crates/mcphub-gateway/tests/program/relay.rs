@@ -94,6 +94,12 @@ async fn a_request_of_any_method_is_sent_and_what_is_said_before_its_answer_is_h
     let Said::Request { id: asked, .. } = said(&mut exchange).await else {
         panic!("it asks");
     };
+    let teller = exchange.teller().expect("it is a program of before");
+    let params = RawValue::from_string(r#"{"progressToken": 1}"#.to_owned()).expect("JSON");
+    let told = teller.tell("notifications/progress", &params).await;
+    told.expect("it is sent");
+    let heard = actor.expect("notifications/progress").await;
+    assert_eq!(heard["params"], json!({"progressToken": 1}));
     let answer = RawValue::from_string(r#"{"action": "decline"}"#.to_owned()).expect("JSON");
     let answered = exchange.answer(&asked, Response::Result(answer)).await;
     answered.expect("it is sent");
@@ -109,6 +115,8 @@ async fn a_request_of_any_method_is_sent_and_what_is_said_before_its_answer_is_h
     assert_eq!(result.get(), r#"{"contents":[]}"#);
     drop(exchange);
     drop(program);
+    let told = teller.tell("notifications/x", &params).await;
+    told.expect("whoever has gone is told nothing");
     let rest = timeout(SOON, actor.heard.next()).await.expect("in time");
     assert!(
         rest.is_none(),

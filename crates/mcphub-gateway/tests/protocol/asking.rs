@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::client::{ALL, Client, got, with_one};
 use crate::mcp_server::Era;
+use crate::support::until;
 
 #[tokio::test]
 async fn a_server_of_before_asks_a_client_of_before_as_it_goes() {
@@ -35,11 +36,63 @@ async fn a_server_of_before_asks_a_client_of_before_as_it_goes() {
         .iter()
         .map(|it| &it.body["params"]["capabilities"])
         .collect();
-    let every = json!({"elicitation": {"form": {}, "url": {}}, "roots": {}, "sampling": {"context": {}, "tools": {}}});
+    let every = json!({"elicitation": {"form": {}, "url": {}}, "roots": {"listChanged": true}, "sampling": {"context": {}, "tools": {}}});
     assert_eq!(
         capabilities,
         [&every, &serde_json::from_str::<Value>(ALL).unwrap()]
     );
+}
+
+#[tokio::test]
+async fn a_server_hears_how_far_the_client_is_that_it_asks() {
+    const PROGRESS: &str = "notifications/progress";
+    let (served, server) = with_one(Era::Legacy).await;
+    let client = Client::of(&served, "/mcp", Era::Legacy).await;
+    let stranger = Client::of(&served, "/mcp", Era::Legacy).await;
+    let call = json!({"name": "shop_ask", "arguments": {"token": 7}});
+    let mut events = client.events(1, "tools/call", call).await;
+    let question = events.next().await.unwrap();
+    // Another server may use the same token.
+    let token = &question["params"]["_meta"]["progressToken"];
+    assert!(token.is_string(), "{question}");
+    let progress = json!({"progressToken": token, "progress": 9});
+    stranger.tell(PROGRESS, progress).await;
+    for nothing in [
+        json!({"progressToken": 7, "progress": 9}),
+        json!({"progressToken": token, "progress": "9"}),
+        json!({"progress": 9}),
+    ] {
+        client.tell(PROGRESS, nothing).await;
+    }
+    let half =
+        json!({"progressToken": token, "progress": 0.5, "total": 1, "message": "half", "x": 1});
+    client.tell(PROGRESS, half).await;
+    until("the server hears of it", async || {
+        !server.sent(PROGRESS).is_empty()
+    })
+    .await;
+    let heard = server.sent(PROGRESS);
+    assert_eq!(
+        heard[0].body["params"],
+        json!({"progressToken": 7, "progress": 0.5, "total": 1, "message": "half"})
+    );
+    let (there, called) = (&heard[0].headers, &server.sent("tools/call")[0].headers);
+    assert_eq!(there["mcp-session-id"], called["mcp-session-id"]);
+    client
+        .respond(&question["id"], json!({"action": "accept"}))
+        .await;
+    let end = events.next().await.unwrap();
+    assert_eq!(
+        got(&end["result"]["content"][0]["text"]),
+        json!({"action": "accept"})
+    );
+    client
+        .tell(PROGRESS, json!({"progressToken": token, "progress": 1}))
+        .await;
+    client
+        .result("tools/call", json!({"name": "shop_echo"}))
+        .await;
+    assert_eq!(server.sent(PROGRESS).len(), 1);
 }
 
 #[tokio::test]

@@ -121,6 +121,14 @@ impl<'a> Client<'a> {
         Events::open(self.request(id, method, params)).await
     }
 
+    /// Says something that has no answer.
+    pub async fn tell(&self, method: &str, params: Value) {
+        let body = json!({"jsonrpc": "2.0", "method": method, "params": params});
+        let session = self.session.as_deref().unwrap();
+        let (status, _) = answer(self.in_session(session).body(body.to_string())).await;
+        assert_eq!(status, 202);
+    }
+
     /// Answers a request that came on a stream.
     pub async fn respond(&self, id: &Value, result: Value) {
         let body = json!({"jsonrpc": "2.0", "id": id, "result": result});

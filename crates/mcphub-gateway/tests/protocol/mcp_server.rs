@@ -223,9 +223,14 @@ impl McpServer {
                 let (sender, answer) = oneshot::channel();
                 let question = format!("q-{id}");
                 self.asked.lock().unwrap().insert(question.clone(), sender);
+                let mut asks = json!({"message": "Who?"});
+                let token = &params["arguments"]["token"];
+                if !token.is_null() {
+                    asks["_meta"] = json!({"progressToken": token});
+                }
                 let _ = out.send(
                     json!({"jsonrpc": "2.0", "id": question, "method": "elicitation/create",
-                    "params": {"message": "Who?"}}),
+                    "params": asks}),
                 );
                 text(answer.await.unwrap().to_string())
             }

@@ -458,3 +458,32 @@ async fn the_trace_of_a_request_reaches_its_server() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_trace_of_a_request_is_in_its_headers_too() {
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+    for server_era in ERAS {
+        let (served, server) = with_one(server_era).await;
+        let client = Client::of(&served, "/mcp", Era::Modern).await;
+        let meta = json!({"traceparent": PARENT, "tracestate": "a=1", "baggage": "b=2"});
+        let call = json!({"name": "shop_echo", "_meta": meta});
+        client.result("tools/call", call).await;
+        let sent = &server.sent("tools/call")[0];
+        for (name, value) in [
+            ("traceparent", PARENT),
+            ("tracestate", "a=1"),
+            ("baggage", "b=2"),
+        ] {
+            assert_eq!(sent.headers[name], value);
+            assert_eq!(sent.body["params"]["_meta"][name], value);
+        }
+        let wrong =
+            json!({"name": "shop_echo", "_meta": {"traceparent": "00-1", "baggage": "b=\r\n"}});
+        client.result("tools/call", wrong).await;
+        let sent = &server.sent("tools/call")[1];
+        assert_eq!(sent.body["params"]["_meta"]["traceparent"], "00-1");
+        for name in ["traceparent", "tracestate", "baggage"] {
+            assert!(sent.headers.get(name).is_none(), "{name}");
+        }
+    }
+}

@@ -61,6 +61,44 @@ async fn what_a_server_asks_on_the_stream_of_a_session_reaches_the_call() {
 }
 
 #[tokio::test]
+async fn servers_that_asked_for_the_roots_of_a_session_hear_that_they_changed() {
+    const CHANGED: &str = "notifications/roots/list_changed";
+    const ABLE: &str = r#"{"roots":{"listChanged":true}}"#;
+    let (served, server) = shop().await;
+    let client = Client::able(&served, "/mcp", Era::Legacy, ABLE).await;
+    let other = Client::able(&served, "/mcp", Era::Legacy, ABLE).await;
+    for client in [&client, &other] {
+        let echo = json!({"name": "shop_echo"});
+        client.result("tools/call", echo).await;
+        // Nobody has asked.
+        client.tell(CHANGED, json!({})).await;
+    }
+    let declared = server.sent("initialize");
+    let declared = &declared[1].body["params"]["capabilities"];
+    assert_eq!(declared["roots"]["listChanged"], true, "{declared}");
+
+    let aside = json!({"name": "shop_aside"});
+    let mut events = client.events(7, "tools/call", aside).await;
+    events.next().await.unwrap();
+    let question = events.next().await.unwrap();
+    assert_eq!(question["method"], "roots/list", "{question}");
+    let roots = json!({"roots": []});
+    client.respond(&question["id"], roots).await;
+    events.next().await.unwrap();
+    other.tell(CHANGED, json!({})).await;
+    client.tell(CHANGED, json!({})).await;
+    until("the server hears of it", async || {
+        !server.sent(CHANGED).is_empty()
+    })
+    .await;
+    let asked = server.sent("tools/call").pop().unwrap();
+    assert_eq!(asked.body["params"]["name"], "aside");
+    let heard = sessions(&server, CHANGED);
+    let there = asked.headers["mcp-session-id"].to_str().unwrap();
+    assert_eq!(heard, BTreeSet::from([there.to_owned()]));
+}
+
+#[tokio::test]
 async fn a_session_that_has_ended_is_made_anew_without_losing_the_call() {
     let (served, server) = shop().await;
     for (era, capabilities) in [(Era::Legacy, r#"{"roots":{}}"#), (Era::Modern, "{}")] {

@@ -30,6 +30,7 @@ use super::meta::Meta;
 use super::methods::{self, Answer, INITIALIZE, LISTEN};
 use super::reply::Reply;
 use super::revision::Revision;
+use super::roots;
 use crate::auth::Admission;
 use crate::federation::{Scope, View};
 use crate::gateway::Inner;
@@ -348,6 +349,11 @@ impl Client {
                     self.subscriptions.cancel(id);
                 }
             }
+            "notifications/progress" => {
+                let questions = &self.gateway.questions;
+                questions.progress(Some(self.key), &notification.params);
+            }
+            roots::CHANGED => self.gateway.roots.changed(self.key),
             _ => {}
         }
     }

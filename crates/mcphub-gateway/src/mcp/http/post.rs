@@ -31,6 +31,7 @@ use crate::mcp::meta::Meta;
 use crate::mcp::methods::{self, Answer, INITIALIZE, LISTEN, TOOLS_CALL};
 use crate::mcp::reply::Reply;
 use crate::mcp::revision::Revision;
+use crate::mcp::roots;
 use crate::mcp::session::SessionId;
 use crate::upstream::ClientAbilities;
 
@@ -239,17 +240,26 @@ fn abilities(request: &Request<'_>) -> u8 {
     capabilities.map_or(0, |raw| ClientAbilities::read(raw).bits())
 }
 
-/// Takes a notification. In the modern era a client cancels by going away; before, it says so.
+/// Takes a notification. In the modern era a client cancels by going away; before, it says so. Then it
+/// also tells how far its answer to a request of a server is, and that its roots changed.
 async fn notified(
     gateway: &Inner,
     asker: Asker<'_>,
     notification: &Notification<'_>,
 ) -> Result<Response, Refusal> {
     let session = speaks(gateway, asker).await?.1;
-    if let (Some(session), "notifications/cancelled") = (session, &*notification.method)
-        && let Some(id) = notification.params.get("requestId")
-    {
-        gateway.running.cancel(session, id.get());
+    match (&*notification.method, session) {
+        ("notifications/cancelled", Some(session)) => {
+            if let Some(id) = notification.params.get("requestId") {
+                gateway.running.cancel(session, id.get());
+            }
+        }
+        ("notifications/progress", session) => {
+            let owner = owner(session, asker.who);
+            gateway.questions.progress(owner, &notification.params);
+        }
+        (roots::CHANGED, Some(session)) => gateway.roots.changed(session),
+        _ => {}
     }
     tracing::trace!(method = &*notification.method, "a client told something");
     Ok(StatusCode::ACCEPTED.into_response())

@@ -1,18 +1,24 @@
 //! One request of any method, and what the server says until it is answered.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use mcphub_core::{Error, ErrorKind, Result};
 use serde_json::value::RawValue;
+use tokio::time::timeout;
 
 use super::dial::{Line, Met};
 use super::lines::Lease;
+use super::link::Link;
 use super::meeting::Era;
 use crate::upstream::events::broken;
 use crate::upstream::pending::Inbox;
-use crate::upstream::{Exchange, Response, Said, message, one_line};
+use crate::upstream::{Exchange, Response, Said, Tell, message, one_line};
+
+/// How long a server may take to take what it is told.
+const TELLING: Duration = Duration::from_secs(2);
 
 /// A request on its way.
 pub(super) struct ChannelExchange {
@@ -65,6 +71,35 @@ impl Exchange for ChannelExchange {
         self.line
             .within(self.line.settings.call_timeout, told)
             .await
+    }
+
+    fn teller(&self) -> Option<Arc<dyn Tell>> {
+        let link = Arc::downgrade(&self.met.link);
+        let legacy = self.met.era != Era::Modern;
+        legacy.then(|| Arc::new(LinkTeller(link)) as Arc<dyn Tell>)
+    }
+}
+
+/// Tells the server something, as long as the connection lasts.
+struct LinkTeller(Weak<Link>);
+
+#[async_trait]
+impl Tell for LinkTeller {
+    async fn tell(&self, method: &str, params: &RawValue) -> Result<()> {
+        let Some(link) = self.0.upgrade() else {
+            return Ok(());
+        };
+        let telling = link.notify(message::told(method, params));
+        timeout(TELLING, telling).await.unwrap_or_else(|_| {
+            let message = "the MCP server takes no messages";
+            Err(Error::new(ErrorKind::Timeout, message))
+        })
+    }
+}
+
+impl fmt::Debug for LinkTeller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LinkTeller").finish_non_exhaustive()
     }
 }
 

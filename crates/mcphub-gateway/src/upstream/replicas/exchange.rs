@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::choice::{Draw, Tried, bit};
 use super::fleet::{Fleet, Placed, may_go_on};
-use crate::upstream::{Exchange, Forward, Response, Said};
+use crate::upstream::{Exchange, Forward, Response, Said, Tell};
 
 /// How a server says that it does not know a task (2026-07-28, Tasks).
 const UNKNOWN: i64 = -32_602;
@@ -166,6 +166,10 @@ impl Exchange for ReplicaExchange {
 
     async fn answer(&mut self, id: &RawValue, answer: Response) -> Result<()> {
         self.placed.exchange.answer(id, answer).await
+    }
+
+    fn teller(&self) -> Option<Arc<dyn Tell>> {
+        self.placed.exchange.teller()
     }
 }
 

@@ -1,7 +1,7 @@
 //! One request of any method, and what the server says until it is answered.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,12 +10,13 @@ use mcphub_core::{Error, ErrorKind, Result};
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
+use super::session::{ANSWERING, Session};
 use super::wire::{Era, Wire};
 use crate::upstream::access::Whose;
 use crate::upstream::events::{Events, broken, nonsense};
 use crate::upstream::message::{self, Incoming};
 use crate::upstream::pending::Inbox;
-use crate::upstream::{Exchange, Forward, Response, Said, one_line};
+use crate::upstream::{Exchange, Forward, Response, Said, Tell, one_line};
 
 /// How often a stream that breaks off without having said anything is taken up again.
 const RESUMPTIONS: usize = 8;
@@ -195,6 +196,42 @@ impl Exchange for HttpExchange {
                 self.wire.tell(&self.era, message, self.whose.as_deref()),
             )
             .await
+    }
+
+    fn teller(&self) -> Option<Arc<dyn Tell>> {
+        let Era::Legacy(session) = &self.era else {
+            return None;
+        };
+        Some(Arc::new(SessionTeller {
+            wire: Arc::downgrade(&self.wire),
+            session: Arc::downgrade(session),
+            whose: self.whose.clone(),
+        }))
+    }
+}
+
+/// Tells the server something in a session, as long as that lasts.
+struct SessionTeller {
+    wire: Weak<Wire>,
+    session: Weak<Session>,
+    whose: Whose,
+}
+
+#[async_trait]
+impl Tell for SessionTeller {
+    async fn tell(&self, method: &str, params: &RawValue) -> Result<()> {
+        let (Some(wire), Some(session)) = (self.wire.upgrade(), self.session.upgrade()) else {
+            return Ok(());
+        };
+        let (era, message) = (Era::Legacy(session), message::told(method, params));
+        let told = wire.tell(&era, message, self.whose.as_deref());
+        wire.within(ANSWERING, told).await
+    }
+}
+
+impl fmt::Debug for SessionTeller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionTeller").finish_non_exhaustive()
     }
 }
 

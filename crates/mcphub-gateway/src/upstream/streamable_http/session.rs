@@ -24,8 +24,8 @@ use crate::upstream::{Said, one_line};
 /// still open it, but what it asks on it before that is lost.
 const OPENING: Duration = Duration::from_millis(500);
 
-/// How long a server may take to take an answer.
-const ANSWERING: Duration = Duration::from_secs(2);
+/// How long a server may take to take an answer, or what it is told.
+pub(super) const ANSWERING: Duration = Duration::from_secs(2);
 
 /// How long a server may take to end a session.
 pub(super) const ENDING: Duration = Duration::from_secs(2);

@@ -33,6 +33,7 @@ use crate::upstream::events::{Events, broken, is_events};
 use crate::upstream::message::{self, Call, LEGACY, MODERN, Params, initialized};
 use crate::upstream::owner::Owner;
 use crate::upstream::response::HttpResponse;
+use crate::upstream::traced;
 use crate::upstream::updated::Updated;
 use crate::upstream::{About, ClientAbilities, Failure, Forward, Said, http};
 
@@ -462,6 +463,7 @@ impl Wire {
                 );
             }
         }
+        traced::add(&forward.meta, &mut headers);
         Ok(headers)
     }
 
