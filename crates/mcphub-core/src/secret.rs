@@ -48,6 +48,28 @@ pub struct Credentials {
 }
 
 impl Credentials {
+    /// The most logins that are kept with a server.
+    pub const MAX_LOGINS: usize = 1_000;
+
+    /// Whether these are others, and differ in nothing but logins of users.
+    pub fn differ_in_logins_of_users(&self, other: &Self) -> bool {
+        let (one, other) = (self.to_entries(), other.to_entries());
+        let same = |of_users: bool| {
+            let wanted =
+                |(key, _): &&(String, SecretString)| key.starts_with("grant:user:") == of_users;
+            let (mut one, mut other) = (one.iter().filter(wanted), other.iter().filter(wanted));
+            loop {
+                match (one.next(), other.next()) {
+                    (None, None) => return true,
+                    (Some((key, value)), Some((name, known)))
+                        if key == name && value.expose_secret() == known.expose_secret() => {}
+                    _ => return false,
+                }
+            }
+        };
+        same(false) && !same(true)
+    }
+
     /// Whether there is nothing to send.
     pub fn is_empty(&self) -> bool {
         self.to_entries().is_empty()

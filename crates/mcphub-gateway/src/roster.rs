@@ -121,6 +121,29 @@ pub struct ServerHealth {
     pub replicas: Vec<ReplicaHealth>,
 }
 
+impl Server {
+    /// Takes over a revision in which nothing but logins of users changed: nobody else notices those.
+    fn takes_logins(&self, entry: &CatalogServer) -> bool {
+        let (
+            Target::Connected {
+                connection: before,
+                credentials: had,
+            },
+            Target::Connected {
+                connection,
+                credentials,
+            },
+        ) = (&self.entry.upstream, &entry.upstream)
+        else {
+            return false;
+        };
+        before == connection
+            && had.differ_in_logins_of_users(credentials)
+            && (Arc::ptr_eq(&self.entry.tools, &entry.tools) || self.entry.tools == entry.tools)
+            && self.upstream.take_logins(credentials)
+    }
+}
+
 impl ServerHealth {
     /// Whether nothing is known to be wrong with it.
     pub fn is_well(&self) -> bool {
@@ -223,6 +246,10 @@ impl Roster {
             let known = before.remove(&entry.name);
             let server = match known {
                 Some(known) if known.entry.revision == entry.revision => known,
+                Some(mut known) if known.takes_logins(&entry) => {
+                    known.entry = entry;
+                    known
+                }
                 known => {
                     state.connections += 1;
                     let connection = state.connections;

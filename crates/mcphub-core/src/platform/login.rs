@@ -48,7 +48,7 @@ impl Platform {
     ///
     /// # Errors
     /// `NotFound` for an unknown server, `Unsupported` for one that is a program or a generated
-    /// project, and those of the store.
+    /// project, `TooLarge` for one more than [`Credentials::MAX_LOGINS`], and those of the store.
     pub async fn log_in(&self, name: &ServerName, scheme: &str, grant: Grant) -> Result<()> {
         let mut tries = 3;
         loop {
@@ -80,6 +80,11 @@ impl Platform {
         let document = self.store.document(name).await?.ok_or_else(gone)?;
         let mut credentials = self.store.credentials(name).await?;
         let grants = &mut credentials.grants;
+        if !grants.contains_key(scheme) && grants.len() >= Credentials::MAX_LOGINS {
+            let message = "a server keeps at most 1,000 logins; added again under another name, it \
+                           keeps as many more";
+            return Err(Error::new(ErrorKind::TooLarge, message).with("server", name));
+        }
         grants.insert(scheme.to_owned(), grant.clone());
         let registration = Registration {
             name: record.name,

@@ -8,7 +8,7 @@ use futures::executor::block_on;
 
 use super::*;
 use crate::ErrorKind;
-use crate::secret::{Grant, GrantKeeper};
+use crate::secret::{Credentials, Grant, GrantKeeper};
 
 use world::*;
 
@@ -203,6 +203,25 @@ fn a_login_stays_while_the_api_is_where_it_was() {
     let prepared = platform.prepare(moved).unwrap();
     block_on(platform.publish(prepared)).unwrap();
     assert_eq!(kept("login"), None);
+}
+
+#[test]
+fn the_logins_of_a_server_are_bounded() {
+    let World { platform, .. } = world();
+    let mut full = request("http://api.test/a.yaml", "a", Serve::Native);
+    let logins = (0..Credentials::MAX_LOGINS).map(|n| (format!("user:u{n}"), grant("first")));
+    full.credentials.grants = logins.collect();
+    let prepared = platform.prepare(full).unwrap();
+    let name = block_on(platform.publish(prepared)).unwrap().name;
+    let error = block_on(platform.log_in(&name, "user:more", grant("x"))).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::TooLarge);
+    // Whoever is in logs in again.
+    block_on(platform.log_in(&name, "user:u7", grant("second"))).unwrap();
+    assert!(
+        block_on(platform.current(&name, "user:more"))
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[test]

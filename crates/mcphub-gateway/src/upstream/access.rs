@@ -7,6 +7,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use mcphub_core::connection::{Connection, Remote};
 use mcphub_core::principal::Principal;
 use mcphub_core::secret::{Credentials, ExposeSecret, SecretString};
@@ -31,7 +32,7 @@ pub(super) struct Access {
     url: Url,
     issuer: Option<Url>,
     per_user: bool,
-    tokens: Tokens,
+    tokens: ArcSwap<Tokens>,
     /// For requests to authorization servers.
     http: NativeClient,
 }
@@ -50,9 +51,17 @@ impl Access {
             url: remote.url.clone(),
             issuer: remote.issuer.clone(),
             per_user: remote.per_user,
-            tokens: Tokens::new(credentials, keeper),
+            tokens: ArcSwap::from_pointee(Tokens::new(credentials, keeper)),
             http,
         }
+    }
+
+    /// Takes over the logins of users, where each user has one: requests from now on go with these.
+    pub(super) fn take_logins(&self, credentials: &Credentials) -> bool {
+        if self.per_user {
+            self.tokens.rcu(|tokens| tokens.with(credentials));
+        }
+        self.per_user
     }
 
     /// Sends a request with a token. One that the server refuses goes once more with a new token,
@@ -77,7 +86,7 @@ impl Access {
         let (Some(again), Some(Granted { token, cached })) = (again, first) else {
             return Ok(response);
         };
-        self.tokens.forget(&login, &token);
+        self.tokens.load().forget(&login, &token);
         if !cached {
             return Ok(response);
         }
@@ -112,7 +121,8 @@ impl Access {
             || Connection::LOGIN.to_owned(),
             |user| user.actor.to_string(),
         );
-        if !self.tokens.has(&login) {
+        let tokens = self.tokens.load_full();
+        if !tokens.has(&login) {
             return match user {
                 Some(user) => Err(self.not_logged_in(user)),
                 // What is open to everybody works, and what is not is refused by the server.
@@ -127,7 +137,7 @@ impl Access {
                 .map_or(Authority::None, Authority::Issuer),
             base_url: &self.url,
         };
-        let got = self.tokens.get(&asked, &self.http).await;
+        let got = tokens.get(&asked, &self.http).await;
         let granted = got.map_err(|why| {
             Error::new(ErrorKind::Upstream, why)
                 .with("server", &self.server)

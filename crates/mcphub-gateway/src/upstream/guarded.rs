@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use mcphub_core::Result;
 use mcphub_core::call::Arguments;
+use mcphub_core::secret::Credentials;
 
 use super::{CallResult, Inventory, Progress, Relay, ReplicaHealth, Upstream, UpstreamTool};
 use crate::guard::Guard;
@@ -98,6 +99,10 @@ impl Upstream for Guarded {
 
     fn changes(&self) -> BoxStream<'static, ()> {
         self.upstream.changes()
+    }
+
+    fn take_logins(&self, credentials: &Credentials) -> bool {
+        self.upstream.take_logins(credentials)
     }
 
     async fn close(&self) {

@@ -39,6 +39,7 @@ use futures::stream::BoxStream;
 use mcphub_core::Result;
 use mcphub_core::call::Arguments;
 use mcphub_core::catalog::CatalogServer;
+use mcphub_core::secret::Credentials;
 use serde_json::value::RawValue;
 
 use crate::guard::Guard;
@@ -123,6 +124,12 @@ pub trait Upstream: Send + Sync + Debug + 'static {
 
     /// An item each time the tools may have changed.
     fn changes(&self) -> BoxStream<'static, ()>;
+
+    /// Takes over logins of users in place of those that it has, without meeting the server anew.
+    /// Whether it did; where not, it has to be made anew. Default: it has none.
+    fn take_logins(&self, _credentials: &Credentials) -> bool {
+        false
+    }
 
     /// Tells the server that it is not needed any more: the gateway ends. Default: nothing is told.
     async fn close(&self) {}

@@ -8,7 +8,8 @@ use mcphub_core::connection::Connection;
 use mcphub_core::secret::{Credentials, Grant, SecretString};
 use mcphub_core::server::{Serve, ServerRecord};
 use mcphub_core::spec::SecurityScheme;
-use mcphub_core::store::DocumentStore;
+use mcphub_core::store::{DocumentStore, Users};
+use mcphub_core::user::UserName;
 use mcphub_core::{Error, ErrorKind, Result};
 use mcphub_gateway::upstream::native::{NativeClient, NativeSettings};
 use mcphub_gateway::upstream::oauth::{self, LoginSettings};
@@ -19,6 +20,9 @@ use crate::config::Config;
 use crate::host::Host;
 use crate::redirect::Redirect;
 use crate::{connected, credentials, output, progress};
+
+/// How many users are read at once.
+const USERS: u32 = 1_000;
 
 pub async fn run(args: Login) -> Result<ExitCode> {
     let config = Config::load(None)?.with_store(&args.store);
@@ -111,6 +115,10 @@ async fn at_mcp_server(
             )
             .with("server", &record.name));
         }
+        Some(user) if !is_user(host, user).await? => {
+            let message = "there is no such user; `mcphub user add` adds one";
+            return Err(Error::not_found(message).with("user", user));
+        }
         Some(user) => user.actor().to_string(),
         None => Connection::LOGIN.to_owned(),
     };
@@ -123,6 +131,22 @@ async fn at_mcp_server(
         login = login.as_before(before);
     }
     Ok((name, login))
+}
+
+/// Whether somebody is called so, disabled or not.
+async fn is_user(host: &Host, name: &UserName) -> Result<bool> {
+    let mut after = None;
+    loop {
+        let page = host.store.users(after.as_ref(), USERS).await?;
+        if page.users.iter().any(|user| user.name == *name) {
+            return Ok(true);
+        }
+        match page.next {
+            // They are sorted.
+            Some(next) if next < *name => after = Some(next),
+            _ => return Ok(false),
+        }
+    }
 }
 
 fn settings(args: &Login) -> Result<LoginSettings> {

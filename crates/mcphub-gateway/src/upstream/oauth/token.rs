@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The tokens of one API, by security scheme.
 #[derive(Default)]
 pub(in crate::upstream) struct Tokens {
-    slots: HashMap<String, Slot>,
+    slots: HashMap<String, Arc<Slot>>,
     keeper: Option<Keeper>,
 }
 
@@ -106,11 +106,39 @@ impl Tokens {
                 state: Mutex::new(state),
                 gate: Semaphore::new(1),
             };
-            (name.clone(), slot)
+            (name.clone(), Arc::new(slot))
         });
         let mut slots: HashMap<_, _> = slots.collect();
         slots.retain(|name, _| !credentials.schemes.contains_key(name));
         Self { slots, keeper }
+    }
+
+    /// Those of other credentials. A login that is in both goes on as it is.
+    pub(in crate::upstream) fn with(&self, credentials: &Credentials) -> Self {
+        let mut new = Self::new(credentials, self.keeper.clone());
+        for (name, slot) in &mut new.slots {
+            let Some(known) = self.slots.get(name) else {
+                continue;
+            };
+            let same = match (&known.source, &slot.source) {
+                (Source::Login(known), Source::Login(new)) => {
+                    let known = lock(known).clone();
+                    lock(new).same_as(&known)
+                }
+                (
+                    Source::Client { secret, scopes },
+                    Source::Client {
+                        secret: new,
+                        scopes: wide,
+                    },
+                ) => same(secret, new) && scopes == wide,
+                _ => false,
+            };
+            if same {
+                *slot = Arc::clone(known);
+            }
+        }
+        new
     }
 
     /// Whether no scheme gets its tokens here.

@@ -23,6 +23,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use mcphub_core::call::Arguments;
 use mcphub_core::connection::Hedge;
 use mcphub_core::event::Circuit;
+use mcphub_core::secret::Credentials;
 use mcphub_core::server::ServerName;
 use mcphub_core::shared::SessionKey;
 use mcphub_core::{Error, ErrorKind, Result};
@@ -196,6 +197,12 @@ impl Upstream for Replicas {
     fn changes(&self) -> BoxStream<'static, ()> {
         let all = self.fleet.members().iter();
         stream::select_all(all.map(|member| member.upstream.changes())).boxed()
+    }
+
+    /// All have the same.
+    fn take_logins(&self, credentials: &Credentials) -> bool {
+        let first = self.fleet.members().first();
+        first.is_some_and(|member| member.upstream.take_logins(credentials))
     }
 
     async fn close(&self) {

@@ -21,6 +21,7 @@ use futures::stream::BoxStream;
 use mcphub_core::Result;
 use mcphub_core::call::Arguments;
 use mcphub_core::deployment::Endpoint;
+use mcphub_core::secret::Credentials;
 use mcphub_core::shared::SessionKey;
 use serde_json::value::RawValue;
 
@@ -132,6 +133,10 @@ impl Upstream for McpHttp {
     /// Ends the sessions, within 2 s.
     async fn close(&self) {
         let _ = tokio::time::timeout(ENDING, self.wire.end(None)).await;
+    }
+
+    fn take_logins(&self, credentials: &Credentials) -> bool {
+        self.wire.take_logins(credentials)
     }
 
     fn changes(&self) -> BoxStream<'static, ()> {

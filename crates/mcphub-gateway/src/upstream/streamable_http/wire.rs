@@ -13,6 +13,7 @@ use http_body_util::Full;
 use mcphub_core::connection::Era as Choice;
 use mcphub_core::deployment::Endpoint;
 use mcphub_core::principal::Principal;
+use mcphub_core::secret::Credentials;
 use mcphub_core::shared::SessionKey;
 use mcphub_core::{Error, ErrorKind, Result};
 use reqwest::header::{
@@ -199,6 +200,12 @@ impl Wire {
         cell.get_or_try_init(|| Box::pin(self.probe(None)))
             .await
             .cloned()
+    }
+
+    /// Takes over logins of users; whether there is anything that has logins.
+    pub(super) fn take_logins(&self, credentials: &Credentials) -> bool {
+        let access = self.access.as_ref();
+        access.is_some_and(|access| access.take_logins(credentials))
     }
 
     /// What the server said of itself when it was met last.

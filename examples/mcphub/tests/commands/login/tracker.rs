@@ -1,5 +1,6 @@
 //! MCP servers that access tokens let in to: `mcphub add`, `mcphub login`, and calls.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,6 +30,8 @@ struct World {
     person: Mutex<String>,
     given: Mutex<Vec<Given>>,
     asked: Mutex<Vec<Parameters>>,
+    /// How often somebody who is let in met the server.
+    met: AtomicUsize,
 }
 
 #[derive(Clone)]
@@ -170,8 +173,11 @@ async fn mcp(
         return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")]).into_response();
     };
     let result = match asked["method"].as_str() {
-        Some("server/discover") => json!({"resultType": "complete",
-            "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}),
+        Some("server/discover") => {
+            world.met.fetch_add(1, Ordering::SeqCst);
+            json!({"resultType": "complete",
+                "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}})
+        }
         Some("tools/list") => {
             json!({"tools": [{"name": "whoami", "inputSchema": {"type": "object"}}]})
         }
@@ -272,13 +278,23 @@ fn each_user_logs_in_for_their_own_calls() {
     });
     let nobody = done(sandbox.run(&["key", "create", "ci"]));
     let gateway = Gateway::start(&sandbox, &["serve", "--auth", "keys"]);
+    let adam = sandbox.run(&["login", "tracker", "--user", "adam"]);
+    assert_eq!(adam.code, Some(4), "{adam:?}");
+    assert!(adam.stderr.contains("no such user"), "{adam:?}");
     let said = tracker.log_in(&sandbox, "Ada", &["--user", "ada"]);
     assert!(said[0].contains("(user:ada)"), "{said:?}");
     assert_eq!(said[1], "tracker: 1 tools");
     caller(&gateway, Some(&keys[0]), "\"Ada\"");
     caller(&gateway, Some(&keys[1]), "mcphub login tracker --user bob");
     caller(&gateway, Some(nobody.trim_end()), "no user's");
+    let met = || tracker.world.met.load(Ordering::SeqCst);
+    let before = met();
     tracker.log_in(&sandbox, "Bob", &["--user", "bob"]);
     caller(&gateway, Some(&keys[1]), "\"Bob\"");
     caller(&gateway, Some(&keys[0]), "\"Ada\"");
+    assert_eq!(met(), before, "one user's login is nothing to the others");
+    // A login takes the place of the one before.
+    tracker.log_in(&sandbox, "Bobby", &["--user", "bob"]);
+    caller(&gateway, Some(&keys[1]), "\"Bobby\"");
+    assert_eq!(met(), before);
 }
