@@ -9,13 +9,12 @@ use mcphub_core::catalog::{Catalog, CatalogServer, CatalogSource, CatalogVersion
 use mcphub_core::secret::Credentials;
 use mcphub_core::server::ServerName;
 use mcphub_core::tool::ToolSet;
-use mcphub_gateway::Gateway;
+use mcphub_gateway::{Gateway, Listener};
 use serde_json::json;
+use tokio::net::TcpListener;
 use url::Url;
 
-use crate::proxy::serve;
-
-/// A gateway with one native server, `shop`.
+/// A gateway with one native server, `shop`, as `mcphub serve` serves it.
 pub async fn start(api: SocketAddr) -> SocketAddr {
     let server = CatalogServer {
         name: ServerName::new("shop").expect("a name"),
@@ -35,7 +34,10 @@ pub async fn start(api: SocketAddr) -> SocketAddr {
         .build()
         .expect("a gateway");
     gateway.refresh().await.expect("a catalogue");
-    let address = serve(gateway.router()).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let serving = axum::serve(Listener::new(listener), gateway.service());
+    tokio::spawn(async move { serving.await.expect("the server runs") });
     // Its tasks end with it, and the benchmark needs them to the end.
     std::mem::forget(gateway);
     address

@@ -47,7 +47,7 @@ async fn forward(
     }
 }
 
-pub async fn serve(router: Router) -> SocketAddr {
+async fn serve(router: Router) -> SocketAddr {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
         .await
         .expect("a free port");
