@@ -151,6 +151,33 @@ async fn over_http_the_answer_becomes_an_event_stream() {
 }
 
 #[tokio::test]
+async fn a_stream_that_comes_at_once_is_told_before_the_result() {
+    let api = RecordingApi::start(|_| {
+        let body = "data: {\"n\": 1}\n\ndata: {\"n\": 2}\n\ndata: {\"n\": 3}\n\n";
+        Reply::Whole(200, "text/event-stream", body.into())
+    })
+    .await;
+    let http = Http::of(&api).await;
+    for modern in [true, false] {
+        // Also over a connection that is there already.
+        for _ in 0..3 {
+            let message = call("open_hours", modern, Some(json!(1)));
+            let answer = http.send(&message, BOTH).await;
+            assert_eq!(answer.headers()["content-type"], "text/event-stream");
+            let text = answer.text().await.unwrap();
+            let mut events = text.split_terminator("\n\n");
+            let result = heard(&Notify::new(), &json!(1), async || {
+                let event = events.next().unwrap().strip_prefix("data: ").unwrap();
+                serde_json::from_str(event).unwrap()
+            })
+            .await;
+            has_all(&result);
+            assert_eq!(events.next(), None);
+        }
+    }
+}
+
+#[tokio::test]
 async fn over_stdio_messages_come_before_the_answer() {
     let gate = Arc::new(Notify::new());
     let server = api(&gate).await;

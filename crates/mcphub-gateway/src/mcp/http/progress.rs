@@ -55,20 +55,26 @@ pub(super) async fn call(
         let spoken = (revision, session);
         reply(&gateway, &view, &bytes, who, spoken, &progress).await
     });
-    tokio::select! {
+    let (message, over) = tokio::select! {
         biased;
-        Some(message) = messages.recv() => {
-            let call = Call {
-                ready: VecDeque::from(event(Reply::text(message))),
-                messages,
-                replying: Some(replying),
-                _kept: kept,
-                keep_alive,
-            };
-            Ok(events(call.stream()))
+        Some(message) = messages.recv() => (message, None),
+        (status, reply) = &mut replying => match messages.try_recv() {
+            // It told of itself and ended at once.
+            Ok(message) => (message, Some(reply)),
+            Err(_) => return Ok(deliver(accepts, status, reply)),
         }
-        (status, reply) = &mut replying => Ok(deliver(accepts, status, reply)),
+    };
+    let mut call = Call {
+        ready: VecDeque::from(event(Reply::text(message))),
+        messages,
+        replying: Some(replying),
+        _kept: kept,
+        keep_alive,
+    };
+    if let Some(reply) = over {
+        call.end(reply);
     }
+    Ok(events(call.stream()))
 }
 
 async fn reply(
@@ -144,14 +150,18 @@ impl Call {
                 .flat_map(|message| event(Reply::text(message))),
         );
         if let Some(reply) = reply {
-            // What it told last comes before it.
-            while let Ok(message) = self.messages.try_recv() {
-                self.ready.extend(event(Reply::text(message)));
-            }
-            self.ready.extend(event(reply));
-            self.replying = None;
+            self.end(reply);
         }
         self.ready.pop_front()
+    }
+
+    /// What it told last, and the reply.
+    fn end(&mut self, reply: Reply) {
+        while let Ok(message) = self.messages.try_recv() {
+            self.ready.extend(event(Reply::text(message)));
+        }
+        self.ready.extend(event(reply));
+        self.replying = None;
     }
 }
 

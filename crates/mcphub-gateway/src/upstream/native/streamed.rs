@@ -70,6 +70,8 @@ pub(super) async fn collect(
                 }
                 if let Some(progress) = allowance.progress() {
                     telling.tell(&body, progress);
+                    // More may be here already: whoever sends what was told has a turn first.
+                    tokio::task::yield_now().await;
                 }
             }
             Ok(Ok(None)) => {
