@@ -35,7 +35,8 @@ fn main() -> Result<()> {
         .map_err(|error| Error::internal("the tools cannot be written").caused_by(error))?;
     text.push(b'\n');
     let _ = std::io::stdout().lock().write_all(&text);
-    Ok(())
+    // What is in memory goes at once, with the process.
+    std::process::exit(0)
 }
 
 /// A tool as it is listed.
