@@ -1,42 +1,39 @@
 //! Requests to one server, in the era that it speaks.
 
+mod meeting;
+mod sending;
+
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use axum::http::{Request, Uri};
-use bytes::Bytes;
+use axum::http::Uri;
 use futures::stream::{self, StreamExt};
-use http_body_util::Full;
-use mcphub_core::connection::Era as Choice;
 use mcphub_core::deployment::Endpoint;
 use mcphub_core::principal::Principal;
 use mcphub_core::secret::Credentials;
 use mcphub_core::shared::SessionKey;
 use mcphub_core::{Error, ErrorKind, Result};
-use reqwest::header::{
-    ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT,
-};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use serde_json::value::RawValue;
 use tokio::sync::OnceCell;
 
 use super::answer::{self, Answer};
 use super::exchange::{HttpExchange, Source};
-use super::session::{Ending, Session};
+use super::session::Session;
 use super::sessions::UpstreamSessions;
 use super::settings::McpClient;
 use crate::upstream::access::{Access, Whose, how_to_get_in};
 use crate::upstream::direct::{self, Origin};
 use crate::upstream::events::{Events, broken, is_events};
-use crate::upstream::message::{self, Call, LEGACY, MODERN, Params, initialized};
+use crate::upstream::message::{self, Call, Params};
 use crate::upstream::owner::Owner;
 use crate::upstream::response::HttpResponse;
-use crate::upstream::traced;
 use crate::upstream::updated::Updated;
-use crate::upstream::{About, ClientAbilities, Failure, Forward, Said, http};
+use crate::upstream::{About, Failure, Forward, Said, http};
 
 /// What a server was found to speak.
 #[derive(Debug, Clone)]
@@ -446,34 +443,6 @@ impl Wire {
         }
     }
 
-    fn forward_headers(&self, era: &Era, forward: &Forward) -> Result<HeaderMap> {
-        let mut headers = self.base_headers(era, false)?;
-        match era {
-            Era::Modern => {
-                headers.insert(MCP_METHOD, header_text(&forward.method));
-                if let Some(name) = &forward.name {
-                    headers.insert(MCP_NAME, header_text(name));
-                }
-                for (name, value) in &forward.headers {
-                    if let (Ok(name), Ok(value)) = (
-                        HeaderName::from_bytes(name.as_bytes()),
-                        HeaderValue::from_str(value),
-                    ) {
-                        headers.insert(name, value);
-                    }
-                }
-            }
-            Era::Legacy(session) => {
-                headers.insert(
-                    MCP_PROTOCOL_VERSION,
-                    HeaderValue::from_static(session.version),
-                );
-            }
-        }
-        traced::add(&forward.meta, &mut headers);
-        Ok(headers)
-    }
-
     /// Bounds a piece of work.
     pub(super) async fn within<T>(
         &self,
@@ -505,243 +474,11 @@ impl Wire {
         self.era.store(Arc::default());
     }
 
-    /// Which era the server speaks (MCP 2026-07-28, Versioning, Backward Compatibility).
-    /// `server/discover` is asked because it does nothing: a server of the legacy era that does not
-    /// look at versions would carry out a call without a handshake.
-    ///
-    /// Whoever calls first asks, which may be a user whose login lets in, and nobody else's.
-    async fn probe(&self, whose: Option<&Arc<Principal>>) -> Result<Era> {
-        let wanted = self.client.settings.era;
-        if wanted == Choice::Legacy {
-            return self.initialize(&ClientAbilities::all(), whose).await;
-        }
-        let id = self.id();
-        let response = self
-            .post(
-                &Era::Modern,
-                &Call::new("server/discover", Params::default()),
-                id,
-                whose.map(|whose| &**whose),
-            )
-            .await?;
-        let status = response.status();
-        let in_by = how_to_get_in(&response);
-        match self.read(response, id).await {
-            Ok(Answer::Result(result)) => {
-                if let Some(about) = message::discovered(&result) {
-                    self.about.store(Arc::new(about));
-                    return Ok(Era::Modern);
-                }
-            }
-            Ok(Answer::Failure(failure)) if message::is_modern(&failure) => {
-                // An unsupported version may still leave the versions of the handshake.
-                tracing::debug!(server = %self.host, code = failure.code, "a modern request is refused");
-            }
-            Ok(Answer::Failure(_)) => {}
-            Ok(Answer::Status) if status.is_client_error() && !refuses_caller(status) => {}
-            Ok(Answer::Status) => return Err(self.refused(status, in_by)),
-            // A success that is no JSON-RPC is not of this era either.
-            Err(error) if error.kind() == ErrorKind::Upstream && status.is_success() => {}
-            Err(error) => return Err(error),
-        }
-        if wanted == Choice::Modern {
-            return Err(message::not_modern().with("server", &self.host));
-        }
-        // Lists are read in this session, which shows all that a server has for clients that can be
-        // asked.
-        self.initialize(&ClientAbilities::all(), whose).await
-    }
-
-    /// The handshake of the legacy era (MCP 2025-11-25, Lifecycle), for clients with these
-    /// abilities.
-    async fn initialize(
-        &self,
-        abilities: &ClientAbilities,
-        whose: Option<&Arc<Principal>>,
-    ) -> Result<Era> {
-        let id = self.id();
-        let none = Era::Legacy(Session::new(LEGACY[0], None, None, None));
-        let capabilities = abilities.capabilities();
-        let call = Call::new("initialize", Params::initialize(&capabilities));
-        let user = whose.map(|whose| &**whose);
-        let response = self.post(&none, &call, id, user).await?;
-        let status = response.status();
-        let in_by = how_to_get_in(&response);
-        let session = response.headers().get(MCP_SESSION_ID).cloned();
-        let result = match self.read(response, id).await? {
-            Answer::Result(result) => result,
-            Answer::Failure(failure) => return Err(self.failure("initialize", &failure)),
-            Answer::Status => return Err(self.refused(status, in_by)),
-        };
-        let (version, about) =
-            message::agreed(&result).map_err(|error| error.with("server", &self.host))?;
-        self.about.store(Arc::new(about));
-        // What ends it says what every message in it says.
-        let agreed = Era::Legacy(Session::new(version, session.clone(), None, None));
-        let ending = session.is_some().then(|| self.headers(&agreed, None));
-        let ending = ending.transpose()?.map(|headers| {
-            let request = self.client.http.delete(self.endpoint.url.clone());
-            Ending::new(
-                request.headers(headers),
-                self.access.clone(),
-                whose.cloned(),
-            )
-        });
-        let era = Era::Legacy(Session::new(version, session, ending, whose.cloned()));
-        self.tell(&era, initialized()?, user).await?;
-        Ok(era)
-    }
-
-    /// Sends a request; the response may be of any status.
-    pub(super) async fn post(
-        &self,
-        era: &Era,
-        call: &Call<'_>,
-        id: u64,
-        whose: Option<&Principal>,
-    ) -> Result<HttpResponse> {
-        let message = call.message(id, matches!(era, Era::Modern))?;
-        let headers = self.headers(era, Some(call))?;
-        let sending = self.send(Method::POST, headers, Some(message), whose);
-        match self.client.settings.first_byte_timeout {
-            Some(limit) => self.within(limit, sending).await,
-            None => sending.await,
-        }
-    }
-
-    /// Opens the stream of server messages that the legacy era has (MCP 2025-11-25, Transports,
-    /// Listening for Messages from the Server).
-    pub(super) async fn get(&self, era: &Era, whose: Option<&Principal>) -> Result<HttpResponse> {
-        let headers = self.headers(era, None)?;
-        self.send(Method::GET, headers, None, whose).await
-    }
-
-    /// Sends a request the shortest way that there is to the server.
-    async fn send(
-        &self,
-        method: Method,
-        mut headers: HeaderMap,
-        body: Option<Vec<u8>>,
-        whose: Option<&Principal>,
-    ) -> Result<HttpResponse> {
-        if body.is_some() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        let body = body.map(Bytes::from);
-        let direct = self.direct.as_ref();
-        let Some((origin, target)) = direct.filter(|_| !self.redirects.load(Ordering::Relaxed))
-        else {
-            return Box::pin(self.send_by_client(method, headers, body, whose)).await;
-        };
-        // The first request may be led elsewhere.
-        let first = (!self.heard.load(Ordering::Relaxed))
-            .then(|| (method.clone(), headers.clone(), body.clone()));
-        headers.insert(USER_AGENT, HeaderValue::from_static(http::AGENT));
-        let mut request = Request::new(Full::new(body.unwrap_or_default()));
-        *request.method_mut() = method;
-        *request.uri_mut() = target.clone();
-        *request.headers_mut() = headers;
-        let again = self.client.settings.reconnect.then_some(http::RECONNECT);
-        let sent = origin.send(request, again).await;
-        let response = sent
-            .map_err(|error| http::unanswered(&self.host, !error.is_connect(), &error.cause()))?;
-        if first.is_some() {
-            self.heard.store(true, Ordering::Relaxed);
-        }
-        if !leads_elsewhere(&response) {
-            return Ok(response.into());
-        }
-        self.redirects.store(true, Ordering::Relaxed);
-        match first {
-            Some((method, headers, body)) => {
-                Box::pin(self.send_by_client(method, headers, body, whose)).await
-            }
-            None => Ok(response.into()),
-        }
-    }
-
-    /// Sends a request over TLS, through a proxy, with a token, or after redirects.
-    async fn send_by_client(
-        &self,
-        method: Method,
-        headers: HeaderMap,
-        body: Option<Bytes>,
-        whose: Option<&Principal>,
-    ) -> Result<HttpResponse> {
-        let mut request = self
-            .client
-            .http
-            .request(method, self.endpoint.url.clone())
-            .headers(headers);
-        if let Some(body) = body {
-            request = request.body(body);
-        }
-        if let Some(access) = &self.access {
-            // Boxed, so that servers which need no token carry none of it.
-            let reconnect = self.client.settings.reconnect;
-            let sent = Box::pin(access.send(request, whose, reconnect));
-            return sent.await.map(HttpResponse::from);
-        }
-        let (client, request) = request.build_split();
-        let request = request.map_err(|error| http::unsent(&self.host, error))?;
-        let sent = http::execute(&client, request, self.client.settings.reconnect).await;
-        let sent = sent.map_err(|error| http::unsent(&self.host, error))?;
-        Ok(sent.into())
-    }
-
     async fn read(&self, response: HttpResponse, id: u64) -> Result<Answer> {
         let limit = self.client.settings.max_message;
         answer::read(response, id, limit)
             .await
             .map_err(|error| error.with("server", &self.host))
-    }
-
-    /// What every request carries: the endpoint's own headers, what is accepted, the version of the
-    /// modern era, and the session of the other.
-    fn base_headers(&self, era: &Era, streaming: bool) -> Result<HeaderMap> {
-        let mut headers = http::endpoint_headers(&self.endpoint)?;
-        let accept = if streaming {
-            "text/event-stream, application/json"
-        } else {
-            "application/json, text/event-stream"
-        };
-        headers.insert(ACCEPT, HeaderValue::from_static(accept));
-        match era {
-            Era::Modern => {
-                headers.insert(MCP_PROTOCOL_VERSION, HeaderValue::from_static(MODERN));
-            }
-            Era::Legacy(session) => {
-                if let Some(id) = &session.id {
-                    headers.insert(MCP_SESSION_ID, id.clone());
-                }
-            }
-        }
-        Ok(headers)
-    }
-
-    fn headers(&self, era: &Era, call: Option<&Call<'_>>) -> Result<HeaderMap> {
-        let get = call.is_none() && matches!(era, Era::Legacy(_));
-        let mut headers = self.base_headers(era, get)?;
-        match era {
-            Era::Modern => {
-                if let Some(call) = call {
-                    headers.insert(MCP_METHOD, HeaderValue::from_static(call.method));
-                    if let Some(name) = call.name {
-                        headers.insert(MCP_NAME, header_text(name));
-                    }
-                }
-            }
-            Era::Legacy(session) => {
-                // The request that negotiates the version cannot have it yet.
-                if call.is_none_or(|call| call.method != "initialize") {
-                    headers.insert(
-                        MCP_PROTOCOL_VERSION,
-                        HeaderValue::from_static(session.version),
-                    );
-                }
-            }
-        }
-        Ok(headers)
     }
 
     fn failure(&self, method: &'static str, failure: &Failure) -> Error {
@@ -781,19 +518,10 @@ fn refuses_era(era: &Era, status: StatusCode, answer: &Answer) -> bool {
         }
 }
 
-/// Whether an answer is a redirect, which is followed within one origin.
-fn leads_elsewhere<B>(response: &axum::http::Response<B>) -> bool {
-    response.status().is_redirection() && response.headers().contains_key(LOCATION)
-}
-
 /// 401, 403 and 429 are about who asks, in either era.
 fn refuses_caller(status: StatusCode) -> bool {
     matches!(
         status,
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS
     )
-}
-
-fn header_text(text: &str) -> HeaderValue {
-    HeaderValue::from_str(&http::encoded(text)).unwrap_or_else(|_| HeaderValue::from_static(""))
 }
