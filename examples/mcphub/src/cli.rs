@@ -226,7 +226,7 @@ pub enum Format {
     /// For people
     #[default]
     Text,
-    /// For programs; the form is documented in the README and stays
+    /// For programs; the form is in docs/output.md and stays
     Json,
 }
 
