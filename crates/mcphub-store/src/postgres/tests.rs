@@ -77,8 +77,16 @@ impl Drop for Place {
         let settings = self.settings.clone();
         let drop = async move {
             let mut connection = PgConnection::connect_with(&settings.connect_options()).await?;
-            let schema = AssertSqlSafe(format!("DROP SCHEMA {} CASCADE", settings.schema()));
-            sqlx::raw_sql(schema).execute(&mut connection).await
+            let schema = settings.schema();
+            // The pool of a test rolls back what was left open on the test's runtime, which stands
+            // still meanwhile.
+            let end = "SELECT pg_terminate_backend(pid)
+                       FROM pg_locks JOIN pg_class ON pg_class.oid = relation
+                       WHERE relnamespace = to_regnamespace($1) AND pid <> pg_backend_pid()";
+            let end = sqlx::query(end).bind(schema).execute(&mut connection);
+            end.await?;
+            let drop = AssertSqlSafe(format!("DROP SCHEMA {schema} CASCADE"));
+            sqlx::raw_sql(drop).execute(&mut connection).await
         };
         // A runtime cannot wait inside of another one.
         let thread = std::thread::spawn(move || {
