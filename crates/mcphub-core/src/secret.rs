@@ -1,5 +1,6 @@
 //! Secrets: values that never reach a log, an error, an event or a page.
 
+mod exchange;
 mod grant;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::fmt;
 use async_trait::async_trait;
 pub use secrecy::{ExposeSecret, SecretString};
 
+pub use exchange::TokenExchange;
 pub use grant::{Grant, GrantKeeper};
 
 use crate::{Error, Result};
@@ -30,6 +32,8 @@ pub struct Credentials {
     /// The scopes that a client asks for, separated by spaces; without them the authorization
     /// server decides.
     pub scopes: BTreeMap<String, String>,
+    /// Which of these clients exchange tokens for whoever calls, and how.
+    pub exchanges: BTreeMap<String, TokenExchange>,
     /// Logins by the name of the document's security scheme; of an MCP server that exists already,
     /// [`Connection::LOGIN`](crate::connection::Connection::LOGIN) and users. They come before
     /// `bearer`, and after `schemes` and `clients`.
@@ -76,8 +80,8 @@ impl Credentials {
     }
 
     /// The credentials as one flat list of `(key, value)`, the form that a store encrypts:
-    /// `header:NAME`, `bearer`, `scheme:NAME`, `client:NAME`, `scopes:NAME`, `grant:NAME`,
-    /// `tls:identity`, `tls:authorities`, `env:NAME`, `url:query`.
+    /// `header:NAME`, `bearer`, `scheme:NAME`, `client:NAME`, `scopes:NAME`,
+    /// `exchange:NAME`, `grant:NAME`, `tls:identity`, `tls:authorities`, `env:NAME`, `url:query`.
     pub fn to_entries(&self) -> Vec<(String, SecretString)> {
         let headers = self
             .headers
@@ -96,6 +100,10 @@ impl Credentials {
             .scopes
             .iter()
             .map(|(k, v)| (format!("scopes:{k}"), v.as_str().into()));
+        let exchanges = self
+            .exchanges
+            .iter()
+            .map(|(k, v)| (format!("exchange:{k}"), v.to_string().into()));
         let grants = self
             .grants
             .iter()
@@ -104,7 +112,7 @@ impl Credentials {
         let identity = identity.map(|pem| ("tls:identity".to_owned(), pem));
         let authorities = self.authorities.iter();
         let authorities = authorities.map(|pem| ("tls:authorities".to_owned(), pem.clone().into()));
-        let oauth = clients.chain(scopes).chain(grants);
+        let oauth = clients.chain(scopes).chain(exchanges).chain(grants);
         let tls = identity.chain(authorities);
         let environment = self.environment.iter();
         let environment = environment.map(|(k, v)| (format!("env:{k}"), v.clone()));
@@ -141,6 +149,10 @@ impl Credentials {
                 Some(("scopes", name)) => {
                     let scopes = value.expose_secret().to_owned();
                     credentials.scopes.insert(name.to_owned(), scopes);
+                }
+                Some(("exchange", name)) => {
+                    let exchange = value.expose_secret().parse()?;
+                    credentials.exchanges.insert(name.to_owned(), exchange);
                 }
                 Some(("grant", name)) => {
                     let grant = Grant::from_secret(&value)?;
@@ -244,6 +256,7 @@ mod tests {
             schemes: [("api:key".to_owned(), "v".into())].into(),
             clients: [("oauth".to_owned(), "id:cl1ent".into())].into(),
             scopes: [("oauth".to_owned(), "read write".to_owned())].into(),
+            exchanges: [("oauth".to_owned(), "gateway,audience=a".parse().unwrap())].into(),
             grants: [("login".to_owned(), grant())].into(),
             identity: Some("PEM-s3cret".into()),
             authorities: Some("PEM".to_owned()),

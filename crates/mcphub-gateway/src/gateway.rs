@@ -25,6 +25,7 @@ use crate::auth::{Gate, SignIns};
 use crate::call_log::CallLog;
 use crate::federation::{Scope, View};
 use crate::guard::Turned;
+use crate::issuer::TokenIssuer;
 use crate::mcp;
 use crate::mcp::cancel::Cancellable;
 use crate::mcp::http::GatewayService;
@@ -93,6 +94,8 @@ pub(crate) struct Inner {
     pub(crate) running: Arc<Cancellable>,
     pub(crate) memories: Memories,
     pub(crate) marks: Marks,
+    /// What says to authorization servers who calls.
+    pub(crate) issuer: Option<Arc<TokenIssuer>>,
     pub(crate) limit: Option<Arc<Limit>>,
     pub(crate) load: Load,
     /// Who is let in; without it everybody is.

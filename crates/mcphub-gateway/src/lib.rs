@@ -15,6 +15,7 @@ pub mod federation;
 mod gateway;
 mod guard;
 mod health;
+mod issuer;
 mod listener;
 mod mcp;
 mod members;
@@ -29,6 +30,7 @@ pub use auth::{BearerAuthenticator, KeyAuthenticator, PasswordHasher, SignInSett
 pub use call_log::{AuditedCalls, CallAudit, WhenFull};
 pub use gateway::{Gateway, GatewayBuilder};
 pub use guard::{Guard, GuardSettings};
+pub use issuer::TokenIssuer;
 pub use listener::{ClientAddress, Listener};
 pub use mcp::http::GatewayService;
 pub use metrics::Meter;

@@ -380,6 +380,11 @@ pub struct ServeArgs {
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen: Option<SocketAddr>,
 
+    /// The URL at which others reach the gateway, such as https://hub.example.com. It says who calls in
+    /// that name, with keys at /.well-known/jwks.json below it (`mcphub add --exchange`)
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<Url>,
+
     /// Address for operators: GET /metrics (OpenMetrics) and GET /healthz with all servers; whoever
     /// reaches it reads them [default: none]
     #[arg(long, value_name = "ADDR", value_parser = address)]

@@ -16,6 +16,7 @@ use mcphub_core::virtual_server::{Definition, VirtualServer};
 use mcphub_core::{Error, ErrorKind, Result};
 use mcphub_gateway::{AuditedCalls, CallAudit, GuardSettings, ToolsMode, WhenFull};
 use serde::Deserialize;
+use url::Url;
 
 use crate::alerting::Alerting;
 use crate::cli::{Auth, SharedArgs, StoreArgs};
@@ -33,6 +34,9 @@ const DEFAULT_FILE: &str = "mcphub.toml";
 pub struct Config {
     /// The address to listen on. Default `127.0.0.1:8000`.
     pub listen: SocketAddr,
+    /// The URL at which others reach the gateway, such as that of a proxy with TLS before it. Authorization
+    /// servers know it as the issuer of what it says of callers. Default none.
+    pub public_url: Option<Url>,
     /// Where metrics and the state of all servers are read, by whoever reaches it. Default nowhere.
     pub metrics_listen: Option<SocketAddr>,
     /// The store: a SQLite file, or `postgres://…`. Default `./mcphub.db`.
@@ -195,6 +199,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            public_url: None,
             metrics_listen: None,
             store: "./mcphub.db".to_owned(),
             tenant: TenantName::default(),

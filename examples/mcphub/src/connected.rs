@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mcphub_core::catalog::{CatalogServer, CatalogVersion, Upstream};
 use mcphub_core::connection::{ChangePolicy, Connection, Era, Hedge, Limits, Replica, Zone};
 use mcphub_core::platform::{Prepared, PublishRequest};
-use mcphub_core::secret::{Credentials, Grant, SecretString};
+use mcphub_core::secret::{Credentials, Grant, SecretString, TokenExchange};
 use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::spec::Document;
 use mcphub_core::store::{CredentialStore, DocumentStore, ServerStore};
@@ -50,6 +50,7 @@ pub struct Configured {
     bearer_env: Option<String>,
     client_env: Option<String>,
     client_scope: Option<String>,
+    exchange: Option<String>,
     issuer: Option<Url>,
     per_user: bool,
     client_cert: Option<PathBuf>,
@@ -80,6 +81,7 @@ struct Choices<'a> {
     /// The variable that holds an OAuth 2 client.
     client: Option<&'a str>,
     client_scope: Option<&'a str>,
+    exchange: Option<TokenExchange>,
     issuer: Option<&'a Url>,
     per_user: bool,
     transport: Transport,
@@ -123,6 +125,7 @@ pub fn from_flags(args: &Add) -> Result<Wanted> {
     .choosing(&Choices {
         client: access.client_env.as_deref(),
         client_scope: access.client_scope.as_deref(),
+        exchange: access.exchange.clone(),
         issuer: access.issuer.as_ref(),
         per_user: access.per_user,
         transport: access.transport,
@@ -166,6 +169,7 @@ impl Configured {
         );
         let replicas = self.replicas.iter().map(|text| text.parse());
         let replicas = replicas.collect::<Result<_>>();
+        let exchange = self.exchange.as_deref().map(str::parse).transpose();
         let choices = Choices {
             replicas: replicas.map_err(|error| error.with("server", name))?,
             zone: self.zone.clone(),
@@ -173,6 +177,7 @@ impl Configured {
             limits: self.limits(),
             client: self.client_env.as_deref(),
             client_scope: self.client_scope.as_deref(),
+            exchange: exchange.map_err(|error: Error| error.with("server", name))?,
             issuer: self.issuer.as_ref(),
             per_user: self.per_user,
             transport: self.transport,
@@ -201,6 +206,15 @@ impl Configured {
 impl Wanted {
     fn choosing(mut self, choices: &Choices<'_>) -> Result<Self> {
         self.credentials.clients = client(choices)?;
+        if let Some(exchange) = &choices.exchange {
+            if choices.per_user || choices.transport == Transport::Sse {
+                return Err(Error::invalid(
+                    "tokens are exchanged over streamable HTTP, and in place of each user's login",
+                ));
+            }
+            let exchange = (Connection::LOGIN.to_owned(), exchange.clone());
+            self.credentials.exchanges = [exchange].into();
+        }
         if let Some(scopes) = choices.client_scope {
             let scopes = (Connection::LOGIN.to_owned(), scopes.to_owned());
             self.credentials.scopes = [scopes].into();
@@ -235,9 +249,11 @@ impl Wanted {
 /// The OAuth 2 client of the gateway itself.
 fn client(choices: &Choices<'_>) -> Result<BTreeMap<String, SecretString>> {
     let Some(variable) = choices.client else {
-        return match choices.client_scope {
-            Some(_) => Err(Error::invalid("scopes belong to a client: name it, too")),
-            None => Ok(BTreeMap::new()),
+        return match (choices.client_scope, &choices.exchange) {
+            (None, None) => Ok(BTreeMap::new()),
+            _ => Err(Error::invalid(
+                "scopes and an exchange belong to a client: name it, too",
+            )),
         };
     };
     if choices.issuer.is_none() {
@@ -245,12 +261,10 @@ fn client(choices: &Choices<'_>) -> Result<BTreeMap<String, SecretString>> {
             "a client needs the issuer that it is registered with: its secret goes to no other",
         ));
     }
-    let value = credentials::variable_value("the client", variable)?;
-    if !value.contains(':') {
-        let error = Error::invalid("the variable holds `id:secret` of a client");
-        return Err(error.with("variable", variable));
-    }
-    Ok([(Connection::LOGIN.to_owned(), value.into())].into())
+    let client = credentials::variable_value("the client", variable)?.into();
+    credentials::check_client(&client, choices.exchange.is_some())
+        .map_err(|error| error.with("variable", variable))?;
+    Ok([(Connection::LOGIN.to_owned(), client)].into())
 }
 
 fn wanted(
@@ -379,6 +393,7 @@ pub async fn meet_first(host: &Host, name: &ServerName, login: Grant) -> Result<
     credentials.grants.clear();
     let mut shown = credentials.clone();
     shown.clients.clear();
+    shown.exchanges.clear();
     shown.bearer = Some(login.access_token);
     let met = Wanted {
         name: name.clone(),

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use mcphub_core::secret::{Credentials, SecretString};
+use mcphub_core::secret::{Credentials, ExposeSecret, SecretString};
 use mcphub_core::{Error, Result};
 use mcphub_gateway::upstream::native::{NativeClient, NativeSettings};
 
@@ -45,12 +45,6 @@ pub fn from_flags(args: &ApiArgs) -> Result<Credentials> {
             )
         })?;
         let value = variable_value("--client-env", variable)?;
-        if !value.contains(':') {
-            return Err(
-                Error::invalid("--client-env: the variable holds `id:secret` of a client")
-                    .with("variable", variable),
-            );
-        }
         credentials.clients.insert(scheme.to_owned(), value.into());
     }
     for scope in &args.scopes {
@@ -66,8 +60,37 @@ pub fn from_flags(args: &ApiArgs) -> Result<Credentials> {
         let scopes = scopes.to_owned();
         credentials.scopes.insert(scheme.to_owned(), scopes);
     }
+    for exchange in &args.exchanges {
+        let (scheme, exchange) = exchange.split_once('=').ok_or_else(|| {
+            Error::invalid("--exchange takes SCHEME=gateway, an OAuth 2 scheme of the document")
+        })?;
+        if !credentials.clients.contains_key(scheme) {
+            return Err(
+                Error::invalid("--exchange: the scheme has no --client-env").with("scheme", scheme)
+            );
+        }
+        let exchange = exchange.parse()?;
+        credentials.exchanges.insert(scheme.to_owned(), exchange);
+    }
+    for (scheme, client) in &credentials.clients {
+        check_client(client, credentials.exchanges.contains_key(scheme))
+            .map_err(|error| error.with("scheme", scheme))?;
+    }
     certificates(args, &mut credentials)?;
     Ok(credentials)
+}
+
+/// That a client can do what it is for: one that gets tokens of its own has a secret.
+///
+/// # Errors
+/// `InvalidInput` otherwise.
+pub fn check_client(client: &SecretString, exchanges: bool) -> Result<()> {
+    if exchanges || client.expose_secret().contains(':') {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        "the variable of --client-env holds `id:secret` of a client",
+    ))
 }
 
 /// A header with its value.
@@ -174,6 +197,23 @@ mod tests {
         // And one that surely has none.
         let error = from_flags(&args(&["login=CARGO_PKG_NAME"])).unwrap_err();
         assert!(error.to_string().contains("id:secret"), "{error}");
+    }
+
+    #[test]
+    fn an_exchange_belongs_to_a_client_which_may_be_public() {
+        let args = |clients: &[&str], exchange: &str| ApiArgs {
+            clients: clients.iter().map(|client| (*client).to_owned()).collect(),
+            exchanges: vec![exchange.to_owned()],
+            ..ApiArgs::default()
+        };
+        let client = ["login=CARGO_PKG_NAME"];
+        let credentials = from_flags(&args(&client, "login=gateway,audience=a")).unwrap();
+        let audience = credentials.exchanges["login"].audience.as_deref();
+        assert_eq!(audience, Some("a"));
+        for wrong in ["login", "other=gateway", "login=user"] {
+            assert!(from_flags(&args(&client, wrong)).is_err(), "{wrong}");
+        }
+        assert!(from_flags(&args(&[], "login=gateway")).is_err());
     }
 
     #[test]

@@ -22,10 +22,11 @@ use mcphub_deploy::process::{
 use mcphub_gateway::upstream::{Connector, UpstreamSettings};
 use mcphub_gateway::{
     AlertSettings, BearerAuthenticator, CallAudit, Gateway, GatewaySettings, GuardSettings,
-    SignInSettings, SignIns, ToolsMode, Webhook,
+    SignInSettings, SignIns, TokenIssuer, ToolsMode, Webhook,
 };
 use mcphub_store::{MasterKeys, SharedSettings, SqlStore, StoreSettings};
 use sha2::{Digest, Sha256};
+use url::Url;
 
 use crate::alerting::Alerting;
 use crate::cli::Auth;
@@ -53,6 +54,7 @@ pub struct Host {
     pub auth: Auth,
     trusted_proxies: Vec<IpNet>,
     allowed_origins: Vec<String>,
+    public_url: Option<Url>,
     refuse_private_addresses: bool,
     /// How long a removed server can be restored; for good without it.
     pub purge_removed_after: Option<Duration>,
@@ -122,6 +124,7 @@ impl Host {
             auth: config.auth,
             trusted_proxies: config.trusted_proxies.clone(),
             allowed_origins: config.allowed_origins.clone(),
+            public_url: config.public_url.clone(),
             refuse_private_addresses: config.refuse_private_addresses,
             purge_removed_after: config.purge_removed_after(),
             keep_audit: config.audit.keep(),
@@ -160,11 +163,19 @@ impl Host {
         upstreams
     }
 
-    /// The same at every gateway over the store for the tenant.
-    fn mark_keys(&self) -> Vec<DataKey> {
+    /// Keys for a purpose, the same at every gateway over the store for the tenant.
+    fn keys(&self, purpose: &str) -> Vec<DataKey> {
         let keys = self.store.master_keys();
-        let purpose = format!("marks of principals of {}", self.tenant);
+        let purpose = format!("{purpose} of {}", self.tenant);
         keys.map(|keys| keys.derived(&purpose)).unwrap_or_default()
+    }
+
+    /// What says who calls, where it is known how others reach the gateway.
+    fn issuer(&self) -> Result<Option<TokenIssuer>> {
+        let url = self.public_url.as_ref();
+        let keys = || self.keys("signatures");
+        url.map(|url| TokenIssuer::new(url, self.tenant.clone(), keys()))
+            .transpose()
     }
 
     fn sign_ins(&self) -> SignIns {
@@ -175,7 +186,7 @@ impl Host {
     /// A gateway over the platform's catalogue, and what is discovered beside it.
     ///
     /// # Errors
-    /// `Internal` without a crypto provider.
+    /// `Internal` without a crypto provider; as [`TokenIssuer::new`].
     pub fn gateway(&self) -> Result<Gateway> {
         let mut settings = GatewaySettings::default();
         settings
@@ -195,7 +206,11 @@ impl Host {
             .virtual_servers(self.virtual_servers.clone())
             .grants(self.platform.clone())
             .shared(self.shared.clone())
-            .mark_keys(self.mark_keys());
+            .mark_keys(self.keys("marks of principals"));
+        let gateway = match self.issuer()? {
+            Some(issuer) => gateway.issuer(issuer),
+            None => gateway,
+        };
         let gateway = match self.alerts.clone() {
             Some((settings, webhook)) => gateway.alerts(settings, webhook),
             None => gateway,

@@ -18,6 +18,7 @@ use super::{Gateway, Inner, MAX_TURNS};
 use crate::alerts::{AlertSettings, Webhook};
 use crate::auth::{Gate, SignIns};
 use crate::call_log::{CallAudit, CallLog};
+use crate::issuer::TokenIssuer;
 use crate::mcp::http::limit::Limit;
 use crate::mcp::http::load::Load;
 use crate::mcp::mark::Marks;
@@ -48,6 +49,7 @@ pub struct GatewayBuilder {
     audit: Option<(Arc<dyn AuditStore>, CallAudit)>,
     alerts: Option<(AlertSettings, Option<Webhook>)>,
     mark_keys: Vec<DataKey>,
+    issuer: Option<Arc<TokenIssuer>>,
 }
 
 impl GatewayBuilder {
@@ -68,6 +70,7 @@ impl GatewayBuilder {
             audit: None,
             alerts: None,
             mark_keys: Vec::new(),
+            issuer: None,
         }
     }
 
@@ -168,6 +171,14 @@ impl GatewayBuilder {
         self
     }
 
+    /// Says to authorization servers who calls, where a server gets tokens in exchange for that, and
+    /// publishes the keys at `/.well-known/jwks.json`, for everybody. Default nothing does, and such
+    /// calls are refused.
+    pub fn issuer(mut self, issuer: TokenIssuer) -> Self {
+        self.issuer = Some(Arc::new(issuer));
+        self
+    }
+
     /// Makes upstreams in another way.
     pub fn connector(mut self, connector: Arc<dyn Connect>) -> Self {
         self.connector = Some(connector);
@@ -186,6 +197,9 @@ impl GatewayBuilder {
                 let mut connector = Connector::new(self.upstreams)?.guarding(guard);
                 if let Some(grants) = self.grants {
                     connector = connector.keeping(grants);
+                }
+                if let Some(issuer) = &self.issuer {
+                    connector = connector.issuing(issuer.clone());
                 }
                 if let Some(launcher) = self.launcher {
                     connector = connector.launching(launcher);
@@ -233,6 +247,7 @@ impl GatewayBuilder {
             running: Arc::default(),
             memories: Memories::new(),
             marks: Marks::new(self.mark_keys)?,
+            issuer: self.issuer,
             sessions: Arc::new(Sessions::new(self.settings.max_ended_sessions, sessions)),
             limit,
             load: Load::new(self.settings.max_requests),

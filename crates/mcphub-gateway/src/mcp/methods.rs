@@ -27,7 +27,7 @@ use crate::gateway::Inner;
 use crate::guard::{Guard, Refused};
 use crate::members::is_object;
 use crate::metrics::{CallKind, Counted, Ended};
-use crate::upstream::{CallResult, Given};
+use crate::upstream::{CallContext, CallResult, Given};
 
 pub(crate) const INITIALIZE: &str = "initialize";
 pub(crate) const LISTEN: &str = "subscriptions/listen";
@@ -426,10 +426,11 @@ async fn routed_call(
         }
     };
     let upstream = &route.upstream;
-    let answer = match caller.progress {
-        None => upstream.call(&route.own, &arguments),
-        Some(progress) => upstream.call_telling(&route.own, &arguments, progress),
+    let context = CallContext {
+        who: caller.who.map(|who| &**who),
+        progress: caller.progress,
     };
+    let answer = upstream.call_in(&route.own, &arguments, context);
     let answering = async {
         if route.upstream.call_limit().is_some_and(|own| own <= limit) {
             return answer.await;

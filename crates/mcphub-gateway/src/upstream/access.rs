@@ -19,7 +19,7 @@ use url::Url;
 
 use super::http;
 use super::native::NativeClient;
-use super::oauth::{Asked, Authority, Granted, Keeper, Tokens, is_challenged};
+use super::oauth::{Asked, Authority, Granted, Means, Tokens, is_challenged, nobody};
 use super::response::HttpResponse;
 
 /// On whose behalf a request goes. `None`: the gateway's own.
@@ -44,14 +44,14 @@ impl Access {
         remote: &Remote,
         credentials: &Credentials,
         http: NativeClient,
-        keeper: Option<Keeper>,
+        means: Means,
     ) -> Self {
         Self {
             server: server.clone(),
             url: remote.url.clone(),
             issuer: remote.issuer.clone(),
             per_user: remote.per_user,
-            tokens: ArcSwap::from_pointee(Tokens::new(credentials, keeper)),
+            tokens: ArcSwap::from_pointee(Tokens::new(credentials, means)),
             http,
         }
     }
@@ -62,6 +62,19 @@ impl Access {
             self.tokens.rcu(|tokens| tokens.with(credentials));
         }
         self.per_user
+    }
+
+    /// That a call may have a token. Requests of the gateway itself have no caller either, and tokens
+    /// of their own.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where tokens are exchanged for whoever calls, and nobody knows who that is.
+    pub(super) fn admit(&self, whose: Option<&Principal>) -> Result<()> {
+        if whose.is_some() || !self.tokens.load().exchanges(Connection::LOGIN) {
+            return Ok(());
+        }
+        let error = Error::new(ErrorKind::PermissionDenied, nobody(Connection::LOGIN));
+        Err(error.with("server", &self.server).set_fault(Fault::Caller))
     }
 
     /// Sends a request with a token. One that the server refuses goes once more with a new token,
@@ -86,7 +99,7 @@ impl Access {
         let (Some(again), Some(Granted { token, cached })) = (again, first) else {
             return Ok(response);
         };
-        self.tokens.load().forget(&login, &token);
+        self.tokens.load().forget(&login, whose, &token);
         if !cached {
             return Ok(response);
         }
@@ -122,7 +135,8 @@ impl Access {
             |user| user.actor.to_string(),
         );
         let tokens = self.tokens.load_full();
-        if !tokens.has(&login) {
+        let caller = whose.filter(|_| tokens.exchanges(&login));
+        if caller.is_none() && !tokens.holds(&login) {
             return match user {
                 Some(user) => Err(self.not_logged_in(user)),
                 // What is open to everybody works, and what is not is refused by the server.
@@ -137,7 +151,10 @@ impl Access {
                 .map_or(Authority::None, Authority::Issuer),
             base_url: &self.url,
         };
-        let got = tokens.get(&asked, &self.http).await;
+        let got = match caller {
+            Some(_) => tokens.get_for(caller, &asked, &self.http).await,
+            None => tokens.get(&asked, &self.http).await,
+        };
         let granted = got.map_err(|why| {
             Error::new(ErrorKind::Upstream, why)
                 .with("server", &self.server)

@@ -14,11 +14,12 @@ use url::Url;
 use super::access::Access;
 use super::channel::{ChannelSettings, McpChannel};
 use super::native::{NativeApi, NativeClient, NativeSettings};
-use super::oauth::Keeper;
+use super::oauth::{Keeper, Means};
 use super::replicas::{CheckSettings, Replica, ReplicaSettings, Replicas};
 use super::streamable_http::{McpClient, McpHttp, McpSettings};
 use super::{Connect, Down, Upstream};
 use crate::guard::GuardSettings;
+use crate::issuer::TokenIssuer;
 
 /// The most programs of one server that each belong to a client's session, where that is wanted.
 const MAX_PROGRAMS: u32 = 16;
@@ -52,6 +53,7 @@ pub struct Connector {
     native: NativeClient,
     mcp: McpClient,
     grants: Option<Arc<dyn GrantKeeper>>,
+    issuer: Option<Arc<TokenIssuer>>,
     channel: ChannelSettings,
     checks: CheckSettings,
     zone: Option<Zone>,
@@ -69,6 +71,7 @@ impl Connector {
             native: NativeClient::new(settings.native)?,
             mcp: McpClient::new(settings.mcp)?,
             grants: None,
+            issuer: None,
             channel: settings.channel,
             checks: settings.checks,
             zone: settings.zone,
@@ -95,6 +98,14 @@ impl Connector {
     #[must_use]
     pub fn keeping(mut self, grants: Arc<dyn GrantKeeper>) -> Self {
         self.grants = Some(grants);
+        self
+    }
+
+    /// Says to authorization servers who calls, where tokens are exchanged for that. Without it such
+    /// calls are refused.
+    #[must_use]
+    pub fn issuing(mut self, issuer: Arc<TokenIssuer>) -> Self {
+        self.issuer = Some(issuer);
         self
     }
 
@@ -134,8 +145,12 @@ impl Connector {
             credentials.clone(),
             self.native.clone(),
         )?;
-        Ok(match &self.grants {
+        let api = match &self.grants {
             Some(grants) => api.keeping(server.name.clone(), grants.clone()),
+            None => api,
+        };
+        Ok(match &self.issuer {
+            Some(issuer) => api.issuing(issuer.clone()),
             None => api,
         })
     }
@@ -164,8 +179,12 @@ impl Connector {
             server: server.clone(),
             grants: Arc::clone(grants),
         });
+        let means = Means {
+            keeper,
+            issuer: self.issuer.clone(),
+        };
         let http = self.native.trusting(credentials.authorities.as_deref())?;
-        let access = Access::new(server, remote, credentials, http, keeper);
+        let access = Access::new(server, remote, credentials, http, means);
         Ok(Some(Arc::new(access)))
     }
 
@@ -213,6 +232,10 @@ impl Connector {
                 let launch = command.launch(server, credentials)?;
                 Ok(Arc::new(McpChannel::program(launch, launcher, settings)))
             }
+            Connection::Sse(_) if !credentials.exchanges.is_empty() => Err(Error::new(
+                ErrorKind::Unsupported,
+                "tokens are exchanged over streamable HTTP; HTTP+SSE is one connection for all callers",
+            )),
             Connection::Sse(remote) => {
                 let client = self.mcp.of_server(credentials, &remote.limits)?;
                 let mut settings = self.channel_settings(connection);

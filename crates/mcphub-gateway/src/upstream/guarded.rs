@@ -10,7 +10,7 @@ use mcphub_core::Result;
 use mcphub_core::call::Arguments;
 use mcphub_core::secret::Credentials;
 
-use super::{CallResult, Inventory, Progress, Relay, ReplicaHealth, Upstream, UpstreamTool};
+use super::{CallContext, CallResult, Inventory, Relay, ReplicaHealth, Upstream, UpstreamTool};
 use crate::guard::Guard;
 use crate::metrics::Meter;
 
@@ -77,20 +77,20 @@ impl Upstream for Guarded {
         self.upstream.call(tool, arguments)
     }
 
-    fn call_telling<'s, 't, 'a, 'j, 'p, 'f>(
+    fn call_in<'s, 't, 'a, 'j, 'c, 'f>(
         &'s self,
         tool: &'t str,
         arguments: &'a Arguments<'j>,
-        progress: &'p Progress,
+        context: CallContext<'c>,
     ) -> Calling<'f>
     where
         's: 'f,
         't: 'f,
         'a: 'f,
         'j: 'f,
-        'p: 'f,
+        'c: 'f,
     {
-        self.upstream.call_telling(tool, arguments, progress)
+        self.upstream.call_in(tool, arguments, context)
     }
 
     fn call_limit(&self) -> Option<Duration> {

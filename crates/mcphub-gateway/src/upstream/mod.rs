@@ -7,6 +7,7 @@ mod access;
 pub mod channel;
 mod client;
 mod connector;
+mod context;
 mod direct;
 mod down;
 mod events;
@@ -47,6 +48,7 @@ use crate::metrics::Meter;
 
 pub use client::ClientAbilities;
 pub use connector::{Connector, UpstreamSettings};
+pub use context::CallContext;
 pub use down::Down;
 pub(crate) use guarded::Guarded;
 pub(crate) use http::{build, builder, cause, encoded, host};
@@ -105,13 +107,12 @@ pub trait Upstream: Send + Sync + Debug + 'static {
     /// Calls a tool by its own name. The arguments are forwarded as they were sent.
     async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> Result<CallResult>;
 
-    /// As [`Upstream::call`], for a client that wants to hear of the call before its result is there.
-    /// Default: nothing is told.
-    async fn call_telling(
+    /// As [`Upstream::call`], for somebody. Default: that makes no difference.
+    async fn call_in(
         &self,
         tool: &str,
         arguments: &Arguments<'_>,
-        _progress: &Progress,
+        _context: CallContext<'_>,
     ) -> Result<CallResult> {
         self.call(tool, arguments).await
     }

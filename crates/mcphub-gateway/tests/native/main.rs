@@ -18,6 +18,7 @@ mod certificates;
 mod connections;
 mod credentials;
 mod digest;
+mod exchange;
 mod faults;
 mod large_answers;
 mod logins;

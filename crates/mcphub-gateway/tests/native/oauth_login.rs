@@ -60,7 +60,7 @@ async fn browser(server: &RecordingApi, client: &str) -> BrowserLogin {
     login.with_browser(REDIRECT.parse().unwrap()).unwrap()
 }
 
-fn pairs(text: &str) -> HashMap<String, String> {
+pub fn pairs(text: &str) -> HashMap<String, String> {
     form_urlencoded::parse(text.as_bytes())
         .into_owned()
         .collect()

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use mcphub_core::connection::{ChangePolicy, Era, Hedge, Limits, Replica, Zone};
+use mcphub_core::secret::TokenExchange;
 use mcphub_core::server::ServerName;
 use serde::Deserialize;
 use url::Url;
@@ -142,6 +143,17 @@ pub struct AccessArgs {
     /// names]
     #[arg(long, value_name = "SCOPES", requires = "client_env")]
     pub client_scope: Option<String>,
+
+    /// Let that client exchange tokens for whoever calls (RFC 8693), for what the gateway says of them:
+    /// 'gateway', or 'gateway,audience=NAME,resource=URL,type=URI'. Needs `mcphub serve --auth keys
+    /// --public-url URL`; lists are read with the client's own token
+    #[arg(
+        long,
+        value_name = "gateway[,…]",
+        requires = "client_env",
+        conflicts_with = "per_user"
+    )]
+    pub exchange: Option<TokenExchange>,
 
     /// The authorization server whose tokens let in [default: the one that the server names, when a
     /// person logs in]

@@ -37,6 +37,12 @@ pub struct ApiArgs {
     #[arg(long = "client-scope", value_name = "SCHEME=SCOPES")]
     pub scopes: Vec<String>,
 
+    /// Whether the client of a scheme exchanges tokens for whoever calls (RFC 8693), for what the gateway
+    /// says of them: 'login=gateway', or 'login=gateway,audience=NAME,resource=URL,type=URI'. Needs
+    /// `--auth keys` and --public-url; repeatable
+    #[arg(long = "exchange", value_name = "SCHEME=gateway[,…]")]
+    pub exchanges: Vec<String>,
+
     /// A client certificate to show to the API, with those that lead to its authority (PEM)
     #[arg(long, value_name = "FILE", env = "MCPHUB_CLIENT_CERT")]
     pub client_cert: Option<PathBuf>,

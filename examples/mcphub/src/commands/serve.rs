@@ -32,6 +32,9 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     if let Some(tools) = args.tools {
         config.tools = tools;
     }
+    if args.public_url.is_some() {
+        config.public_url = args.public_url;
+    }
     if args.metrics_listen.is_some() {
         config.metrics_listen = args.metrics_listen;
     }

@@ -43,6 +43,7 @@ use crate::auth;
 use crate::federation::Scope;
 use crate::gateway::Inner;
 use crate::health::{self, Seen};
+use crate::issuer::KEYS;
 use crate::settings::ToolsMode;
 
 /// Up to this many bytes an answer is sent in one piece; more is not copied together.
@@ -65,6 +66,10 @@ pub(crate) fn router(gateway: Arc<Inner>) -> Router {
         .route(HEALTH, get(health));
     if gateway.sign_ins.is_some() {
         endpoints = endpoints.merge(auth::http::routes());
+    }
+    if let Some(issuer) = gateway.issuer.clone() {
+        let keys = get(async move || issuer.published());
+        endpoints = endpoints.route(KEYS, keys);
     }
     if gateway.limit.is_some() {
         endpoints = endpoints.layer(from_fn_with_state(Arc::clone(&gateway), limit::within));

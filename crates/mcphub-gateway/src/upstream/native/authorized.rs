@@ -1,11 +1,13 @@
 //! A request goes with its credentials: tokens are got, questions answered, certificates shown.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use futures::future::Either;
 use indexmap::IndexMap;
 use mcphub_core::Result;
 use mcphub_core::call::{HttpRequest, needed};
+use mcphub_core::principal::Principal;
 use mcphub_core::secret::{Credentials, SecretString};
 use mcphub_core::spec::SecurityScheme;
 use mcphub_core::tool::Tool;
@@ -14,11 +16,13 @@ use super::digest::Digest;
 use super::exchange::Allowance;
 use super::settings::NativeClient;
 use super::{NativeApi, Sent, exchange};
-use crate::upstream::oauth::{Asked, Authority, Granted, Keeper, Tokens};
+use crate::issuer::TokenIssuer;
+use crate::upstream::oauth::{Asked, Authority, Granted, Keeper, Means, Tokens};
 
 /// What lets the calls of one API in.
 pub(super) struct Access {
     credentials: Credentials,
+    means: Means,
     tokens: Tokens,
     /// By the security scheme.
     digests: HashMap<String, Digest>,
@@ -52,7 +56,8 @@ impl Access {
             })
             .map(|(name, _)| (name.clone(), Digest::default()));
         Ok(Self {
-            tokens: Tokens::new(&credentials, None),
+            means: Means::default(),
+            tokens: Tokens::new(&credentials, Means::default()),
             digests: digests.collect(),
             identified: identified.transpose()?,
             declares_certificates: schemes
@@ -72,7 +77,13 @@ impl Access {
     }
 
     pub(super) fn keep(&mut self, keeper: Keeper) {
-        self.tokens = Tokens::new(&self.credentials, Some(keeper));
+        self.means.keeper = Some(keeper);
+        self.tokens = Tokens::new(&self.credentials, self.means.clone());
+    }
+
+    pub(super) fn issue(&mut self, issuer: Arc<TokenIssuer>) {
+        self.means.issuer = Some(issuer);
+        self.tokens = Tokens::new(&self.credentials, self.means.clone());
     }
 }
 
@@ -138,7 +149,8 @@ impl NativeApi {
         let digest = needed
             .iter()
             .find_map(|name| Some((digests.get(name)?, credentials.schemes.get(name)?)));
-        let first = self.granted(needed, client).await?;
+        let who = allowance.who();
+        let first = self.granted(needed, client, who).await?;
         let mut again = request.clone();
         self.authorize(tool, &mut request, &first.credentials);
         let answered = digest.and_then(|(digest, secret)| digest.answer(&mut request, secret));
@@ -155,10 +167,10 @@ impl NativeApi {
         drop(sent);
         if !asks {
             for (scheme, token) in &first.cached {
-                tokens.forget(scheme, token);
+                tokens.forget(scheme, who, token);
             }
         }
-        let second = self.granted(needed, client).await?;
+        let second = self.granted(needed, client, who).await?;
         self.authorize(tool, &mut again, &second.credentials);
         if let Some((digest, secret)) = digest {
             digest.answer(&mut again, secret);
@@ -189,6 +201,7 @@ impl NativeApi {
         &self,
         needed: &[String],
         client: &NativeClient,
+        who: Option<&Principal>,
     ) -> std::result::Result<Grants, String> {
         let Access {
             credentials,
@@ -208,7 +221,7 @@ impl NativeApi {
                 authority: Authority::Scheme(scheme),
                 base_url: &self.base_url,
             };
-            let Granted { token, cached } = tokens.get(&asked, client).await?;
+            let Granted { token, cached } = tokens.get_for(who, &asked, client).await?;
             if cached {
                 grants.cached.push((name.clone(), token.clone()));
             }

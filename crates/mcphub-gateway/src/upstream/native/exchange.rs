@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use mcphub_core::call::{HttpAnswer, HttpRequest};
+use mcphub_core::principal::Principal;
 use mcphub_core::tool::Tool;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, LINK, RETRY_AFTER, WWW_AUTHENTICATE};
 use tokio::time::{Instant, timeout_at};
@@ -18,9 +19,9 @@ use super::rest::{self, Place, Source};
 use super::settings::NativeClient;
 use super::streamed::{self, Kind};
 use super::unanswered::Unanswered;
-use crate::upstream::Progress;
 use crate::upstream::direct::Failed;
 use crate::upstream::http::{cause, host};
+use crate::upstream::{CallContext, Progress};
 
 /// What one request may take, and how its answer is given.
 #[derive(Debug, Clone, Copy)]
@@ -33,8 +34,8 @@ pub(super) struct Allowance<'a> {
     tool: Option<&'a Tool>,
     /// Where in the answer it begins; at its beginning without it.
     place: Option<&'a Place>,
-    /// Whom to tell what comes of a stream.
-    progress: Option<&'a Progress>,
+    /// For whom it is, and whom to tell what comes of a stream.
+    context: CallContext<'a>,
 }
 
 impl<'a> Allowance<'a> {
@@ -44,14 +45,19 @@ impl<'a> Allowance<'a> {
             has_room: false,
             tool: None,
             place: None,
-            progress: None,
+            context: CallContext::default(),
         }
     }
 
-    pub(super) fn with_room(end: Instant) -> Self {
+    /// The same for one of several requests, whose caller has room and tells nobody how far each is.
+    pub(super) fn with_room(self) -> Self {
         Self {
             has_room: true,
-            ..Self::until(end)
+            context: CallContext {
+                progress: None,
+                ..self.context
+            },
+            ..self
         }
     }
 
@@ -64,8 +70,8 @@ impl<'a> Allowance<'a> {
         Self { place, ..self }
     }
 
-    pub(super) fn telling(self, progress: Option<&'a Progress>) -> Self {
-        Self { progress, ..self }
+    pub(super) fn within(self, context: CallContext<'a>) -> Self {
+        Self { context, ..self }
     }
 
     pub(super) fn tool(self) -> Option<&'a Tool> {
@@ -73,7 +79,11 @@ impl<'a> Allowance<'a> {
     }
 
     pub(super) fn progress(self) -> Option<&'a Progress> {
-        self.progress
+        self.context.progress
+    }
+
+    pub(super) fn who(self) -> Option<&'a Principal> {
+        self.context.who
     }
 
     pub(super) fn end(self) -> Instant {

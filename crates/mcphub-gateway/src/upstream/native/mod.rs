@@ -45,7 +45,8 @@ use self::check::Check;
 use self::exchange::Allowance;
 use self::unanswered::Unanswered;
 use super::oauth::Keeper;
-use super::{CallResult, Progress, Upstream, UpstreamTool, planned_tools};
+use super::{CallContext, CallResult, Upstream, UpstreamTool, planned_tools};
+use crate::issuer::TokenIssuer;
 pub use settings::{NativeClient, NativeSettings};
 
 /// An HTTP API as an MCP server.
@@ -143,6 +144,14 @@ impl NativeApi {
         self
     }
 
+    /// Says to authorization servers who calls, where tokens are exchanged for that. Without this such
+    /// calls are refused.
+    #[must_use]
+    pub fn issuing(mut self, issuer: Arc<TokenIssuer>) -> Self {
+        self.access.issue(issuer);
+        self
+    }
+
     /// The request that a call of this tool makes, credentials included, but for tokens that would
     /// be got first, and for what answers a question of the API (digest).
     ///
@@ -162,7 +171,8 @@ impl NativeApi {
     pub async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> ToolResult {
         match self.find(tool) {
             Ok((tool, entry)) => {
-                let outcome = self.exchange(tool, entry, arguments, None).await;
+                let context = CallContext::default();
+                let outcome = self.exchange(tool, entry, arguments, context).await;
                 self.done(tool, entry, outcome).result
             }
             Err(error) => failure(&error),
@@ -174,10 +184,10 @@ impl NativeApi {
         tool: &Tool,
         entry: &Entry,
         arguments: &Arguments<'_>,
-        progress: Option<&Progress>,
+        context: CallContext<'_>,
     ) -> Outcome {
         if !tool.binding.answer.passes_on() || rest::may_be_asked(tool, arguments) {
-            let shaped = Box::pin(self.shaped(tool, entry, arguments, progress)).await;
+            let shaped = Box::pin(self.shaped(tool, entry, arguments, context)).await;
             return shaped.unwrap_or_else(|error| failure(&error).into()).into();
         }
         let request = match self.request(tool, entry, arguments) {
@@ -187,7 +197,7 @@ impl NativeApi {
         let url = request.url.clone();
         let allowance = Allowance::until(Instant::now() + self.client.settings.timeout)
             .of(tool)
-            .telling(progress);
+            .within(context);
         let sent = self.send(tool, request, allowance).await;
         let sent = self.in_the_end(tool, entry, arguments, sent, allowance);
         match sent.await {
@@ -301,18 +311,19 @@ impl Upstream for NativeApi {
 
     async fn call(&self, tool: &str, arguments: &Arguments<'_>) -> Result<CallResult> {
         let (tool, entry) = self.find(tool)?;
-        let outcome = self.exchange(tool, entry, arguments, None).await;
+        let context = CallContext::default();
+        let outcome = self.exchange(tool, entry, arguments, context).await;
         self.written(tool, entry, outcome)
     }
 
-    async fn call_telling(
+    async fn call_in(
         &self,
         tool: &str,
         arguments: &Arguments<'_>,
-        progress: &Progress,
+        context: CallContext<'_>,
     ) -> Result<CallResult> {
         let (tool, entry) = self.find(tool)?;
-        let outcome = self.exchange(tool, entry, arguments, Some(progress)).await;
+        let outcome = self.exchange(tool, entry, arguments, context).await;
         self.written(tool, entry, outcome)
     }
 

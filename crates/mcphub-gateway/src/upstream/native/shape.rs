@@ -14,7 +14,7 @@ use super::exchange::{self, Allowance, size};
 use super::rest::{self, Place};
 use super::unanswered::Unanswered;
 use super::{Done, Entry, NativeApi, named, shown_url};
-use crate::upstream::Progress;
+use crate::upstream::CallContext;
 
 impl NativeApi {
     /// A call whose answer is not simply passed on.
@@ -26,7 +26,7 @@ impl NativeApi {
         tool: &Tool,
         entry: &Entry,
         arguments: &Arguments<'_>,
-        progress: Option<&Progress>,
+        context: CallContext<'_>,
     ) -> Result<Done> {
         let place = Place::asked(tool, arguments).map_err(|error| named(tool, error))?;
         let argument = rest::argument(tool).unwrap_or_default();
@@ -41,15 +41,15 @@ impl NativeApi {
         let request = self.request(tool, entry, arguments)?;
         let url = request.url.clone();
         let end = Instant::now() + self.client.settings.timeout;
+        let allowance = Allowance::until(end).within(context).of(tool);
         let sent = if wanted.pages == 1 || place.is_some() {
-            let allowance = Allowance::until(end).telling(progress);
-            let allowance = allowance.of(tool).from(place.as_ref());
+            let allowance = allowance.from(place.as_ref());
             let sent = self.send(tool, request, allowance).await;
             self.in_the_end(tool, entry, arguments, sent, allowance)
                 .await
                 .map(|(answer, room)| (answer, room, None))
         } else {
-            self.paged(tool, entry, arguments, request, &wanted, end)
+            self.paged(tool, entry, arguments, request, &wanted, allowance)
                 .await
         };
         let (mut answer, room, pages) = match sent {
@@ -83,18 +83,18 @@ impl NativeApi {
         arguments: &Arguments<'_>,
         request: HttpRequest,
         wanted: &Wanted,
-        end: Instant,
+        allowance: Allowance<'_>,
     ) -> Sent {
         let limit = self.client.settings.max_response;
         // All at once and before the first page: whoever has room must not wait for more. The pages
         // so far and the next one may both be as large as an answer.
-        let mut room = exchange::room(&self.client, 2 * limit, end)
+        let mut room = exchange::room(&self.client, 2 * limit, allowance.end())
             .await
             .ok_or_else(|| {
                 "The gateway holds too many large answers at once to read pages. Ask again later"
                     .to_owned()
             })?;
-        let allowance = Allowance::with_room(end).of(tool);
+        let allowance = allowance.with_room();
         let again = request.clone();
         let sent = self.send(tool, request, allowance).await;
         let (mut first, _) = self

@@ -7,21 +7,29 @@
 //! | `metadata` | what such a server says of itself (RFC 8414, OpenID Connect Discovery 1.0) |
 //! | `resource` | where an MCP server says that its tokens come from (RFC 9728) |
 //! | `registration` | a client that registers itself (RFC 7591) |
-//! | `token` | tokens for calls: got as a client (RFC 6749, 4.4), or renewed (6) |
+//! | `token`, `slot` | tokens for calls, each kept while it lasts; those of logins are renewed (RFC 6749, 6) |
+//! | `client` | tokens of a client of its own (RFC 6749, 4.4) |
+//! | `exchange` | tokens for whoever calls (RFC 8693) |
 //! | `login`, `device` | how a person lets the gateway have tokens (RFC 6749, 4.1; RFC 8628) |
 //!
 //! Forms and JSON answers, so there is no OAuth library here: `oauth2` 5 would bring older versions
 //! of crates that are there already (`rand`, `thiserror`), which the project does not take.
 
+mod client;
 mod device;
+mod exchange;
 mod login;
 mod metadata;
 mod registration;
 mod resource;
 mod server;
+mod slot;
 mod token;
 
+pub(super) use client::{Asked, Authority};
 pub use device::DeviceLogin;
+pub(super) use exchange::nobody;
 pub use login::{BrowserLogin, Login, LoginSettings};
 pub(super) use resource::is_challenged;
-pub(super) use token::{Asked, Authority, Granted, Keeper, Tokens};
+pub(super) use slot::Granted;
+pub(super) use token::{Keeper, Means, Tokens};

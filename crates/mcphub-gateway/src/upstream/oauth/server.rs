@@ -48,6 +48,8 @@ pub(super) struct TokenAnswer {
     pub(super) refresh_token: Option<SecretString>,
     pub(super) life: Option<Duration>,
     pub(super) scopes: Option<String>,
+    /// Which type of token it is (RFC 8693, 2.2.1).
+    pub(super) kind: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -58,6 +60,7 @@ struct RawTokens {
     expires_in: Option<Value>,
     refresh_token: Option<String>,
     scope: Option<String>,
+    issued_token_type: Option<String>,
 }
 
 /// RFC 6749, 5.2.
@@ -163,6 +166,7 @@ impl Server<'_> {
             refresh_token: raw.refresh_token.map(SecretString::from),
             life: seconds.map(Duration::from_secs),
             scopes: raw.scope,
+            kind: raw.issued_token_type,
         })
     }
 

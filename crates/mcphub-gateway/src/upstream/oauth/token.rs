@@ -1,34 +1,37 @@
-//! Access tokens for calls: got with a client's own credentials (RFC 6749, 4.4), or those of a
-//! login, renewed before they end (6).
+//! Access tokens for calls: got with a client's own credentials (RFC 6749, 4.4), those of a login,
+//! renewed before they end (6), or exchanged for who calls (RFC 8693).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
+use mcphub_core::principal::Principal;
 use mcphub_core::secret::{Credentials, ExposeSecret, Grant, GrantKeeper, SecretString};
 use mcphub_core::server::ServerName;
-use mcphub_core::spec::SecurityScheme;
-use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout};
-use url::Url;
+use tokio::time::Instant;
 
-use super::server::{Failure, Server};
+use super::client::{Asked, client_credentials};
+use super::exchange::Exchange;
+use super::server::{Server, id_and_password};
+use super::slot::{AHEAD, Granted, LONGEST, PATIENCE, Slot, State, lock, same, until};
+use crate::issuer::TokenIssuer;
 use crate::upstream::native::NativeClient;
-
-/// How long before its end a token is replaced, or half its life where that is less.
-const AHEAD: Duration = Duration::from_secs(30);
-/// The life of a client's token whose server does not state one.
-const UNSTATED: Duration = Duration::from_secs(300);
-/// The longest that a token is kept, whatever its server states.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
-/// How long a refusal is passed on before the server is asked again.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The tokens of one API, by security scheme.
 #[derive(Default)]
 pub(in crate::upstream) struct Tokens {
-    slots: HashMap<String, Arc<Slot>>,
-    keeper: Option<Keeper>,
+    held: HashMap<String, Arc<Held>>,
+    /// Those of which each caller has one.
+    exchanges: HashMap<String, Arc<Exchange>>,
+    means: Means,
+}
+
+/// What getting tokens takes besides credentials.
+#[derive(Debug, Clone, Default)]
+pub(in crate::upstream) struct Means {
+    /// Where logins are kept when they were renewed.
+    pub(in crate::upstream) keeper: Option<Keeper>,
+    /// What says who calls.
+    pub(in crate::upstream) issuer: Option<Arc<TokenIssuer>>,
 }
 
 /// Where the grants of a server are kept when they were renewed.
@@ -38,11 +41,10 @@ pub(in crate::upstream) struct Keeper {
     pub(in crate::upstream) grants: Arc<dyn GrantKeeper>,
 }
 
-struct Slot {
+/// A token with what it is got by.
+struct Held {
     source: Source,
-    state: Mutex<State>,
-    /// One asks, the others wait for what it gets.
-    gate: Semaphore,
+    slot: Slot,
 }
 
 enum Source {
@@ -53,74 +55,55 @@ enum Source {
     Login(Mutex<Grant>),
 }
 
-#[derive(Clone)]
-enum State {
-    Nothing,
-    Token(SecretString, Instant),
-    /// The API refused this one.
-    Bad(SecretString),
-    Refused(String, Instant),
-}
-
-/// A token for a call.
-pub(in crate::upstream) struct Granted {
-    pub(in crate::upstream) token: SecretString,
-    /// Whether another call got it, so that it may have been revoked since.
-    pub(in crate::upstream) cached: bool,
-}
-
-/// For which scheme a token is needed, and where.
-pub(in crate::upstream) struct Asked<'a> {
-    pub(in crate::upstream) name: &'a str,
-    pub(in crate::upstream) authority: Authority<'a>,
-    /// What relative URLs of the document are relative to; of an MCP server, where it is.
-    pub(in crate::upstream) base_url: &'a Url,
-}
-
-/// Who gives a client its tokens. A login knows that itself.
-pub(in crate::upstream) enum Authority<'a> {
-    /// What a document says of a security scheme.
-    Scheme(&'a SecurityScheme),
-    /// This authorization server, for an MCP server.
-    Issuer(&'a Url),
-    /// Nobody.
-    None,
-}
-
 impl Tokens {
     /// Nothing is asked for yet. A scheme with a value of its own needs no token.
-    pub(in crate::upstream) fn new(credentials: &Credentials, keeper: Option<Keeper>) -> Self {
+    pub(in crate::upstream) fn new(credentials: &Credentials, means: Means) -> Self {
+        let needed = |name: &String| !credentials.schemes.contains_key(name);
         let clients = credentials.clients.iter().map(|(name, secret)| {
             let scopes = credentials.scopes.get(name).cloned();
             let secret = secret.clone();
             (name, Source::Client { secret, scopes }, State::Nothing)
         });
+        // A client without a password gets tokens for others alone (RFC 6749, 4.4).
+        let clients = clients.filter(|(name, source, _)| match source {
+            Source::Client { secret, .. } => {
+                let exchanges = credentials.exchanges.contains_key(*name);
+                !exchanges || id_and_password(secret).1.is_some()
+            }
+            Source::Login(_) => true,
+        });
         let logins = credentials.grants.iter().map(|(name, grant)| {
             let source = Source::Login(Mutex::new(grant.clone()));
             (name, source, lasting(grant))
         });
-        let all = logins.chain(clients);
-        let slots = all.map(|(name, source, state)| {
-            let slot = Slot {
-                source,
-                state: Mutex::new(state),
-                gate: Semaphore::new(1),
-            };
-            (name.clone(), Arc::new(slot))
+        let all = logins.chain(clients).filter(|(name, ..)| needed(name));
+        let held = all.map(|(name, source, state)| {
+            let slot = Slot::new(state);
+            (name.clone(), Arc::new(Held { source, slot }))
         });
-        let mut slots: HashMap<_, _> = slots.collect();
-        slots.retain(|name, _| !credentials.schemes.contains_key(name));
-        Self { slots, keeper }
+        let exchanges = credentials.exchanges.iter();
+        let exchanges = exchanges.filter(|(name, _)| needed(name));
+        let exchanges = exchanges.filter_map(|(name, asked)| {
+            let client = credentials.clients.get(name)?.clone();
+            let scopes = credentials.scopes.get(name).cloned();
+            let exchange = Exchange::new(client, scopes, asked.clone(), means.issuer.clone());
+            Some((name.clone(), Arc::new(exchange)))
+        });
+        Self {
+            held: held.collect(),
+            exchanges: exchanges.collect(),
+            means,
+        }
     }
 
     /// Those of other credentials. A login that is in both goes on as it is.
     pub(in crate::upstream) fn with(&self, credentials: &Credentials) -> Self {
-        let mut new = Self::new(credentials, self.keeper.clone());
-        for (name, slot) in &mut new.slots {
-            let Some(known) = self.slots.get(name) else {
+        let mut new = Self::new(credentials, self.means.clone());
+        for (name, held) in &mut new.held {
+            let Some(known) = self.held.get(name) else {
                 continue;
             };
-            let same = match (&known.source, &slot.source) {
+            let same = match (&known.source, &held.source) {
                 (Source::Login(known), Source::Login(new)) => {
                     let known = lock(known).clone();
                     lock(new).same_as(&known)
@@ -135,7 +118,7 @@ impl Tokens {
                 _ => false,
             };
             if same {
-                *slot = Arc::clone(known);
+                *held = Arc::clone(known);
             }
         }
         new
@@ -143,75 +126,75 @@ impl Tokens {
 
     /// Whether no scheme gets its tokens here.
     pub(in crate::upstream) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.held.is_empty() && self.exchanges.is_empty()
     }
 
     /// Whether the tokens of a scheme are got here.
     pub(in crate::upstream) fn has(&self, scheme: &str) -> bool {
-        self.slots.contains_key(scheme)
+        self.holds(scheme) || self.exchanges(scheme)
     }
 
-    /// A token: the one that is there while it lasts, else a new one. The error is a text for the
-    /// model, without secrets.
+    /// Whether there is a token of the gateway itself, or of a login.
+    pub(in crate::upstream) fn holds(&self, scheme: &str) -> bool {
+        self.held.contains_key(scheme)
+    }
+
+    /// Whether each caller has a token of their own for a scheme, which is exchanged.
+    pub(in crate::upstream) fn exchanges(&self, scheme: &str) -> bool {
+        self.exchanges.contains_key(scheme)
+    }
+
+    /// A token for a call of `who`: the one that is there while it lasts, else a new one. The error
+    /// is a text for the model, without secrets.
+    pub(in crate::upstream) async fn get_for(
+        &self,
+        who: Option<&Principal>,
+        of: &Asked<'_>,
+        http: &NativeClient,
+    ) -> Result<Granted, String> {
+        match self.exchanges.get(of.name) {
+            Some(exchange) => exchange.get(who, of, http).await,
+            None => self.get(of, http).await,
+        }
+    }
+
+    /// A token of the gateway itself, or of a login: as [`Tokens::get_for`].
     pub(in crate::upstream) async fn get(
         &self,
         of: &Asked<'_>,
         http: &NativeClient,
     ) -> Result<Granted, String> {
-        let Some(slot) = self.slots.get(of.name) else {
+        let Some(held) = self.held.get(of.name) else {
             return Err(format!("No client is configured for `{}`", of.name));
         };
-        if let Some(known) = slot.known() {
-            return known;
-        }
-        let _turn = slot.gate.acquire().await;
-        if let Some(known) = slot.known() {
-            return known;
-        }
         let server = Server {
             http,
             base_url: of.base_url,
         };
-        let getting = async {
-            match &slot.source {
+        let get = || async {
+            match &held.source {
                 Source::Client { secret, scopes } => {
                     let got = client_credentials(&server, of, secret, scopes.as_deref()).await;
                     got.map_err(|failure| none(of.name, &failure.text))
                 }
-                Source::Login(grant) => self.renewed(&server, of.name, slot, grant).await,
+                Source::Login(grant) => self.renewed(&server, of.name, &held.slot, grant).await,
             }
         };
-        let limit = http.settings.timeout;
-        let got = timeout(limit, getting).await.unwrap_or_else(|_| {
-            let why = format!("there was no answer within {} s", limit.as_secs());
-            Err(none(of.name, &why))
-        });
-        let (state, result) = match got {
-            Ok((token, until)) => {
-                let granted = Granted {
-                    token: token.clone(),
-                    cached: false,
-                };
-                (State::Token(token, until), Ok(granted))
-            }
-            Err(why) => {
-                let until = Instant::now() + PATIENCE;
-                (State::Refused(why.clone(), until), Err(why))
-            }
-        };
-        *slot.state() = state;
-        result
+        let late = |why: &str| none(of.name, why);
+        held.slot.get(http.settings.timeout, get, late).await
     }
 
-    /// Drops a token that the API refused.
-    pub(in crate::upstream) fn forget(&self, scheme: &str, token: &SecretString) {
-        let Some(slot) = self.slots.get(scheme) else {
-            return;
-        };
-        let mut state = slot.state();
-        let same = matches!(&*state, State::Token(known, _) if same(known, token));
-        if same {
-            *state = State::Bad(token.clone());
+    /// Drops a token that was refused where it was shown, for a call of `who`.
+    pub(in crate::upstream) fn forget(
+        &self,
+        scheme: &str,
+        who: Option<&Principal>,
+        token: &SecretString,
+    ) {
+        if let (Some(exchange), Some(who)) = (self.exchanges.get(scheme), who) {
+            exchange.forget(who, token);
+        } else if let Some(held) = self.held.get(scheme) {
+            held.slot.forget(token);
         }
     }
 
@@ -223,10 +206,7 @@ impl Tokens {
         slot: &Slot,
         held: &Mutex<Grant>,
     ) -> Result<(SecretString, Instant), String> {
-        let bad = match &*slot.state() {
-            State::Bad(token) => Some(token.clone()),
-            _ => None,
-        };
+        let bad = slot.bad();
         let mut known = lock(held).clone();
         let fresh = |grant: &Grant| {
             let refused = bad
@@ -291,7 +271,7 @@ impl Tokens {
     }
 
     async fn current(&self, scheme: &str) -> Option<Grant> {
-        let Keeper { server, grants } = self.keeper.as_ref()?;
+        let Keeper { server, grants } = self.means.keeper.as_ref()?;
         match grants.current(server, scheme).await {
             Ok(grant) => grant,
             Err(error) => {
@@ -302,7 +282,7 @@ impl Tokens {
     }
 
     async fn keep(&self, scheme: &str, known: &Grant, renewed: &Grant) {
-        let Some(Keeper { server, grants }) = &self.keeper else {
+        let Some(Keeper { server, grants }) = &self.means.keeper else {
             return;
         };
         match grants.renew(server, scheme, known, renewed).await {
@@ -315,61 +295,6 @@ impl Tokens {
             }
         }
     }
-}
-
-/// A token by RFC 6749, 4.4.2.
-async fn client_credentials(
-    server: &Server<'_>,
-    of: &Asked<'_>,
-    client: &SecretString,
-    scopes: Option<&str>,
-) -> Result<(SecretString, Instant), Failure> {
-    let (url, protected) = match of.authority {
-        Authority::Scheme(scheme) => (stated(server, scheme).await?, None),
-        Authority::Issuer(issuer) => {
-            let found = server.protected(Some(issuer)).await?;
-            let url = found.metadata.token_endpoint.clone();
-            let none = || Failure::new("the issuer has no token endpoint");
-            (
-                server.url(&url.ok_or_else(none)?, "token endpoint")?,
-                Some(found),
-            )
-        }
-        Authority::None => return Err(Failure::new("nobody says which server gives them")),
-    };
-    let asked = protected.as_ref().and_then(|it| it.scopes.as_deref());
-    let scopes = scopes.or(asked).filter(|it| !it.is_empty());
-    let mut form = vec![("grant_type", "client_credentials")];
-    form.extend(scopes.map(|it| ("scope", it)));
-    form.extend(protected.as_ref().map(|it| ("resource", &*it.resource)));
-    let answer = server.tokens(&url, client, &form).await?;
-    let until = until(answer.life.unwrap_or(UNSTATED));
-    Ok((answer.access_token, until))
-}
-
-/// The token endpoint for clients of a security scheme.
-async fn stated(server: &Server<'_>, scheme: &SecurityScheme) -> Result<Url, Failure> {
-    let stated = match scheme {
-        SecurityScheme::OAuth2 { token_url, .. } => token_url.clone(),
-        _ => None,
-    };
-    let url = match stated {
-        Some(url) => Some(url),
-        None => {
-            let metadata = server.described(scheme).await?;
-            metadata.and_then(|metadata| metadata.token_endpoint)
-        }
-    };
-    let url = url.ok_or_else(|| {
-        Failure::new("the document has no token endpoint for clients; give a token instead")
-    })?;
-    server.url(&url, "document's `tokenUrl`")
-}
-
-/// When a token is replaced that lasts so long.
-fn until(life: Duration) -> Instant {
-    let life = life.min(LONGEST);
-    Instant::now() + life - AHEAD.min(life / 2)
 }
 
 /// The access token of a grant, used until it ends; one whose end nobody knows, until the API
@@ -395,37 +320,10 @@ fn adopt(held: &Mutex<Grant>, grant: Grant) -> (SecretString, Instant) {
     used
 }
 
-fn none(scheme: &str, why: &str) -> String {
+pub(super) fn none(scheme: &str, why: &str) -> String {
     format!("No access token could be had for `{scheme}`: {why}")
 }
 
 fn ended(scheme: &str, why: &str) -> String {
     format!("The login of `{scheme}` has ended ({why}); log in again with `mcphub login`")
-}
-
-fn same(one: &SecretString, other: &SecretString) -> bool {
-    one.expose_secret() == other.expose_secret()
-}
-
-impl Slot {
-    fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
-    }
-
-    fn known(&self) -> Option<Result<Granted, String>> {
-        let now = Instant::now();
-        match &*self.state() {
-            State::Token(token, until) if now < *until => Some(Ok(Granted {
-                token: token.clone(),
-                cached: true,
-            })),
-            State::Refused(why, until) if now < *until => Some(Err(why.clone())),
-            _ => None,
-        }
-    }
-}
-
-/// A lock that outlives a panic of another holder: what it guards is only ever replaced whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

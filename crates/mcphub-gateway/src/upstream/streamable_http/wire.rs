@@ -184,11 +184,18 @@ impl Wire {
 
     /// Meets the server, and begins the session that a request belongs to.
     pub(super) async fn ready(&self, forward: &Forward) -> Result<()> {
+        self.admit(forward)?;
         let (cell, _) = self.cell(forward).await?;
         let meeting = cell.get_or_try_init(|| {
             Box::pin(self.initialize(&forward.abilities, forward.who.as_ref()))
         });
         meeting.await.map(drop)
+    }
+
+    /// That the server lets its caller's request in, as far as that is known here.
+    fn admit(&self, forward: &Forward) -> Result<()> {
+        let access = self.access.as_ref();
+        access.map_or(Ok(()), |access| access.admit(forward.who.as_deref()))
     }
 
     /// The era of the server, found out if need be.
@@ -215,8 +222,9 @@ impl Wire {
     ///
     /// # Errors
     /// `Unavailable` when there is no connection, `Upstream` when the server answers with an HTTP
-    /// error that has no JSON-RPC error in it.
+    /// error that has no JSON-RPC error in it; as [`Access::admit`].
     pub(super) async fn open(self: &Arc<Self>, forward: Arc<Forward>) -> Result<HttpExchange> {
+        self.admit(&forward)?;
         let (cell, known) = self.cell(&forward).await?;
         match self.begin(forward, &cell, known).await? {
             Ok(exchange) => Ok(exchange),

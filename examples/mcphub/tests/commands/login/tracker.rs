@@ -11,6 +11,8 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::{PATIENCE, Parameters, Site, browse};
@@ -131,6 +133,7 @@ async fn token(State(world): State<Arc<World>>, Form(asked): Form<Parameters>) -
     let person = match asked["grant_type"].as_str() {
         "authorization_code" => world.person.lock().unwrap().clone(),
         "client_credentials" => "gateway".to_owned(),
+        "urn:ietf:params:oauth:grant-type:token-exchange" => stated(&asked),
         // A refresh token is good for one use: it is that of the person's last token.
         _ => {
             let last = |whose: &str| given.iter().rev().find(|it| it.person == whose).cloned();
@@ -156,6 +159,15 @@ async fn token(State(world): State<Arc<World>>, Form(asked): Form<Parameters>) -
         "refresh_token": format!("r-{token}")}),
     )
     .into_response()
+}
+
+/// Whom the gateway says that it asks for. The gateway's own tests check signatures.
+fn stated(asked: &Parameters) -> String {
+    let claims = asked["subject_token"].split('.').nth(1).unwrap();
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    assert_eq!(claims["iss"], "https://hub.test");
+    assert_eq!(asked["audience"], "tracker");
+    claims["sub"].as_str().unwrap().to_owned()
 }
 
 async fn mcp(
@@ -262,6 +274,61 @@ fn a_client_of_the_configuration_lets_the_gateway_in() {
     let without = sandbox.run(&["add", "x", &tracker.url(), "--client-env", "PATH"]);
     assert_eq!(without.code, Some(2), "{without:?}");
     assert!(without.stderr.contains("--issuer"), "{without:?}");
+}
+
+#[test]
+fn tokens_are_exchanged_for_whoever_calls() {
+    let (sandbox, tracker) = (Sandbox::new(), Tracker::open());
+    let config = format!(
+        "public_url = \"https://hub.test\"\n[servers.tracker]\nurl = \"{}\"\nclient_env = \"TRACKER_CLIENT\"\nissuer = \"{}\"\nexchange = \"gateway,audience=tracker\"\n",
+        tracker.url(),
+        tracker.issuer()
+    );
+    sandbox.write("mcphub.toml", &config);
+    done(sandbox.run(&["role", "set", "staff"]));
+    done(sandbox.run(&["user", "add", "ada"]));
+    done(sandbox.run(&["member", "set", "ada", "--role", "staff"]));
+    let ada = done(sandbox.run(&["key", "create", "laptop", "--user", "ada"]));
+    let ci = done(sandbox.run(&["key", "create", "ci"]));
+    let mut command = sandbox.mcphub();
+    command.args(["serve", "--auth", "keys", "--listen", "127.0.0.1:0"]);
+    let gateway = Gateway::serving(command.env("TRACKER_CLIENT", "me:s3cret"));
+    caller(&gateway, Some(ada.trim_end()), "\"user:ada\"");
+    caller(&gateway, Some(ci.trim_end()), "\"key:ci\"");
+    assert!(gateway.stop().success());
+
+    // Without a configuration, by the command alone.
+    sandbox.write("mcphub.toml", "");
+    let (url, issuer) = (tracker.url(), tracker.issuer());
+    let add = [
+        "add",
+        "tracker",
+        &url,
+        "--client-env",
+        "TRACKER_CLIENT",
+        "--issuer",
+        &issuer,
+    ];
+    let mut command = sandbox.mcphub();
+    command
+        .args(add)
+        .args(["--exchange", "gateway,audience=tracker"]);
+    let added = command.env("TRACKER_CLIENT", "me:s3cret").output().unwrap();
+    assert!(added.status.success(), "{added:?}");
+    let serve = [
+        "serve",
+        "--auth",
+        "keys",
+        "--public-url",
+        "https://hub.test",
+    ];
+    let gateway = Gateway::start(&sandbox, &serve);
+    caller(&gateway, Some(ada.trim_end()), "\"user:ada\"");
+    assert!(gateway.stop().success());
+    let gateway = Gateway::start(&sandbox, &["serve"]);
+    caller(&gateway, None, "--auth keys");
+    let both = sandbox.run(&["add", "x", &url, "--exchange", "gateway"]);
+    assert_eq!(both.code, Some(2), "{both:?}");
 }
 
 #[test]
