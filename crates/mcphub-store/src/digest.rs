@@ -8,26 +8,17 @@ use sha2::{Digest, Sha256};
 pub(crate) struct Digested([u8; 16]);
 
 impl Digested {
-    pub(crate) fn of(text: &str) -> Self {
-        Self::taken(Sha256::digest(text.as_bytes()).into())
-    }
-
     /// Of a text that belongs to a tenant.
-    #[cfg(any(feature = "redis", feature = "postgres"))]
     pub(crate) fn within(tenant: &str, text: &str) -> Self {
         let mut digest = Sha256::new();
         // No text of one tenant is one of another, wherever the border lies.
         digest.update((tenant.len() as u64).to_be_bytes());
         digest.update(tenant);
         digest.update(text);
-        Self::taken(digest.finalize().into())
-    }
-
-    fn taken(digest: [u8; 32]) -> Self {
         let mut bytes = [0; 16];
         bytes
             .iter_mut()
-            .zip(digest)
+            .zip(digest.finalize())
             .for_each(|(to, from)| *to = from);
         Self(bytes)
     }
@@ -37,7 +28,6 @@ impl Digested {
         self.0.to_vec()
     }
 
-    #[cfg(any(feature = "redis", feature = "postgres"))]
     pub(crate) fn hex(self) -> String {
         format!("{:032x}", u128::from_be_bytes(self.0))
     }

@@ -13,7 +13,7 @@
 //!
 //! [`Store`]: mcphub_core::store::Store
 
-#[cfg(feature = "memory")]
+#[cfg(any(feature = "redis", feature = "postgres"))]
 mod digest;
 #[cfg(any(feature = "redis", feature = "postgres"))]
 mod fallback;

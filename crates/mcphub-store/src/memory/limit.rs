@@ -1,72 +1,100 @@
 //! The rate limiter of a single process.
 
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use mcphub_core::Result;
 use mcphub_core::shared::{Decision, Rate, RateLimiter};
-use moka::Expiry;
-use moka::ops::compute::Op;
-use moka::sync::Cache;
 
-use crate::digest::Digested;
-
-/// A rate limiter for at most [`MemoryRateLimiter::CAPACITY`] keys. Beyond that, keys that are rarely
-/// used are forgotten first, so that a flood of new ones frees none that is busy.
+/// A rate limiter for at most [`MemoryRateLimiter::CAPACITY`] keys. Beyond that, those are forgotten
+/// first whose burst is whole soonest, so that a flood of new ones frees none that is busy.
 #[derive(Debug, Clone)]
-pub struct MemoryRateLimiter {
+pub struct MemoryRateLimiter(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     begun: Instant,
-    used: Cache<Digested, Used>,
+    /// Nobody outside knows which keys it gives the same number.
+    hasher: RandomState,
+    parts: [Mutex<Part>; PARTS],
+    /// The most keys of a part.
+    capacity: usize,
 }
 
-/// What is kept of a key.
-#[derive(Debug, Clone, Copy)]
-struct Used {
-    due: u64,
-    /// How long that is from when it was written.
-    lasts: Duration,
+/// How many keys can be decided about at once.
+const PARTS: usize = 64;
+
+/// Some of the keys, by their hash.
+#[derive(Debug, Default)]
+struct Part {
+    /// When the burst of each is whole, in microseconds of the limiter.
+    due: HashMap<u64, u64>,
+    /// At so many keys it is looked which are whole.
+    room: usize,
 }
 
 impl MemoryRateLimiter {
     /// How many keys are remembered.
-    pub const CAPACITY: u64 = 100_000;
+    pub const CAPACITY: usize = 100_000;
 
     /// A limiter that knows nobody.
     pub fn new() -> Self {
         Self::for_keys(Self::CAPACITY)
     }
 
-    fn for_keys(capacity: u64) -> Self {
-        Self {
+    fn for_keys(capacity: usize) -> Self {
+        Self(Arc::new(Parts {
             begun: Instant::now(),
-            used: Cache::builder()
-                .max_capacity(capacity)
-                .expire_after(UntilDue)
-                .build(),
-        }
+            hasher: RandomState::new(),
+            parts: std::array::from_fn(|_| Mutex::default()),
+            capacity: capacity / PARTS,
+        }))
     }
 
     /// Decides at once.
     pub fn decide(&self, key: &str, rate: Rate) -> Decision {
-        let mut decision = None;
-        self.used
-            .entry(Digested::of(key))
-            .and_compute_with(|known| {
-                // Read while nobody else can decide about this key, so that times of a key never go back.
-                let now = u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
-                let due = known.map_or(0, |known| known.into_value().due);
-                let (decided, next) = rate.decide(due, now);
-                decision = Some(decided);
-                match next {
-                    Some(due) => Op::Put(Used {
-                        due,
-                        lasts: Duration::from_micros(due - now),
-                    }),
-                    None => Op::Nop,
-                }
-            });
-        // The closure always ran.
-        decision.unwrap_or(Decision::Allowed { remaining: 0 })
+        let key = self.0.hasher.hash_one(key);
+        let mut part = self.0.part(key);
+        // Read while nobody else can decide about this key, so that times of a key never go back.
+        let now = u64::try_from(self.0.begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let due = part.due.get(&key).copied().unwrap_or(0);
+        let (decision, next) = rate.decide(due, now);
+        if let Some(next) = next {
+            part.put(key, next, now, self.0.capacity);
+        }
+        decision
+    }
+}
+
+impl Parts {
+    fn part(&self, key: u64) -> MutexGuard<'_, Part> {
+        // The remainder is below the number of parts.
+        let part = &self.parts[(key % PARTS as u64) as usize];
+        // Each change is made whole before anything in it can panic.
+        part.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Part {
+    fn put(&mut self, key: u64, due: u64, now: u64, capacity: usize) {
+        if let Some(known) = self.due.get_mut(&key) {
+            *known = due;
+            return;
+        }
+        if self.due.len() >= self.room {
+            self.due.retain(|_, due| *due > now);
+            if self.due.len() >= capacity
+                && let Some((&soonest, _)) = self.due.iter().min_by_key(|(_, due)| **due)
+            {
+                self.due.remove(&soonest);
+            }
+            // So that keys which are whole take no more room than those which are not.
+            self.room = (self.due.len() * 2).clamp(1, capacity);
+        }
+        self.due.insert(key, due);
     }
 }
 
@@ -83,29 +111,16 @@ impl RateLimiter for MemoryRateLimiter {
     }
 }
 
-/// A key is forgotten once its burst is whole again.
-struct UntilDue;
-
-impl Expiry<Digested, Used> for UntilDue {
-    fn expire_after_create(&self, _: &Digested, used: &Used, _: Instant) -> Option<Duration> {
-        Some(used.lasts)
-    }
-
-    fn expire_after_update(
-        &self,
-        _: &Digested,
-        used: &Used,
-        _: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        Some(used.lasts)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::thread;
+    use std::time::Duration;
+
+    fn known(limiter: &MemoryRateLimiter) -> usize {
+        let parts = limiter.0.parts.iter();
+        parts.map(|part| part.lock().unwrap().due.len()).sum()
+    }
 
     #[test]
     fn threads_together_get_no_more_than_the_burst() {
@@ -148,19 +163,23 @@ mod tests {
                 );
             }
         }
-        limiter.used.run_pending_tasks();
-        assert!(limiter.used.entry_count() <= 1_000);
+        assert!(known(&limiter) <= 1_000);
     }
 
     #[test]
-    fn a_key_costs_nothing_once_its_burst_is_whole() {
+    fn keys_whose_bursts_are_whole_give_their_room_to_others() {
         let limiter = MemoryRateLimiter::new();
         let rate: Rate = "100/s".parse().unwrap();
-        limiter.decide("key", rate);
-        let begun = Instant::now();
-        while limiter.used.contains_key(&Digested::of("key")) {
+        for number in 0..1_000 {
+            limiter.decide(&number.to_string(), rate);
+        }
+        let (begun, mut number, mut most) = (Instant::now(), 1_000, known(&limiter));
+        // Each is whole a hundredth of a second after its only request.
+        while known(&limiter) >= most {
+            most = most.max(known(&limiter));
             assert!(begun.elapsed() < Duration::from_secs(10));
-            thread::yield_now();
+            limiter.decide(&number.to_string(), rate);
+            number += 1;
         }
     }
 }
