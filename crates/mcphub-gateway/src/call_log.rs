@@ -1,7 +1,6 @@
 //! Calls that are noted in the audit log, off their way: a call puts its note into a queue, and one
 //! task writes what is there, many in one step.
 
-use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,15 +9,15 @@ use mcphub_core::audit::{Action, AuditNote};
 use mcphub_core::principal::Principal;
 use mcphub_core::store::AuditStore;
 use mcphub_core::tenant::Actor;
+use serde::Serialize;
 use serde_json::json;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use crate::federation::Route;
-use crate::members::put_quoted;
 use crate::metrics::{CallKind, Ended};
 
 /// The most notes that are written in one step.
@@ -313,33 +312,41 @@ fn note(
     outcome: &str,
     took: Option<Duration>,
 ) -> AuditNote {
-    // Put together by hand, because this is on the way of every call.
-    let mut detail = format!(r#"{{"outcome":"{outcome}""#);
-    if let Some(took) = took {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        // Writing to a String cannot fail.
-        let _ = write!(detail, r#","micros":{micros}"#);
-    }
-    if let Some(who) = who.filter(|who| who.id != who.actor) {
-        detail.push_str(r#","by":"#);
-        put_quoted(&mut detail, who.id.as_str());
-    }
-    detail.push('}');
+    let detail = to_raw_value(&Detail {
+        outcome,
+        micros: took.map(|took| u64::try_from(took.as_micros()).unwrap_or(u64::MAX)),
+        by: who
+            .filter(|who| who.id != who.actor)
+            .map(|who| who.id.as_str()),
+    });
     AuditNote {
         at: now(),
         actor: who.map_or_else(|| Actor::of("client", "anyone"), |who| who.actor.clone()),
         action,
         target,
-        detail: RawValue::from_string(detail).unwrap_or_default(),
+        // Text and numbers cannot fail.
+        detail: detail.unwrap_or_default(),
     }
+}
+
+/// What is said of a call besides what it is.
+#[derive(Serialize)]
+struct Detail<'a> {
+    outcome: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    micros: Option<u64>,
+    /// The key, where it is not the actor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'a str>,
 }
 
 /// What is done, and to what. The URI of a resource and the id of a task are left out: they hold
 /// what the caller wrote.
 fn named(method: &str, server: &str, own: &str) -> (Action, String) {
     let of = |thing: &str| {
-        let own: String = own.chars().take(MAX_NAME).collect();
-        format!("{thing}:{server}/{own}")
+        let end = own.char_indices().nth(MAX_NAME).map(|(end, _)| end);
+        let own = own.get(..end.unwrap_or(own.len())).unwrap_or_default();
+        [thing, ":", server, "/", own].concat()
     };
     match method {
         "tools/call" => (Action::TOOL_CALL, of("tool")),

@@ -15,8 +15,8 @@ use super::server::number;
 use super::statement::{Row, Statement};
 use super::{Dialect, Session, SqlStore, now};
 
-/// How many entries are added in one statement, which stays the same text for so many.
-const AT_ONCE: usize = 50;
+/// How many entries are added in one statement at most: a power of two.
+const AT_ONCE: usize = 64;
 
 const ENTRIES: &str = "
     SELECT sequence, at, actor, action, target, detail, hash FROM audit
@@ -99,16 +99,18 @@ impl HeldTenant {
             return Ok(());
         }
         let mut head = Statement::new("");
-        let (whole, last) = self.entries.as_chunks::<AT_ONCE>();
-        for entries in whole {
-            add(session, self.id, entries).await?;
-        }
-        if !last.is_empty() && session.dialect() == Dialect::Postgres {
-            // One way to the server and back for both.
-            let noted = head.then("WITH noted AS (");
-            head = adding(noted, Dialect::Postgres, self.id, last)?.then(") ");
-        } else if !last.is_empty() {
-            add(session, self.id, last).await?;
+        let mut entries = self.entries.into_iter();
+        while entries.len() > 0 {
+            let most = entries.len().min(AT_ONCE);
+            if session.dialect() == Dialect::Postgres && most == entries.len() {
+                // One way to the server and back for both.
+                let noted = head.then("WITH noted AS (");
+                head = adding(noted, Dialect::Postgres, self.id, entries.by_ref())?.then(") ");
+                break;
+            }
+            // A power of two, so that there are few statements to be prepared.
+            let some = entries.by_ref().take(1 << most.ilog2());
+            add(session, self.id, some).await?;
         }
         let head = head
             .then_with("UPDATE tenant SET version = $?", self.version)
@@ -327,7 +329,7 @@ pub(super) async fn append(
     tenant_id: i64,
     entry: &AuditEntry,
 ) -> Result<(), Failure> {
-    add(session, tenant_id, std::slice::from_ref(entry)).await?;
+    add(session, tenant_id, [entry.clone()]).await?;
     let head = "UPDATE tenant
         SET audit_sequence = $2, audit_hash = $3,
             audit_at = CASE WHEN audit_at < $4 THEN $4 ELSE audit_at END
@@ -342,7 +344,11 @@ pub(super) async fn append(
 }
 
 /// Adds entries, at most [`AT_ONCE`], in one statement: each has a way to the server and back.
-async fn add(session: &mut Session, tenant_id: i64, entries: &[AuditEntry]) -> Result<(), Failure> {
+async fn add(
+    session: &mut Session,
+    tenant_id: i64,
+    entries: impl IntoIterator<Item = AuditEntry>,
+) -> Result<(), Failure> {
     let add = adding(Statement::new(""), session.dialect(), tenant_id, entries)?;
     session.execute(add).await?;
     Ok(())
@@ -353,21 +359,22 @@ fn adding(
     statement: Statement,
     dialect: Dialect,
     tenant_id: i64,
-    entries: &[AuditEntry],
+    entries: impl IntoIterator<Item = AuditEntry>,
 ) -> Result<Statement, Failure> {
-    let row = |entry: &AuditEntry| {
+    let row = |entry: AuditEntry| {
         Ok([
             tenant_id.into(),
             i64::try_from(entry.sequence).map_err(unreadable)?.into(),
             entry.at.into(),
             entry.actor.as_str().into(),
             entry.action.as_str().into(),
-            (&entry.target).into(),
-            entry.detail.get().into(),
+            entry.target.into(),
+            String::from(Box::<str>::from(entry.detail)).into(),
             entry.hash.0.as_slice().into(),
         ])
     };
-    let rows: Vec<_> = entries.iter().map(row).collect::<Result<_, Failure>>()?;
+    let rows = entries.into_iter().map(row);
+    let rows: Vec<_> = rows.collect::<Result<_, Failure>>()?;
     let add = statement.then(
         "INSERT INTO audit (tenant_id, sequence, at, actor, action, target, detail, hash)
         VALUES ",
