@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use url::Url;
@@ -102,11 +103,11 @@ impl ChangePolicy {
 /// The document of a server that is connected to.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Description {
+struct Description<T> {
     connection: Connection,
     /// The definitions of `tools/list`, as the server wrote them.
     #[serde(default)]
-    tools: Vec<Box<RawValue>>,
+    tools: T,
 }
 
 impl Connection {
@@ -375,7 +376,8 @@ impl Connection {
     /// # Errors
     /// `InvalidDocument` when it describes none.
     pub fn from_document(document: &Document) -> Result<Self> {
-        Ok(describe(document)?.connection)
+        // Whoever asks for this asks it of each server when a gateway starts.
+        Ok(describe::<IgnoredAny>(document)?.connection)
     }
 
     fn check(&self) -> Result<()> {
@@ -435,7 +437,7 @@ impl fmt::Display for Connection {
     }
 }
 
-fn describe(document: &Document) -> Result<Description> {
+fn describe<T: DeserializeOwned + Default>(document: &Document) -> Result<Description<T>> {
     let wrong = || {
         Error::new(
             ErrorKind::InvalidDocument,
@@ -443,7 +445,7 @@ fn describe(document: &Document) -> Result<Description> {
         )
         .with("document", &document.source)
     };
-    let description: Description =
+    let description: Description<T> =
         serde_json::from_slice(&document.bytes).map_err(|error| wrong().caused_by(error))?;
     description
         .connection

@@ -22,7 +22,7 @@ pub(crate) fn plan(
     name: Option<&ServerName>,
     serve: Serve,
 ) -> Result<ToolSet> {
-    let description = describe(document)?;
+    let description = describe::<Vec<Box<RawValue>>>(document)?;
     if description.connection.serve() != serve {
         return Err(Error::invalid(
             "the document describes a server that is reached in another way",

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::kind::Kind;
+use super::meaning::meaning;
 use super::parameter::{HeaderParameter, marked};
 use crate::members::{Members, is_object, place, splice, string};
 use crate::upstream::{About, Inventory, UpstreamTool};
@@ -119,27 +120,22 @@ impl List {
                 warn(kind, &item.name, "another one of the server has its name");
                 continue;
             }
-            match places(kind, &item) {
-                Ok((key_at, links)) => {
+            match found(kind, &item) {
+                Ok(found) => {
                     let definition: Box<str> = item.definition.into();
                     let parameters = match kind {
                         Kind::Tools => marked(&definition),
                         _ => Vec::new(),
                     };
-                    hash.update(meaning(&definition));
-                    hash.update([0]);
-                    let (reads, repeatable) = match kind {
-                        Kind::Tools => hints(&definition),
-                        _ => (true, true),
-                    };
+                    hash.update(meaning(&definition).to_be_bytes());
                     listed.push(Listed {
-                        reads: kind == Kind::Tools && reads,
-                        repeatable,
+                        reads: found.reads,
+                        repeatable: found.repeatable,
                         key: item.name.into(),
                         definition,
-                        key_at,
+                        key_at: found.key_at,
                         parameters: parameters.into(),
-                        links,
+                        links: found.links,
                     });
                 }
                 Err(why) => warn(kind, &item.name, &why),
@@ -193,33 +189,18 @@ impl Listed {
     }
 }
 
-/// A definition with its members in one order and without spaces.
-fn meaning(definition: &str) -> String {
-    match serde_json::from_str::<serde_json::Value>(definition) {
-        Ok(mut value) => {
-            value.sort_all_objects();
-            value.to_string()
-        }
-        Err(_) => definition.to_owned(),
-    }
+/// What a definition says to whoever lists it.
+struct Found {
+    /// Where it has its key.
+    key_at: Range<usize>,
+    /// Where it has URIs of resources.
+    links: Vec<Range<usize>>,
+    /// See [`hints`]. A prompt or a resource can be asked for twice, and is no tool that only reads.
+    reads: bool,
+    repeatable: bool,
 }
 
-/// Whether a tool only reads, and whether twice is as good as once: `readOnlyHint` and
-/// `idempotentHint` (2026-07-28, Schema, `ToolAnnotations`), which are false where they are not said.
-fn hints(definition: &str) -> (bool, bool) {
-    let members = Members::read(definition).ok();
-    let annotations = members.and_then(|members| members.get("annotations"));
-    let annotations = annotations.and_then(|raw| Members::read(raw.get()).ok());
-    let says = |hint: &str| {
-        let annotations = annotations.as_ref();
-        annotations.and_then(|it| it.get(hint)).map(RawValue::get) == Some("true")
-    };
-    let reads = says("readOnlyHint");
-    (reads, reads || says("idempotentHint"))
-}
-
-/// Where a definition has its key and URIs of resources.
-fn places(kind: Kind, item: &UpstreamTool) -> Result<(Range<usize>, Vec<Range<usize>>), String> {
+fn found(kind: Kind, item: &UpstreamTool) -> Result<Found, String> {
     let definition = item.definition.get();
     let members = Members::read(definition)
         .map_err(|error| format!("its definition cannot be used: {error}"))?;
@@ -233,14 +214,36 @@ fn places(kind: Kind, item: &UpstreamTool) -> Result<(Range<usize>, Vec<Range<us
     if string(value).as_deref() != Some(&item.name) {
         return Err(format!("its definition has another {key}"));
     }
-    let links = if kind == Kind::Tools {
-        pages_of_app(&members).into_iter()
-    } else {
-        Vec::new().into_iter()
-    };
-    let links = links.filter_map(|raw| place(definition, raw)).collect();
     let key_at = place(definition, value).ok_or("its definition cannot be used")?;
-    Ok((key_at, links))
+    if kind != Kind::Tools {
+        return Ok(Found {
+            key_at,
+            links: Vec::new(),
+            reads: false,
+            repeatable: true,
+        });
+    }
+    let links = pages_of_app(&members).into_iter();
+    let (reads, repeatable) = hints(&members);
+    Ok(Found {
+        key_at,
+        links: links.filter_map(|raw| place(definition, raw)).collect(),
+        reads,
+        repeatable,
+    })
+}
+
+/// Whether a tool only reads, and whether twice is as good as once: `readOnlyHint` and
+/// `idempotentHint` (2026-07-28, Schema, `ToolAnnotations`), which are false where they are not said.
+fn hints(tool: &Members<'_>) -> (bool, bool) {
+    let annotations = tool.get("annotations");
+    let annotations = annotations.and_then(|raw| Members::read(raw.get()).ok());
+    let says = |hint: &str| {
+        let annotations = annotations.as_ref();
+        annotations.and_then(|it| it.get(hint)).map(RawValue::get) == Some("true")
+    };
+    let reads = says("readOnlyHint");
+    (reads, reads || says("idempotentHint"))
 }
 
 /// The page that shows a tool's results (MCP Apps): `_meta.ui.resourceUri`, and what it was called

@@ -10,6 +10,7 @@ mod instructions;
 mod kind;
 pub(crate) mod links;
 mod listing;
+mod meaning;
 mod name;
 mod pages;
 mod parameter;
