@@ -102,7 +102,7 @@ async fn main() -> std::result::Result<(), Box<dyn Error>> {
     gateway.refresh().await?;
     let listener = tokio::net::TcpListener::bind(address).await?;
     tokio::select! {
-        served = axum::serve(Listener::new(listener), gateway.service()) => served?,
+        () = gateway.serve(Listener::new(listener), std::future::pending()) => {}
         () = gateway.run() => {}
     }
     Ok(())

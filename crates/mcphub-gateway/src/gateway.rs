@@ -26,6 +26,7 @@ use crate::call_log::CallLog;
 use crate::federation::{Scope, View};
 use crate::guard::Turned;
 use crate::issuer::TokenIssuer;
+use crate::listener::Listener;
 use crate::mcp;
 use crate::mcp::cancel::Cancellable;
 use crate::mcp::http::GatewayService;
@@ -39,6 +40,7 @@ use crate::mcp::roots::Roots;
 use crate::mcp::session::Sessions;
 use crate::metrics::{self, Metrics};
 use crate::roster::{Connected, Roster, ServerHealth, Watcher};
+use crate::serving;
 use crate::settings::GatewaySettings;
 use crate::upstream::Connect;
 
@@ -173,14 +175,14 @@ impl Gateway {
         mcp::http::router(Arc::clone(&self.inner))
     }
 
-    /// What [`Gateway::router`] serves, for `axum::serve` by itself: messages to `/mcp`, which nearly all
-    /// requests are, cost less on this way, and it knows where connections come from.
+    /// Serves what [`Gateway::router`] does to the connections of a port, until `stop` ends. Then it takes
+    /// no more, and ends with the last request that is open; event streams last until the gateway
+    /// [closes](Gateway::close).
     ///
-    /// ```text
-    /// axum::serve(Listener::new(listener), gateway.service())
-    /// ```
-    pub fn service(&self) -> GatewayService {
-        GatewayService::new(Arc::clone(&self.inner))
+    /// Messages to `/mcp`, which nearly all requests are, cost less on this way than through the router,
+    /// and it knows where connections come from. To be called in a Tokio runtime.
+    pub async fn serve(&self, listener: Listener, stop: impl Future<Output = ()>) {
+        serving::serve(listener, GatewayService::new(Arc::clone(&self.inner)), stop).await;
     }
 
     /// The HTTP service for operators, which asks nobody who they are: `GET /metrics` with what is

@@ -9,7 +9,11 @@ use axum::serve::IncomingStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
 
-/// A port whose connections suit a gateway, for `axum::serve`:
+/// A connection of a client.
+pub(crate) type Connection = Pin<Box<TimeoutStream<TcpStream>>>;
+
+/// A port whose connections suit a gateway, for [`Gateway::serve`](crate::Gateway::serve) and for
+/// `axum::serve`:
 ///
 /// - small answers are sent at once, without waiting for the client's acknowledgement;
 /// - a client that takes nothing of what it is sent for 30 s loses its connection, and the gateway
@@ -43,11 +47,15 @@ impl Listener {
 /// axum::serve(listener, gateway.router().into_make_service_with_connect_info::<ClientAddress>())
 /// ```
 ///
-/// [`Gateway::service`](crate::Gateway::service) knows it by itself.
+/// [`Gateway::serve`](crate::Gateway::serve) knows it by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(SocketAddr);
 
 impl ClientAddress {
+    pub(crate) fn new(address: SocketAddr) -> Self {
+        Self(address)
+    }
+
     /// The address.
     pub fn ip(&self) -> IpAddr {
         self.0.ip()
@@ -67,7 +75,7 @@ impl Connected<IncomingStream<'_, TcpListener>> for ClientAddress {
 }
 
 impl axum::serve::Listener for Listener {
-    type Io = Pin<Box<TimeoutStream<TcpStream>>>;
+    type Io = Connection;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, SocketAddr) {

@@ -81,7 +81,7 @@ pub fn serve_operators(gateway: &Gateway, listener: TcpListener) -> Operators {
 /// servers and stops what was deployed.
 ///
 /// # Errors
-/// `Unavailable` when the listener breaks.
+/// Those of the store, and of deployments that cannot be stopped.
 pub async fn serve_http(
     host: &Host,
     gateway: &Gateway,
@@ -92,28 +92,24 @@ pub async fn serve_http(
         .local_addr()
         .is_ok_and(|address| !address.ip().is_loopback());
     warn(host, exposed).await?;
-    let (stop, stopped) = tokio::sync::watch::channel(false);
-    let mut drain = stopped.clone();
-    let server = axum::serve(Listener::new(listener), gateway.service());
-    let server = server.with_graceful_shutdown(async move {
-        let _ = drain.wait_for(|stop| *stop).await;
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let server = gateway.serve(Listener::new(listener), async {
+        let _ = stopped.await;
     });
-    let mut server = std::pin::pin!(server.into_future());
+    let mut server = std::pin::pin!(server);
     let upkeep = upkeep(host, gateway);
-    let outcome = tokio::select! {
-        outcome = &mut server => outcome,
-        () = upkeep => Ok(()),
+    tokio::select! {
+        () = &mut server => {}
+        () = upkeep => {}
         () = asked_to_stop => {
-            let _ = stop.send(true);
+            drop(stop);
             // Event streams have no end of their own.
             gateway.close();
-            tokio::time::timeout(DRAIN, &mut server).await.unwrap_or(Ok(()))
+            let _ = tokio::time::timeout(DRAIN, &mut server).await;
         }
-    };
+    }
     gateway.leave().await;
-    host.platform.stop_deployments().await?;
-    outcome
-        .map_err(|error| Error::new(ErrorKind::Unavailable, "the listener broke").caused_by(error))
+    host.platform.stop_deployments().await
 }
 
 /// Says what is unsafe about who is let in, or that nobody can be.

@@ -36,10 +36,10 @@ pub async fn start(api: SocketAddr) -> SocketAddr {
     gateway.refresh().await.expect("a catalogue");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("an address");
-    let serving = axum::serve(Listener::new(listener), gateway.service());
-    tokio::spawn(async move { serving.await.expect("the server runs") });
-    // Its tasks end with it, and the benchmark needs them to the end.
-    std::mem::forget(gateway);
+    tokio::spawn(async move {
+        let never = std::future::pending();
+        gateway.serve(Listener::new(listener), never).await;
+    });
     address
 }
 

@@ -53,6 +53,19 @@ pub(crate) struct Gate {
     asking_again: Semaphore,
 }
 
+/// What a gate knows of a token.
+pub(crate) struct Seen {
+    fingerprint: Fingerprint,
+    known: Option<Arc<Known>>,
+}
+
+impl Seen {
+    /// Who shows it, if they were let in lately.
+    pub(crate) fn known(&self) -> Option<&Principal> {
+        self.known.as_deref().map(|known| &*known.principal)
+    }
+}
+
 /// Somebody who was let in.
 struct Known {
     principal: Arc<Principal>,
@@ -75,11 +88,28 @@ impl Gate {
 
     /// Who shows this token.
     pub(crate) async fn admit(&self, token: &str) -> Result<Arc<Principal>, Refusal> {
+        let seen = self.see(token).ok_or(Refusal::Malformed)?;
+        self.admit_seen(token, seen).await
+    }
+
+    /// What is known of a token, without asking anybody. `None` for one that lets nobody in.
+    pub(crate) fn see(&self, token: &str) -> Option<Seen> {
         if token.len() > MAX_TOKEN {
-            return Err(Refusal::Malformed);
+            return None;
         }
         let fingerprint: Fingerprint = Sha256::digest(token).into();
-        let Some(known) = self.known.get(&fingerprint) else {
+        let known = self.known.get(&fingerprint);
+        Some(Seen { fingerprint, known })
+    }
+
+    /// Who shows this token, of which that is known.
+    pub(crate) async fn admit_seen(
+        &self,
+        token: &str,
+        seen: Seen,
+    ) -> Result<Arc<Principal>, Refusal> {
+        let Seen { fingerprint, known } = seen;
+        let Some(known) = known else {
             // Boxed, because a timer is large and most requests need none.
             return Box::pin(self.ask(fingerprint, token, &self.asking)).await;
         };
@@ -95,16 +125,6 @@ impl Gate {
             Err(Refusal::Unavailable) => Ok(Arc::clone(&known.principal)),
             outcome => outcome,
         }
-    }
-
-    /// Who shows this token, if they were let in lately and nobody has to be asked.
-    pub(crate) fn recall(&self, token: &str) -> Option<Arc<Principal>> {
-        if token.len() > MAX_TOKEN {
-            return None;
-        }
-        let fingerprint: Fingerprint = Sha256::digest(token).into();
-        let known = self.known.get(&fingerprint)?;
-        Some(Arc::clone(&known.principal))
     }
 
     async fn ask(

@@ -12,7 +12,7 @@ mod password;
 mod sign_in;
 
 pub use bearer::BearerAuthenticator;
-pub(crate) use gate::{Admission, Gate};
+pub(crate) use gate::{Admission, Gate, Seen};
 pub use keys::KeyAuthenticator;
 pub use password::PasswordHasher;
 pub use sign_in::{SignInSettings, SignIns};

@@ -23,7 +23,7 @@ use mcphub_core::{Error, ErrorKind, Result};
 use mcphub_gateway::upstream::{
     CallResult, Connect, Connector, Down, Upstream, UpstreamSettings, UpstreamTool,
 };
-use mcphub_gateway::{Gateway, GatewayBuilder, GatewaySettings};
+use mcphub_gateway::{Gateway, GatewayBuilder, GatewaySettings, Listener};
 use reqwest::{RequestBuilder, StatusCode};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -382,8 +382,11 @@ pub async fn serve_gateway(hub: Arc<Hub>, gateway: Gateway) -> Served {
     gateway.refresh().await.unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let service = gateway.service();
-    let serving = tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
+    let serving = {
+        let gateway = gateway.clone();
+        let listener = Listener::new(listener);
+        tokio::spawn(async move { gateway.serve(listener, std::future::pending()).await })
+    };
     let running = {
         let gateway = gateway.clone();
         tokio::spawn(async move { gateway.run().await })

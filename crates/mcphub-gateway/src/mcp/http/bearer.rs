@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use mcphub_core::principal::{Principal, Refusal as NotAdmitted};
 
 use super::Refusal;
-use crate::auth::Admission;
+use crate::auth::{Admission, Seen};
 use crate::gateway::Inner;
 use crate::mcp::error::RpcError;
 
@@ -26,16 +26,27 @@ pub(super) async fn principal(
     gateway: &Inner,
     headers: &HeaderMap,
 ) -> Result<Option<Arc<Principal>>, Unauthorized> {
+    principal_of(gateway, headers, seen(gateway, headers)).await
+}
+
+/// As [`principal`], of a request that [`seen`] was asked about.
+pub(super) async fn principal_of(
+    gateway: &Inner,
+    headers: &HeaderMap,
+    seen: Option<Seen>,
+) -> Result<Option<Arc<Principal>>, Unauthorized> {
     let Some(gate) = &gateway.gate else {
         return Ok(None);
     };
-    let principal = gate.admit(token(headers)?).await?;
-    Ok(Some(principal))
+    let token = token(headers)?;
+    let seen = seen.ok_or(NotAdmitted::Malformed)?;
+    Ok(Some(gate.admit_seen(token, seen).await?))
 }
 
-/// Who makes a request, if they were let in lately: nobody is asked.
-pub(super) fn known(gateway: &Inner, headers: &HeaderMap) -> Option<Arc<Principal>> {
-    gateway.gate.as_ref()?.recall(token(headers).ok()?)
+/// What is known of who makes a request: nobody is asked. `None` where nobody ever is, or it shows no
+/// token that could let anybody in.
+pub(super) fn seen(gateway: &Inner, headers: &HeaderMap) -> Option<Seen> {
+    gateway.gate.as_ref()?.see(token(headers).ok()?)
 }
 
 /// What a stream of theirs lasts as long as.

@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use mcphub_core::shared::{Decision, Rate, RateLimiter};
 
 use super::{HEALTH, Refusal, bearer};
+use crate::auth::Seen;
 use crate::gateway::Inner;
 use crate::listener::ClientAddress;
 use crate::mcp::error::RpcError;
@@ -38,8 +39,8 @@ pub(super) async fn within(
     if request.uri().path() == HEALTH && !headers.contains_key(header::AUTHORIZATION) {
         return next.run(request).await;
     }
-    let peer = peer(&request);
-    match exceeded(&gateway, peer, headers).await {
+    let (peer, seen) = (peer(&request), bearer::seen(&gateway, headers));
+    match exceeded(&gateway, peer, headers, seen.as_ref()).await {
         Some(refusal) => refusal,
         None => next.run(request).await,
     }
@@ -50,11 +51,12 @@ pub(super) async fn exceeded(
     gateway: &Inner,
     peer: Option<ClientAddress>,
     headers: &HeaderMap,
+    seen: Option<&Seen>,
 ) -> Option<Response> {
     let limit = gateway.limit.as_ref()?;
-    let key = match bearer::known(gateway, headers) {
+    let key = match seen.and_then(Seen::known) {
         Some(who) => format!("principal {}", who.id),
-        None => key(peer.map(|peer| seen(gateway, peer, headers))),
+        None => key(peer.map(|peer| origin(gateway, peer, headers))),
     };
     match limit.limiter.take(&key, limit.rate).await {
         Ok(Decision::Limited { retry_after }) => {
@@ -81,7 +83,7 @@ fn refuse(seconds: u64) -> Response {
 
 /// Whom a request comes from, if the host tells.
 pub(crate) fn address(gateway: &Inner, request: &Request) -> Option<IpAddr> {
-    Some(seen(gateway, peer(request)?, request.headers()))
+    Some(origin(gateway, peer(request)?, request.headers()))
 }
 
 fn peer(request: &Request) -> Option<ClientAddress> {
@@ -89,7 +91,7 @@ fn peer(request: &Request) -> Option<ClientAddress> {
     Some(*peer)
 }
 
-fn seen(gateway: &Inner, peer: ClientAddress, headers: &HeaderMap) -> IpAddr {
+fn origin(gateway: &Inner, peer: ClientAddress, headers: &HeaderMap) -> IpAddr {
     client(peer.ip(), headers, &gateway.settings.trusted_proxies)
 }
 

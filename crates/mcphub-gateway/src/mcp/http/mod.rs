@@ -35,7 +35,7 @@ use rmcp::transport::common::http_header::{EVENT_STREAM_MIME_TYPE, JSON_MIME_TYP
 
 pub(crate) use self::headers::has_json;
 use self::origin::OriginLayer;
-pub use self::service::GatewayService;
+pub(crate) use self::service::{ConnectionService, GatewayService};
 use super::error::RpcError;
 use super::message::Rejected;
 use super::reply::Reply;
@@ -87,15 +87,21 @@ async fn post_message(
     Endpoint(scope): Endpoint,
     request: Request,
 ) -> Response {
-    post_to(&gateway, scope, request).await
+    let seen = bearer::seen(&gateway, request.headers());
+    post_to(&gateway, scope, seen, request).await
 }
 
-/// Answers a message to this endpoint.
-async fn post_to(gateway: &Arc<Inner>, scope: Scope, request: Request) -> Response {
+/// Answers a message to this endpoint, of whoever was seen to make it.
+async fn post_to(
+    gateway: &Arc<Inner>,
+    scope: Scope,
+    seen: Option<auth::Seen>,
+    request: Request,
+) -> Response {
     let Some(_room) = gateway.load.room() else {
         return gateway.metrics.answered(load::shed());
     };
-    let response = match bearer::principal(gateway, request.headers()).await {
+    let response = match bearer::principal_of(gateway, request.headers(), seen).await {
         Ok(who) => post::answer(gateway, scope, who.as_ref(), request).await,
         Err(unauthorized) => unauthorized.into_response(),
     };

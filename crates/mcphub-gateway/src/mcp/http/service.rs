@@ -1,33 +1,34 @@
-//! The service of a gateway, as `axum::serve` takes it.
+//! The service of a gateway, as hyper takes it.
 
 use std::convert::Infallible;
-use std::fmt;
-use std::future::{Ready, ready};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, Request};
-use axum::http::{Method, header};
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Method, Request, header};
 use axum::response::{IntoResponse, Response};
-use axum::serve::{IncomingStream, Listener};
-use tower::Service;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use tower::Service as _;
 
-use super::{ENDPOINT, limit, mode, post_to, router};
+use super::{ENDPOINT, bearer, limit, mode, post_to, router};
 use crate::federation::Scope;
 use crate::gateway::Inner;
 use crate::listener::ClientAddress;
 
-/// The HTTP service of a gateway for all connections of a listener: see
-/// [`Gateway::service`](crate::Gateway::service).
+/// The HTTP service of a gateway.
 #[derive(Clone)]
-pub struct GatewayService {
+pub(crate) struct GatewayService {
     gateway: Arc<Inner>,
     router: Router,
-    /// Where the connection comes from.
-    client: Option<ClientAddress>,
+}
+
+/// The same, of one connection.
+pub(crate) struct ConnectionService {
+    gateway: GatewayService,
+    client: ClientAddress,
 }
 
 type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
@@ -37,81 +38,50 @@ impl GatewayService {
         Self {
             router: router(Arc::clone(&gateway)),
             gateway,
-            client: None,
         }
     }
-}
 
-/// The service of one connection.
-impl<L> Service<IncomingStream<'_, L>> for GatewayService
-where
-    L: Listener,
-    ClientAddress: for<'a> Connected<IncomingStream<'a, L>>,
-{
-    type Response = Self;
-    type Error = Infallible;
-    type Future = Ready<Result<Self, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, stream: IncomingStream<'_, L>) -> Self::Future {
-        let client = Some(ClientAddress::connect_info(stream));
-        ready(Ok(Self {
-            client,
-            ..self.clone()
-        }))
+    /// The service of a connection from there.
+    pub(crate) fn of(&self, client: ClientAddress) -> ConnectionService {
+        let gateway = self.clone();
+        ConnectionService { gateway, client }
     }
 }
 
-impl Service<Request> for GatewayService {
+impl Service<Request<Incoming>> for ConnectionService {
     type Response = Response;
     type Error = Infallible;
     type Future = Answering;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, mut request: Request) -> Answering {
+    fn call(&self, request: Request<Incoming>) -> Answering {
+        let (client, mut request) = (self.client, request.map(Body::new));
+        let GatewayService { gateway, router } = &self.gateway;
         if is_message(&request) {
-            let (gateway, client) = (Arc::clone(&self.gateway), self.client);
+            let gateway = Arc::clone(gateway);
             return Box::pin(async move { Ok(message(&gateway, client, request).await) });
         }
-        if let Some(client) = self.client {
-            request.extensions_mut().insert(ConnectInfo(client));
-        }
-        Box::pin(Service::<Request>::call(&mut self.router, request))
+        request.extensions_mut().insert(ConnectInfo(client));
+        Box::pin(router.clone().call(request))
     }
 }
 
 /// Whether it is what nearly all requests are: a message for the endpoint of all servers, and of no
 /// web page. The router would lead it to the same place, at a higher cost.
-fn is_message(request: &Request) -> bool {
+fn is_message(request: &Request<Body>) -> bool {
     request.method() == Method::POST
         && request.uri().path() == ENDPOINT
         && !request.headers().contains_key(header::ORIGIN)
 }
 
-async fn message(
-    gateway: &Arc<Inner>,
-    client: Option<ClientAddress>,
-    request: Request,
-) -> Response {
-    if let Some(limited) = limit::exceeded(gateway, client, request.headers()).await {
+async fn message(gateway: &Arc<Inner>, client: ClientAddress, request: Request<Body>) -> Response {
+    let headers = request.headers();
+    // Once, because it is a digest.
+    let seen = bearer::seen(gateway, headers);
+    if let Some(limited) = limit::exceeded(gateway, Some(client), headers, seen.as_ref()).await {
         return limited;
     }
     match mode(request.uri().query(), gateway.settings.tools) {
-        Ok(mode) => post_to(gateway, mode.scope(Scope::All), request).await,
+        Ok(mode) => post_to(gateway, mode.scope(Scope::All), seen, request).await,
         Err(refusal) => refusal.into_response(),
-    }
-}
-
-impl fmt::Debug for GatewayService {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GatewayService")
-            .field("client", &self.client)
-            .finish_non_exhaustive()
     }
 }

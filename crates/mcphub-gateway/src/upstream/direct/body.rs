@@ -99,16 +99,22 @@ impl Body {
 impl Sent {
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<Option<Bytes>>> {
         loop {
-            let frame = match self.poll_read() {
-                Poll::Ready(frame) => frame,
-                Poll::Pending => {
-                    // Asked for what comes next, the connection reads it.
-                    if let Some(line) = &mut self.line {
-                        line.poll(cx);
-                    }
-                    ready!(self.poll_read())
-                }
-            };
+            // Asked for what comes next, the connection reads it: first what is there, because whoever
+            // takes what it reads wakes who waits for more.
+            let mut read = self.poll_read();
+            if read.is_pending()
+                && let Some(line) = &mut self.line
+            {
+                line.read();
+                read = self.poll_read();
+            }
+            if read.is_pending()
+                && let Some(line) = &mut self.line
+            {
+                line.poll(cx);
+                read = self.poll_read();
+            }
+            let frame = ready!(read);
             let Some(frame) = frame.transpose()? else {
                 self.end();
                 return Poll::Ready(Ok(None));

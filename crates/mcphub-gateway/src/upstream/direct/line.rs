@@ -1,7 +1,7 @@
 //! One connection, which is polled by whoever has it.
 
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use axum::http::{Request, Response};
 use bytes::Bytes;
@@ -45,11 +45,16 @@ impl Line {
             let mut answer = pin!(unconstrained(self.sender.try_send_request(request)));
             let connection = &mut self.connection;
             poll_fn(|cx| {
+                let nobody = &mut Context::from_waker(Waker::noop());
+                // Who polls the connection is woken when somebody takes what it has read, which is the
+                // same one: so it is polled for somebody only once there is nothing to read.
+                drive(connection, nobody);
+                if let Poll::Ready(answer) = answer.as_mut().poll(nobody) {
+                    return Poll::Ready(answer);
+                }
                 drive(connection, cx);
                 // Only the connection, which was just polled, can bring it.
-                answer
-                    .as_mut()
-                    .poll(&mut Context::from_waker(Waker::noop()))
+                answer.as_mut().poll(nobody)
             })
             .await
         };
@@ -57,6 +62,14 @@ impl Line {
         // the connection, and would be told of it.
         self.rest();
         answer
+    }
+
+    /// Goes on with the answer's body as far as it is there, and wakes nobody.
+    pub(super) fn read(&mut self) {
+        drive(
+            &mut self.connection,
+            &mut Context::from_waker(Waker::noop()),
+        );
     }
 
     /// Goes on with the answer's body.
