@@ -40,6 +40,31 @@ pub fn document(data: &[u8]) {
     planned(&parsed);
 }
 
+/// Any text as YAML. A reader of a subset, which is fast, gives what it does not know to a general one;
+/// a directive is such a thing, and changes nothing.
+pub fn yaml(data: &[u8]) {
+    let read = |bytes: &[u8]| {
+        let applied = overlays::apply(&source(bytes), &[], &ParserSettings::default());
+        applied.ok().map(|applied| applied.document.bytes)
+    };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    // JSON and HTML are told by how they begin, and a document begins once.
+    let begins = text.trim_start().starts_with(['{', '[', '<', '\u{feff}']);
+    if begins
+        || ["---", "...", "%"]
+            .iter()
+            .any(|marker| text.contains(marker))
+    {
+        return;
+    }
+    if let Some(value) = read(data) {
+        let directed = format!("%YAML 1.2\n---\n{text}");
+        assert_eq!(read(directed.as_bytes()), Some(value), "{text}");
+    }
+}
+
 /// A good document in which some places hold what does not belong there: the first byte chooses the
 /// document, every four that follow a place and what goes there.
 pub fn edited_document(data: &[u8]) {

@@ -15,6 +15,19 @@ fn documents() {
 }
 
 #[test]
+fn yaml() {
+    run(
+        entry_points::yaml,
+        &[
+            b"a: 1\nb:\n  - c: x # y\n    d: 'e'\n  - \"f\\n\"\ng: {h: [i, 2]}\n200: one\n  two\n",
+            b"a: |\n  one\n   two\n\nb: >-\n  three\n  four\n\n  five\nc:\n- 1.5\n- - true\n  - null\n",
+            b"a: 'one\n  two'\nb: \"one \\\n  two\"\nc: [\n  x,\n  y\n]\nd:\ne: -1\n",
+        ],
+    );
+    run(entry_points::yaml, &SEEDS);
+}
+
+#[test]
 fn edited_documents() {
     let mut dice = Dice(1);
     let seeds: Vec<_> = (0..64).map(|_| dice.bytes(33)).collect();

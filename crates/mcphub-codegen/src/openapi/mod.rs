@@ -26,6 +26,7 @@ mod server;
 mod swagger;
 mod tag;
 mod xml;
+mod yaml;
 
 use std::borrow::Cow;
 use std::collections::HashMap;

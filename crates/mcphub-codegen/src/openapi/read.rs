@@ -1,21 +1,11 @@
 //! Bytes become a value: JSON by `serde_json`, anything else as YAML 1.2.
 
-use std::borrow::Cow;
-use std::cell::Cell;
-use std::fmt;
-
 use mcphub_core::{Error, ErrorKind, Result};
-use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::{Number, Value};
-use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
+use serde_json::Value;
 
 use super::ParserSettings;
-use super::node::{Node, Object, read_json};
-use crate::json_size;
-
-/// The deepest nesting, as `serde_json` has it.
-const MAX_DEPTH: usize = 128;
+use super::node::{Node, read_json};
+use super::yaml;
 
 /// Reads a document to a value that can be changed.
 ///
@@ -53,14 +43,14 @@ pub(super) fn read<'d>(bytes: &'d [u8], settings: &ParserSettings) -> Result<(No
         Some(b'{' | b'[') => match read_json(text) {
             Ok(read) => Ok(read),
             // YAML's flow style begins like JSON.
-            Err(error) => yaml(text, settings)
+            Err(error) => yaml::read(text, settings.max_document)
                 .map(measured)
                 .map_err(|_| not_json(error)),
         },
         Some(b'<') => Err(invalid(
             "the document is HTML or XML; expected an OpenAPI document in JSON or YAML",
         )),
-        Some(_) => yaml(text, settings).map(measured),
+        Some(_) => yaml::read(text, settings.max_document).map(measured),
     }
 }
 
@@ -78,214 +68,4 @@ fn not_json(error: serde_json::Error) -> Error {
         .with("line", error.line())
         .with("column", error.column())
         .caused_by(error)
-}
-
-fn yaml<'d>(text: &'d str, settings: &ParserSettings) -> Result<Node<'d>> {
-    let options = serde_saphyr::options! {
-        // Real documents have hundreds of thousands of nodes. What aliases add is bounded below.
-        budget: serde_saphyr::budget! {
-            max_reader_input_bytes: None,
-            max_events: usize::MAX,
-            max_nodes: usize::MAX,
-            max_total_scalar_bytes: usize::MAX,
-            max_depth: MAX_DEPTH,
-            enforce_alias_anchor_ratio: false,
-        },
-        duplicate_keys: DuplicateKeyPolicy::LastWins,
-        strict_booleans: true,
-        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
-        with_snippet: false,
-    };
-    let room = Room {
-        bytes: Cell::new(settings.max_document),
-        nodes: Cell::new(settings.max_document / 8),
-    };
-    serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
-        YamlNode(&room).deserialize(deserializer)
-    })
-    .map_err(|error| {
-        let place = error.location();
-        let mut told = invalid("the document is not valid YAML");
-        if let Some(place) = place {
-            told = told
-                .with("line", place.line())
-                .with("column", place.column());
-        }
-        told.with("reason", error.without_snippet())
-    })
-}
-
-/// What a YAML document may still become: aliases repeat nodes and text without limit.
-struct Room {
-    bytes: Cell<usize>,
-    nodes: Cell<usize>,
-}
-
-impl Room {
-    fn take<E: de::Error>(&self, bytes: usize) -> Result<(), E> {
-        match (
-            self.bytes.get().checked_sub(bytes),
-            self.nodes.get().checked_sub(1),
-        ) {
-            (Some(bytes), Some(nodes)) => {
-                self.bytes.set(bytes);
-                self.nodes.set(nodes);
-                Ok(())
-            }
-            _ => Err(E::custom(
-                "its aliases make it larger than the limit for a document",
-            )),
-        }
-    }
-}
-
-/// Reads one node, whatever it is. Unlike `Value`'s own reader it takes keys as they are written
-/// (`200`, `true`) and integers of any size.
-#[derive(Clone, Copy)]
-struct YamlNode<'r>(&'r Room);
-
-impl<'de> DeserializeSeed<'de> for YamlNode<'_> {
-    type Value = Node<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for YamlNode<'_> {
-    type Value = Node<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a YAML node")
-    }
-
-    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Node<'de>, E> {
-        self.0.take(1)?;
-        Ok(Node::Bool(value))
-    }
-
-    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Node<'de>, E> {
-        self.0.take(1)?;
-        Ok(Node::Number(value.into()))
-    }
-
-    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Node<'de>, E> {
-        self.0.take(1)?;
-        Ok(Node::Number(value.into()))
-    }
-
-    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Node<'de>, E> {
-        match (i64::try_from(value), u64::try_from(value)) {
-            (Ok(value), _) => self.visit_i64(value),
-            (_, Ok(value)) => self.visit_u64(value),
-            // As JSON's reader does with what fits neither.
-            _ => self.visit_f64(value as f64),
-        }
-    }
-
-    fn visit_u128<E: de::Error>(self, value: u128) -> Result<Node<'de>, E> {
-        match u64::try_from(value) {
-            Ok(value) => self.visit_u64(value),
-            Err(_) => self.visit_f64(value as f64),
-        }
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node<'de>, E> {
-        self.0.take(1)?;
-        Ok(Number::from_f64(value).map_or(Node::Null, Node::Number))
-    }
-
-    fn visit_borrowed_str<E: de::Error>(self, value: &'de str) -> Result<Node<'de>, E> {
-        self.0.take(value.len())?;
-        Ok(Node::String(borrowed(value)))
-    }
-
-    fn visit_str<E: de::Error>(self, value: &str) -> Result<Node<'de>, E> {
-        self.0.take(value.len())?;
-        Ok(Node::String(Cow::Owned(value.to_owned())))
-    }
-
-    fn visit_string<E: de::Error>(self, value: String) -> Result<Node<'de>, E> {
-        self.0.take(value.len())?;
-        Ok(Node::String(Cow::Owned(value)))
-    }
-
-    fn visit_unit<E: de::Error>(self) -> Result<Node<'de>, E> {
-        self.0.take(1)?;
-        Ok(Node::Null)
-    }
-
-    fn visit_none<E: de::Error>(self) -> Result<Node<'de>, E> {
-        self.visit_unit()
-    }
-
-    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
-        self.deserialize(deserializer)
-    }
-
-    fn visit_newtype_struct<D: Deserializer<'de>>(
-        self,
-        deserializer: D,
-    ) -> Result<Node<'de>, D::Error> {
-        self.deserialize(deserializer)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Node<'de>, A::Error> {
-        self.0.take(2)?;
-        let mut out = Vec::new();
-        while let Some(item) = items.next_element_seed(self)? {
-            out.push(item);
-        }
-        Ok(Node::Array(out))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Node<'de>, A::Error> {
-        self.0.take(2)?;
-        let mut out = Vec::new();
-        while let Some(YamlName(key)) = members.next_key()? {
-            self.0.take(key.len())?;
-            out.push((key, members.next_value_seed(self)?));
-        }
-        Ok(Node::Object(Object::new(out)))
-    }
-}
-
-/// Text of the document where it has nothing to escape, as a [`Node`] wants it.
-fn borrowed(text: &str) -> Cow<'_, str> {
-    if json_size::string(text) == text.len() + 2 {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(text.to_owned())
-    }
-}
-
-/// The name of a member, as it is written.
-struct YamlName<'d>(Cow<'d, str>);
-
-impl<'de> Deserialize<'de> for YamlName<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(YamlNameVisitor)
-    }
-}
-
-struct YamlNameVisitor;
-
-impl<'de> Visitor<'de> for YamlNameVisitor {
-    type Value = YamlName<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_str<E: de::Error>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(YamlName(borrowed(name)))
-    }
-
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(YamlName(Cow::Owned(name.to_owned())))
-    }
-
-    fn visit_string<E: de::Error>(self, name: String) -> Result<Self::Value, E> {
-        Ok(YamlName(Cow::Owned(name)))
-    }
 }
