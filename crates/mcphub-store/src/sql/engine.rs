@@ -13,12 +13,14 @@ use sqlx::pool::PoolConnection;
 use sqlx::{AssertSqlSafe, Database};
 
 use super::audit::HeldTenant;
+#[cfg(feature = "sqlite")]
+use super::blocking;
 use super::failure::Failure;
 use super::statement::{Row, Statement};
 #[cfg(feature = "postgres")]
 use crate::postgres::{self, Server};
 #[cfg(feature = "sqlite")]
-use crate::sqlite::Pools;
+use crate::sqlite::{OpenFile, Pools};
 
 /// A database with connections to it.
 #[derive(Debug)]
@@ -91,6 +93,10 @@ impl Engine {
             }
         };
         let mut session = Session::from(connected);
+        #[cfg(feature = "sqlite")]
+        if let Self::Sqlite(pools) = self {
+            session.file = pools.file().cloned();
+        }
         session.tenant = Some(HeldTenant::take(&mut session, tenant_id).await?);
         Ok(session)
     }
@@ -157,6 +163,9 @@ pub(crate) struct Session {
     connected: Connected,
     /// The tenant that a transaction changes.
     tenant: Option<HeldTenant>,
+    /// The file that a transaction changes.
+    #[cfg(feature = "sqlite")]
+    file: Option<OpenFile>,
 }
 
 impl From<Connected> for Session {
@@ -164,6 +173,8 @@ impl From<Connected> for Session {
         Self {
             connected,
             tenant: None,
+            #[cfg(feature = "sqlite")]
+            file: None,
         }
     }
 }
@@ -293,7 +304,12 @@ impl Session {
         }
         match self.connected {
             #[cfg(feature = "sqlite")]
-            Connected::Sqlite(Link::Transaction(transaction)) => transaction.commit().await?,
+            Connected::Sqlite(Link::Transaction(transaction)) => {
+                transaction.commit().await?;
+                if let Some(file) = self.file {
+                    blocking(move || file.refuse_broken_disk()).await?;
+                }
+            }
             #[cfg(feature = "postgres")]
             Connected::Postgres(Link::Transaction(transaction), patience) => {
                 postgres::in_time(patience, transaction.commit()).await?;

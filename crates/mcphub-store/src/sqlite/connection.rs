@@ -76,6 +76,11 @@ impl Pools {
         Ok(blocking(move || file.refuse_read_only()).await?)
     }
 
+    /// None in memory.
+    pub(crate) fn file(&self) -> Option<&OpenFile> {
+        self.file.as_ref()
+    }
+
     pub(crate) fn writer(&self) -> &SqlitePool {
         &self.writer
     }

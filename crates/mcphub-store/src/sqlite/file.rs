@@ -14,7 +14,7 @@ const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// A database file that is open, told apart from any other that comes to its place.
 #[derive(Debug, Clone)]
-pub(super) struct OpenFile {
+pub(crate) struct OpenFile {
     path: PathBuf,
     identity: (u64, u64),
 }
@@ -41,6 +41,21 @@ impl OpenFile {
         Ok(())
     }
 
+    /// That the disk took what it said that it took. ext4 that turns read-only after an error can answer
+    /// a sync that is under way as if all were written, but opens no file for writing from then on. It
+    /// is the log that is opened, because the process's locks are on the other files, and closing one of those
+    /// would give them up.
+    pub(crate) fn refuse_broken_disk(&self) -> Result<()> {
+        let opened = OpenOptions::new().write(true).open(log(&self.path));
+        if opened.is_err_and(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem) {
+            let message = "the disk turned read-only while the change was being saved, and it may be \
+                           lost; changes work again when the disk is mended and mounted again, and \
+                           mcphub restarted";
+            return Err(Error::new(ErrorKind::Unavailable, message));
+        }
+        Ok(())
+    }
+
     fn in_its_place(&self) -> Result<fs::Metadata> {
         let file = fs::metadata(&self.path).ok();
         if let Some(file) = file.filter(|file| identity_of(file) == self.identity) {
@@ -50,6 +65,13 @@ impl OpenFile {
                        restart mcphub";
         Err(Error::new(ErrorKind::Unavailable, message).set_retryable(false))
     }
+}
+
+/// The write-ahead log of a database.
+fn log(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
 }
 
 fn identity(path: &Path) -> io::Result<(u64, u64)> {

@@ -35,6 +35,7 @@ use crate::sql::{Engine, Failure, Keys, SqlStore, blocking};
 
 pub(crate) use connection::Pools;
 pub(crate) use failure::explain;
+pub(crate) use file::OpenFile;
 
 /// How long a write waits for another process. After that it is an `Unavailable` error, which may
 /// be tried again.

@@ -281,7 +281,6 @@ async fn a_disk_that_turns_read_only_is_read_and_loses_nothing() {
     let Some(disk) = Disk::new() else { return };
     let file = Path::new(&disk.mounted()).join("mcphub.db");
     let store = sqlite::open(&file, None).await.unwrap();
-    // None is under way when it happens: what a disk says that breaks at that moment is its own word.
     let saved: Vec<_> = (0..12).map(|number| format!("before-{number}")).collect();
     for server in &saved {
         store.save(&registration(server)).await.unwrap();
@@ -330,4 +329,38 @@ async fn a_disk_that_turns_read_only_is_read_and_loses_nothing() {
     assert!(sum.failed > 0, "it came into nobody's way");
     assert!(sum.longest < BOUND, "a call took {:?}", sum.longest);
     store.close().await;
+}
+
+/// ext4 says of some syncs that are under way at that moment that all is written, and it is not.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_saved_while_a_disk_breaks_is_there_or_was_not_acknowledged() {
+    let Some(disk) = Disk::new() else { return };
+    let file = Path::new(&disk.mounted()).join("mcphub.db");
+    let mut acknowledged = Vec::new();
+    for round in 0..8 {
+        let store = sqlite::open(&file, None).await.unwrap();
+        let before = store.registry_version().await.unwrap();
+        let (stop, fault) = (Arc::new(AtomicBool::new(false)), Fault::Disk);
+        let writers: Vec<_> = (0..2)
+            .map(|writer| {
+                let prefix = format!("r{round}-{writer}");
+                tokio::spawn(keep_saving(store.clone(), prefix, fault, stop.clone()))
+            })
+            .collect();
+        grown(&store, before + 4).await;
+        disk.turn_read_only();
+        stop.store(true, Ordering::Relaxed);
+        for writer in writers {
+            acknowledged.extend(writer.await.unwrap().acknowledged);
+        }
+        store.close().await;
+        disk.mend();
+        let store = sqlite::open(&file, None).await.unwrap();
+        for name in &acknowledged {
+            assert_whole(&store, name).await;
+        }
+        assert_eq!(store.check().await.unwrap(), []);
+        store.close().await;
+    }
 }
