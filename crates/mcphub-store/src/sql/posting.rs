@@ -28,39 +28,63 @@ macro_rules! given {
     };
 }
 
-/// The same statement for both engines.
-macro_rules! of_both {
-    ($before:literal, $after:literal) => {
-        (
-            concat!($before, given!(sqlite), $after),
-            concat!($before, given!(postgres), $after),
+macro_rules! set {
+    ($dialect:ident) => {
+        concat!(
+            "INSERT INTO tool_posting (tenant_id, word, block, tools)
+             SELECT $1, word, block, tools FROM ",
+            given!($dialect),
+            " WHERE TRUE
+             ON CONFLICT (tenant_id, word, block) DO UPDATE
+             SET tools = tool_posting.tools | excluded.tools"
         )
     };
 }
 
-const SET: (&str, &str) = of_both!(
-    "INSERT INTO tool_posting (tenant_id, word, block, tools)
-     SELECT $1, word, block, tools FROM ",
-    " WHERE TRUE
-     ON CONFLICT (tenant_id, word, block) DO UPDATE
-     SET tools = tool_posting.tools | excluded.tools"
-);
+const SET: (&str, &str) = (set!(sqlite), set!(postgres));
 
-const CLEAR: (&str, &str) = of_both!(
-    "UPDATE tool_posting SET tools = tool_posting.tools & ~given.tools FROM ",
-    " WHERE tool_posting.tenant_id = $1 AND tool_posting.word = given.word
-        AND tool_posting.block = given.block"
+/// Rows that are there, each looked up: SQLite would look at all of a tenant's to find a few of them.
+macro_rules! known {
+    () => {
+        concat!(
+            "FROM ",
+            given!(sqlite),
+            " CROSS JOIN tool_posting AS known
+              ON known.tenant_id = $1 AND known.word = given.word AND known.block = given.block"
+        )
+    };
+}
+
+const CLEAR: (&str, &str) = (
+    concat!(
+        "INSERT INTO tool_posting (tenant_id, word, block, tools)
+         SELECT $1, known.word, known.block, given.tools ",
+        known!(),
+        " WHERE TRUE
+         ON CONFLICT (tenant_id, word, block) DO UPDATE
+         SET tools = tool_posting.tools & ~excluded.tools"
+    ),
+    concat!(
+        "UPDATE tool_posting SET tools = tool_posting.tools & ~given.tools FROM ",
+        given!(postgres),
+        " WHERE tool_posting.tenant_id = $1 AND tool_posting.word = given.word
+            AND tool_posting.block = given.block"
+    ),
 );
 
 const FORGET: (&str, &str) = (
-    "DELETE FROM tool_posting
-     WHERE tenant_id = $1 AND tools = 0
-       AND (word, block) IN (SELECT value ->> 0, value ->> 1 FROM json_each($2))",
-    "DELETE FROM tool_posting USING (
-         SELECT value ->> 0 AS word, CAST(value ->> 1 AS BIGINT) AS block
-         FROM json_array_elements(CAST($2 AS json)) AS listed (value)) AS given
-     WHERE tool_posting.tenant_id = $1 AND tool_posting.tools = 0
-       AND tool_posting.word = given.word AND tool_posting.block = given.block",
+    concat!(
+        "DELETE FROM tool_posting
+         WHERE tenant_id = $1 AND (word, block) IN (SELECT known.word, known.block ",
+        known!(),
+        " WHERE known.tools = 0)"
+    ),
+    concat!(
+        "DELETE FROM tool_posting USING ",
+        given!(postgres),
+        " WHERE tool_posting.tenant_id = $1 AND tool_posting.tools = 0
+            AND tool_posting.word = given.word AND tool_posting.block = given.block"
+    ),
 );
 
 /// What terms tools have, by term and block, so that neighbours are written after one another.

@@ -223,7 +223,7 @@ impl ToolRows {
         change.await?.write(session, tenant_id).await
     }
 
-    /// The numbers of the tools, and their names.
+    /// The numbers of the tools that are new or another, and their names.
     async fn replace_in_sqlite(&self, session: &mut Session, id: i64) -> Result<Vec<Row>, Failure> {
         session.execute(self.counted(COUNT_IN_SQLITE, id)).await?;
         let text = "INSERT OR REPLACE INTO server_text (rowid, words) VALUES ($1, $2)";
@@ -242,6 +242,8 @@ impl ToolRows {
             FROM json_each($4) WHERE TRUE
             ON CONFLICT (server_id, name) DO UPDATE SET
                 kind = excluded.kind, title = excluded.title, description = excluded.description
+            WHERE (tool.kind, tool.title, tool.description)
+                IS NOT (excluded.kind, excluded.title, excluded.description)
             RETURNING id, name";
         let add = Statement::new(add)
             .bind(self.tenant_id)
