@@ -22,14 +22,9 @@ const ENTRIES: &str = "
     SELECT sequence, at, actor, action, target, detail, hash FROM audit
     WHERE tenant_id = $1";
 
-/// Times do not go back in a log, so that they are bounds of its numbers.
-const SINCE: &str = "
-    AND sequence >= coalesce(
-        (SELECT sequence FROM audit WHERE tenant_id = $1 AND at >= $?
-         ORDER BY at, sequence LIMIT 1), 9223372036854775807)";
-
-const UNTIL: &str = "
-    AND sequence < coalesce(
+/// The first entry that is not from before a time. Times do not go back in a log, so that they are
+/// bounds of its numbers.
+const FROM: &str = "coalesce(
         (SELECT sequence FROM audit WHERE tenant_id = $1 AND at >= $?
          ORDER BY at, sequence LIMIT 1), 9223372036854775807)";
 
@@ -209,16 +204,48 @@ impl SqlStore {
                 .with("limit", query.limit)
                 .into());
         }
-        let (after, beginning, order) = match query.order {
-            Order::OldestFirst => (" AND sequence > $?", 0, " ORDER BY sequence"),
-            Order::NewestFirst => (" AND sequence < $?", i64::MAX, " ORDER BY sequence DESC"),
-        };
+        let dialect = self.engine().dialect();
         let place = query
             .after
-            .map_or(beginning, |after| i64::try_from(after).unwrap_or(i64::MAX));
-        let mut select = Statement::new(ENTRIES)
-            .bind(self.tenant_id)
-            .then_with(after, place);
+            .map(|after| i64::try_from(after).unwrap_or(i64::MAX));
+        let mut select = Statement::new(ENTRIES).bind(self.tenant_id);
+        // One bound at each end, because SQLite looks up one and compares the other with each row.
+        let order = match query.order {
+            Order::OldestFirst => {
+                let first = place.map_or(0, |place| place.saturating_add(1));
+                let greatest = dialect.choose(
+                    " AND sequence >= max($?, ",
+                    " AND sequence >= greatest($?, ",
+                );
+                select = match query.since {
+                    Some(since) => select
+                        .then_with(greatest, first)
+                        .then_with(FROM, since)
+                        .then(")"),
+                    None => select.then_with(" AND sequence >= $?", first),
+                };
+                if let Some(until) = query.until {
+                    select = select.then(" AND sequence < ").then_with(FROM, until);
+                }
+                " ORDER BY sequence"
+            }
+            Order::NewestFirst => {
+                let past = place.unwrap_or(i64::MAX);
+                let least =
+                    dialect.choose(" AND sequence < min($?, ", " AND sequence < least($?, ");
+                select = match query.until {
+                    Some(until) => select
+                        .then_with(least, past)
+                        .then_with(FROM, until)
+                        .then(")"),
+                    None => select.then_with(" AND sequence < $?", past),
+                };
+                if let Some(since) = query.since {
+                    select = select.then(" AND sequence >= ").then_with(FROM, since);
+                }
+                " ORDER BY sequence DESC"
+            }
+        };
         // Only conditions that are given, so that each set of them has an index that is made for it.
         if let Some(actor) = &query.actor {
             select = select.then_with(" AND actor = $?", actor.as_str());
@@ -228,12 +255,6 @@ impl SqlStore {
         }
         if let Some(target) = &query.target {
             select = select.then_with(" AND target = $?", target);
-        }
-        if let Some(since) = query.since {
-            select = select.then_with(SINCE, since);
-        }
-        if let Some(until) = query.until {
-            select = select.then_with(UNTIL, until);
         }
         let select = select.then(order).then_with(" LIMIT $?", query.limit);
         let rows = self.engine().read().await?.fetch_all(select).await?;
