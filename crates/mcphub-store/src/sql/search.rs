@@ -1,6 +1,6 @@
 //! Search: tools by words, out of the [postings](super::posting) of what they have.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use mcphub_core::server::ServerName;
 use mcphub_core::store::{FoundTool, ToolPage, ToolPlace, ToolSearch};
@@ -24,14 +24,15 @@ const MOST_ROWS: i64 = 8_192;
 
 /// How many words a beginning is looked for as. Where more begin so, that costs more than to look at
 /// what their first letters find.
-const MOST_SPELLED: usize = 32;
+const MOST_SPELLED: i64 = 32;
 
 /// Tools that are fetched at once at most.
 const MOST_FETCHED: usize = 1_000;
 
 /// Which terms begin with each of a list of texts, given with what comes after them all: a step from
 /// one term to the next, so that the rows between are not read. With the first blocks of each, from
-/// one on, because a statement more is a way to the server more.
+/// one on, because a statement more is a way to the server more; of too many terms only the last, which
+/// has a place after those that are asked for.
 macro_rules! spellings {
     ($given:literal, $blocks:literal) => {
         concat!(
@@ -39,7 +40,7 @@ macro_rules! spellings {
                 SELECT value ->> 0, value ->> 1,
                        (SELECT word FROM tool_posting
                         WHERE tenant_id = $1 AND word >= value ->> 0 AND word < value ->> 1
-                        ORDER BY word LIMIT 1), 1
+                        ORDER BY word LIMIT 1), CAST(1 AS BIGINT)
                 FROM ",
             $given,
             " UNION ALL
@@ -50,11 +51,16 @@ macro_rules! spellings {
                         ORDER BY tool_posting.word LIMIT 1), place + 1
                 FROM spelled
                 WHERE word IS NOT NULL AND place <= $3
+            ), too_many AS (
+                SELECT asked FROM spelled WHERE place > $3 AND word IS NOT NULL
+            ), term AS (
+                SELECT asked, word, place FROM spelled
+                WHERE word IS NOT NULL
+                  AND (place > $3 OR asked NOT IN (SELECT asked FROM too_many))
             )
-            SELECT spelled.asked, spelled.word, found.block, found.tools
-            FROM spelled LEFT JOIN ",
-            $blocks,
-            " WHERE spelled.word IS NOT NULL"
+            SELECT term.asked, term.word, term.place, found.block, found.tools
+            FROM term LEFT JOIN ",
+            $blocks
         )
     };
 }
@@ -63,10 +69,11 @@ const SPELLINGS: (&str, &str) = (
     spellings!(
         "json_each($2)",
         "tool_posting AS found
-         ON found.tenant_id = $1 AND found.word = spelled.word AND found.block >= $4
+         ON found.tenant_id = $1 AND found.word = term.word AND found.block >= $4
+            AND term.place <= $3
             AND found.block <= coalesce(
                 (SELECT further.block FROM tool_posting AS further
-                 WHERE further.tenant_id = $1 AND further.word = spelled.word
+                 WHERE further.tenant_id = $1 AND further.word = term.word
                    AND further.block >= $4
                  ORDER BY further.block LIMIT 1 OFFSET $5 - 1), 9223372036854775807)"
     ),
@@ -74,7 +81,8 @@ const SPELLINGS: (&str, &str) = (
         "json_array_elements(CAST($2 AS json)) AS listed (value)",
         "LATERAL
              (SELECT block, tools FROM tool_posting
-              WHERE tenant_id = $1 AND tool_posting.word = spelled.word AND block >= $4
+              WHERE tenant_id = $1 AND tool_posting.word = term.word AND block >= $4
+                AND term.place <= $3
               ORDER BY block LIMIT $5) AS found ON TRUE"
     ),
 );
@@ -237,18 +245,24 @@ impl Finder {
         let spellings = self
             .statement(SPELLINGS)
             .bind(serde_json::json!(given).to_string())
-            .bind(i64::try_from(MOST_SPELLED).unwrap_or(i64::MAX))
+            .bind(MOST_SPELLED)
             .bind(from)
             .bind(FIRST);
         let mut spelled: HashMap<String, BTreeSet<String>> = HashMap::new();
         let mut blocks: HashMap<String, BTreeMap<i64, u64>> = HashMap::new();
+        let mut too_many = HashSet::new();
         for row in self.session.fetch_all(spellings).await? {
+            let asked: String = row.get("asked")?;
+            if row.get::<i64>("place")? > MOST_SPELLED {
+                too_many.insert(asked);
+                continue;
+            }
             let word: String = row.get("word")?;
             let of = blocks.entry(word.clone()).or_default();
             if let (Some(block), Some(tools)) = (row.get("block")?, row.get("tools")?) {
                 of.insert(block, bits(tools));
             }
-            spelled.entry(row.get("asked")?).or_default().insert(word);
+            spelled.entry(asked).or_default().insert(word);
         }
         for (term, blocks) in blocks {
             self.lists.insert(term, List::new(from, blocks, FIRST));
@@ -261,7 +275,7 @@ impl Finder {
                 false => of(place.beginning(word)),
             });
             // A beginning of a heading is none of the rest as well: it takes both or neither.
-            if words.iter().any(|words| words.len() > MOST_SPELLED) {
+            if is_long(word) && PLACES.iter().any(|it| too_many.contains(&it.word(word))) {
                 let beginning = beginning(word, INDEXED);
                 words = PLACES.map(|place| BTreeSet::from([place.beginning(beginning)]));
                 self.loose = true;
