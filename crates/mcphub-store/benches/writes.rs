@@ -8,16 +8,22 @@
 
 #![allow(clippy::print_stdout, missing_docs)]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use mcphub_core::audit::{Action, AuditNote, Hash};
 use mcphub_core::key::{KeyName, NewApiKey};
 use mcphub_core::principal::Permissions;
 use mcphub_core::role::RoleName;
-use mcphub_core::store::{ApiKeyStore, AuditStore, RoleStore, Users};
+use mcphub_core::secret::Credentials;
+use mcphub_core::server::{Serve, ServerName};
+use mcphub_core::spec::Document;
+use mcphub_core::store::{ApiKeyStore, AuditStore, Registration, RoleStore, ServerStore, Users};
 use mcphub_core::tenant::Actor;
+use mcphub_core::tool::{PLAN_VERSION, ToolChoices};
 use mcphub_core::user::{UserKind, UserName};
 use mcphub_store::{MasterKey, SqlStore, postgres, sqlite};
+use serde_json::json;
 use serde_json::value::RawValue;
 use sqlx::{AssertSqlSafe, PgPool, SqlitePool};
 use tokio::runtime::Runtime;
@@ -27,6 +33,9 @@ const ROUNDS: u64 = 301;
 
 /// Calls that are noted in one step.
 const NOTES: u64 = 500;
+
+/// Tools of a server that is saved.
+const TOOLS: u64 = 20;
 
 const TABLE: &str = "CREATE TABLE bare (id BIGINT PRIMARY KEY, name TEXT, detail TEXT)";
 const INSERT: &str = "INSERT INTO bare (id, name, detail) VALUES ($1, $2, $3)";
@@ -87,6 +96,39 @@ enum Bare {
 }
 
 impl Bare {
+    /// A row for a server and one for each of its tools, in one transaction.
+    async fn insert_server(&self, number: u64) {
+        let first = i64::try_from(number * 1_000).expect("a small number");
+        let server = registration(number, 0);
+        let plan = serde_json::to_string(&server.tools).expect("JSON");
+        let tools = server.tools.tools.iter();
+        let tools = tools.map(|tool| (tool.name.to_string(), tool.description.clone()));
+        let rows = std::iter::once((server.name.to_string(), plan)).chain(tools);
+        let rows = (first..).zip(rows);
+        match self {
+            Self::Sqlite(pool) => {
+                let mut transaction = pool.begin().await.expect("a transaction");
+                for (id, (name, detail)) in rows {
+                    let insert = sqlx::query(INSERT).bind(id).bind(name).bind(detail);
+                    let inserted = insert.execute(&mut *transaction).await;
+                    inserted.expect("it is inserted");
+                }
+                transaction.commit().await
+            }
+            Self::Postgres(pool, insert) => {
+                let mut transaction = pool.begin().await.expect("a transaction");
+                for (id, (name, detail)) in rows {
+                    let insert = sqlx::query(AssertSqlSafe(insert.clone()));
+                    let insert = insert.bind(id).bind(name).bind(detail);
+                    let inserted = insert.execute(&mut *transaction).await;
+                    inserted.expect("it is inserted");
+                }
+                transaction.commit().await
+            }
+        }
+        .expect("it is inserted");
+    }
+
     async fn insert(&self, number: u64) {
         let id = i64::try_from(number).expect("a small number");
         let (name, detail) = (format!("name-{number}"), "x".repeat(100));
@@ -112,16 +154,32 @@ enum Change {
     Role,
     User,
     Key,
+    Server,
+    Tool,
 }
 
 impl Change {
-    const ALL: [(Self, &str, u64); 5] = [
+    const ALL: [(Self, &str, u64); 7] = [
         (Self::Note, "a call is noted", 1),
         (Self::Notes, "500 calls are noted in one step, each", NOTES),
         (Self::Role, "a role is made", 1),
         (Self::User, "a user is made", 1),
         (Self::Key, "an API key is made, with its token", 1),
+        (
+            Self::Server,
+            "a server with 20 tools is saved, to its rows",
+            1,
+        ),
+        (Self::Tool, "… saved anew, with one tool changed", 1),
     ];
+
+    /// What it is held against.
+    async fn make_bare(self, bare: &Bare, number: u64) {
+        match self {
+            Self::Server | Self::Tool => bare.insert_server(number).await,
+            _ => bare.insert(number).await,
+        }
+    }
 
     async fn make(self, store: &SqlStore, number: u64) {
         let name = format!("name-{number}");
@@ -144,8 +202,52 @@ impl Change {
                 let key = NewApiKey::new(name, Hash(digest));
                 store.create_api_key(&key).await.map(drop)
             }
+            Self::Server => store.save(&registration(number, 0)).await.map(drop),
+            Self::Tool => {
+                let server = registration(0, number + 1);
+                store.save(&server).await.map(drop)
+            }
         }
         .expect("it is changed");
+    }
+}
+
+/// A server, of which one tool is another in each version.
+fn registration(number: u64, version: u64) -> Registration {
+    let tool = |tool: u64| {
+        let version = if tool == 0 { version } else { 0 };
+        json!({
+            "name": format!("get_thing_{tool}"),
+            "description": format!(
+                "Gets one of the things that this API knows, by its number, in version{version}, with \
+                 all that belongs to thing{tool} and was changed since it was last looked at."
+            ),
+            "input": {"root": {"type": "object", "properties": {
+                "id": {"type": "string", "description": "Which."},
+            }, "required": ["id"], "additionalProperties": false}},
+            "annotations": {"readOnlyHint": true, "destructiveHint": false,
+                            "idempotentHint": true, "openWorldHint": true},
+            "binding": {"method": "GET", "path": "/things/{id}", "accept": "application/json"},
+        })
+    };
+    let plan = json!({
+        "planVersion": PLAN_VERSION,
+        "api": {"title": "Things", "version": "1", "dialect": "openapi-3.0"},
+        "servers": ["https://api.example.com"], "securitySchemes": {}, "definitions": [],
+        "tools": (0..TOOLS).map(tool).collect::<Vec<_>>(),
+    });
+    Registration {
+        name: ServerName::new(format!("api-{number}")).expect("a legal name"),
+        document: Document {
+            source: format!("/apis/{number}.yaml"),
+            bytes: format!("openapi: 3.0.4 # {number}\n").into(),
+        },
+        serve: Serve::Native,
+        base_url: None,
+        tools: Arc::new(serde_json::from_value(plan).expect("a plan")),
+        artifact: None,
+        credentials: Credentials::default(),
+        choices: ToolChoices::default(),
     }
 }
 
@@ -171,7 +273,7 @@ async fn compare(engine: &str, store: &SqlStore, bare: Bare) {
         for round in 0..ROUNDS {
             row += 1;
             let begun = Instant::now();
-            bare.insert(row).await;
+            change.make_bare(&bare, row).await;
             theirs.push(begun.elapsed());
             let begun = Instant::now();
             change.make(store, round).await;

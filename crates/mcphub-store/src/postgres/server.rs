@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use mcphub_core::{Error, ErrorKind};
-use sqlx::postgres::{PgConnection, PgPoolOptions};
-use sqlx::{Connection, PgPool};
+use sqlx::postgres::{PgConnection, PgPoolOptions, Postgres};
+use sqlx::{Connection, PgPool, Transaction};
 
 use super::PostgresSettings;
 use crate::sql::Failure;
@@ -17,6 +17,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Server {
     pool: PgPool,
+    connect_timeout: Duration,
     patience: Duration,
 }
 
@@ -30,6 +31,7 @@ impl Server {
             .connect_lazy_with(settings.connect_options());
         Ok(Self {
             pool,
+            connect_timeout: settings.connect_timeout,
             patience: patience(settings),
         })
     }
@@ -37,6 +39,17 @@ impl Server {
     /// How long an answer is waited for.
     pub(crate) fn patience(&self) -> Duration {
         self.patience
+    }
+
+    /// A transaction. A connection that is at hand is not tested before: the answer to `BEGIN` is the
+    /// test, and nothing is lost with it.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, Failure> {
+        let at_hand = tokio::time::timeout(self.connect_timeout, self.pool.try_begin());
+        match at_hand.await {
+            Ok(Ok(Some(transaction))) => Ok(transaction),
+            Ok(Ok(None) | Err(_)) => in_time(self.patience, self.pool.begin()).await,
+            Err(_) => Err(silent()),
+        }
     }
 
     /// Ends all connections. One whose server is gone without a word is left behind after 5 s.

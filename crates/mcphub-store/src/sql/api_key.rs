@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::statement::{Row, Statement};
-use super::{Session, SqlStore, now, page_limit, role, user};
+use super::{Dialect, Session, SqlStore, now, page_limit, role, user};
 
 const BY_DIGEST: &str = "
     SELECT api_key.name, api_key.account, api_key.permissions, api_key.created_at,
@@ -104,29 +104,26 @@ impl SqlStore {
             let message = "there is no such member; `mcphub member set` makes a user one";
             return Err(Error::not_found(message).with("user", user).into());
         }
-        let over = "DELETE FROM api_key
-            WHERE tenant_id = $1 AND name = $2 AND (revoked_at IS NOT NULL OR expires_at <= $3)";
-        let over = Statement::new(over)
-            .bind(self.tenant_id)
-            .bind(key.name.as_str())
-            .bind(now);
-        session.execute(over).await?;
-        let make =
-            "INSERT INTO api_key (tenant_id, name, permissions, created_at, expires_at, account)
-            VALUES ($1, $2, $3, $4, $5, $6)
-            ON CONFLICT (tenant_id, name) DO NOTHING
-            RETURNING id";
-        let make = Statement::new(make)
-            .bind(self.tenant_id)
-            .bind(key.name.as_str())
-            .bind(permissions)
-            .bind(now)
-            .bind(key.expires_at)
-            .bind(key.user.as_ref().map(UserName::as_str));
-        let Some(row) = session.fetch_optional(make).await? else {
-            return Ok(false);
-        };
-        add_token(&mut session, row.get("id")?, &key.digest, now).await?;
+        if !self
+            .insert_key(&mut session, key, &permissions, now)
+            .await?
+        {
+            // One that is over gives its name away.
+            let over = "DELETE FROM api_key
+                WHERE tenant_id = $1 AND name = $2
+                  AND (revoked_at IS NOT NULL OR expires_at <= $3)";
+            let over = Statement::new(over)
+                .bind(self.tenant_id)
+                .bind(key.name.as_str())
+                .bind(now);
+            if session.execute(over).await? == 0
+                || !self
+                    .insert_key(&mut session, key, &permissions, now)
+                    .await?
+            {
+                return Ok(false);
+            }
+        }
         let mut detail = json!({ "permissions": key.permissions, "expiresAt": key.expires_at });
         if let Some(user) = &key.user {
             detail["user"] = json!(user);
@@ -139,6 +136,41 @@ impl SqlStore {
         )
         .await?;
         session.commit().await?;
+        Ok(true)
+    }
+
+    /// Writes a key with its token, unless its name is taken.
+    async fn insert_key(
+        &self,
+        session: &mut Session,
+        key: &NewApiKey,
+        permissions: &str,
+        now: i64,
+    ) -> Result<bool, Failure> {
+        let make = Statement::new(session.dialect().choose("", "WITH made AS ("))
+            .then(
+                "INSERT INTO api_key (tenant_id, name, permissions, created_at, expires_at, account)
+                 VALUES ($1, $2, $3, $4, $5, $6)
+                 ON CONFLICT (tenant_id, name) DO NOTHING
+                 RETURNING id",
+            )
+            .bind(self.tenant_id)
+            .bind(key.name.as_str())
+            .bind(permissions)
+            .bind(now)
+            .bind(key.expires_at)
+            .bind(key.user.as_ref().map(UserName::as_str));
+        if session.dialect() == Dialect::Postgres {
+            // One way to the server and back for both.
+            let make = make
+                .then(") INSERT INTO api_key_token (digest, api_key_id, created_at)")
+                .then_with(" SELECT $?, id, $4 FROM made", key.digest.0.as_slice());
+            return Ok(session.execute(make).await? > 0);
+        }
+        let Some(row) = session.fetch_optional(make).await? else {
+            return Ok(false);
+        };
+        add_token(session, row.get("id")?, &key.digest, now).await?;
         Ok(true)
     }
 

@@ -87,9 +87,8 @@ impl Engine {
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(server) => {
-                let patience = server.patience();
-                let transaction = postgres::in_time(patience, server.pool().begin()).await?;
-                Connected::Postgres(Link::Transaction(transaction), patience)
+                let transaction = server.begin().await?;
+                Connected::Postgres(Link::Transaction(transaction), server.patience())
             }
         };
         let mut session = Session::from(connected);

@@ -76,30 +76,33 @@ impl SqlStore {
         permissions.check()?;
         let text = written(permissions)?;
         let mut session = self.engine().write(self.tenant_id).await?;
-        let query = Statement::new(ROLE)
+        let write = "INSERT INTO role (tenant_id, name, permissions, revision)
+            VALUES ($1, $2, $3, 1)
+            ON CONFLICT (tenant_id, name)
+            DO UPDATE SET permissions = excluded.permissions, revision = role.revision + 1
+            WHERE role.permissions <> excluded.permissions
+              AND role.revision = coalesce($4, role.revision)
+            RETURNING revision";
+        let write = Statement::new(write)
             .bind(self.tenant_id)
-            .bind(name.as_str());
-        let known = session.fetch_optional(query).await?;
-        let known: Option<(String, u64)> = known
-            .map(|row| Ok::<_, Failure>((row.get("permissions")?, number(row.get("revision")?)?)))
-            .transpose()?;
-        let revision = known.as_ref().map_or(0, |(_, revision)| *revision);
-        expect(expected, revision, "role")?;
-        if known.is_some_and(|(known, _)| known == text) {
+            .bind(name.as_str())
+            .bind(text)
+            .bind(expected.map(|it| i64::try_from(it).unwrap_or(i64::MAX)));
+        let Some(row) = session.fetch_optional(write).await? else {
+            let query = Statement::new(ROLE)
+                .bind(self.tenant_id)
+                .bind(name.as_str());
+            let row = session.fetch_one(query).await?;
+            let revision = number(row.get("revision")?)?;
+            expect(expected, revision, "role")?;
             return Ok(Saved {
                 revision,
                 changed: false,
             });
-        }
-        let write = "INSERT INTO role (tenant_id, name, permissions, revision)
-            VALUES ($1, $2, $3, 1)
-            ON CONFLICT (tenant_id, name)
-            DO UPDATE SET permissions = excluded.permissions, revision = role.revision + 1";
-        let write = Statement::new(write)
-            .bind(self.tenant_id)
-            .bind(name.as_str())
-            .bind(text);
-        session.execute(write).await?;
+        };
+        let revision: u64 = number(row.get("revision")?)?;
+        // A role that was not there is not made where another revision is expected.
+        expect(expected, revision - 1, "role")?;
         let detail = json!({ "permissions": permissions });
         self.record(
             &mut session,
@@ -110,7 +113,7 @@ impl SqlStore {
         .await?;
         session.commit().await?;
         Ok(Saved {
-            revision: revision + 1,
+            revision,
             changed: true,
         })
     }
