@@ -43,47 +43,54 @@ macro_rules! set {
 
 const SET: (&str, &str) = (set!(sqlite), set!(postgres));
 
-/// Rows that are there, each looked up: SQLite would look at all of a tenant's to find a few of them.
+/// Rows that are there, each looked up: without statistics, both engines would take all of a tenant's for
+/// few, and read them to find some.
 macro_rules! known {
-    () => {
+    (sqlite) => {
         concat!(
-            "FROM ",
             given!(sqlite),
             " CROSS JOIN tool_posting AS known
               ON known.tenant_id = $1 AND known.word = given.word AND known.block = given.block"
         )
     };
+    (postgres) => {
+        concat!(
+            given!(postgres),
+            " CROSS JOIN LATERAL
+                 (SELECT ctid, word, block, tools FROM tool_posting
+                  WHERE tenant_id = $1 AND word = given.word AND block = given.block
+                  LIMIT 1) AS known"
+        )
+    };
 }
 
-const CLEAR: (&str, &str) = (
-    concat!(
-        "INSERT INTO tool_posting (tenant_id, word, block, tools)
-         SELECT $1, known.word, known.block, given.tools ",
-        known!(),
-        " WHERE TRUE
-         ON CONFLICT (tenant_id, word, block) DO UPDATE
-         SET tools = tool_posting.tools & ~excluded.tools"
-    ),
-    concat!(
-        "UPDATE tool_posting SET tools = tool_posting.tools & ~given.tools FROM ",
-        given!(postgres),
-        " WHERE tool_posting.tenant_id = $1 AND tool_posting.word = given.word
-            AND tool_posting.block = given.block"
-    ),
-);
+macro_rules! clear {
+    ($dialect:ident) => {
+        concat!(
+            "INSERT INTO tool_posting (tenant_id, word, block, tools)
+             SELECT $1, known.word, known.block, given.tools FROM ",
+            known!($dialect),
+            " WHERE TRUE
+             ON CONFLICT (tenant_id, word, block) DO UPDATE
+             SET tools = tool_posting.tools & ~excluded.tools"
+        )
+    };
+}
+
+const CLEAR: (&str, &str) = (clear!(sqlite), clear!(postgres));
 
 const FORGET: (&str, &str) = (
     concat!(
         "DELETE FROM tool_posting
-         WHERE tenant_id = $1 AND (word, block) IN (SELECT known.word, known.block ",
-        known!(),
+         WHERE tenant_id = $1 AND (word, block) IN (SELECT known.word, known.block FROM ",
+        known!(sqlite),
         " WHERE known.tools = 0)"
     ),
     concat!(
-        "DELETE FROM tool_posting USING ",
-        given!(postgres),
-        " WHERE tool_posting.tenant_id = $1 AND tool_posting.tools = 0
-            AND tool_posting.word = given.word AND tool_posting.block = given.block"
+        "DELETE FROM tool_posting
+         WHERE tenant_id = $1 AND ctid = ANY (ARRAY (SELECT known.ctid FROM ",
+        known!(postgres),
+        " WHERE known.tools = 0))"
     ),
 );
 
