@@ -137,3 +137,17 @@ async fn room_that_is_wasted_is_given_back() {
     assert_eq!(store.check().await.unwrap(), []);
     assert!(store.save(&registration("more")).await.unwrap().changed);
 }
+
+/// A statement whose plan may depend on values is planned anew for each of them.
+#[tokio::test]
+async fn statistics_are_made_without_samples_of_values() {
+    let (store, _folder) = filled().await;
+    store.optimize(OptimizeOptions::default()).await.unwrap();
+    let tables: Vec<String> = sqlx::query_scalar(
+        "SELECT name FROM sqlite_schema WHERE name LIKE 'sqlite_stat%' ORDER BY name",
+    )
+    .fetch_all(pools(&store).readers())
+    .await
+    .unwrap();
+    assert_eq!(tables, ["sqlite_stat1"]);
+}
