@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use mcphub_core::schema::Schema;
-use mcphub_core::tool::Tool;
+use mcphub_core::tool::{ApiInfo, Tool};
 use serde_json::Value;
 
 /// What text about an API has no reason to say, in lower case.
@@ -65,6 +65,11 @@ impl Suspicion {
                     .or_insert_with(|| says(&definition.schema))
             })
     }
+}
+
+/// Whether what an API says of itself stands out.
+pub(super) fn is_in(api: &ApiInfo) -> bool {
+    is_suspicious(&api.title) || api.description.as_deref().is_some_and(is_suspicious)
 }
 
 /// Whether any text in a value stands out, names of members included: a model reads them all.

@@ -106,6 +106,13 @@ fn not_openapi(root: &Object<'_>) -> String {
     const SHOWN: usize = 8;
     for (key, name) in [
         ("asyncapi", "an AsyncAPI document"),
+        ("swaggerVersion", "a document of Swagger 1"),
+        ("overlay", "an Overlay, which changes another document"),
+        ("arazzo", "an Arazzo description of workflows"),
+        ("openrpc", "an OpenRPC document"),
+        ("discoveryVersion", "a Google discovery document"),
+        ("__export_format", "an Insomnia export"),
+        ("mcpServers", "a client's configuration of MCP servers"),
         ("$schema", "a JSON Schema"),
         ("kind", "a Kubernetes object"),
     ] {

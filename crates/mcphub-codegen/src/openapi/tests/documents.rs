@@ -45,6 +45,15 @@ fn what_is_not_openapi_is_refused_with_what_was_found() {
         ("name: x\nvalues: []", "found `name`, `values`"),
         ("{}", "found no members"),
         ("asyncapi: 3.0.0", "an AsyncAPI document"),
+        (
+            "swaggerVersion: '1.2'\napis: []",
+            "a document of Swagger 1:",
+        ),
+        (
+            "kind: discovery#restDescription\ndiscoveryVersion: v1",
+            "a Google discovery document",
+        ),
+        ("mcpServers: {}", "a client's configuration of MCP servers"),
         ("openapi: three", "found `three`"),
         ("openapi: true", "found a boolean"),
     ] {
@@ -197,16 +206,26 @@ fn a_yaml_bomb_ends_within_its_bounds() {
 fn nesting_is_bounded_in_both_notations() {
     for deep in [
         format!("{}1{}", "[".repeat(10_000), "]".repeat(10_000)),
-        format!("a: {}", "- ".repeat(10_000)),
+        format!("a:\n  {}x", "- ".repeat(10_000)),
+        format!("a: {}x", "{b: ".repeat(10_000)),
+        format!("a:\n  {}x", "? ".repeat(10_000)),
     ] {
         assert_eq!(error(&deep).0, ErrorKind::InvalidDocument);
     }
-    let fine = format!(
-        "{{\"openapi\": \"3.0.0\", \"x-deep\": {}{}}}",
-        "[".repeat(100),
-        "]".repeat(100)
-    );
-    assert!(read(&fine).is_ok());
+    let (open, close) = ("[".repeat(120), "]".repeat(120));
+    let schema = format!("{}{{}}{}", "{items: ".repeat(110), "}".repeat(110));
+    for fine in [
+        format!("{{\"openapi\": \"3.0.0\", \"x-deep\": {open}{close}}}"),
+        format!("openapi: 3.0.0\nx-deep:\n  {}x", "- ".repeat(120)),
+        format!("openapi: 3.0.0\nx-deep: {open}{close}"),
+        format!(
+            "openapi: 3.0.0\nx-deep: {}\n",
+            "[".repeat(99) + &"]".repeat(99)
+        ),
+        format!("openapi: 3.0.0\ncomponents: {{schemas: {{Deep: {schema}}}}}"),
+    ] {
+        assert!(read(&fine).is_ok(), "{fine}");
+    }
 }
 
 #[test]

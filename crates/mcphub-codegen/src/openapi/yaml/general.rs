@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
+use std::thread;
 
 use mcphub_core::{Error, ErrorKind, Result};
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
@@ -16,8 +17,24 @@ use super::{BYTES_OF_NODE, borrowed};
 /// The deepest nesting, as `serde_json` has it.
 const MAX_DEPTH: usize = 128;
 
+/// The stack of as many levels, which take 0.5 MiB of it, and 3 MiB without optimisation. Threads of
+/// a runtime have 2 MiB.
+const STACK: usize = 16 << 20;
+
 /// Reads any document that may grow to `limit` bytes.
 pub(super) fn read(text: &str, limit: usize) -> Result<Node<'_>> {
+    thread::scope(|scope| {
+        let reader = thread::Builder::new().stack_size(STACK);
+        let reader = reader
+            .spawn_scoped(scope, || parse(text, limit))
+            .map_err(|error| Error::internal("no thread can be started").caused_by(error))?;
+        reader
+            .join()
+            .unwrap_or_else(|_| Err(Error::internal("the reader of YAML ended early")))
+    })
+}
+
+fn parse(text: &str, limit: usize) -> Result<Node<'_>> {
     let options = serde_saphyr::options! {
         // Real documents have hundreds of thousands of nodes. What aliases add is bounded below.
         budget: serde_saphyr::budget! {
