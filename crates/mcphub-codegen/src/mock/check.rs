@@ -215,7 +215,7 @@ impl Checks {
             .into_iter()
             .map(|(name, schema)| Definition { name, schema })
             .collect();
-        example::value(&Schema::new(root, definitions)).unwrap_or(Value::Null)
+        example::answer(&Schema::new(root, definitions)).unwrap_or(Value::Null)
     }
 
     fn compiled(&self, key: Key, schema: &Value) -> Option<Arc<Validator>> {

@@ -69,7 +69,9 @@ fn pets() -> Mock {
             "examples": {"Two": {"value": [1, 2]}},
             "schemas": {"Pet": {"type": "object", "required": ["id", "name"], "properties": {
                 "id": {"type": "integer", "readOnly": true}, "name": {"type": "string", "maxLength": 5},
-                "parent": {"$ref": "#/components/schemas/Pet"}}}},
+                "secret": {"type": "string", "writeOnly": true}, "key": {"$ref": "#/components/schemas/Key"},
+                "parent": {"$ref": "#/components/schemas/Pet"}}},
+                "Key": {"type": "string", "writeOnly": true}},
         },
     })
     .to_string())
@@ -113,6 +115,8 @@ fn examples_come_before_what_is_made_of_a_schema() {
     let (status, pet) = ask(&mock, "POST", "/pets", &key, r#"{"name": "Rex"}"#);
     assert_eq!(status, 201);
     assert!(pet["name"].is_string() && pet["id"].is_number(), "{pet}");
+    // What is only for requests is in no answer.
+    assert!(pet["secret"].is_null() && pet["key"].is_null(), "{pet}");
     assert_eq!(
         ask(&mock, "POST", "/pets", &key, r#"{"name": "Rex"}"#).1,
         pet

@@ -16,7 +16,7 @@ use crate::keyword::reference;
 /// What a definition is made into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// As the document has it: input.
+    /// As the document has it, without what is only for answers: input.
     Exact,
     /// Without descriptions: input that is too large.
     Plain,
@@ -107,17 +107,23 @@ impl<'a> Definitions<'a> {
 
     /// A definition in one form.
     pub(super) fn get(&mut self, form: Form, index: usize) -> Option<&Arc<Value>> {
-        let (_, source) = self.source.get_index(index)?;
-        let slot = self.made[form as usize].get_mut(index)?;
-        Some(slot.get_or_insert_with(|| match form {
-            Form::Exact => source.clone(),
-            Form::Plain => Arc::new(Omission::TEXT.of(source)),
-            Form::Bare => Arc::new(Omission::REDUNDANT.of(source)),
-            Form::Outline => Arc::new(outline(source)),
-            Form::Open => Arc::new(Value::Object(Map::new())),
-            Form::Lenient => Arc::new(lenient::lenient(source)),
-            Form::Silent => Arc::new(Omission::TEXT.of(&lenient::lenient(source))),
-        }))
+        if self.made[form as usize].get(index)?.is_none() {
+            let (_, source) = self.source.get_index(index)?;
+            let made = match form {
+                Form::Exact => match self.writable(source) {
+                    Some(writable) => Arc::new(writable),
+                    None => source.clone(),
+                },
+                Form::Plain => Arc::new(Omission::TEXT.of(self.get(Form::Exact, index)?)),
+                Form::Bare => Arc::new(Omission::REDUNDANT.of(self.get(Form::Exact, index)?)),
+                Form::Outline => Arc::new(outline(self.get(Form::Exact, index)?)),
+                Form::Open => Arc::new(Value::Object(Map::new())),
+                Form::Lenient => Arc::new(lenient::lenient(source)),
+                Form::Silent => Arc::new(Omission::TEXT.of(&lenient::lenient(source))),
+            };
+            self.made[form as usize][index] = Some(made);
+        }
+        self.made[form as usize].get(index)?.as_ref()
     }
 
     /// The bytes of a definition in one form.
@@ -128,23 +134,17 @@ impl<'a> Definitions<'a> {
     /// Form after form turns out too large for a large API, so one is measured before it is made.
     fn extent(&mut self, form: Form, index: usize) -> Option<&Extent> {
         if self.extents[form as usize].get(index)?.is_none() {
-            let (_, source) = self.source.get_index(index)?;
-            let made;
-            let (schema, omission): (&Value, Omission) = match form {
-                Form::Exact => (source, Omission::NOTHING),
-                Form::Plain => (source, Omission::TEXT),
-                Form::Bare => (source, Omission::REDUNDANT),
-                Form::Silent => {
-                    made = self.get(Form::Lenient, index)?.clone();
-                    (&made, Omission::TEXT)
-                }
-                Form::Outline | Form::Open | Form::Lenient => {
-                    made = self.get(form, index)?.clone();
-                    (&made, Omission::NOTHING)
+            let (whole, omission) = match form {
+                Form::Plain => (Form::Exact, Omission::TEXT),
+                Form::Bare => (Form::Exact, Omission::REDUNDANT),
+                Form::Silent => (Form::Lenient, Omission::TEXT),
+                Form::Exact | Form::Outline | Form::Open | Form::Lenient => {
+                    (form, Omission::NOTHING)
                 }
             };
+            let schema = self.get(whole, index)?.clone();
             let mut refers = Vec::new();
-            let size = measure::schema(schema, omission, &mut |name| {
+            let size = measure::schema(&schema, omission, &mut |name| {
                 refers.extend(self.source.get_index_of(name))
             });
             self.extents[form as usize][index] = Some(Extent {

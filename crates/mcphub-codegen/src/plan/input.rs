@@ -104,6 +104,11 @@ impl<'a> Planning<'a> {
         let presets = std::mem::take(&mut root.presets);
         let preset_schemas = std::mem::take(&mut root.preset_schemas);
         self.check_presets(&presets, preset_schemas, operation);
+        for schema in root.properties.values_mut() {
+            if let Some(writable) = self.definitions.writable(schema) {
+                *schema = writable;
+            }
+        }
         let schema = self.bounded(root.finish(), operation);
         Ok(Input {
             schema,

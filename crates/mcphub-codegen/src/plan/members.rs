@@ -139,15 +139,6 @@ impl<'a> Definitions<'a> {
         }
         (out.properties.len() <= MAX_MEMBERS).then_some(())
     }
-
-    /// Whether a member is only for answers.
-    fn is_read_only(&self, property: &Value) -> bool {
-        let says = |schema: &Value| {
-            let said = schema.as_object().and_then(|it| get(it, "readOnly"));
-            said == Some(&Value::Bool(true))
-        };
-        says(property) || says(self.resolve(property))
-    }
 }
 
 fn is_plain(schema: &Map<String, Value>) -> bool {

@@ -28,6 +28,7 @@ mod part_header;
 mod plain;
 mod preset;
 mod selection;
+mod writable;
 
 use std::collections::HashMap;
 
@@ -57,7 +58,7 @@ use selection::Selector;
 ///   meet, the path's stays and the others get `_query`, `_header`, `_cookie`, `_body`.
 /// - **Answers**: where an operation shows how its pages follow one another, an argument says how
 ///   many to read at once; where `x-mcp` asks for it, another one names the fields that stay.
-/// - **Input schemas** are closed. One over [`PlanOptions::max_input_schema`] loses, until it fits:
+/// - **Input schemas** are closed, and without what is only for answers. One over [`PlanOptions::max_input_schema`] loses, until it fits:
 ///   descriptions below `$defs`; examples below `$defs`; of the definitions farthest from the
 ///   arguments all but types and listed values; descriptions and examples of the arguments; the
 ///   schemas of the largest arguments.

@@ -6,6 +6,8 @@ use mcphub_core::tool::Tool;
 use regex_syntax::hir::{Class, Hir, HirKind};
 use serde_json::{Map, Value, json};
 
+use crate::keyword::reference;
+
 /// How deep a schema is followed.
 const MAX_DEPTH: usize = 12;
 /// How many values are made for one tool; what is left then has none.
@@ -44,10 +46,15 @@ pub(crate) fn arguments(tool: &Tool) -> Option<Map<String, Value>> {
         .then_some(arguments)
 }
 
-/// A value of a schema; it may not fit every keyword.
-pub(crate) fn value(schema: &Schema) -> Option<Value> {
+/// A value of a schema as an answer has it, without what is only for requests; it may not fit
+/// every keyword.
+pub(crate) fn answer(schema: &Schema) -> Option<Value> {
     let root = Value::Object(schema.root().clone());
-    Maker::new(schema).value(&root, 0)
+    let mut maker = Maker {
+        is_answer: true,
+        ..Maker::new(schema)
+    };
+    maker.value(&root, 0)
 }
 
 fn arguments_in_the_way(validator: &Validator, arguments: &Map<String, Value>) -> Vec<String> {
@@ -74,6 +81,8 @@ struct Maker<'a> {
     schema: &'a Schema,
     /// How many values may still be made.
     left: usize,
+    /// Whether members that are only for requests have none.
+    is_answer: bool,
 }
 
 impl<'a> Maker<'a> {
@@ -81,6 +90,7 @@ impl<'a> Maker<'a> {
         Self {
             schema,
             left: MAX_VALUES,
+            is_answer: false,
         }
     }
 
@@ -102,17 +112,8 @@ impl<'a> Maker<'a> {
         if let Some(values) = list("enum") {
             return values.first().cloned();
         }
-        if let Some(name) = object
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|path| path.strip_prefix("#/$defs/"))
-        {
-            let target = self
-                .schema
-                .definitions()
-                .iter()
-                .find(|definition| *definition.name == *name)?;
-            return self.value(&target.schema, depth + 1);
+        if let Some(name) = reference(object) {
+            return self.value(self.definition(name)?, depth + 1);
         }
         if let Some(branches) = list("oneOf").or(list("anyOf")) {
             return branches
@@ -131,6 +132,22 @@ impl<'a> Maker<'a> {
             "object" => Value::Object(self.members(object, depth)),
             _ => Value::Null,
         })
+    }
+
+    fn definition(&self, name: &str) -> Option<&'a Value> {
+        let mut definitions = self.schema.definitions().iter();
+        let found = definitions.find(|definition| *definition.name == *name)?;
+        Some(&found.schema)
+    }
+
+    /// Whether a member is only for requests.
+    fn is_write_only(&self, property: &Value) -> bool {
+        let says = |schema: &Value| schema.get("writeOnly") == Some(&Value::Bool(true));
+        let referred = property.as_object().and_then(reference);
+        says(property)
+            || referred
+                .and_then(|name| self.definition(name))
+                .is_some_and(says)
     }
 
     fn array(&mut self, object: &'a Map<String, Value>, depth: usize) -> Value {
@@ -162,6 +179,9 @@ impl<'a> Maker<'a> {
             .into_iter()
             .flatten()
         {
+            if self.is_answer && self.is_write_only(property) {
+                continue;
+            }
             let needed = depth < 2 || required(name) || (members.len() as u64) < least;
             if let Some(value) = needed.then(|| self.value(property, depth + 1)).flatten() {
                 members.insert(name.clone(), value);

@@ -3,6 +3,37 @@
 use super::*;
 
 #[test]
+fn what_is_only_for_answers_is_in_no_request_however_deep() {
+    let tool = tool_with(
+        json!({"requestBody": body("application/json", json!({"type": "object", "properties": {
+            "list": {"type": "array", "items": {"$ref": "#/components/schemas/Item"}},
+            "part": {"type": "object", "required": ["id", "a"], "properties": {
+                "id": {"type": "string", "readOnly": true}, "a": {"type": "string"}}},
+            "both": {"allOf": [{"$ref": "#/components/schemas/Item"}, {"required": ["made", "b"]}]},
+        }}))}),
+        json!({"Item": {"type": "object", "required": ["made", "stamp"], "properties": {
+            "made": {"type": "string", "readOnly": true}, "stamp": {"$ref": "#/components/schemas/Stamp"},
+            "kind": {"type": "string", "enum": ["item"], "readOnly": true}, "c": {"type": "string"}}},
+            "Stamp": {"type": "string", "readOnly": true}}),
+    );
+    let part = &tool.input.properties().find(|it| it.0 == "part").unwrap().1;
+    assert_eq!(
+        **part,
+        json!({"type": "object", "required": ["a"], "properties": {"a": {"type": "string"}}})
+    );
+    let both = &tool.input.properties().find(|it| it.0 == "both").unwrap().1;
+    assert_eq!(both["allOf"][1], json!({"required": ["b"]}));
+    let item = &tool.input.definitions()[0].schema;
+    // What has one value alone tells alternatives apart.
+    assert_eq!(
+        **item,
+        json!({"type": "object", "properties": {
+            "kind": {"type": "string", "enum": ["item"], "readOnly": true}, "c": {"type": "string"}}})
+    );
+    assert_eq!(tool.input.definitions().len(), 1);
+}
+
+#[test]
 fn members_of_an_object_body_are_arguments() {
     let tool = tool_with(
         json!({"requestBody": body("application/json", json!({"allOf": [
