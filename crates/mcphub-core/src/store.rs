@@ -27,7 +27,7 @@ use crate::secret::{Credentials, Grant};
 use crate::server::ServerName;
 use crate::sign_in::{Account, FoundSignIn, NewSignIn, Refreshed, SignIn, SignInId, TokenDigests};
 use crate::spec::Document;
-use crate::tenant::{Scope, Tenant, TenantName};
+use crate::tenant::{Scope, TenantListing, TenantName};
 use crate::user::{UserKind, UserListing, UserName};
 
 pub use search::{FoundTool, ToolPage, ToolPlace, ToolSearch};
@@ -410,14 +410,15 @@ pub trait AuditRetention: Send + Sync + Debug + 'static {
 ///   log or version.
 /// - The tenant `default` is always there.
 /// - `create_tenant` of a name that is taken is `false` and changes nothing.
+/// - `tenants` is sorted by name, and its pages join without gap or repetition.
 /// - `scoped` to an unknown tenant is `NotFound`.
 #[async_trait]
 pub trait Tenants: Send + Sync + Debug + 'static {
     /// Makes a tenant. Whether it is new.
     async fn create_tenant(&self, name: &TenantName) -> Result<bool>;
 
-    /// All tenants, by name.
-    async fn tenants(&self) -> Result<Vec<Tenant>>;
+    /// At most `limit` tenants after that name, 1 to 1,000; another limit is `InvalidInput`.
+    async fn tenants(&self, after: Option<&TenantName>, limit: u32) -> Result<TenantListing>;
 
     /// A handle for that tenant and actor.
     async fn scoped(&self, scope: Scope) -> Result<Arc<dyn Store>>;

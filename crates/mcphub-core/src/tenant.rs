@@ -150,6 +150,15 @@ pub struct Tenant {
     pub registry_version: u64,
 }
 
+/// A page of tenants.
+#[derive(Debug, Clone, Default)]
+pub struct TenantListing {
+    /// Sorted by name.
+    pub tenants: Vec<Tenant>,
+    /// What to continue after, if there is more.
+    pub next: Option<TenantName>,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

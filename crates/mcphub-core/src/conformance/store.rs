@@ -134,6 +134,7 @@ macro_rules! tenants_conformance {
             $factory,
             store: the_default_tenant_is_always_there,
             a_tenant_is_made_once,
+            tenants_are_listed_by_name,
             a_tenant_sees_nothing_of_another,
             a_search_finds_nothing_of_another_tenant,
             a_key_lets_nobody_into_another_tenant,

@@ -17,6 +17,9 @@ use super::server::number;
 use super::statement::Statement;
 use super::{Engine, Session, SqlStore};
 
+/// How many tenants are looked at in one page.
+const TENANTS_AT_ONCE: u32 = 1_000;
+
 const TENANTS: &str = "
     SELECT tenant.name,
            (SELECT count(*) FROM server
@@ -115,17 +118,28 @@ impl SqlStore {
     pub async fn check(&self) -> Result<Vec<Problem>> {
         let outcome = self.check_database().await;
         let mut problems = self.explain("store::check", outcome)?;
-        for tenant in self.tenants().await? {
-            let scope = Scope {
-                tenant: tenant.name,
-                ..self.scope.clone()
-            };
-            let handle = self.within(scope).await?;
-            handle.check_servers(&mut problems).await?;
-            handle.check_virtual_servers(&mut problems).await?;
-            handle.check_log(&mut problems).await?;
+        let mut after = None;
+        loop {
+            let page = self.tenants(after.as_ref(), TENANTS_AT_ONCE).await?;
+            for tenant in page.tenants {
+                self.check_tenant(tenant.name, &mut problems).await?;
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(problems);
+            }
         }
-        Ok(problems)
+    }
+
+    async fn check_tenant(&self, tenant: TenantName, problems: &mut Vec<Problem>) -> Result<()> {
+        let scope = Scope {
+            tenant,
+            ..self.scope.clone()
+        };
+        let handle = self.within(scope).await?;
+        handle.check_servers(problems).await?;
+        handle.check_virtual_servers(problems).await?;
+        handle.check_log(problems).await
     }
 
     async fn read_status(&self) -> Result<Status, Failure> {

@@ -5,17 +5,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use mcphub_core::audit::Action;
 use mcphub_core::store::{Store, Tenants};
-use mcphub_core::tenant::{Scope, Tenant, TenantName};
+use mcphub_core::tenant::{Scope, Tenant, TenantListing, TenantName};
 use mcphub_core::{Error, Result};
 use serde_json::json;
 
 use super::failure::Failure;
 use super::server::number;
 use super::statement::{Row, Statement};
-use super::{Session, SqlStore, now};
-
-/// The most tenants that are listed.
-const MAX: u32 = 100_000;
+use super::{Session, SqlStore, now, page_limit};
 
 #[async_trait]
 impl Tenants for SqlStore {
@@ -24,8 +21,8 @@ impl Tenants for SqlStore {
         self.explain("store::create_tenant", outcome)
     }
 
-    async fn tenants(&self) -> Result<Vec<Tenant>> {
-        let outcome = self.read_tenants().await;
+    async fn tenants(&self, after: Option<&TenantName>, limit: u32) -> Result<TenantListing> {
+        let outcome = self.read_tenants(after, limit).await;
         self.explain("store::tenants", outcome)
     }
 
@@ -79,11 +76,24 @@ impl SqlStore {
         Ok(true)
     }
 
-    async fn read_tenants(&self) -> Result<Vec<Tenant>, Failure> {
-        let query = "SELECT name, created_at, version FROM tenant ORDER BY name LIMIT $1";
-        let query = Statement::new(query).bind(MAX);
-        let rows = self.engine().read().await?.fetch_all(query).await?;
-        rows.iter().map(tenant).collect()
+    async fn read_tenants(
+        &self,
+        after: Option<&TenantName>,
+        limit: u32,
+    ) -> Result<TenantListing, Failure> {
+        page_limit(limit)?;
+        let page = "SELECT name, created_at, version FROM tenant
+            WHERE name > $1 ORDER BY name LIMIT $2";
+        // One more than asked for tells whether there is a next page.
+        let page = Statement::new(page)
+            .bind(after.map_or("", TenantName::as_str))
+            .bind(limit + 1);
+        let rows = self.engine().read().await?.fetch_all(page).await?;
+        let tenants = rows.iter().take(limit as usize).map(tenant);
+        let tenants: Vec<Tenant> = tenants.collect::<Result<_, Failure>>()?;
+        let last = tenants.last().filter(|_| rows.len() > limit as usize);
+        let next = last.map(|last| last.name.clone());
+        Ok(TenantListing { tenants, next })
     }
 }
 

@@ -11,6 +11,9 @@ use crate::config::Config;
 use crate::host::Host;
 use crate::output;
 
+/// How many tenants are read at once.
+const PAGE: u32 = 1_000;
+
 pub async fn run(command: Tenant) -> Result<ExitCode> {
     match command {
         Tenant::Create(args) => create(args).await,
@@ -33,7 +36,16 @@ async fn create(args: TenantCreate) -> Result<ExitCode> {
 }
 
 async fn show(args: TenantList) -> Result<ExitCode> {
-    let tenants = list::open(&args.store).await?.store.tenants().await?;
+    let host = list::open(&args.store).await?;
+    let (mut tenants, mut after) = (Vec::new(), None);
+    loop {
+        let page = host.store.tenants(after.as_ref(), PAGE).await?;
+        tenants.extend(page.tenants);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
     match args.format {
         Format::Json => output::json(&tenants)?,
         Format::Text => {

@@ -31,7 +31,7 @@ async fn made(tenants: &dyn Tenants, name: &str) -> Arc<dyn Store> {
 
 /// Without being made.
 pub async fn the_default_tenant_is_always_there(tenants: &dyn Tenants) {
-    let listed = tenants.tenants().await.expect("they are listed");
+    let listed = tenants.tenants(None, 10).await.expect("a page").tenants;
     let names: Vec<_> = listed.iter().map(|tenant| tenant.name.as_str()).collect();
     assert_eq!(names, ["default"]);
     let store = tenants.scoped(Scope::default()).await;
@@ -51,12 +51,44 @@ pub async fn a_tenant_is_made_once(tenants: &dyn Tenants) {
     let again = tenants.create_tenant(&tenant("zeta")).await;
     assert!(!again.expect("a name that is taken is no error"));
     assert_stored(&*zeta, &full("api")).await;
-    let listed = tenants.tenants().await.expect("they are listed");
+    let listed = tenants.tenants(None, 10).await.expect("a page").tenants;
     let listed: Vec<_> = listed
         .iter()
         .map(|tenant| (tenant.name.as_str(), tenant.registry_version))
         .collect();
     assert_eq!(listed, [("alpha", 0), ("default", 0), ("zeta", 1)]);
+}
+
+/// By name, in pages that join.
+pub async fn tenants_are_listed_by_name(tenants: &dyn Tenants) {
+    for name in ["zeta", "alpha", "beta-2", "beta"] {
+        made(tenants, name).await;
+    }
+    for limit in 1..=6 {
+        let (mut names, mut after) = (Vec::new(), None);
+        loop {
+            let page = tenants.tenants(after.as_ref(), limit).await;
+            let page = page.expect("a page");
+            assert!(page.tenants.len() <= limit as usize);
+            names.extend(page.tenants.into_iter().map(|it| it.name.to_string()));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(
+            names,
+            ["alpha", "beta", "beta-2", "default", "zeta"],
+            "{limit}"
+        );
+    }
+    for limit in [0, 1_001] {
+        let error = tenants
+            .tenants(None, limit)
+            .await
+            .expect_err("no such page");
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    }
 }
 
 /// Nor a list by words.

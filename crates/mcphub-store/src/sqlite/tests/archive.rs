@@ -85,7 +85,7 @@ async fn refusal(archive: &[u8], key: Option<&MasterKeys>) -> mcphub_core::Error
     let error = store.import(&mut &archive[..], key).await.unwrap_err();
     assert_eq!(store.registry_version().await.unwrap(), 0);
     assert_eq!(
-        store.tenants().await.unwrap().len(),
+        store.tenants(None, 10).await.unwrap().tenants.len(),
         1,
         "nothing is taken over"
     );
