@@ -130,9 +130,10 @@ pub fn names(data: &[u8]) {
         description: Some(text.chars().take(200).collect()),
     };
     let upstream: Arc<dyn Upstream> = Arc::new(Shop);
-    let server = |name: &str, lines: &str| -> Option<(ServerName, Listing)> {
+    let server = |name: &str, lines: &str| -> Option<(ServerName, Arc<Listing>)> {
         let tools = lines.lines().take(MAX_TOOLS).filter_map(tool);
-        Some((ServerName::new(name).ok()?, Listing::new(tools.collect())))
+        let listing = Arc::new(Listing::new(tools.collect()));
+        Some((ServerName::new(name).ok()?, listing))
     };
     let servers: Vec<_> = [server("a", first), server("a-b", second)]
         .into_iter()

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::value::RawValue;
 use url::Url;
 
 use crate::Result;
@@ -65,6 +66,10 @@ pub struct CatalogServer {
 /// Where the calls of a server go.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each server, behind an Arc, and most are the largest"
+)]
 pub enum Upstream {
     /// To the HTTP API itself.
     Native {
@@ -81,6 +86,9 @@ pub enum Upstream {
         connection: Connection,
         /// What is sent in order to be let in, and the variables of a program.
         credentials: Credentials,
+        /// What it listed when it was registered, as it wrote that: what is listed of it until it
+        /// answers. Nothing where changed tools are not taken over; they are among the planned ones.
+        listed: Arc<[Box<RawValue>]>,
     },
     /// Nowhere, for this reason.
     Down(String),

@@ -29,7 +29,7 @@ use crate::{Error, ErrorKind, Result};
 
 pub use self::command::Command;
 pub use self::limits::Limits;
-pub(crate) use self::listed::plan;
+pub(crate) use self::listed::{plan, planned};
 pub use self::remote::Remote;
 pub use self::replica::{Hedge, Replica, Zone};
 
@@ -435,6 +435,15 @@ impl fmt::Display for Connection {
             }
         }
     }
+}
+
+/// The connection that a document describes, and what the server listed.
+///
+/// # Errors
+/// `InvalidDocument` when it describes none.
+pub(crate) fn read(document: &Document) -> Result<(Connection, Vec<Box<RawValue>>)> {
+    let description = describe::<Vec<_>>(document)?;
+    Ok((description.connection, description.tools))
 }
 
 fn describe<T: DeserializeOwned + Default>(document: &Document) -> Result<Description<T>> {

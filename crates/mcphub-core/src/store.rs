@@ -33,7 +33,8 @@ use crate::user::{UserKind, UserListing, UserName};
 pub use search::{FoundTool, ToolPage, ToolPlace, ToolSearch};
 pub use selection::VirtualServerStore;
 pub use servers::{
-    Listing, Page, Registration, Saved, ServerFilter, ServerStatus, ServerStore, ServerSummary,
+    Listing, Page, Registration, Saved, ServerFilter, ServerRevision, ServerStatus, ServerStore,
+    ServerSummary,
 };
 
 /// Everything that a host keeps of one tenant.

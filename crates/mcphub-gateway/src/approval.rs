@@ -109,6 +109,7 @@ mod tests {
             upstream: Target::Connected {
                 connection: connection.with_changes(policy),
                 credentials: Credentials::default(),
+                listed: Default::default(),
             },
         };
         let tools = listed.iter().map(|(name, about)| UpstreamTool {

@@ -1,10 +1,11 @@
 //! The gateway: keeps the snapshot current, and serves it.
 
 mod builder;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use futures::StreamExt;
@@ -39,19 +40,12 @@ use crate::mcp::questions::Questions;
 use crate::mcp::roots::Roots;
 use crate::mcp::session::Sessions;
 use crate::metrics::{self, Metrics};
-use crate::roster::{Connected, Roster, ServerHealth, Watcher};
+use crate::roster::{Roster, ServerHealth};
 use crate::serving;
 use crate::settings::GatewaySettings;
 use crate::upstream::Connect;
 
 pub use builder::GatewayBuilder;
-
-/// The first pause after a server did not list its tools; it doubles up to
-/// [`GatewaySettings::list_interval`].
-const FIRST_RETRY: Duration = Duration::from_millis(500);
-
-/// The shortest time between two lists of one server, however often it says that they changed.
-const MIN_LIST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The most circuits that may have changed since it was told last; more are not told.
 const MAX_TURNS: usize = 256;
@@ -105,6 +99,8 @@ pub(crate) struct Inner {
     /// How users sign in; without it nobody does.
     pub(crate) sign_ins: Option<Arc<SignIns>>,
     pub(crate) streams: Arc<Semaphore>,
+    /// Turns of servers that are asked what they list.
+    lists: Arc<Semaphore>,
     /// Circuits that changed.
     turns: Mutex<mpsc::Receiver<Turned>>,
     pub(crate) letterboxes: Arc<Letterboxes>,
@@ -129,6 +125,7 @@ impl Gateway {
             async { while self.inner.roster.is_settling() && signals.changed().await.is_ok() {} };
         // Running out of time is fine: the list comes when the server answers.
         let _ = timeout(self.inner.settings.settle, settled).await;
+        self.inner.roster.catch_up();
         Ok(())
     }
 
@@ -356,6 +353,7 @@ impl Inner {
     }
 
     async fn read_catalog(self: &Arc<Self>) -> Result<()> {
+        let begun = Instant::now();
         let read = self.reads.fetch_add(1, Ordering::Relaxed) + 1;
         let catalog = self.bounded(self.source.catalog()).await?;
         self.roster.reconcile(
@@ -364,6 +362,7 @@ impl Inner {
             |server| self.connector.connect(server),
             |server| self.watch(server),
         );
+        self.metrics.caught_up(begun.elapsed());
         Ok(())
     }
 
@@ -376,62 +375,5 @@ impl Inner {
                     .during("gateway::refresh"),
             )
         })
-    }
-
-    /// Asks a server for its tools: now, when it says that they changed, from time to time, and
-    /// after a growing pause while it does not answer.
-    fn watch(self: &Arc<Self>, server: Connected) -> Watcher {
-        let inner = Arc::downgrade(self);
-        let Connected {
-            name,
-            connection,
-            upstream,
-            changes,
-        } = server;
-        let (limit, interval) = (self.settings.list_timeout, self.settings.list_interval);
-        let task = async move {
-            // A stream that ends is a server that will not say so any more.
-            let mut announced = upstream.changes().chain(stream::pending()).boxed();
-            let mut retry = FIRST_RETRY.min(interval);
-            loop {
-                let answer = timeout(limit, upstream.inventory())
-                    .await
-                    .unwrap_or_else(|_| {
-                        Err(Error::new(
-                            ErrorKind::Timeout,
-                            "the server did not list its tools in time",
-                        )
-                        .with("limit", format!("{limit:?}")))
-                    });
-                let pause = match &answer {
-                    Ok(_) if changes => Some(interval),
-                    Ok(_) => None,
-                    Err(_) => Some(retry),
-                };
-                retry = if answer.is_ok() {
-                    FIRST_RETRY
-                } else {
-                    retry * 2
-                }
-                .min(interval);
-                let Some(inner) = inner.upgrade() else { return };
-                inner.roster.listed(&name, connection, answer);
-                drop(inner);
-                let again = async {
-                    match pause {
-                        Some(pause) => sleep(pause).await,
-                        None => std::future::pending().await,
-                    }
-                };
-                tokio::select! {
-                    _ = announced.next() => {
-                        sleep(MIN_LIST_PAUSE).await;
-                        drain(&mut announced, |_| {});
-                    }
-                    () = again => {}
-                }
-            }
-        };
-        Watcher(tokio::spawn(task))
     }
 }

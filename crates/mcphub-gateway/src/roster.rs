@@ -1,8 +1,10 @@
 //! The servers as they are now, and the snapshot that is served.
 
+mod health;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use mcphub_core::Result;
@@ -11,16 +13,22 @@ use mcphub_core::event::Circuit;
 use mcphub_core::server::ServerName;
 use mcphub_core::tool::ToolSet;
 use mcphub_core::virtual_server::VirtualServer;
-use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+pub use self::health::{ServerHealth, ServerState};
 use crate::alerts::Vitals;
 use crate::approval::approved;
 use crate::federation::{Listing, Member, Part, Scope, Snapshot};
 use crate::guard::{Guard, GuardSettings, Turned};
 use crate::metrics::Metrics;
-use crate::upstream::{Guarded, Inventory, ReplicaHealth, Upstream, planned_tools};
+use crate::upstream::{Guarded, Inventory, Upstream, listed_tools, planned_tools};
+
+/// What is made within this time is made at once.
+const QUICK: Duration = Duration::from_millis(1);
+
+/// How long a change that a server tells of may wait.
+const LONGEST_REST: Duration = Duration::from_millis(500);
 
 /// The servers of the current catalogue with what each of them lists.
 ///
@@ -61,6 +69,10 @@ struct State {
     virtual_servers: Vec<VirtualServer>,
     /// Counts connections: a late answer of a replaced one is told apart.
     connections: u64,
+    /// When the snapshot was made, and how long that took.
+    made: Option<(Instant, Duration)>,
+    /// Whether a server lists something else by now.
+    stale: bool,
 }
 
 #[derive(Debug)]
@@ -81,46 +93,6 @@ struct Server {
     _watcher: Option<Watcher>,
 }
 
-/// What is known about a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum ServerState {
-    /// It has not listed its tools yet; those planned for it are served.
-    Listing,
-    /// It listed its tools when it was asked last.
-    Ready,
-    /// It did not list its tools when it was asked last; those known before are served.
-    Unreachable,
-    /// The catalogue says that it cannot be called.
-    Down,
-}
-
-/// One server, for a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct ServerHealth {
-    /// Its name.
-    pub name: ServerName,
-    /// What is known about it.
-    pub state: ServerState,
-    /// How many tools are served for it.
-    pub tools: usize,
-    /// Whether it is called, by how its calls went. Absent in JSON when it is, as usual.
-    #[serde(skip_serializing_if = "is_closed")]
-    pub circuit: Circuit,
-    /// In how many seconds it is tried again, where it is not called.
-    #[serde(rename = "retryAfterSeconds", skip_serializing_if = "Option::is_none")]
-    pub retry_after: Option<u64>,
-    /// How many tools that it lists are new or changed and wait for approval. Absent in JSON when
-    /// there are none.
-    #[serde(skip_serializing_if = "is_none_at_all")]
-    pub waiting: usize,
-    /// Its replicas, the server's URL first. Absent in JSON where it has one address.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub replicas: Vec<ReplicaHealth>,
-}
-
 impl Server {
     /// Takes over a revision in which nothing but logins of users changed: nobody else notices those.
     fn takes_logins(&self, entry: &CatalogServer) -> bool {
@@ -128,10 +100,12 @@ impl Server {
             Target::Connected {
                 connection: before,
                 credentials: had,
+                ..
             },
             Target::Connected {
                 connection,
                 credentials,
+                ..
             },
         ) = (&self.entry.upstream, &entry.upstream)
         else {
@@ -139,26 +113,9 @@ impl Server {
         };
         before == connection
             && had.differ_in_logins_of_users(credentials)
-            && (Arc::ptr_eq(&self.entry.tools, &entry.tools) || self.entry.tools == entry.tools)
+            && same_tools(&self.entry, entry)
             && self.upstream.take_logins(credentials)
     }
-}
-
-impl ServerHealth {
-    /// Whether nothing is known to be wrong with it.
-    pub fn is_well(&self) -> bool {
-        is_closed(&self.circuit)
-            && self.replicas.iter().all(ReplicaHealth::is_well)
-            && !matches!(self.state, ServerState::Unreachable | ServerState::Down)
-    }
-}
-
-fn is_none_at_all(number: &usize) -> bool {
-    *number == 0
-}
-
-fn is_closed(circuit: &Circuit) -> bool {
-    *circuit == Circuit::Closed
 }
 
 /// A task that ends when this is dropped.
@@ -300,8 +257,14 @@ impl Roster {
         self.notify();
     }
 
-    /// Takes an upstream's answer over. Ignored when the server was replaced meanwhile.
-    pub(crate) fn listed(&self, name: &ServerName, connection: u64, answer: Result<Inventory>) {
+    /// Takes an upstream's answer over. Ignored when the server was replaced meanwhile. Gives when
+    /// [`Roster::catch_up`] is to be called, where that is later.
+    pub(crate) fn listed(
+        &self,
+        name: &ServerName,
+        connection: u64,
+        answer: Result<Inventory>,
+    ) -> Option<Duration> {
         let known = {
             let state = self.state();
             state
@@ -309,7 +272,7 @@ impl Roster {
                 .get(name)
                 .map(|server| (Arc::clone(&server.listing), Arc::clone(&server.entry)))
         };
-        let Some((known, entry)) = known else { return };
+        let (known, entry) = known?;
         // Reading the definitions is the long part and needs no lock; mostly they are known.
         let answer = answer.map(|inventory| {
             let (inventory, waiting) = approved(&entry, inventory);
@@ -320,13 +283,10 @@ impl Roster {
             }
         });
         let mut state = self.state();
-        let Some(server) = state
+        let server = state
             .servers
             .get_mut(name)
-            .filter(|server| server.connection == connection)
-        else {
-            return;
-        };
+            .filter(|server| server.connection == connection)?;
         server.guard.listed(answer.as_ref().map(drop));
         if let Some(meter) = server.guard.meter() {
             meter.listed(answer.is_ok());
@@ -352,10 +312,25 @@ impl Roster {
             }
         };
         let now = server.state;
+        let mut later = None;
         if changed || (self.guard.hide && was != now) {
-            self.publish(&mut state);
+            later = state.made.and_then(|(at, took)| rest(took, at.elapsed()));
+            state.stale = true;
+            if later.is_none() {
+                self.publish(&mut state);
+            }
         }
-        if changed || was != now {
+        if (changed && later.is_none()) || was != now {
+            self.notify();
+        }
+        later
+    }
+
+    /// Serves what servers list by now, if that is not served.
+    pub(crate) fn catch_up(&self) {
+        let mut state = self.state();
+        if state.stale {
+            self.publish(&mut state);
             self.notify();
         }
     }
@@ -454,7 +429,9 @@ impl Roster {
             &state.virtual_servers,
             self.page_size,
         )));
-        self.metrics.published(begun.elapsed());
+        let took = begun.elapsed();
+        (state.made, state.stale) = (Some((Instant::now(), took)), false);
+        self.metrics.published(took);
     }
 
     /// What a server adds to snapshots, made anew where what it lists is not what it was.
@@ -501,6 +478,14 @@ impl Roster {
     }
 }
 
+/// How long the next snapshot has to wait after one that took so long to make: while many servers
+/// change at once, one is made for several of them, and making them takes a fifth of a core at most.
+/// One that is made quickly waits for nothing.
+fn rest(took: Duration, since: Duration) -> Option<Duration> {
+    let wait = (took * 4).min(LONGEST_REST).checked_sub(since)?;
+    (took > QUICK && !wait.is_zero()).then_some(wait)
+}
+
 /// What the tools of a server were made of: those of one that exists already are its own.
 fn plan(entry: &CatalogServer) -> Option<&ToolSet> {
     match &entry.upstream {
@@ -522,12 +507,52 @@ fn guarding(settings: &GuardSettings, entry: &CatalogServer) -> GuardSettings {
 /// still the same; else what was planned.
 fn first_listing(entry: &CatalogServer, before: Option<&Server>) -> Arc<Listing> {
     match before {
-        Some(before)
-            if Arc::ptr_eq(&before.entry.tools, &entry.tools)
-                || before.entry.tools == entry.tools =>
-        {
-            Arc::clone(&before.listing)
+        Some(before) if same_tools(&before.entry, entry) => Arc::clone(&before.listing),
+        _ => Arc::new(Listing::new(match &entry.upstream {
+            Target::Connected { listed, .. } if !listed.is_empty() => listed_tools(listed),
+            _ => planned_tools(&entry.tools),
+        })),
+    }
+}
+
+/// Whether both have the same plan, or listed the same.
+fn same_tools(one: &CatalogServer, other: &CatalogServer) -> bool {
+    let listed = match (&one.upstream, &other.upstream) {
+        (Target::Connected { listed: one, .. }, Target::Connected { listed: other, .. }) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .zip(&**other)
+                    .all(|(one, other)| one.get() == other.get())
         }
-        _ => Arc::new(Listing::new(planned_tools(&entry.tools))),
+        (one, other) => {
+            matches!(one, Target::Connected { .. }) == matches!(other, Target::Connected { .. })
+        }
+    };
+    listed && (Arc::ptr_eq(&one.tools, &other.tools) || one.tools == other.tools)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_snapshot_waits_after_one_that_took_long() {
+        let millis = Duration::from_millis;
+        for (took, since, wait) in [
+            (0, 0, None),
+            (1, 0, None),
+            (5, 0, Some(20)),
+            (5, 15, Some(5)),
+            (5, 20, None),
+            (5, 3_000, None),
+            (2_000, 100, Some(400)),
+        ] {
+            assert_eq!(
+                rest(millis(took), millis(since)),
+                wait.map(millis),
+                "{took} {since}"
+            );
+        }
     }
 }

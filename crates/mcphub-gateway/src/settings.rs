@@ -29,7 +29,8 @@ pub struct GatewaySettings {
     /// How long a server may take to list its tools. Default 10 s.
     pub list_timeout: Duration,
     /// How often a server over MCP is asked for its tools again, besides when it says that they
-    /// changed. Default 30 s.
+    /// changed; for the first time it comes at any time within that, so that servers that were met
+    /// together are asked apart. Default 30 s.
     pub list_interval: Duration,
     /// How long [`Gateway::refresh`](crate::Gateway::refresh) waits for the first answer of
     /// servers that it does not know yet. Default 1 s. Until they answer, their planned tools are

@@ -460,6 +460,7 @@ pub async fn tools(host: &Host, wanted: &Wanted) -> Result<Vec<UpstreamTool>> {
         upstream: Upstream::Connected {
             connection: wanted.connection.clone(),
             credentials: wanted.credentials.clone(),
+            listed: Default::default(),
         },
     };
     host.connector()?.reach(&server)?.tools().await

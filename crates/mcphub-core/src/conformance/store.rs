@@ -75,6 +75,7 @@ macro_rules! store_conformance {
             sixteen_saves_at_once_are_sixteen_changes,
             of_saves_at_once_under_one_name_one_is_there_whole,
             a_list_is_sorted_and_shows_the_tools_apart,
+            revisions_are_those_of_all_servers,
             pages_join_without_gap_or_repetition,
             pages_join_while_servers_come_and_go,
             a_page_of_no_length_is_refused,

@@ -30,12 +30,17 @@ pub(crate) fn plan(
         .with("serve", serve.as_str()));
     }
     let title = name.map_or_else(|| document.source.clone(), ServerName::to_string);
-    let mut known = HashSet::with_capacity(description.tools.len());
-    let tools = description.tools.iter().filter_map(|it| tool(it));
+    Ok(planned(title, &description.tools))
+}
+
+/// The plan of a server with this title that listed these.
+pub(crate) fn planned(title: String, listed: &[Box<RawValue>]) -> ToolSet {
+    let mut known = HashSet::with_capacity(listed.len());
+    let tools = listed.iter().filter_map(|it| tool(it));
     let tools = tools
         .filter(|tool| known.insert(tool.name.clone()))
         .collect();
-    Ok(ToolSet {
+    ToolSet {
         api: ApiInfo {
             title,
             version: String::new(),
@@ -45,7 +50,7 @@ pub(crate) fn plan(
         servers: Vec::new(),
         security_schemes: Default::default(),
         tools,
-    })
+    }
 }
 
 impl Tool {

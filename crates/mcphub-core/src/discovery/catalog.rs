@@ -153,6 +153,7 @@ fn entry(name: &ServerName, connection: &Connection, revision: u64) -> Result<Ca
         upstream: Upstream::Connected {
             connection: connection.clone(),
             credentials: Credentials::default(),
+            listed: Arc::default(),
         },
     })
 }

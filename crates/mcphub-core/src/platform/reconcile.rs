@@ -13,7 +13,7 @@ use crate::event::Event;
 use crate::project::Purpose;
 use crate::secret::Credentials;
 use crate::server::{Serve, ServerName, ServerRecord};
-use crate::store::ServerSummary;
+use crate::store::{ServerFilter, ServerSummary};
 use crate::{Error, Result};
 
 /// What [`Platform::reconcile`] did.
@@ -66,7 +66,11 @@ impl Platform {
     /// The caller holds `reconciling`.
     async fn reconcile_alone(&self, deployer: &dyn Deployer) -> Result<Reconciled> {
         let mut report = Reconciled::default();
-        let summaries = self.servers().await?;
+        let processes = ServerFilter {
+            serve: Some(Serve::Process),
+            ..ServerFilter::default()
+        };
+        let summaries = self.servers_where(processes).await?;
         let wanted: Vec<_> = summaries
             .iter()
             .filter(|summary| summary.serve == Serve::Process)

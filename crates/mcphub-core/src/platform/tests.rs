@@ -4,11 +4,16 @@ mod connected;
 mod nobody;
 mod world;
 
+use std::sync::atomic::Ordering;
+
 use futures::executor::block_on;
 
 use super::*;
 use crate::ErrorKind;
+use crate::catalog::CatalogSource;
+use crate::deployment::Phase;
 use crate::secret::{Credentials, Grant, GrantKeeper};
+use crate::server::Serve;
 
 use world::*;
 

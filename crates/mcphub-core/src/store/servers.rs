@@ -33,6 +33,7 @@ use crate::tool::{ToolChoices, ToolKind, ToolName, ToolSet};
 /// - `registry_version` grows by one with every change, in the same step as the change.
 /// - `list` is sorted by name, and its pages join without gap or repetition, also of what a filter
 ///   leaves.
+/// - `revisions` has each server that `list` has without a filter, by name, with its revision.
 /// - A word is a run of letters and digits, and each part of it that begins with a capital after a
 ///   small letter: `getPet` has the words `getpet`, `get` and `pet`. Case makes no difference, nor
 ///   does what comes after the first 64 characters of a word.
@@ -59,6 +60,10 @@ pub trait ServerStore: Send + Sync + Debug + 'static {
     /// A page of servers.
     async fn list(&self, page: &Page) -> Result<Listing>;
 
+    /// Which revision each registered server has: what a catalogue is compared with, so that a change
+    /// of one of many servers costs little.
+    async fn revisions(&self) -> Result<Vec<ServerRevision>>;
+
     /// A page of the tools that some words are found in.
     async fn search(&self, search: &ToolSearch) -> Result<ToolPage>;
 
@@ -78,6 +83,19 @@ pub trait ServerStore: Send + Sync + Debug + 'static {
 
     /// How often the registered servers changed.
     async fn registry_version(&self) -> Result<u64>;
+}
+
+/// Which revision of a server is registered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerRevision {
+    /// Unique.
+    pub name: ServerName,
+    /// Grows with every change of this server.
+    pub revision: u64,
+    /// How its calls are made.
+    pub serve: Serve,
+    /// What planned its tools.
+    pub plan_version: u32,
 }
 
 /// What is saved of a server.

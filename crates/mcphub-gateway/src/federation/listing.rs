@@ -147,6 +147,12 @@ impl List {
         }
     }
 
+    /// About how long the text of the list is, under names with so many bytes more.
+    pub(super) fn text_len(&self, prefix: usize) -> usize {
+        let lengths = self.items.iter().map(|item| item.definition.len());
+        lengths.sum::<usize>() + self.items.len() * (prefix + 1)
+    }
+
     fn repeats(&self, items: &[UpstreamTool]) -> bool {
         let same = |(listed, item): (&Listed, &UpstreamTool)| {
             *listed.key == *item.name && *listed.definition == *item.definition.get()
@@ -178,6 +184,15 @@ impl Listed {
     /// Appends the definition under another name or URI, with other URIs of resources; all else
     /// stays byte for byte.
     pub(super) fn write(&self, key: &str, link: impl Fn(&str) -> String, out: &mut Vec<u8>) {
+        if self.links.is_empty()
+            && let Some(before) = self.definition.get(..self.key_at.start)
+            && let Some(after) = self.definition.get(self.key_at.end..)
+        {
+            for piece in [before, key, after] {
+                out.extend_from_slice(piece.as_bytes());
+            }
+            return;
+        }
         let mut edits = vec![(self.key_at.clone(), key.to_owned())];
         for at in &self.links {
             let own = self.definition.get(at.clone());

@@ -159,13 +159,21 @@ impl Segment {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SegmentBuilder {
     text: Vec<u8>,
     starts: Vec<usize>,
 }
 
 impl SegmentBuilder {
+    /// For so many bytes; more are taken, too.
+    pub(super) fn new(size: usize) -> Self {
+        Self {
+            text: Vec::with_capacity(size),
+            starts: Vec::new(),
+        }
+    }
+
     /// Where the next definition is to be appended.
     pub(super) fn next(&mut self) -> &mut Vec<u8> {
         if !self.starts.is_empty() {
@@ -176,7 +184,10 @@ impl SegmentBuilder {
     }
 
     /// What was written of a list, under names with this prefix.
-    pub(super) fn finish(self, prefix: &str, list: &List) -> Segment {
+    pub(super) fn finish(mut self, prefix: &str, list: &List) -> Segment {
+        // It stays as long as the server lists this.
+        self.text.shrink_to_fit();
+        self.starts.shrink_to_fit();
         let mut hash = Sha256::new();
         hash.update(prefix.as_bytes());
         hash.update(list.digest);

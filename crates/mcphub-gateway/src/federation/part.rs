@@ -1,13 +1,13 @@
 //! What one server adds to a snapshot. It is made when the server changes, and every snapshot until
 //! then shares it: a change of one server costs what that server has, however many others there are.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ahash::AHashMap;
 use mcphub_core::server::ServerName;
 
 use super::kind::Kind;
-use super::listing::Listed;
+use super::listing::{Listed, Listing};
 use super::pages::{Segment, SegmentBuilder};
 use super::snapshot::Member;
 use super::view::{Origin, Route, View};
@@ -23,8 +23,12 @@ pub(super) type Names = AHashMap<Box<str>, Route>;
 pub struct Part {
     pub(super) server: ServerName,
     pub(super) upstream: Arc<dyn Upstream>,
-    /// The endpoint that has this server alone.
-    pub(super) one: Arc<View>,
+    listing: Arc<Listing>,
+    page_size: usize,
+    /// What the endpoint says that has this server alone.
+    alone: Arc<Origin>,
+    /// That endpoint, made for the first who asks for it.
+    one: OnceLock<Arc<View>>,
     pub(super) tools: Names,
     pub(super) prompts: Names,
     lists: [Segment; Kind::ALL.len()],
@@ -37,23 +41,39 @@ impl Part {
         let (mut tools, mut prompts) = (Names::new(), Names::new());
         let prefix = format!("{}_", member.server);
         let lists = Kind::ALL.map(|kind| {
-            let mut segment = SegmentBuilder::default();
+            let list = member.listing.list(kind);
+            let mut segment = SegmentBuilder::new(list.text_len(prefix.len()));
             let names = match kind {
                 Kind::Prompts => &mut prompts,
                 _ => &mut tools,
             };
-            write(member, kind, true, names, |it| it(segment.next()));
-            segment.finish(&prefix, member.listing.list(kind))
+            write(member.source(), kind, true, names, |it| it(segment.next()));
+            segment.finish(&prefix, list)
         });
         Self {
             server: member.server.clone(),
             upstream: Arc::clone(member.upstream),
-            one: Arc::new(View::one(member, page_size)),
+            listing: Arc::clone(member.listing),
+            page_size,
+            alone: Arc::new(Origin::new(member, instructions::one(member))),
+            one: OnceLock::new(),
             tools,
             prompts,
             lists,
             origin: Arc::new(Origin::new(member, instructions::line(member))),
         }
+    }
+
+    /// The endpoint that has this server alone.
+    pub(super) fn one(&self) -> &Arc<View> {
+        self.one.get_or_init(|| {
+            let source = Source {
+                server: &self.server,
+                listing: &self.listing,
+                upstream: &self.upstream,
+            };
+            Arc::new(View::one(source, Arc::clone(&self.alone), self.page_size))
+        })
     }
 
     pub(super) fn list(&self, kind: Kind) -> &Segment {
@@ -79,16 +99,34 @@ impl Origin {
     }
 }
 
+/// A server with what it lists.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) server: &'a ServerName,
+    pub(super) listing: &'a Listing,
+    pub(super) upstream: &'a Arc<dyn Upstream>,
+}
+
+impl<'a> Member<'a> {
+    pub(super) fn source(&self) -> Source<'a> {
+        Source {
+            server: self.server,
+            listing: self.listing,
+            upstream: self.upstream,
+        }
+    }
+}
+
 /// Writes what a list of a server has, each with its name or URI at an endpoint of many servers, or
 /// of this one, and notes where requests for it go. `next` is given what writes one definition.
 pub(super) fn write(
-    member: &Member<'_>,
+    source: Source<'_>,
     kind: Kind,
     prefixed: bool,
     names: &mut Names,
     mut next: impl FnMut(&dyn Fn(&mut Vec<u8>)),
 ) {
-    let server = member.server;
+    let server = source.server;
     let link = |own: &str| {
         quoted(&if prefixed {
             uri::public(server, own)
@@ -96,7 +134,7 @@ pub(super) fn write(
             own.to_owned()
         })
     };
-    let items = &member.listing.list(kind).items;
+    let items = &source.listing.list(kind).items;
     if kind.by_uri() {
         for item in items {
             next(&|out| item.write(&link(&item.key), link, out));
@@ -122,16 +160,16 @@ pub(super) fn write(
         };
         // A legal name needs no escapes.
         next(&|out| item.write(&format!("\"{name}\""), link, out));
-        names.insert(name.into(), route(member, item));
+        names.insert(name.into(), route(source, item));
     }
 }
 
 /// Where requests for what a server lists go.
-pub(super) fn route(member: &Member<'_>, item: &Listed) -> Route {
+pub(super) fn route(source: Source<'_>, item: &Listed) -> Route {
     Route {
         parameters: Arc::clone(&item.parameters),
         reads: item.reads,
         repeatable: item.repeatable,
-        ..Route::new(member.server, item.key.clone(), member.upstream)
+        ..Route::new(source.server, item.key.clone(), source.upstream)
     }
 }

@@ -52,7 +52,7 @@ pub struct Member<'a> {
     /// What its tools were made of, where mcphub made them.
     pub plan: Option<&'a ToolSet>,
     /// What it lists.
-    pub listing: &'a Listing,
+    pub listing: &'a Arc<Listing>,
     /// Where its calls go.
     pub upstream: &'a Arc<dyn Upstream>,
 }

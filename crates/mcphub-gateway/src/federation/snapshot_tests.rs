@@ -42,7 +42,7 @@ fn snapshot(servers: &[(&str, &[&str])], page_size: usize) -> Snapshot {
         description: None,
     };
     let upstream: Arc<dyn Upstream> = Arc::new(Nowhere);
-    let servers: Vec<(ServerName, Listing)> = servers
+    let servers: Vec<(ServerName, Arc<Listing>)> = servers
         .iter()
         .map(|(name, tools)| {
             let tool = |tool: &&str| UpstreamTool {
@@ -54,7 +54,7 @@ fn snapshot(servers: &[(&str, &[&str])], page_size: usize) -> Snapshot {
             };
             (
                 ServerName::new(name).unwrap(),
-                Listing::new(tools.iter().map(tool).collect()),
+                Arc::new(Listing::new(tools.iter().map(tool).collect())),
             )
         })
         .collect();
@@ -229,7 +229,7 @@ fn servers_that_did_not_change_are_shared() {
     };
     let upstream: Arc<dyn Upstream> = Arc::new(Nowhere);
     let (a, b) = (ServerName::new("a").unwrap(), ServerName::new("b").unwrap());
-    let listing = Listing::default();
+    let listing = Arc::new(Listing::default());
     let member = |server| Member {
         server,
         api: &api,

@@ -13,7 +13,7 @@ use super::kind::Kind;
 use super::name;
 use super::pages::{Page, Pages, PagesBuilder};
 use super::parameter::HeaderParameter;
-use super::part::{self, Names, Part};
+use super::part::{self, Names, Part, Source};
 use super::restricted::Restricted;
 use super::search::Search;
 use super::snapshot::Member;
@@ -150,10 +150,10 @@ impl View {
     }
 
     /// The view of one server with its own names.
-    pub(super) fn one(member: &Member<'_>, page_size: usize) -> Self {
+    pub(super) fn one(source: Source<'_>, origin: Arc<Origin>, page_size: usize) -> Self {
         let mut view = ViewBuilder::new(page_size);
-        view.add(member);
-        let servers = Servers::One(member.server.clone(), Arc::clone(member.upstream));
+        view.add(source, origin);
+        let servers = Servers::One(source.server.clone(), Arc::clone(source.upstream));
         view.finish(servers)
     }
 
@@ -256,7 +256,7 @@ impl View {
     /// The view of one of its servers, where it has all.
     pub(super) fn part(&self, server: &ServerName) -> Option<&Arc<Self>> {
         match &self.routes.servers {
-            Servers::All(parts) => parts.get(server).map(|part| &part.one),
+            Servers::All(parts) => parts.get(server).map(|part| part.one()),
             Servers::Chosen(_) | Servers::One(..) => None,
         }
     }
@@ -467,16 +467,15 @@ impl ViewBuilder {
     }
 
     /// Adds the only server.
-    fn add(&mut self, member: &Member<'_>) {
-        let origin = Origin::new(member, instructions::one(member));
-        self.origins.push(Arc::new(origin));
+    fn add(&mut self, source: Source<'_>, origin: Arc<Origin>) {
+        self.origins.push(origin);
         for (kind, pages) in Kind::ALL.into_iter().zip(&mut self.lists) {
-            pages.begin(member.listing.list(kind));
+            pages.begin(source.listing.list(kind));
             let names = match kind {
                 Kind::Prompts => &mut self.prompts,
                 _ => &mut self.tools,
             };
-            part::write(member, kind, false, names, |it| it(pages.next()));
+            part::write(source, kind, false, names, |it| it(pages.next()));
         }
     }
 
@@ -520,7 +519,7 @@ impl ViewBuilder {
                 pages.push(&String::from_utf8_lossy(&text));
                 let route = Route {
                     preset: selected.change.and_then(Preset::of).map(Arc::new),
-                    ..part::route(member, item)
+                    ..part::route(member.source(), item)
                 };
                 routes.insert(name.into(), route);
             }

@@ -14,7 +14,7 @@ use mcphub_core::virtual_server::VirtualServer;
 use mcphub_core::{Error, Result};
 use tokio::sync::{Mutex, Semaphore, mpsc};
 
-use super::{Gateway, Inner, MAX_TURNS};
+use super::{Gateway, Inner, MAX_TURNS, watch};
 use crate::alerts::{AlertSettings, Webhook};
 use crate::auth::{Gate, SignIns};
 use crate::call_log::{CallAudit, CallLog};
@@ -256,6 +256,7 @@ impl GatewayBuilder {
             streams: Arc::new(Semaphore::new(
                 self.settings.max_streams.min(Semaphore::MAX_PERMITS),
             )),
+            lists: Arc::new(Semaphore::new(watch::AT_ONCE)),
             settings: self.settings,
         };
         Ok(Gateway {

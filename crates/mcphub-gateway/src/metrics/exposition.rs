@@ -211,6 +211,17 @@ fn clients(out: &mut Out<'_>, gateway: &Inner, metrics: &Metrics) -> fmt::Result
         "How long making them took, all together",
         making,
     )?;
+    out.counter(
+        "mcphub_catalogs",
+        "How often what is registered was read, because it had changed",
+        count(&metrics.catalogs),
+    )?;
+    let reading = Duration::from_micros(count(&metrics.catalog_micros));
+    out.seconds(
+        "mcphub_catalog_reading",
+        "How long that took until it was served, all together",
+        reading,
+    )?;
     if let Some(calls) = &gateway.calls {
         let [noted, dropped, waiting] = calls.counts();
         let counts = [("noted", noted), ("dropped", dropped)];

@@ -51,6 +51,8 @@ pub(crate) struct Metrics {
     sessions_ended: AtomicU64,
     snapshots: AtomicU64,
     snapshot_micros: AtomicU64,
+    catalogs: AtomicU64,
+    catalog_micros: AtomicU64,
 }
 
 impl Metrics {
@@ -88,15 +90,24 @@ impl Metrics {
 
     /// The lists were made anew, which took so long.
     pub(crate) fn published(&self, took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.snapshots.fetch_add(1, Ordering::Relaxed);
-        self.snapshot_micros.fetch_add(micros, Ordering::Relaxed);
+        count(&self.snapshots, &self.snapshot_micros, took);
+    }
+
+    /// A catalogue was read and taken over, which took so long.
+    pub(crate) fn caught_up(&self, took: Duration) {
+        count(&self.catalogs, &self.catalog_micros, took);
     }
 
     fn servers(&self) -> MutexGuard<'_, HashMap<ServerName, Arc<Meter>>> {
         // Each change is made whole before anything in it can panic.
         self.servers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn count(times: &AtomicU64, micros: &AtomicU64, took: Duration) {
+    let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    times.fetch_add(1, Ordering::Relaxed);
+    micros.fetch_add(took, Ordering::Relaxed);
 }
 
 /// `GET /metrics`, and `GET /healthz` with all that it has, for operators.

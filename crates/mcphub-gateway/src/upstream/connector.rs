@@ -8,6 +8,7 @@ use mcphub_core::connection::{Connection, Remote, Zone};
 use mcphub_core::launch::Launcher;
 use mcphub_core::secret::{Credentials, GrantKeeper};
 use mcphub_core::server::ServerName;
+use mcphub_core::tool::{Tool, ToolSet};
 use mcphub_core::{Error, ErrorKind, Result};
 use url::Url;
 
@@ -124,6 +125,7 @@ impl Connector {
             Target::Connected {
                 connection,
                 credentials,
+                ..
             } => self.connected(&server.name, connection, credentials),
             Target::Down(reason) => Err(Error::new(ErrorKind::Unavailable, reason.clone())),
             _ => Err(Error::new(
@@ -292,9 +294,20 @@ impl Connector {
     }
 }
 
+/// The tools of a server that cannot be asked for them.
+fn known(server: &CatalogServer) -> Arc<ToolSet> {
+    match &server.upstream {
+        Target::Connected { listed, .. } if !listed.is_empty() => Arc::new(ToolSet {
+            tools: listed.iter().filter_map(|it| Tool::listed(it)).collect(),
+            ..ToolSet::clone(&server.tools)
+        }),
+        _ => Arc::clone(&server.tools),
+    }
+}
+
 impl Connect for Connector {
     fn connect(&self, server: &CatalogServer) -> Arc<dyn Upstream> {
         self.reach(server)
-            .unwrap_or_else(|error| Arc::new(Down::new(Arc::clone(&server.tools), error.report())))
+            .unwrap_or_else(|error| Arc::new(Down::new(known(server), error.report())))
     }
 }

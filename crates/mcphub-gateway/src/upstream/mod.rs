@@ -53,6 +53,7 @@ pub use down::Down;
 pub(crate) use guarded::Guarded;
 pub(crate) use http::{build, builder, cause, encoded, host};
 pub use inventory::{About, Inventory};
+pub(crate) use planned::listed_tools;
 pub use planned::planned_tools;
 pub use progress::Progress;
 pub use relay::{Exchange, Failure, Forward, Relay, Response, Said, Tell};

@@ -3,9 +3,10 @@
 use mcphub_core::schema::Schema;
 use mcphub_core::tool::{ToolAnnotations, ToolSet};
 use serde::Serialize;
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
 
-use super::UpstreamTool;
+use super::{UpstreamTool, one_line};
+use crate::members::Members;
 
 /// The members of MCP's `Tool` (MCP 2026-07-28, Tools).
 #[derive(Serialize)]
@@ -20,6 +21,18 @@ struct Definition<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     output_schema: Option<&'a Schema>,
     annotations: ToolAnnotations,
+}
+
+/// Tools as a server listed them before; what has no name is left out.
+pub(crate) fn listed_tools(listed: &[Box<RawValue>]) -> Vec<UpstreamTool> {
+    let tool = |definition: &RawValue| {
+        let members = Members::read(definition.get()).ok()?;
+        Some(UpstreamTool {
+            name: members.string("name").ok()??.into_owned(),
+            definition: one_line(definition),
+        })
+    };
+    listed.iter().filter_map(|it| tool(it)).collect()
 }
 
 /// The definitions of planned tools, in the order of the plan: what a native API lists, and what

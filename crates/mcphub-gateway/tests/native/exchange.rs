@@ -19,7 +19,7 @@ use mcphub_core::server::ServerName;
 use mcphub_core::tenant::{Actor, TenantName};
 use mcphub_core::{ErrorKind, Result};
 use mcphub_gateway::upstream::{Connector, UpstreamSettings};
-use mcphub_gateway::{Gateway, TokenIssuer};
+use mcphub_gateway::{Gateway, Listener, TokenIssuer};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -184,6 +184,7 @@ impl Servers {
         let tracker = Target::Connected {
             connection: connection.unwrap(),
             credentials: shown,
+            listed: Arc::default(),
         };
         let bank = Target::Native {
             base_url: server.url.clone(),
@@ -256,11 +257,15 @@ impl Hub {
         }
         let gateway = gateway.build().unwrap();
         gateway.refresh().await.unwrap();
-        let service = gateway.service();
+        let serving = async move {
+            gateway
+                .serve(Listener::new(listener), std::future::pending())
+                .await
+        };
         Self {
             url,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
-            serving: tokio::spawn(async move { axum::serve(listener, service).await.unwrap() }),
+            serving: tokio::spawn(serving),
         }
     }
 
@@ -478,6 +483,7 @@ async fn a_connection_that_all_share_has_no_callers_token() {
     let target = Target::Connected {
         connection,
         credentials,
+        listed: Arc::default(),
     };
     let connector = Connector::new(UpstreamSettings::default()).unwrap();
     let error = connector

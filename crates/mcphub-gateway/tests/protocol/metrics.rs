@@ -92,6 +92,8 @@ async fn calls_are_counted_by_how_they_ended_and_while_they_run() {
     );
     assert!(value(&text, "mcphub_snapshots_total") >= 1.0);
     assert!(value(&text, "mcphub_snapshot_making_seconds_total") > 0.0);
+    assert!(value(&text, "mcphub_catalogs_total") >= 1.0);
+    assert!(value(&text, "mcphub_catalog_reading_seconds_total") > 0.0);
     assert_eq!(value(&text, "mcphub_catalog_readable"), 1.0);
     if cfg!(target_os = "linux") {
         assert!(value(&text, "process_resident_memory_bytes") > 1e6);

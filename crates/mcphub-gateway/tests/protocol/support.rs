@@ -296,6 +296,7 @@ impl CatalogSource for Hub {
                 upstream: Target::Connected {
                     connection: connection.clone(),
                     credentials: Default::default(),
+                    listed: Default::default(),
                 },
             })
         });

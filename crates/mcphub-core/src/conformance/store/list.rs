@@ -4,7 +4,7 @@ use super::{all, name, of_tools, registration, save, tools};
 use crate::ErrorKind;
 use crate::server::Serve;
 use crate::server::ServerName;
-use crate::store::{Page, ServerFilter, ServerStatus, Store};
+use crate::store::{Page, ServerFilter, ServerRevision, ServerStatus, Store};
 use crate::tool::ToolKind;
 
 /// In the order of their bytes, in which `-` comes before digits and letters.
@@ -47,6 +47,28 @@ pub async fn a_list_is_sorted_and_shows_the_tools_apart(store: &dyn Store) {
     );
     let (_, next) = page(store, None, 100).await;
     assert_eq!(next, None, "there is no other page");
+}
+
+/// Those that are listed, whatever was removed, came back or was saved again.
+pub async fn revisions_are_those_of_all_servers(store: &dyn Store) {
+    assert_eq!(store.revisions().await.expect("revisions"), []);
+    fill(store).await;
+    store.remove(&name("a0")).await.expect("it is removed");
+    store.remove(&name("b")).await.expect("it is removed");
+    store.restore(&name("b")).await.expect("it is restored");
+    let mut another = registration("aa");
+    another.tools = tools("Another");
+    save(store, &another).await;
+    let listed = all(store).await;
+    let listed = listed.into_iter().map(|summary| ServerRevision {
+        name: summary.name,
+        revision: summary.revision,
+        serve: summary.serve,
+        plan_version: summary.plan_version,
+    });
+    let listed: Vec<_> = listed.collect();
+    assert_eq!(listed.len(), SORTED.len() - 1);
+    assert_eq!(store.revisions().await.expect("revisions"), listed);
 }
 
 /// For every length of a page.

@@ -1,7 +1,8 @@
 //! MCP servers that exist already.
 
 use super::*;
-use crate::connection::Connection;
+use crate::catalog::Upstream;
+use crate::connection::{ChangePolicy, Connection};
 use crate::secret::Credentials;
 
 const URL: &str = "https://mcp.test/mcp";
@@ -23,6 +24,14 @@ fn connect(platform: &Platform, url: &str, tool: &str) -> ServerName {
     block_on(platform.publish(prepared)).unwrap().name
 }
 
+fn lists(server: &CatalogServer, tool: &str) -> bool {
+    let Upstream::Connected { listed, .. } = &server.upstream else {
+        panic!("{server:?}");
+    };
+    let name = format!(r#""name":"{tool}""#);
+    listed.iter().any(|it| it.get().contains(&name))
+}
+
 fn served(platform: &Platform) -> Arc<CatalogServer> {
     block_on(platform.catalog()).unwrap().servers[0].clone()
 }
@@ -33,14 +42,62 @@ fn a_registered_server_is_in_the_catalogue_with_what_it_listed_and_its_credentia
     let name = connect(&platform, URL, "search");
     assert_eq!(upstream(&platform, &name), format!("connected {URL}"));
     let server = served(&platform);
-    assert!(server.tools.get("search").is_some());
-    let Upstream::Connected { credentials, .. } = &server.upstream else {
+    let Upstream::Connected {
+        credentials,
+        listed,
+        ..
+    } = &server.upstream
+    else {
         panic!("{server:?}");
     };
+    let text = r#"{"name":"search","inputSchema":{"type":"object"}}"#;
+    assert!(matches!(&**listed, [only] if only.get() == text));
     assert!(credentials.bearer.is_some());
     assert!(!format!("{server:?}").contains("t0ken"));
+    assert!(Arc::ptr_eq(&server, &served(&platform)));
     connect(&platform, URL, "find");
-    assert!(served(&platform).tools.get("find").is_some());
+    assert!(lists(&served(&platform), "find"));
+}
+
+#[test]
+fn one_whose_changes_are_not_taken_over_has_its_plan() {
+    let World { platform, .. } = world();
+    let mut credentials = Credentials::default();
+    let connection = Connection::http(URL.parse().unwrap(), &mut credentials).unwrap();
+    let connection = connection.with_changes(ChangePolicy::Pin);
+    let tool = serde_json::value::RawValue::from_string(
+        r#"{"name":"search","inputSchema":{"type":"object"}}"#.to_owned(),
+    );
+    let mut request = request("", "", connection.serve());
+    request.document = connection.document(vec![tool.unwrap()]).unwrap();
+    let prepared = platform.prepare(request).unwrap();
+    block_on(platform.publish(prepared)).unwrap();
+    let server = served(&platform);
+    assert!(server.tools.get("search").is_some() && !lists(&server, "search"));
+}
+
+#[test]
+fn one_with_a_login_is_read_again_because_that_is_renewed() {
+    let World {
+        platform, store, ..
+    } = world();
+    let name = connect(&platform, URL, "search");
+    let grants = |grants: &[&str]| {
+        let mut rows = store.rows.lock().unwrap();
+        let credentials = &mut rows.get_mut(&name).unwrap().registration.credentials;
+        let grants = grants
+            .iter()
+            .map(|scheme| ((*scheme).to_owned(), grant("t0ken")));
+        credentials.grants = grants.collect();
+    };
+    let seen = || match &served(&platform).upstream {
+        Upstream::Connected { credentials, .. } => credentials.grants.len(),
+        _ => panic!("a server of another kind"),
+    };
+    grants(&["mcp"]);
+    assert_eq!(seen(), 1);
+    grants(&["mcp", "key:a"]);
+    assert_eq!(seen(), 2);
 }
 
 #[test]
@@ -56,7 +113,7 @@ fn it_is_planned_again_after_an_upgrade() {
         row.plan_version
     };
     version(Some(PLAN_VERSION + 1));
-    assert!(served(&platform).tools.get("search").is_some());
+    assert!(lists(&served(&platform), "search"));
     assert_eq!(version(None), PLAN_VERSION);
 }
 

@@ -2,23 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures::executor::block_on;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
 
 use super::super::*;
 use crate::ErrorKind;
 use crate::artifact::{Artifact, Program};
 use crate::audit::{AuditHead, AuditNote, AuditPage, AuditQuery};
-use crate::deployment::{DeploymentSpec, Endpoint, LogLine};
+use crate::catalog::{CatalogSource, Upstream};
+use crate::deployment::{Deployment, DeploymentSpec, Endpoint, LogLine, Phase};
 use crate::project::{Project, RenderOptions, Runtime};
 use crate::secret::{Credentials, Grant};
+use crate::server::Serve;
 use crate::spec::{ApiSpec, Diagnostic, Document, Parsed, Severity};
 use crate::store::{
     AuditRetention, AuditStore, CredentialStore, DocumentStore, DocumentVersion, Listing,
-    Registration, Saved, ServerStore, ToolPage, ToolSearch,
+    Registration, Saved, ServerRevision, ServerStore, ToolPage, ToolSearch,
 };
 use crate::tool::{
     ApiInfo, HttpBinding, OutputShape, Plan, Tool, ToolAnnotations, ToolChoices, ToolName, ToolSet,
@@ -183,6 +186,17 @@ impl ServerStore for Rows {
             servers: servers.collect(),
             next: None,
         })
+    }
+
+    async fn revisions(&self) -> Result<Vec<ServerRevision>> {
+        let listed = self.list(&Page::default()).await?.servers.into_iter();
+        let revision = |summary: ServerSummary| ServerRevision {
+            name: summary.name,
+            revision: summary.revision,
+            serve: summary.serve,
+            plan_version: summary.plan_version,
+        };
+        Ok(listed.map(revision).collect())
     }
 
     async fn search(&self, _search: &ToolSearch) -> Result<ToolPage> {

@@ -65,7 +65,8 @@ impl Listener {
     /// Opens the stream if need be and waits for a change on it.
     async fn listen(&mut self) -> Result<()> {
         if self.events.is_none() {
-            self.events = Some(open(&self.wire).await?);
+            // Boxed, here and below: this waits for ever, and most servers have no such stream.
+            self.events = Some(Box::pin(open(&self.wire)).await?);
             if std::mem::take(&mut self.lost) {
                 self.wire.updated.lost();
                 return Ok(());
@@ -87,7 +88,7 @@ impl Listener {
             if let Some(id) = id {
                 // Nobody in particular is here; a server that asks is answered all the same.
                 let answer = message::unasked(id, &method);
-                self.wire.reply(answer).await;
+                Box::pin(self.wire.reply(answer)).await;
                 continue;
             }
             match &*method {

@@ -339,6 +339,7 @@ fn connect(
         upstream: Target::Connected {
             connection,
             credentials,
+            listed: Default::default(),
         },
     };
     let connector = Connector::new(UpstreamSettings::default()).unwrap();

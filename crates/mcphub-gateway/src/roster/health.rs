@@ -1,0 +1,64 @@
+//! How the servers are, for people and probes.
+
+use mcphub_core::event::Circuit;
+use mcphub_core::server::ServerName;
+use serde::Serialize;
+
+use crate::upstream::ReplicaHealth;
+
+/// What is known about a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum ServerState {
+    /// It has not listed its tools yet; those planned for it are served.
+    Listing,
+    /// It listed its tools when it was asked last.
+    Ready,
+    /// It did not list its tools when it was asked last; those known before are served.
+    Unreachable,
+    /// The catalogue says that it cannot be called.
+    Down,
+}
+
+/// One server, for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ServerHealth {
+    /// Its name.
+    pub name: ServerName,
+    /// What is known about it.
+    pub state: ServerState,
+    /// How many tools are served for it.
+    pub tools: usize,
+    /// Whether it is called, by how its calls went. Absent in JSON when it is, as usual.
+    #[serde(skip_serializing_if = "is_closed")]
+    pub circuit: Circuit,
+    /// In how many seconds it is tried again, where it is not called.
+    #[serde(rename = "retryAfterSeconds", skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u64>,
+    /// How many tools that it lists are new or changed and wait for approval. Absent in JSON when
+    /// there are none.
+    #[serde(skip_serializing_if = "is_none_at_all")]
+    pub waiting: usize,
+    /// Its replicas, the server's URL first. Absent in JSON where it has one address.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<ReplicaHealth>,
+}
+
+impl ServerHealth {
+    /// Whether nothing is known to be wrong with it.
+    pub fn is_well(&self) -> bool {
+        is_closed(&self.circuit)
+            && self.replicas.iter().all(ReplicaHealth::is_well)
+            && !matches!(self.state, ServerState::Unreachable | ServerState::Down)
+    }
+}
+
+fn is_none_at_all(number: &usize) -> bool {
+    *number == 0
+}
+
+fn is_closed(circuit: &Circuit) -> bool {
+    *circuit == Circuit::Closed
+}
