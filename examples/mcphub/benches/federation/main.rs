@@ -7,8 +7,8 @@
 //! percentile of the time that a call takes are printed as ratios, as tables of docs/performance.md.
 //!
 //! `cargo bench --profile dist -p mcphub-cli --bench federation`, with
-//! `-- [--rounds N] [--seconds S] [calls] [lists] [memory] [start] [scale] [--servers N,N]` for some
-//! of it. Lists are compared with `nginx`, where it is installed.
+//! `-- [--rounds N] [--seconds S] [calls] [lists] [memory] [start] [scale] [--servers N,N] [--tools N]
+//! [faults] [long] [--calls N]` for some of it. Lists are compared with `nginx`, where it is installed.
 
 #![allow(clippy::print_stdout, reason = "a bench reports on standard output")]
 
@@ -18,11 +18,15 @@ mod client;
 mod proxy;
 
 mod calls;
+mod faults;
+mod faulty;
 mod lists;
 mod load;
+mod long;
 mod memory;
 mod party;
 mod scale;
+mod seed;
 mod servers;
 
 use std::time::Duration;
@@ -62,7 +66,9 @@ async fn main() {
         rounds: number("--rounds", 7.0) as usize,
         time: Duration::from_secs_f64(number("--seconds", 0.5)),
     };
-    let sections = ["calls", "lists", "memory", "start", "scale"];
+    let sections = [
+        "calls", "lists", "memory", "start", "scale", "faults", "long",
+    ];
     let some = options
         .iter()
         .any(|option| sections.contains(&option.as_str()));
@@ -81,11 +87,18 @@ async fn main() {
         scale::start(turns).await;
     }
     if asked("scale") {
-        let numbers = option("--servers").map_or("1,10,1000", String::as_str);
+        let numbers = option("--servers").map_or("1,10,1000,10000", String::as_str);
         let numbers = numbers
             .split(',')
             .map(|number| number.parse().expect("a number"));
-        scale::report(turns, numbers.collect()).await;
+        let tools = number("--tools", 10.0) as usize;
+        scale::report(turns, numbers.collect(), tools).await;
+    }
+    if asked("faults") {
+        faults::report(turns).await;
+    }
+    if asked("long") {
+        long::report(number("--calls", 200_000.0) as usize).await;
     }
 }
 

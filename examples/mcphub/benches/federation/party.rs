@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::client::Client;
 use crate::load::{self, Request};
+use crate::seed::Seed;
 
 /// The first argument of this program when it is started as one of the parties.
 pub const MARK: &str = "--party";
@@ -98,7 +99,6 @@ impl Gateway {
     /// Starts one with so many servers of `upstreams`, named `s0`, `s1`, and so on, of which it knows
     /// the tools.
     pub async fn start(upstreams: &Party, servers: usize, era: &str, duties: Duties) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
         let mut config = match duties {
             Duties::Routing => String::new(),
             Duties::All => {
@@ -106,11 +106,14 @@ impl Gateway {
             }
         };
         for server in 0..servers {
-            config.push_str(&format!(
-                "[servers.s{server}]\nurl = \"http://{}/{era}/{server}/mcp\"\n",
-                upstreams.address
-            ));
+            config.push_str(&at(upstreams, era, server));
         }
+        Self::with(&config, servers, duties).await
+    }
+
+    /// Starts one with this configuration, which has so many servers.
+    pub async fn with(config: &str, servers: usize, duties: Duties) -> Self {
+        let folder = folder();
         std::fs::write(folder.path().join("mcphub.toml"), config).expect("a file");
         let key = match duties {
             Duties::Routing => String::new(),
@@ -132,6 +135,37 @@ impl Gateway {
         gateway
     }
 
+    /// Starts one with so many servers of `upstreams`, named `s0`, `s1`, and so on, which it meets first.
+    pub async fn seeded(upstreams: &Party, servers: usize) -> (Self, Seed) {
+        let folder = folder();
+        std::fs::write(folder.path().join("mcphub.toml"), "").expect("a file");
+        let seed = Seed::open(&folder.path().join("mcphub.db"), MASTER_KEY).await;
+        for server in 0..servers {
+            seed.save(server, upstreams.address, 0).await;
+        }
+        let gateway = serve(folder, servers, String::new());
+        gateway.ready().await;
+        (gateway, seed)
+    }
+
+    /// A counter, or a gauge without labels.
+    pub async fn count(&self, name: &str) -> f64 {
+        let text = self.metrics().await;
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let value = line.and_then(|line| line.trim().parse().ok());
+        value.unwrap_or_else(|| panic!("no {name}"))
+    }
+
+    async fn metrics(&self) -> String {
+        let request = Request {
+            head: "GET /metrics HTTP/1.1\r\nhost: localhost\r\n".to_owned(),
+            body: String::new(),
+        };
+        let mut client = Client::connect(self.operators).await;
+        client.exchange(&request.bytes("")).await;
+        load::text(&client)
+    }
+
     /// Ends it and starts it anew.
     pub fn again(&mut self) {
         let (party, operators) = process(&self.folder);
@@ -141,23 +175,27 @@ impl Gateway {
     /// Waits until all servers are met.
     async fn ready(&self) {
         let wanted = format!("mcphub_servers{{state=\"ready\"}} {}", self.servers);
-        let metrics = Request {
-            head: "GET /metrics HTTP/1.1\r\nhost: localhost\r\n".to_owned(),
-            body: String::new(),
-        };
         let begun = Instant::now();
         loop {
-            if tokio::net::TcpStream::connect(self.operators).await.is_ok() {
-                let mut client = Client::connect(self.operators).await;
-                client.exchange(&metrics.bytes("")).await;
-                if load::text(&client).lines().any(|line| line == wanted) {
-                    return;
-                }
+            if tokio::net::TcpStream::connect(self.operators).await.is_ok()
+                && self.metrics().await.lines().any(|line| line == wanted)
+            {
+                return;
             }
             assert!(begun.elapsed() < PATIENCE, "not ready: {wanted}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
+}
+
+/// The configuration of a server of `upstreams`.
+pub fn at(upstreams: &Party, era: &str, server: usize) -> String {
+    let address = upstreams.address;
+    format!("[servers.s{server}]\nurl = \"http://{address}/{era}/{server}/mcp\"\n")
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
 }
 
 fn mcphub(folder: &TempDir) -> Command {

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{client, proxy};
+use crate::{client, faulty, proxy};
 
 const ANSWER: &str = r#"{"content":[{"type":"text","text":"Order 4711: 3 items, 129.50 EUR, paid, to be sent on Tuesday from the warehouse in Utrecht."}]"#;
 
@@ -21,6 +21,8 @@ pub async fn run(args: &[String]) {
             let tools = tools.parse().expect("a number of tools");
             mcp(tools).await
         }
+        [name, fault] if name == "faulty" => faulty::serve(fault).await,
+        [name, fault] if name == "child" => faulty::child(fault),
         [name, to] if name == "proxy" => proxy::start(to.parse().expect("an address")).await,
         _ => panic!("no party: {args:?}"),
     };
@@ -65,7 +67,7 @@ struct Message<'a> {
     method: Cow<'a, str>,
 }
 
-fn answer(request: &[u8], tools: &str) -> String {
+pub fn answer(request: &[u8], tools: &str) -> String {
     let text = str::from_utf8(request).expect("a request is text");
     let (head, body) = text.split_once("\r\n\r\n").expect("a head has an end");
     if !head.starts_with("POST ") {
@@ -90,7 +92,10 @@ fn answer(request: &[u8], tools: &str) -> String {
         ),
         "initialize" if legacy => r#""result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"bench","version":"1"}}"#.to_owned(),
         "ping" => r#""result":{}"#.to_owned(),
-        "tools/list" => format!(r#""result":{{"tools":[{tools}]{complete}}}"#),
+        "tools/list" => format!(
+            r#""result":{{"tools":[{}]{complete}}}"#,
+            tools.replace("Look up", &format!("Look up {}", turn(head)))
+        ),
         "tools/call" => format!(r#""result":{ANSWER}{complete}}}"#),
         _ => r#""error":{"code":-32601,"message":"Method not found"}"#.to_owned(),
     };
@@ -101,8 +106,18 @@ fn answer(request: &[u8], tools: &str) -> String {
     )
 }
 
+/// The number of the place that a server was moved to, in `/modern/7/3/mcp`; zero in one without.
+fn turn(head: &str) -> &str {
+    let path = head.split(' ').nth(1).unwrap_or_default();
+    let mut segments = path.split('/').rev();
+    segments
+        .nth(1)
+        .filter(|_| path.matches('/').count() == 4)
+        .unwrap_or("0")
+}
+
 /// Definitions of tools, of some 500 bytes each.
-fn list(tools: usize) -> String {
+pub fn list(tools: usize) -> String {
     let mut list = String::new();
     for number in 0..tools {
         let comma = if number > 0 { "," } else { "" };
