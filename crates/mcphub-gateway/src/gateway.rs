@@ -174,7 +174,7 @@ impl Gateway {
 
     /// Serves what [`Gateway::router`] does to the connections of a port, until `stop` ends. Then it takes
     /// no more, and ends with the last request that is open; event streams last until the gateway
-    /// [closes](Gateway::close).
+    /// [closes](Gateway::close). Dropped before, it stops too, and nobody waits for what is open.
     ///
     /// Messages to `/mcp`, which nearly all requests are, cost less on this way than through the router,
     /// and it knows where connections come from. To be called in a Tokio runtime.
