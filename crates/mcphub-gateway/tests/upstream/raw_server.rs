@@ -1,14 +1,15 @@
 //! MCP servers that no SDK would make, word by word.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use mcphub_core::call::Arguments;
 use mcphub_core::deployment::Endpoint;
 use mcphub_core::{Error, ErrorKind, Result};
-use mcphub_gateway::upstream::Upstream;
 use mcphub_gateway::upstream::streamable_http::{McpClient, McpHttp, McpSettings};
+use mcphub_gateway::upstream::{Forward, Said, Upstream};
 use serde_json::Value;
 use url::Url;
 
@@ -267,6 +268,94 @@ async fn the_upstreams_own_headers_do_not_follow_a_redirect_to_another_origin() 
     let server = RecordingApi::start(move |_| Reply::redirect(307, &target)).await;
     assert!(call(&upstream(&server.url)).await.is_err());
     assert!(other.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_moves_after_it_was_met_is_followed_within_the_call() {
+    let moved = Arc::new(AtomicBool::new(false));
+    let theirs = Arc::clone(&moved);
+    let server = RecordingApi::start(move |request| {
+        if theirs.load(Ordering::SeqCst) && request.target == "/mcp" {
+            return Reply::redirect(307, "/moved");
+        }
+        match method(request).as_str() {
+            "server/discover" => Reply::json(message(request, DISCOVERED)),
+            "tools/list" => Reply::json(message(request, r#""result":{"tools":[]}"#)),
+            _ => Reply::json(message(request, r#""result":{"content":[]}"#)),
+        }
+    })
+    .await;
+    let url = server.url.join("/mcp").unwrap();
+    let (calls, lists, relays) = (upstream(&url), upstream(&url), upstream(&url));
+    call(&calls).await.unwrap();
+    lists.tools().await.unwrap();
+    relayed(&relays).await.unwrap();
+    moved.store(true, Ordering::SeqCst);
+    call(&calls).await.unwrap();
+    lists.tools().await.unwrap();
+    relayed(&relays).await.unwrap();
+    let last = server.requests().pop().unwrap();
+    assert_eq!((&*last.target, &*method(&last)), ("/moved", "tools/call"));
+    assert_eq!(
+        last.header("x-ticket"),
+        Some("t1cket"),
+        "it is the same origin"
+    );
+}
+
+#[tokio::test]
+async fn a_call_goes_by_another_connection_where_the_kept_one_was_closed() {
+    let server = RecordingApi::start(|request| {
+        let body = message(
+            request,
+            match method(request).as_str() {
+                "server/discover" => DISCOVERED,
+                _ => r#""result":{"content":[]}"#,
+            },
+        );
+        let length = body.len();
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+        );
+        // It does not say that it closes the connection.
+        Reply::Raw([head, body].concat().into_bytes())
+    })
+    .await;
+    let upstream = upstream(&server.url);
+    let relay = upstream.relay().unwrap();
+    relay.ready(&Forward::default()).await.unwrap();
+    for called in 1..=5 {
+        until_closed(&server).await;
+        relayed(&upstream).await.unwrap();
+        // The server was met once, and saw each call once.
+        assert_eq!(server.requests().len(), called + 1);
+    }
+    assert_eq!(server.made(), 6);
+}
+
+/// Waits until the server has closed its connections, and the runtime has had a turn to hear of it.
+async fn until_closed(server: &RecordingApi) {
+    let closed = async {
+        while server.open() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    };
+    let limit = Duration::from_secs(10);
+    tokio::time::timeout(limit, closed).await.unwrap();
+}
+
+/// A call as the gateway passes it on.
+async fn relayed(upstream: &McpHttp) -> Result<()> {
+    let mut forward = Forward::default();
+    forward.method = "tools/call".to_owned();
+    forward.name = Some("t".to_owned());
+    forward.params = r#""name":"t""#.to_owned();
+    let mut exchange = upstream.relay().unwrap().open(forward.into()).await?;
+    match exchange.next().await? {
+        Said::Result(_) => Ok(()),
+        other => Err(Error::internal(format!("{other:?}"))),
+    }
 }
 
 /// A legacy server: this answer to what it does not know, a handshake, and an empty result.

@@ -509,6 +509,10 @@ impl Wire {
 
 /// Whether a server refuses the way it is spoken to, and not the request.
 fn refuses_era(era: &Era, status: StatusCode, answer: &Answer) -> bool {
+    // It has moved since it was met. The shortest way there follows no redirect; meeting it anew does.
+    if status.is_redirection() {
+        return true;
+    }
     let refused = matches!(
         status,
         StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED
