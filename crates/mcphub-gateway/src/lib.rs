@@ -36,3 +36,4 @@ pub use listener::{ClientAddress, Listener};
 pub use metrics::Meter;
 pub use roster::{ServerHealth, ServerState};
 pub use settings::{GatewaySettings, ToolsMode};
+pub use trace::TraceContext;

@@ -1,5 +1,7 @@
 //! What a trace may say of itself (W3C Trace Context, W3C Baggage).
 
+use crate::members::{Members, string};
+
 /// Which trace, and which part of it asks.
 pub(crate) const PARENT: &str = "traceparent";
 
@@ -66,4 +68,42 @@ pub(crate) fn is_list(text: &str, bounds: Bounds) -> bool {
             .clone()
             .all(|member| member.is_empty() || named(member))
         && members.clone().any(named)
+}
+
+/// What a request says of the trace that it belongs to, as headers.
+#[derive(Debug, Clone, Default)]
+pub struct TraceContext(Vec<(&'static str, String)>);
+
+impl TraceContext {
+    /// What members of `_meta` say. What is not as the standards ask is left out, and without its trace
+    /// `tracestate` means nothing.
+    pub(crate) fn of_meta(meta: &str) -> Self {
+        let mut headers = Vec::new();
+        if ![PARENT, BAGGAGE].iter().any(|name| meta.contains(name)) {
+            return Self(headers);
+        }
+        let text = format!("{{{meta}}}");
+        let Ok(members) = Members::read(&text) else {
+            return Self(headers);
+        };
+        // What no header can hold is no part of a trace.
+        let legal = |text: &str| text.bytes().all(|b| matches!(b, b'\t' | b' '..=b'~'));
+        let value = |name: &str| {
+            let value = members.get(name).and_then(string);
+            value.filter(|text| legal(text))
+        };
+        if let Some(parent) = value(PARENT).filter(|text| is_parent(text)) {
+            headers.push((PARENT, parent.into()));
+            let state = value(STATE).filter(|text| is_list(text, OF_STATE));
+            headers.extend(state.map(|state| (STATE, state.into())));
+        }
+        let baggage = value(BAGGAGE).filter(|text| is_list(text, OF_BAGGAGE));
+        headers.extend(baggage.map(|baggage| (BAGGAGE, baggage.into())));
+        Self(headers)
+    }
+
+    /// Names and values.
+    pub(crate) fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
 }

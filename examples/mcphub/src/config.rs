@@ -14,6 +14,7 @@ use mcphub_core::shared::Rate;
 use mcphub_core::tenant::{Actor, TenantName};
 use mcphub_core::virtual_server::{Definition, VirtualServer};
 use mcphub_core::{Error, ErrorKind, Result};
+use mcphub_gateway::upstream::native::Propagators;
 use mcphub_gateway::{AuditedCalls, CallAudit, GuardSettings, ToolsMode, WhenFull};
 use serde::Deserialize;
 use url::Url;
@@ -61,6 +62,9 @@ pub struct Config {
     pub purge_removed_after_days: Option<u32>,
     /// The longest `Retry-After` that a native server waits for, in seconds. Default 10.
     pub max_retry_wait: u64,
+    /// What goes to APIs of the trace that a call belongs to: `tracecontext`, `baggage`. Default
+    /// `tracecontext` alone.
+    pub propagators: Vec<Propagator>,
     /// What gateways over one store share: `redis://…` or `postgres://…`. Default the store, when it
     /// is on a server, else nothing (`memory:`).
     pub shared: Option<String>,
@@ -195,6 +199,16 @@ impl From<ToolsSetting> for ToolsMode {
     }
 }
 
+/// What goes on of a trace, by the names that OpenTelemetry has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Propagator {
+    /// `traceparent` and `tracestate`.
+    TraceContext,
+    /// `baggage`.
+    Baggage,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -211,6 +225,7 @@ impl Default for Config {
             refuse_private_addresses: false,
             purge_removed_after_days: None,
             max_retry_wait: 10,
+            propagators: vec![Propagator::TraceContext],
             shared: None,
             rate_limit: None,
             rate_burst: None,
@@ -286,6 +301,14 @@ impl Config {
             server.map_err(|error| error.with("in", format!("[virtual.{name}]")))
         });
         servers.collect()
+    }
+
+    /// What goes to APIs of the trace that a call belongs to.
+    pub fn propagators(&self) -> Propagators {
+        let mut propagators = Propagators::NONE;
+        propagators.trace_context = self.propagators.contains(&Propagator::TraceContext);
+        propagators.baggage = self.propagators.contains(&Propagator::Baggage);
+        propagators
     }
 
     /// Where the state is that nodes share.
@@ -378,6 +401,16 @@ mod tests {
             (AuditedCalls::All, WhenFull::Wait)
         );
         assert!(read("[audit]\ncalls = \"some\"").is_err());
+    }
+
+    #[test]
+    fn of_a_trace_only_its_name_goes_on_unless_more_is_said() {
+        let read = |text: &str| toml::from_str::<Config>(text).map(|it| it.propagators());
+        assert_eq!(read("").unwrap(), Propagators::default());
+        assert_eq!(read("propagators = []").unwrap(), Propagators::NONE);
+        let both = read("propagators = [\"tracecontext\", \"baggage\"]").unwrap();
+        assert!(both.trace_context && both.baggage);
+        assert!(read("propagators = [\"b3\"]").is_err());
     }
 
     #[test]

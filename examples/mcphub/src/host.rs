@@ -19,6 +19,7 @@ use mcphub_core::{Error, Result};
 use mcphub_deploy::process::{
     ProcessDeployer, ProcessLauncher, ProcessSettings, PythonBuilder, PythonSettings,
 };
+use mcphub_gateway::upstream::native::Propagators;
 use mcphub_gateway::upstream::{Connector, UpstreamSettings};
 use mcphub_gateway::{
     AlertSettings, BearerAuthenticator, CallAudit, Gateway, GatewaySettings, GuardSettings,
@@ -61,6 +62,7 @@ pub struct Host {
     /// How long an entry of the audit log is kept; for good without it.
     pub keep_audit: Option<Duration>,
     max_retry_wait: Duration,
+    propagators: Propagators,
     guard: GuardSettings,
     zone: Option<Zone>,
     max_requests: Option<NonZeroUsize>,
@@ -129,6 +131,7 @@ impl Host {
             purge_removed_after: config.purge_removed_after(),
             keep_audit: config.audit.keep(),
             max_retry_wait: Duration::from_secs(config.max_retry_wait),
+            propagators: config.propagators(),
             guard: config.guard.settings(),
             zone: config.zone.clone(),
             max_requests: config.max_requests,
@@ -159,6 +162,7 @@ impl Host {
         let mut upstreams = UpstreamSettings::default();
         upstreams.native.refuse_private_addresses = self.refuse_private_addresses;
         upstreams.native.max_retry_wait = self.max_retry_wait;
+        upstreams.native.propagators = self.propagators;
         upstreams.zone.clone_from(&self.zone);
         upstreams
     }

@@ -20,7 +20,7 @@ use super::message::{Message, Request};
 use super::reply::{Outcome, Reply};
 use super::revision::Revision;
 use super::routing::{self, PROMPTS_GET, RESOURCES_READ, Routed};
-use super::search;
+use super::{search, trace};
 use crate::call_log::NoRoom;
 use crate::federation::{Kind, NoRoute, Preset, Route, View};
 use crate::gateway::Inner;
@@ -426,9 +426,11 @@ async fn routed_call(
         }
     };
     let upstream = &route.upstream;
+    let trace = trace::context(request.params.get("_meta"), caller.trace);
     let context = CallContext {
         who: caller.who.map(|who| &**who),
         progress: caller.progress,
+        trace: Some(&trace),
     };
     let answer = upstream.call_in(&route.own, &arguments, context);
     let answering = async {

@@ -4,9 +4,12 @@
 //! HTTP library says it in headers, as most do, is understood, too.
 
 use axum::http::HeaderMap;
+use serde_json::value::RawValue;
 
 use crate::members::{Members, quoted};
-use crate::trace::{BAGGAGE, Bounds, OF_BAGGAGE, OF_STATE, PARENT, STATE, is_list, is_parent};
+use crate::trace::{
+    BAGGAGE, Bounds, OF_BAGGAGE, OF_STATE, PARENT, STATE, TraceContext, is_list, is_parent,
+};
 
 /// Members of `_meta`, without the braces, with what the headers say of the trace and they do not. A
 /// trace that they name is the one that counts; what is not as the standards ask is left out.
@@ -44,6 +47,33 @@ pub(super) fn added(mut meta: String, headers: &HeaderMap) -> String {
         meta.push_str(&format!("\"{name}\":{}", quoted(&value)));
     }
     meta
+}
+
+/// The headers that say something of a trace.
+pub(in crate::mcp) fn kept(headers: &HeaderMap) -> HeaderMap {
+    let of_trace = |name: &str| [PARENT, STATE, BAGGAGE].contains(&name);
+    let found = headers.iter().filter(|(name, _)| of_trace(name.as_str()));
+    let mut kept = HeaderMap::new();
+    for (name, value) in found {
+        kept.append(name, value.clone());
+    }
+    kept
+}
+
+/// What a request says of the trace that it belongs to, in `_meta` or in headers.
+pub(super) fn context(meta: Option<&RawValue>, headers: Option<&HeaderMap>) -> TraceContext {
+    let inside = meta.and_then(|meta| meta.get().strip_prefix('{')?.strip_suffix('}'));
+    let meta = inside.unwrap_or_default().trim();
+    match headers {
+        Some(headers)
+            if [PARENT, BAGGAGE]
+                .iter()
+                .any(|name| headers.contains_key(*name)) =>
+        {
+            TraceContext::of_meta(&added(meta.to_owned(), headers))
+        }
+        _ => TraceContext::of_meta(meta),
+    }
 }
 
 /// The one header of that name, where it is a `traceparent`.

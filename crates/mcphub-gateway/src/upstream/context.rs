@@ -3,6 +3,7 @@
 use mcphub_core::principal::Principal;
 
 use super::Progress;
+use crate::trace::TraceContext;
 
 /// For whom a call is made, and who hears of it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -12,4 +13,6 @@ pub struct CallContext<'a> {
     pub who: Option<&'a Principal>,
     /// Whom to tell of the call before its result is there.
     pub progress: Option<&'a Progress>,
+    /// The trace that it belongs to, as its client says.
+    pub trace: Option<&'a TraceContext>,
 }

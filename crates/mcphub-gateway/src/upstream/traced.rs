@@ -2,37 +2,41 @@
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::members::{Members, string};
-use crate::trace::{BAGGAGE, OF_BAGGAGE, OF_STATE, PARENT, STATE, is_list, is_parent};
+use crate::members::Members;
+use crate::trace::TraceContext;
 
 /// Adds what members of `_meta` say of a trace. What is not as the standards ask goes no further than
-/// `_meta`, and without its trace `tracestate` means nothing.
+/// `_meta`.
 pub(super) fn add(meta: &str, headers: &mut HeaderMap) {
-    if ![PARENT, BAGGAGE].iter().any(|name| meta.contains(name)) {
-        return;
+    for (name, value) in TraceContext::of_meta(meta).headers() {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(HeaderName::from_static(name), value);
+        }
     }
-    let text = format!("{{{meta}}}");
-    let Ok(members) = Members::read(&text) else {
+}
+
+/// Adds what a whole message says of a trace.
+pub(super) fn add_of_message(message: &[u8], headers: &mut HeaderMap) {
+    let Ok(text) = std::str::from_utf8(message) else {
         return;
     };
-    let mut insert = |name: &'static str, good: &dyn Fn(&str) -> bool| {
-        let value = members.get(name).and_then(string);
-        let value = value.filter(|value| good(value));
-        let Some(Ok(value)) = value.map(|value| HeaderValue::from_str(&value)) else {
-            return false;
-        };
-        headers.insert(HeaderName::from_static(name), value);
-        true
+    let member = |text: &str, name: &str| {
+        let members = Members::read(text).ok()?;
+        members.get(name).map(|raw| raw.get().to_owned())
     };
-    if insert(PARENT, &is_parent) {
-        insert(STATE, &|text| is_list(text, OF_STATE));
+    if !text.contains("\"_meta\"") {
+        return;
     }
-    insert(BAGGAGE, &|text| is_list(text, OF_BAGGAGE));
+    let meta = member(text, "params").and_then(|params| member(&params, "_meta"));
+    let meta = meta.as_deref().map(str::trim);
+    let inside = meta.and_then(|meta| meta.strip_prefix('{')?.strip_suffix('}'));
+    add(inside.unwrap_or_default(), headers);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trace::{BAGGAGE, PARENT, STATE};
 
     const GOOD: &str = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
 

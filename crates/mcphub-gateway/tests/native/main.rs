@@ -26,3 +26,4 @@ mod oauth_login;
 mod progress;
 mod rest;
 mod tokens;
+mod traces;

@@ -36,6 +36,8 @@ struct Server {
     refusing: Mutex<bool>,
     /// Where the messages go.
     address: Mutex<Option<String>>,
+    /// The headers of the last message.
+    last: Mutex<HeaderMap>,
 }
 
 impl Server {
@@ -109,6 +111,7 @@ async fn receive(
     let stream = query.trim_start_matches("stream=").split('&').next();
     let stream: usize = stream.unwrap().parse().unwrap();
     let message: Value = serde_json::from_str(&body).unwrap();
+    *server.last.lock().unwrap() = headers;
     let answer = |result: Value| {
         server.say(
             stream,
@@ -236,4 +239,18 @@ async fn messages_are_never_sent_to_another_origin() {
     let error = call(&upstream).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Upstream);
     assert!(error.to_string().contains("another origin"), "{error}");
+}
+
+#[tokio::test]
+async fn the_trace_of_a_call_goes_in_headers_too() {
+    let (server, upstream) = Server::start().await;
+    call(&upstream).await.unwrap();
+    assert!(!server.last.lock().unwrap().contains_key("traceparent"));
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+    let mut traced = forward(None, "{}");
+    traced.meta = format!(r#""traceparent":"{parent}","baggage":"a=1""#);
+    result(&upstream, traced).await;
+    let last = server.last.lock().unwrap().clone();
+    assert_eq!(last["traceparent"], parent);
+    assert_eq!(last["baggage"], "a=1");
 }

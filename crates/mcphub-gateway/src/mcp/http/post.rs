@@ -33,6 +33,7 @@ use crate::mcp::reply::Reply;
 use crate::mcp::revision::Revision;
 use crate::mcp::roots;
 use crate::mcp::session::SessionId;
+use crate::mcp::trace;
 use crate::upstream::ClientAbilities;
 
 /// Who asks, and in which form they take answers.
@@ -193,8 +194,12 @@ async fn one(
     {
         let (gateway, view, bytes) = (Arc::clone(gateway), Arc::clone(view), bytes.clone());
         let who = who.cloned();
-        let spoken = (revision, caller.session);
-        return progress::call(gateway, view, bytes, who, spoken, accepts, token).await;
+        let said = progress::Said {
+            revision,
+            session: caller.session,
+            trace: trace::kept(headers),
+        };
+        return progress::call(gateway, view, bytes, who, said, accepts, token).await;
     }
     let outcome = match methods::answer(gateway, view, request, &caller).await? {
         Answer::Whole(outcome) => outcome,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use bytes::Bytes;
 use futures::stream::{self, Stream};
@@ -36,6 +36,14 @@ use crate::upstream::Progress;
 
 type Replying = Pin<Box<dyn Future<Output = (StatusCode, Reply)> + Send>>;
 
+/// What a call says besides its message, as far as it has to be kept.
+pub(super) struct Said {
+    pub(super) revision: Revision,
+    pub(super) session: Option<SessionKey>,
+    /// The headers about its trace.
+    pub(super) trace: HeaderMap,
+}
+
 /// Answers a `tools/call` whose client wants to hear of its progress. A client that goes away ends
 /// the call.
 pub(super) async fn call(
@@ -43,7 +51,7 @@ pub(super) async fn call(
     view: Arc<View>,
     bytes: Bytes,
     who: Option<Arc<Principal>>,
-    (revision, session): (Revision, Option<SessionKey>),
+    said: Said,
     accepts: Accepts,
     token: &RawValue,
 ) -> Result<Response, RpcError> {
@@ -52,8 +60,7 @@ pub(super) async fn call(
     let kept = Kept::of(&gateway);
     let mut replying: Replying = Box::pin(async move {
         let who = who.as_ref();
-        let spoken = (revision, session);
-        reply(&gateway, &view, &bytes, who, spoken, &progress).await
+        reply(&gateway, &view, &bytes, who, &said, &progress).await
     });
     let (message, over) = tokio::select! {
         biased;
@@ -82,7 +89,7 @@ async fn reply(
     view: &Arc<View>,
     bytes: &[u8],
     who: Option<&Arc<Principal>>,
-    (revision, session): (Revision, Option<SessionKey>),
+    said: &Said,
     progress: &Progress,
 ) -> (StatusCode, Reply) {
     // Read again, because what outlives the request cannot borrow from it.
@@ -91,13 +98,13 @@ async fn reply(
         return (status(error.status), Reply::error(None, &error));
     };
     let caller = Caller {
-        revision,
-        session,
+        revision: said.revision,
+        session: said.session,
         who,
         abilities: 0,
         streams: false,
         headers: None,
-        trace: None,
+        trace: Some(&said.trace),
         progress: Some(progress),
     };
     let outcome = match methods::answer(gateway, view, &request, &caller).await {

@@ -19,9 +19,9 @@ use url::Url;
 use super::dial::Dial;
 use crate::upstream::access::{Access, how_to_get_in};
 use crate::upstream::events::{Events, broken, is_events};
-use crate::upstream::http;
 use crate::upstream::response::HttpResponse;
 use crate::upstream::streamable_http::McpClient;
+use crate::upstream::{http, traced};
 
 /// The event that tells where messages are posted.
 const ENDPOINT: &str = "endpoint";
@@ -146,8 +146,10 @@ struct Poster {
 impl Poster {
     async fn post(&self, line: Bytes) -> Result<()> {
         let request = self.client.http().post(self.address.clone());
+        let mut headers = self.headers.clone();
+        traced::add_of_message(&line, &mut headers);
         let request = request
-            .headers(self.headers.clone())
+            .headers(headers)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .timeout(self.limit)
             .body(line);

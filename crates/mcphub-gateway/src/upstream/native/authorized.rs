@@ -114,6 +114,9 @@ impl NativeApi {
             digests,
             ..
         } = &self.access;
+        if let Some(trace) = allowance.trace() {
+            self.client.settings.propagators.add(trace, &mut request);
+        }
         let schemes = &self.set.security_schemes;
         let needed = needed(&tool.binding.security, schemes, credentials);
         if !needed

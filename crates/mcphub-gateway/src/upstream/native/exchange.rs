@@ -19,6 +19,7 @@ use super::rest::{self, Place, Source};
 use super::settings::NativeClient;
 use super::streamed::{self, Kind};
 use super::unanswered::Unanswered;
+use crate::trace::TraceContext;
 use crate::upstream::direct::Failed;
 use crate::upstream::http::{cause, host};
 use crate::upstream::{CallContext, Progress};
@@ -80,6 +81,10 @@ impl<'a> Allowance<'a> {
 
     pub(super) fn progress(self) -> Option<&'a Progress> {
         self.context.progress
+    }
+
+    pub(super) fn trace(self) -> Option<&'a TraceContext> {
+        self.context.trace
     }
 
     pub(super) fn who(self) -> Option<&'a Principal> {

@@ -13,6 +13,7 @@ mod check;
 mod digest;
 mod exchange;
 mod problem;
+mod propagators;
 mod rest;
 mod retry;
 mod settings;
@@ -47,6 +48,7 @@ use self::unanswered::Unanswered;
 use super::oauth::Keeper;
 use super::{CallContext, CallResult, Upstream, UpstreamTool, planned_tools};
 use crate::issuer::TokenIssuer;
+pub use propagators::Propagators;
 pub use settings::{NativeClient, NativeSettings};
 
 /// An HTTP API as an MCP server.

@@ -8,6 +8,7 @@ use mcphub_core::secret::SecretString;
 
 use super::address::PublicOnly;
 use super::budget::Budget;
+use super::propagators::Propagators;
 use crate::upstream::direct::Direct;
 use crate::upstream::http;
 
@@ -45,6 +46,8 @@ pub struct NativeSettings {
     /// document or base URL leads there; names are judged by what they resolve to. A proxy of the
     /// system's would resolve them elsewhere, and is not used then. Default false.
     pub refuse_private_addresses: bool,
+    /// What of a call's trace goes to the API.
+    pub propagators: Propagators,
 }
 
 impl Default for NativeSettings {
@@ -59,6 +62,7 @@ impl Default for NativeSettings {
             max_retry_wait: Duration::from_secs(10),
             max_checked_output: 1024 * 1024,
             refuse_private_addresses: false,
+            propagators: Propagators::default(),
         }
     }
 }
