@@ -27,7 +27,7 @@ pub use changes::Changes;
 pub use discover::Discover;
 pub use document::{ApiArgs, DocumentArgs, ToolArgs};
 pub use key::*;
-pub use login::Login;
+pub use login::{Login, Logout};
 pub use people::*;
 pub use project::{Bundle, Docs, DocsFormat, Generate, Language};
 pub use status::Status;
@@ -87,6 +87,8 @@ pub enum Command {
     Serve(ServeArgs),
     /// Log in to the API of a registered server, with a browser or another device
     Login(Login),
+    /// Forget a login of a registered server
+    Logout(Logout),
     /// List the registered servers
     List(List),
     /// Show how the servers behind a running gateway are

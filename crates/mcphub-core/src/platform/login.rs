@@ -50,10 +50,43 @@ impl Platform {
     /// `NotFound` for an unknown server, `Unsupported` for one that is a program or a generated
     /// project, `TooLarge` for one more than [`Credentials::MAX_LOGINS`], and those of the store.
     pub async fn log_in(&self, name: &ServerName, scheme: &str, grant: Grant) -> Result<()> {
+        self.change_logins(name, |grants| {
+            if !grants.contains_key(scheme) && grants.len() >= Credentials::MAX_LOGINS {
+                let message = "a server keeps at most 1,000 logins; added again under another name, \
+                               it keeps as many more";
+                return Err(Error::new(ErrorKind::TooLarge, message).with("server", name));
+            }
+            grants.insert(scheme.to_owned(), grant.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    /// Forgets the login of a person, and no other. Calls go without it from the next catalogue on.
+    /// Whoever gave its tokens is not told.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown server, and where nobody is logged in so; and as [`Platform::log_in`].
+    pub async fn log_out(&self, name: &ServerName, scheme: &str) -> Result<()> {
+        self.change_logins(name, |grants| {
+            let none = || Error::not_found("nobody is logged in so").with("server", name);
+            grants
+                .remove(scheme)
+                .map(drop)
+                .ok_or_else(|| none().with("login", scheme))
+        })
+        .await
+    }
+
+    async fn change_logins(
+        &self,
+        name: &ServerName,
+        change: impl Fn(&mut BTreeMap<String, Grant>) -> Result<()> + Send + Sync,
+    ) -> Result<()> {
         let mut tries = 3;
         loop {
             tries -= 1;
-            match self.add_grant(name, scheme, &grant).await {
+            match self.try_change_logins(name, &change).await {
                 // Somebody else changed the server in between.
                 Err(error) if error.kind() == ErrorKind::Conflict && tries > 0 => {}
                 Err(error) => return Err(error),
@@ -67,7 +100,11 @@ impl Platform {
         Ok(())
     }
 
-    async fn add_grant(&self, name: &ServerName, scheme: &str, grant: &Grant) -> Result<()> {
+    async fn try_change_logins(
+        &self,
+        name: &ServerName,
+        change: &(impl Fn(&mut BTreeMap<String, Grant>) -> Result<()> + Send + Sync),
+    ) -> Result<()> {
         let gone = || Error::not_found("the server was removed").with("server", name);
         let record = self.store.get(name).await?.ok_or_else(gone)?;
         if !matches!(record.serve, Serve::Native | Serve::Remote) {
@@ -79,13 +116,7 @@ impl Platform {
         }
         let document = self.store.document(name).await?.ok_or_else(gone)?;
         let mut credentials = self.store.credentials(name).await?;
-        let grants = &mut credentials.grants;
-        if !grants.contains_key(scheme) && grants.len() >= Credentials::MAX_LOGINS {
-            let message = "a server keeps at most 1,000 logins; added again under another name, it \
-                           keeps as many more";
-            return Err(Error::new(ErrorKind::TooLarge, message).with("server", name));
-        }
-        grants.insert(scheme.to_owned(), grant.clone());
+        change(&mut credentials.grants)?;
         let registration = Registration {
             name: record.name,
             document,

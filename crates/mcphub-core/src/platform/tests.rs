@@ -230,6 +230,24 @@ fn the_logins_of_a_server_are_bounded() {
 }
 
 #[test]
+fn one_login_is_forgotten_and_no_other() {
+    let World { platform, .. } = world();
+    let name = publish(&platform, "http://api.test/a.yaml", "a", Serve::Native);
+    for login in ["user:ada", "user:bob"] {
+        block_on(platform.log_in(&name, login, grant(login))).unwrap();
+    }
+    block_on(platform.log_out(&name, "user:ada")).unwrap();
+    let kept = |login: &str| block_on(platform.current(&name, login)).unwrap();
+    assert!(kept("user:ada").is_none() && kept("user:bob").is_some());
+    let again = block_on(platform.log_out(&name, "user:ada")).unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::NotFound);
+    // What a gateway still renews of it does not come back.
+    let known = grant("user:ada");
+    assert!(!block_on(platform.renew(&name, "user:ada", &known, &grant("x"))).unwrap());
+    assert!(kept("user:ada").is_none());
+}
+
+#[test]
 fn a_login_is_for_a_native_server_that_is_there() {
     let World { platform, .. } = world();
     let nobody = ServerName::new("nobody").unwrap();

@@ -1,10 +1,10 @@
-//! `mcphub login`.
+//! `mcphub login` and `mcphub logout`.
 
 use clap::Args;
 use mcphub_core::user::UserName;
 use url::Url;
 
-use super::StoreArgs;
+use super::{SharedArgs, StoreArgs};
 
 /// `mcphub login`.
 #[derive(Debug, Args)]
@@ -67,4 +67,33 @@ pub struct Login {
 
     #[command(flatten)]
     pub store: StoreArgs,
+}
+
+/// `mcphub logout`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  mcphub logout tracker                     (the gateway's own login)
+  mcphub logout tracker --user ada          (that user's, and no other)
+
+A gateway that runs sends no more of its tokens within a second. Whoever gave them is not told: they may
+be good there until they end.")]
+pub struct Logout {
+    /// The server: its name, or the document that it was registered from
+    #[arg(value_name = "SERVER")]
+    pub server: String,
+
+    /// The user whose login it is, of an MCP server that each user logs in to
+    #[arg(long, value_name = "USER", conflicts_with = "scheme")]
+    pub user: Option<UserName>,
+
+    /// The security scheme of the document, where there are several logins
+    #[arg(long, value_name = "NAME")]
+    pub scheme: Option<String>,
+
+    #[command(flatten)]
+    pub store: StoreArgs,
+
+    #[command(flatten)]
+    pub shared: SharedArgs,
 }

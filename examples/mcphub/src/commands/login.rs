@@ -60,7 +60,9 @@ pub async fn run(args: Login) -> Result<ExitCode> {
         .log_in(&record.name, &name, grant.clone())
         .await?;
     output::line(&format!("Logged in to {} ({name}): {lasts}", record.name))?;
-    if record.serve == Serve::Remote && record.tools.tools.is_empty() {
+    // A login that is exchanged is not for the server, which lists its tools to the client.
+    let shown = !held.exchanges.contains_key(Connection::LOGIN);
+    if record.serve == Serve::Remote && record.tools.tools.is_empty() && shown {
         let meeting = connected::meet_first(&host, &record.name, grant);
         match progress::during("asking for its tools", meeting).await {
             Ok(number) => output::line(&format!("{}: {number} tools", record.name))?,
@@ -199,7 +201,7 @@ fn open(url: &Url, only_show: bool) -> Result<()> {
 }
 
 /// What a document is registered under, however it is named here.
-fn source(name: &str) -> String {
+pub(super) fn source(name: &str) -> String {
     let path = std::fs::canonicalize(Path::new(name)).ok();
     path.map_or_else(
         || name.to_owned(),

@@ -15,6 +15,7 @@ mod inspect;
 mod key;
 mod list;
 mod login;
+mod logout;
 mod mock;
 mod people;
 mod search;
@@ -52,6 +53,7 @@ pub async fn run(command: Command) -> Result<ExitCode> {
         Command::Status(args) => status::run(args).await,
         Command::Search(args) => search::run(args).await,
         Command::Login(args) => login::run(args).await,
+        Command::Logout(args) => logout::run(args).await,
         Command::Remove(args) => list::remove(args).await,
         Command::Restore(args) => list::restore(args).await,
         Command::History(args) => history::run(args).await,

@@ -364,4 +364,26 @@ fn each_user_logs_in_for_their_own_calls() {
     tracker.log_in(&sandbox, "Bobby", &["--user", "bob"]);
     caller(&gateway, Some(&keys[1]), "\"Bobby\"");
     assert_eq!(met(), before);
+    // One is forgotten, and the others go on.
+    let out = done(sandbox.run(&["logout", "tracker", "--user", "bob"]));
+    assert_eq!(out, "Logged out of tracker (user:bob)\n");
+    caller(&gateway, Some(&keys[1]), "mcphub login tracker --user bob");
+    caller(&gateway, Some(&keys[0]), "\"Ada\"");
+    assert_eq!(met(), before);
+    let log = done(sandbox.run(&[
+        "audit",
+        "list",
+        "--target",
+        "server:tracker",
+        "--format",
+        "json",
+    ]));
+    let log: Value = serde_json::from_str(&log).unwrap();
+    let kept = log[0]["detail"]["credentials"].to_string();
+    assert!(
+        kept.contains("user:ada") && !kept.contains("user:bob"),
+        "{log}"
+    );
+    let again = sandbox.run(&["logout", "tracker", "--user", "bob"]);
+    assert_eq!(again.code, Some(4), "{again:?}");
 }
