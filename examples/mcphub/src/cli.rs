@@ -4,6 +4,8 @@ mod add;
 mod changes;
 mod discover;
 mod document;
+#[cfg(test)]
+mod documented;
 mod key;
 mod login;
 mod people;

@@ -15,6 +15,7 @@ mod store;
 
 use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -330,6 +331,38 @@ fn a_collection_of_requests_is_a_document_too() {
     ];
     let request = json_of(&mcphub(&call));
     assert_eq!(request["url"], "https://shop.test/books/7?q=a%20b");
+}
+
+#[test]
+fn what_the_readme_does_with_a_document_works_as_it_is_written() {
+    let readme = include_str!("../../../../README.md");
+    let blocks = readme.split("```sh\n").skip(1);
+    let lines = blocks.filter_map(|block| block.split("```").next());
+    let lines = lines.flat_map(str::lines);
+    let offline = ["mcphub inspect ", "mcphub generate ", "mcphub key "];
+    let lines = lines.filter(|line| offline.iter().any(|it| line.starts_with(it)));
+    let folder = Folder::new();
+    folder.file(
+        "openapi.yaml",
+        fs::read_to_string(spec("bookshop.yaml")).unwrap(),
+    );
+    let here = Path::new(env!("CARGO_BIN_EXE_mcphub")).parent().unwrap();
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let paths = [here.to_owned()]
+        .into_iter()
+        .chain(std::env::split_paths(&paths));
+    let paths = std::env::join_paths(paths).unwrap();
+    let mut run = 0;
+    for line in lines {
+        let mut shell = Command::new("sh");
+        let shell = shell.args(["-e", "-c", line]).env("PATH", &paths);
+        let done = shell.current_dir(folder.path("")).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{line}: {said}");
+        run += 1;
+    }
+    assert!(run >= 3, "{run} commands");
+    assert!(Path::new(&folder.path("shop-server/package.json")).exists());
 }
 
 #[test]
