@@ -9,7 +9,7 @@ use std::fmt;
 use async_trait::async_trait;
 pub use secrecy::{ExposeSecret, SecretString};
 
-pub use exchange::TokenExchange;
+pub use exchange::{Subject, TokenExchange};
 pub use grant::{Grant, GrantKeeper};
 
 use crate::{Error, Result};

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use mcphub_core::catalog::{CatalogServer, CatalogVersion, Upstream};
 use mcphub_core::connection::{ChangePolicy, Connection, Era, Hedge, Limits, Replica, Zone};
 use mcphub_core::platform::{Prepared, PublishRequest};
-use mcphub_core::secret::{Credentials, Grant, SecretString, TokenExchange};
+use mcphub_core::secret::{Credentials, Grant, SecretString, Subject, TokenExchange};
 use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::spec::Document;
 use mcphub_core::store::{CredentialStore, DocumentStore, ServerStore};
@@ -207,9 +207,12 @@ impl Wanted {
     fn choosing(mut self, choices: &Choices<'_>) -> Result<Self> {
         self.credentials.clients = client(choices)?;
         if let Some(exchange) = &choices.exchange {
-            if choices.per_user || choices.transport == Transport::Sse {
+            if choices.transport == Transport::Sse {
+                return Err(Error::invalid("tokens are exchanged over streamable HTTP"));
+            }
+            if choices.per_user != (exchange.subject == Subject::Login) {
                 return Err(Error::invalid(
-                    "tokens are exchanged over streamable HTTP, and in place of each user's login",
+                    "an exchange for `login` takes the logins of --per-user, and one for `gateway` none",
                 ));
             }
             let exchange = (Connection::LOGIN.to_owned(), exchange.clone());

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use mcphub_core::secret::{Credentials, ExposeSecret, SecretString};
+use mcphub_core::secret::{Credentials, ExposeSecret, SecretString, Subject, TokenExchange};
 use mcphub_core::{Error, Result};
 use mcphub_gateway::upstream::native::{NativeClient, NativeSettings};
 
@@ -69,7 +69,12 @@ pub fn from_flags(args: &ApiArgs) -> Result<Credentials> {
                 Error::invalid("--exchange: the scheme has no --client-env").with("scheme", scheme)
             );
         }
-        let exchange = exchange.parse()?;
+        let exchange: TokenExchange = exchange.parse()?;
+        if exchange.subject != Subject::Gateway {
+            return Err(Error::invalid(
+                "--exchange: an API has one login for all; `gateway` says who calls",
+            ));
+        }
         credentials.exchanges.insert(scheme.to_owned(), exchange);
     }
     for (scheme, client) in &credentials.clients {
@@ -210,7 +215,7 @@ mod tests {
         let credentials = from_flags(&args(&client, "login=gateway,audience=a")).unwrap();
         let audience = credentials.exchanges["login"].audience.as_deref();
         assert_eq!(audience, Some("a"));
-        for wrong in ["login", "other=gateway", "login=user"] {
+        for wrong in ["login", "other=gateway", "login=login"] {
             assert!(from_flags(&args(&client, wrong)).is_err(), "{wrong}");
         }
         assert!(from_flags(&args(&[], "login=gateway")).is_err());

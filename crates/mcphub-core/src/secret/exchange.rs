@@ -1,4 +1,4 @@
-//! Tokens for whoever calls, in exchange for the gateway's word of who that is.
+//! Tokens for whoever calls, in exchange for what says who that is.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,14 +7,15 @@ use url::Url;
 
 use crate::{Error, Result};
 
-/// How tokens are asked for that are each about one caller (RFC 8693): the gateway signs who calls,
-/// and the authorization server gives a token for that. No secret; the client that asks is one.
+/// How tokens are asked for that are each about one caller (RFC 8693). No secret; the client that asks
+/// is one.
 ///
-/// As text `gateway[,audience=NAME][,resource=URL][,type=URI]`: the word says whose statement is
-/// exchanged.
+/// As text `SUBJECT[,audience=NAME][,resource=URL][,type=URI]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TokenExchange {
+    /// What is given for them.
+    pub subject: Subject,
     /// Whom the token is for, by the name that the authorization server has for it (RFC 8693, 2.1).
     pub audience: Option<String>,
     /// Where the token is used: a URL, sent as it was written (RFC 8707). Default, where there is no
@@ -25,17 +26,36 @@ pub struct TokenExchange {
     pub requested_type: Option<String>,
 }
 
+/// What says who calls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Subject {
+    /// The gateway, which signs it.
+    #[default]
+    Gateway,
+    /// The caller's own login at the authorization server, of an MCP server where each user has one.
+    Login,
+}
+
+impl Subject {
+    const ALL: [Self; 2] = [Self::Gateway, Self::Login];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Login => "login",
+        }
+    }
+}
+
 impl TokenExchange {
     /// The longest text of one, in bytes.
     pub const MAX: usize = 4 * 1024;
-
-    /// Whose statement is exchanged: the gateway's.
-    const SUBJECT: &str = "gateway";
 }
 
 impl fmt::Display for TokenExchange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::SUBJECT)?;
+        f.write_str(self.subject.as_str())?;
         if let Some(audience) = &self.audience {
             write!(f, ",audience={audience}")?;
         }
@@ -55,8 +75,8 @@ impl FromStr for TokenExchange {
     fn from_str(text: &str) -> Result<Self> {
         let wrong = |why: &str| {
             Error::invalid(format!(
-                "a token exchange is `gateway`, and perhaps `,audience=NAME`, `,resource=URL` and \
-                 `,type=URI`; {why}"
+                "a token exchange is `gateway` or `login`, and perhaps `,audience=NAME`, \
+                 `,resource=URL` and `,type=URI`; {why}"
             ))
         };
         let legal = |c: char| !c.is_control() && c != '"' && c != '\\';
@@ -64,10 +84,12 @@ impl FromStr for TokenExchange {
             return Err(wrong("this is too long, or has characters that none has"));
         }
         let mut parts = text.split(',');
-        if parts.next().map(str::trim) != Some(Self::SUBJECT) {
-            return Err(wrong("this begins otherwise"));
-        }
-        let mut exchange = Self::default();
+        let first = parts.next().unwrap_or_default().trim();
+        let subject = Subject::ALL.into_iter().find(|it| it.as_str() == first);
+        let mut exchange = Self {
+            subject: subject.ok_or_else(|| wrong("this begins otherwise"))?,
+            ..Self::default()
+        };
         for part in parts {
             let (key, value) = part
                 .split_once('=')
@@ -118,7 +140,7 @@ mod tests {
         let long = format!("gateway,audience={}", "x".repeat(TokenExchange::MAX));
         for wrong in [
             "",
-            "login",
+            "caller",
             "gateway,",
             "gateway,audience",
             "gateway,audience=",

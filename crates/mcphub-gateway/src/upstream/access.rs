@@ -127,7 +127,7 @@ impl Access {
             .map_err(unsent)
     }
 
-    /// The token that goes with a request, and the login that it is of.
+    /// The token that goes with a request, and the login or the client that it is of.
     async fn token(&self, whose: Option<&Principal>) -> Result<(String, Option<Granted>)> {
         let user = whose.filter(|_| self.per_user);
         let login = user.map_or_else(
@@ -135,24 +135,30 @@ impl Access {
             |user| user.actor.to_string(),
         );
         let tokens = self.tokens.load_full();
-        let caller = whose.filter(|_| tokens.exchanges(&login));
-        if caller.is_none() && !tokens.holds(&login) {
+        let exchanged = whose.filter(|_| tokens.exchanges(Connection::LOGIN));
+        // Where it is not the gateway that says who calls, it is the user's login.
+        let stated = exchanged.is_some() && user.is_none();
+        if !stated && !tokens.holds(&login) {
             return match user {
                 Some(user) => Err(self.not_logged_in(user)),
                 // What is open to everybody works, and what is not is refused by the server.
                 None => Ok((login, None)),
             };
         }
+        let name = match exchanged {
+            Some(_) => Connection::LOGIN.to_owned(),
+            None => login,
+        };
         let asked = Asked {
-            name: &login,
+            name: &name,
             authority: self
                 .issuer
                 .as_ref()
                 .map_or(Authority::None, Authority::Issuer),
             base_url: &self.url,
         };
-        let got = match caller {
-            Some(_) => tokens.get_for(caller, &asked, &self.http).await,
+        let got = match exchanged {
+            Some(_) => tokens.get_for(exchanged, &asked, &self.http).await,
             None => tokens.get(&asked, &self.http).await,
         };
         let granted = got.map_err(|why| {
@@ -161,7 +167,7 @@ impl Access {
                 // The server is well.
                 .set_fault(Fault::Caller)
         })?;
-        Ok((login, Some(granted)))
+        Ok((name, Some(granted)))
     }
 
     fn not_logged_in(&self, user: &Principal) -> Error {

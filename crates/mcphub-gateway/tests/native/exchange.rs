@@ -1,7 +1,10 @@
 //! Tokens that are exchanged for whoever calls (RFC 8693): a gateway, an authorization server that
 //! checks what the gateway says by its published keys, and an MCP server and an API behind it.
 
+mod logins;
+
 use std::collections::HashSet;
+use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -81,14 +84,23 @@ impl World {
             if let Some((status, body)) = self.reply.lock().unwrap().clone() {
                 return Reply::Whole(status, "application/json", body.into_bytes());
             }
-            assert_eq!(
-                form["subject_token_type"],
-                "urn:ietf:params:oauth:token-type:jwt"
-            );
-            match self.subject(&form["subject_token"], &format!("{here}/token")) {
-                Ok(subject) => subject,
-                Err(why) => panic!("{why}"),
+            let subject = &form["subject_token"];
+            match form["subject_token_type"].as_str() {
+                "urn:ietf:params:oauth:token-type:jwt" => {
+                    let stated = self.subject(subject, &format!("{here}/token"));
+                    stated.unwrap_or_else(|why| panic!("{why}"))
+                }
+                kind => {
+                    assert_eq!(kind, "urn:ietf:params:oauth:token-type:access_token");
+                    if self.revoked.lock().unwrap().contains(subject) {
+                        let body = br#"{"error":"invalid_grant"}"#;
+                        return Reply::Whole(400, "application/json", body.to_vec());
+                    }
+                    format!("user:{}", subject.split('/').nth(1).unwrap())
+                }
             }
+        } else if let Some(login) = form.get("refresh_token") {
+            login.clone()
         } else {
             "gateway".to_owned()
         };
@@ -257,15 +269,11 @@ impl Hub {
         }
         let gateway = gateway.build().unwrap();
         gateway.refresh().await.unwrap();
-        let serving = async move {
-            gateway
-                .serve(Listener::new(listener), std::future::pending())
-                .await
-        };
+        let listener = Listener::new(listener);
         Self {
             url,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
-            serving: tokio::spawn(serving),
+            serving: tokio::spawn(async move { gateway.serve(listener, pending()).await }),
         }
     }
 

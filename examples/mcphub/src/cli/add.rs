@@ -144,15 +144,11 @@ pub struct AccessArgs {
     #[arg(long, value_name = "SCOPES", requires = "client_env")]
     pub client_scope: Option<String>,
 
-    /// Let that client exchange tokens for whoever calls (RFC 8693), for what the gateway says of them:
-    /// 'gateway', or 'gateway,audience=NAME,resource=URL,type=URI'. Needs `mcphub serve --auth keys
-    /// --public-url URL`; lists are read with the client's own token
-    #[arg(
-        long,
-        value_name = "gateway[,…]",
-        requires = "client_env",
-        conflicts_with = "per_user"
-    )]
+    /// Let that client exchange tokens for whoever calls (RFC 8693): for what the gateway says of them
+    /// ('gateway', which needs `mcphub serve --auth keys --public-url URL`), or for each user's login
+    /// ('login', with --per-user). Also 'gateway,audience=NAME,resource=URL,type=URI'. Lists are read with
+    /// the client's own token
+    #[arg(long, value_name = "SUBJECT[,…]", requires = "client_env")]
     pub exchange: Option<TokenExchange>,
 
     /// The authorization server whose tokens let in [default: the one that the server names, when a

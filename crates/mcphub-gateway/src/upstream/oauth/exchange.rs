@@ -1,21 +1,21 @@
-//! Tokens that are each for one caller, in exchange for the gateway's word of who that is (RFC 8693).
+//! Tokens that are each for one caller, in exchange for what says who that is (RFC 8693).
 //!
-//! Nothing that a caller has shown to the gateway goes on: the statement is the gateway's own, for the
-//! authorization server alone.
+//! Nothing that a caller has shown to the gateway goes on: what is exchanged is a statement of the
+//! gateway's own, for the authorization server alone, or the token of a login that it keeps.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use mcphub_core::principal::Principal;
-use mcphub_core::secret::{ExposeSecret, SecretString, TokenExchange};
+use mcphub_core::secret::{ExposeSecret, SecretString, Subject, TokenExchange};
 use mcphub_core::tenant::Actor;
 use moka::sync::Cache;
 use tokio::time::Instant;
 
-use super::client::{Asked, Place, place};
+use super::client::{Asked, Authority, Place, place};
 use super::server::{Failure, Server, TokenAnswer};
-use super::slot::{Granted, Slot, State, UNSTATED, lock, until};
-use super::token::none;
+use super::slot::{Granted, Slot, State, UNSTATED, lock, same, until};
+use super::token::{Tokens, none};
 use crate::issuer::{KEYS, TokenIssuer};
 use crate::upstream::native::NativeClient;
 
@@ -63,25 +63,26 @@ impl Exchange {
         }
     }
 
-    /// The token of who calls.
+    /// Whether it is the same as another one.
+    pub(super) fn same_as(&self, other: &Self) -> bool {
+        same(&self.client, &other.client)
+            && (&self.scopes, &self.asked) == (&other.scopes, &other.asked)
+    }
+
+    /// The token of who calls, whose login may be among `logins`.
     pub(super) async fn get(
         &self,
         who: Option<&Principal>,
         of: &Asked<'_>,
         http: &NativeClient,
+        logins: &Tokens,
     ) -> Result<Granted, String> {
         let who = who.ok_or_else(|| nobody(of.name))?;
-        let issuer = self.issuer.as_deref().ok_or_else(|| {
-            none(
-                of.name,
-                "this gateway does not say who calls; start it with --public-url",
-            )
-        })?;
         let new = || Arc::new(Slot::new(State::Nothing));
         let slot = self.callers.get_with_by_ref(&who.actor, new);
         let get = || async {
-            let got = self.exchanged(issuer, who, of, http).await;
-            got.map_err(|failure| none(of.name, &self.told(&failure, issuer, who)))
+            let got = self.exchanged(who, of, http, logins).await;
+            got.map_err(|failure| none(of.name, &self.told(&failure, who)))
         };
         let late = |why: &str| none(of.name, why);
         slot.get(http.settings.timeout, get, late).await
@@ -94,20 +95,64 @@ impl Exchange {
         }
     }
 
+    /// Gives up the token of whoever has this login, because it is another one or none.
+    pub(super) fn has_changed(&self, login: &str) {
+        if let Ok(who) = Actor::new(login) {
+            self.callers.invalidate(&who);
+        }
+    }
+
     async fn exchanged(
         &self,
-        issuer: &TokenIssuer,
         who: &Principal,
         of: &Asked<'_>,
         http: &NativeClient,
+        logins: &Tokens,
     ) -> Result<(SecretString, Instant), Failure> {
         let server = Server {
             http,
             base_url: of.base_url,
         };
         let place = self.place(&server, of).await?;
-        let word = issuer.about(who, &place.url);
-        let word = word.map_err(|error| Failure::new(error.report()))?;
+        if self.asked.subject != Subject::Login {
+            let word = self.stated(who, &place)?;
+            return self.given_for(&word, JWT, &server, &place).await;
+        }
+        let login = Asked {
+            name: who.actor.as_str(),
+            authority: Authority::None,
+            base_url: of.base_url,
+        };
+        let held = logins.get(&login, http).await.map_err(Failure::new)?;
+        let given = self.given_for(&held.token, ACCESS_TOKEN, &server, &place);
+        match given.await {
+            // It may have been revoked since it was got.
+            Err(failure) if held.cached && failure.is("invalid_grant") => {
+                logins.forget(login.name, None, &held.token);
+                let held = logins.get(&login, http).await.map_err(Failure::new)?;
+                self.given_for(&held.token, ACCESS_TOKEN, &server, &place)
+                    .await
+            }
+            given => given,
+        }
+    }
+
+    /// What the gateway says of who calls.
+    fn stated(&self, who: &Principal, place: &Place) -> Result<SecretString, Failure> {
+        let none = "this gateway does not say who calls; start it with --public-url";
+        let issuer = self.issuer.as_ref().ok_or_else(|| Failure::new(none))?;
+        let stated = issuer.about(who, &place.url);
+        stated.map_err(|error| Failure::new(error.report()))
+    }
+
+    /// The token that is given for another of this type, and until when it is used.
+    async fn given_for(
+        &self,
+        subject: &SecretString,
+        kind: &str,
+        server: &Server<'_>,
+        place: &Place,
+    ) -> Result<(SecretString, Instant), Failure> {
         let asked = &self.asked;
         let scopes = self.scopes.as_ref().or(place.scopes.as_ref());
         let given = asked.audience.is_some() || asked.resource.is_some();
@@ -121,8 +166,8 @@ impl Exchange {
         ];
         let mut form = vec![
             ("grant_type", GRANT),
-            ("subject_token", word.expose_secret()),
-            ("subject_token_type", JWT),
+            ("subject_token", subject.expose_secret()),
+            ("subject_token_type", kind),
         ];
         let options = options.into_iter();
         form.extend(options.filter_map(|(name, value)| Some((name, value?.as_str()))));
@@ -158,21 +203,28 @@ impl Exchange {
     }
 
     /// What went wrong, and what mends it.
-    fn told(&self, failure: &Failure, issuer: &TokenIssuer, who: &Principal) -> String {
-        let (name, who) = (issuer.name(), &who.actor);
-        let mend = match failure.code.as_deref() {
-            Some("invalid_grant" | "invalid_request") => format!(
+    fn told(&self, failure: &Failure, who: &Principal) -> String {
+        let who = &who.actor;
+        let name = self.issuer.as_ref().map(|issuer| issuer.name());
+        let stated = name.filter(|_| self.asked.subject == Subject::Gateway);
+        let mend = match (failure.code.as_deref(), stated) {
+            (Some("invalid_grant" | "invalid_request"), Some(name)) => format!(
                 "it has to trust the issuer {name}, whose keys are at {name}{KEYS}, and to know {who}"
             ),
-            Some("invalid_target") => {
+            (Some("invalid_grant" | "invalid_request"), None) => {
+                format!("it does not take the login of {who}; log in again with `mcphub login`")
+            }
+            (Some("invalid_target"), _) => {
                 "it does not know the audience or the resource of the exchange".to_owned()
             }
-            Some("invalid_scope") => "it does not give the scopes that are asked for".to_owned(),
-            Some("access_denied" | "unauthorized_client") => {
+            (Some("invalid_scope"), _) => {
+                "it does not give the scopes that are asked for".to_owned()
+            }
+            (Some("access_denied" | "unauthorized_client"), _) => {
                 format!("it has to let the client exchange tokens for {who}")
             }
-            Some("invalid_client") => "it does not know the client, or its secret".to_owned(),
-            Some("unsupported_grant_type") => {
+            (Some("invalid_client"), _) => "it does not know the client, or its secret".to_owned(),
+            (Some("unsupported_grant_type"), _) => {
                 "it has no token exchange (RFC 8693), or not for clients like this one".to_owned()
             }
             _ => return failure.text.clone(),

@@ -121,6 +121,20 @@ impl Tokens {
                 *held = Arc::clone(known);
             }
         }
+        for (name, exchange) in &mut new.exchanges {
+            let known = self.exchanges.get(name);
+            let Some(known) = known.filter(|known| known.same_as(exchange)) else {
+                continue;
+            };
+            *exchange = Arc::clone(known);
+            let stays = |(login, held): &(&String, &Arc<Held>)| {
+                new.held
+                    .get(*login)
+                    .is_some_and(|new| Arc::ptr_eq(new, held))
+            };
+            let changed = self.held.iter().filter(|it| !stays(it));
+            changed.for_each(|(login, _)| exchange.has_changed(login));
+        }
         new
     }
 
@@ -153,7 +167,7 @@ impl Tokens {
         http: &NativeClient,
     ) -> Result<Granted, String> {
         match self.exchanges.get(of.name) {
-            Some(exchange) => exchange.get(who, of, http).await,
+            Some(exchange) => exchange.get(who, of, http, self).await,
             None => self.get(of, http).await,
         }
     }
