@@ -1,7 +1,7 @@
 //! Orchestration: the stages one after the other, over `Arc<dyn …>`.
 //!
 //! Only the platform writes what it knows into the store; backends return values. It is a
-//! [`CatalogSource`], which is all that a gateway sees of it.
+//! [`CatalogSource`](crate::catalog::CatalogSource), which is all that a gateway sees of it.
 
 mod catalog;
 mod login;

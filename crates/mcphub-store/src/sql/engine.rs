@@ -78,24 +78,22 @@ impl Engine {
     /// A transaction that writes. Nobody else changes that tenant until it ends, so that what it
     /// reads stays true; dropped without [`Session::commit`] it leaves nothing.
     pub(crate) async fn write(&self, tenant_id: i64) -> Result<Session, Failure> {
-        let connected = match self {
+        let mut session: Session = match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(pools) => {
                 pools.refuse_read_only_file().await?;
                 let transaction = pools.writer().begin_with("BEGIN IMMEDIATE").await?;
-                Connected::Sqlite(Link::Transaction(transaction))
+                Session {
+                    file: pools.file().cloned(),
+                    ..Connected::Sqlite(Link::Transaction(transaction)).into()
+                }
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(server) => {
                 let transaction = server.begin().await?;
-                Connected::Postgres(Link::Transaction(transaction), server.patience())
+                Connected::Postgres(Link::Transaction(transaction), server.patience()).into()
             }
         };
-        let mut session = Session::from(connected);
-        #[cfg(feature = "sqlite")]
-        if let Self::Sqlite(pools) = self {
-            session.file = pools.file().cloned();
-        }
         session.tenant = Some(HeldTenant::take(&mut session, tenant_id).await?);
         Ok(session)
     }
