@@ -159,7 +159,10 @@ fn check_input(tool: &Tool) {
     match tool.binding.body.as_ref().map(|body| &body.source) {
         Some(BodySource::Argument(argument)) => bound.push(argument),
         Some(BodySource::Members(members)) => {
-            bound.extend(members.iter().map(|m| m.argument.as_str()))
+            let parts = members.iter().filter_map(|m| m.part.as_ref());
+            let headers = parts.flat_map(|part| &part.headers);
+            bound.extend(headers.map(|header| header.argument.as_str()));
+            bound.extend(members.iter().map(|m| m.argument.as_str()));
         }
         Some(_) | None => {}
     }
