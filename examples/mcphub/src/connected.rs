@@ -331,8 +331,8 @@ fn is_for_url(credentials: &Credentials) -> bool {
 /// # Errors
 /// `Conflict` when an API has the name; those of meeting the server and of the store.
 pub async fn add(host: &Host, wanted: Wanted, probe: bool) -> Result<Added> {
+    // Before it is met, which can take its time.
     refuse_api(host, &wanted.name).await?;
-    let place = wanted.connection.to_string();
     let tools = match probe {
         true => {
             let mut met = wanted.clone();
@@ -344,6 +344,20 @@ pub async fn add(host: &Host, wanted: Wanted, probe: bool) -> Result<Added> {
         }
         false => None,
     };
+    register(host, wanted, tools).await
+}
+
+/// Registers a server with the tools that it listed; `None` where it was not asked.
+///
+/// # Errors
+/// `Conflict` when an API has the name; those of the store.
+pub async fn register(
+    host: &Host,
+    wanted: Wanted,
+    tools: Option<Vec<UpstreamTool>>,
+) -> Result<Added> {
+    refuse_api(host, &wanted.name).await?;
+    let place = wanted.connection.to_string();
     let tools = tools.as_deref();
     let definitions = tools.unwrap_or_default().iter();
     let definitions = definitions.map(|tool| tool.definition.clone()).collect();

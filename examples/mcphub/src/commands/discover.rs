@@ -156,7 +156,7 @@ async fn candidates(args: &Discover) -> Result<Vec<Candidate>> {
 /// What is at an address; `None` where no MCP server lists its tools to whoever asks.
 ///
 /// # Errors
-/// Those of registering it, but that a container is gone by then.
+/// Those of registering it.
 async fn ask(host: &Host, candidate: Candidate, args: &Discover) -> Result<Option<Found>> {
     let Candidate { wanted, url, place } = candidate;
     let silent = |why: String| {
@@ -166,7 +166,7 @@ async fn ask(host: &Host, candidate: Candidate, args: &Discover) -> Result<Optio
         tracing::debug!(%url, why, "no MCP server");
     };
     let tools = match timeout(LIMIT, connected::tools(host, &wanted)).await {
-        Ok(Ok(tools)) => tools.len(),
+        Ok(Ok(tools)) => tools,
         Ok(Err(error)) => {
             silent(error.report());
             return Ok(None);
@@ -176,21 +176,16 @@ async fn ask(host: &Host, candidate: Candidate, args: &Discover) -> Result<Optio
             return Ok(None);
         }
     };
-    let name = wanted.name.clone();
+    let (name, listed) = (wanted.name.clone(), tools.len());
     let mut registered = args.add;
     if args.add && !connected::is_registered(host, &wanted).await? {
         // A label says what a container is called, and takes no name from what is registered.
         let labelled = place.is_some();
         registered = !labelled || host.store.document(&name).await?.is_none();
         if registered {
-            registered = match connected::add(host, wanted, true).await {
+            registered = match connected::register(host, wanted, Some(tools)).await {
                 Ok(_) => true,
                 Err(error) if labelled && error.kind() == ErrorKind::Conflict => false,
-                // It was there a moment before: a container that ends is not the others' fault.
-                Err(error) if labelled && error.kind() == ErrorKind::Unavailable => {
-                    silent(error.report());
-                    return Ok(None);
-                }
                 Err(error) => return Err(error),
             };
         }
@@ -203,7 +198,7 @@ async fn ask(host: &Host, candidate: Candidate, args: &Discover) -> Result<Optio
     Ok(Some(Found {
         name,
         url,
-        tools,
+        tools: listed,
         place,
         registered,
     }))

@@ -192,10 +192,12 @@ fn containers_are_shown_and_registered() {
         found[0]["tools"].as_u64() > Some(0)
     });
     assert_eq!(found[0]["registered"], false, "{found}");
-    let added = sandbox.run(&["discover", "--docker", "--add"]);
-    assert_eq!(added.code, Some(0), "{added:?}");
-    let list = sandbox.run(&["list"]);
-    assert!(list.stdout.contains("shown\t"), "{list:?}");
+    until("it is registered", || {
+        let added = sandbox.run(&["discover", "--docker", "--add"]);
+        // It may be too busy to answer in time, as may all that there are.
+        assert!(matches!(added.code, Some(0 | 4)), "{added:?}");
+        sandbox.run(&["list"]).stdout.contains("shown\t")
+    });
 
     // A container takes no name from what is registered.
     let taken = sandbox.run(&["add", "late", "http://127.0.0.1:9/mcp", "--no-probe"]);
