@@ -5,11 +5,12 @@
 //! once. What is right is answered with the document's own example, or with one made from the
 //! schema. A pure function: the host has the socket.
 //!
-//! In place of the document, what the API itself once answered can be played: `recording` reads and
-//! writes it, and `scrub` takes the secrets out.
+//! In place of the document, what the API itself once answered can be played: `exchange` is one call,
+//! `scrub` takes the secrets out of it, and `recording` plays it.
 
 mod check;
 mod document;
+pub mod exchange;
 pub mod recording;
 mod route;
 pub mod scrub;

@@ -1,6 +1,7 @@
 use mcphub_core::spec::SpecParser as _;
 
 use super::*;
+use crate::mock::exchange::{HEAD, TAIL};
 use crate::openapi::OpenApiParser;
 use mcphub_core::spec::Document;
 

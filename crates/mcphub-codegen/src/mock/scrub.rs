@@ -6,7 +6,7 @@ use mcphub_core::spec::{ApiSpec, SecurityScheme};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::recording::Exchange;
+use super::exchange::Exchange;
 
 /// What stands in the place of a secret.
 pub const SCRUBBED: &str = "scrubbed";
@@ -97,7 +97,7 @@ impl Scrubber {
         let mut secrets: Vec<_> = secrets.into_iter().collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         for secret in &secrets {
-            exchange.replace(secret);
+            exchange.replace(secret, SCRUBBED);
         }
     }
 

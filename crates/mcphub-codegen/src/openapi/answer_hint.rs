@@ -6,7 +6,7 @@ use mcphub_core::spec::{FieldsHint, NextPage, PageLocation, PagesHint};
 
 use super::extension::KEY;
 use super::node::{Node, Object};
-use super::path::Members;
+use super::path_item::Members;
 use super::place::Place;
 use super::{Skip, Walk};
 

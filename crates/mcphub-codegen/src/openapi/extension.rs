@@ -9,7 +9,7 @@ use mcphub_core::spec::{ArgumentHints, ToolHints};
 
 use super::answer_hint::AnswerHints;
 use super::node::{Node, Object};
-use super::path::Members;
+use super::path_item::Members;
 use super::place::Place;
 use super::remark::shown;
 use super::schema::is_small;

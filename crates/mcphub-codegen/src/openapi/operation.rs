@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use mcphub_core::spec::{Method, Operation, SecurityScheme};
 
 use super::node::Node;
-use super::path::Members;
+use super::path_item::Members;
 use super::place::Place;
 use super::{Skip, Walk};
 

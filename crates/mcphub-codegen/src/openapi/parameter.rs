@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mcphub_core::spec::{ArgumentHints, Location, Parameter, Serialization, Style};
 use serde_json::{Map, Value, json};
 
-use super::content::{essence, is_token};
+use super::media_type::{essence, is_token};
 use super::node::{Node, Object};
 use super::operation::Surroundings;
 use super::place::Place;

@@ -1,7 +1,6 @@
 //! Paths Object and Path Item Object.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use indexmap::IndexMap;
 use mcphub_core::spec::{Method, Operation, SecurityScheme};
@@ -9,6 +8,7 @@ use mcphub_core::{Error, ErrorKind, Result};
 
 use super::node::{Node, Object};
 use super::operation::Surroundings;
+use super::path_item::{Members, PathItem};
 use super::place::Place;
 use super::remark::shown;
 use super::{Skip, Walk};
@@ -209,42 +209,6 @@ impl<'d> Walk<'d> {
             "a path begins with `/`; it is read as if it did".to_owned()
         });
         format!("/{path}")
-    }
-}
-
-/// A path item, and the one it refers to.
-struct PathItem<'d> {
-    own: &'d Object<'d>,
-    referenced: Option<&'d Object<'d>>,
-    /// Where the referenced one stands.
-    pointer: Option<Arc<str>>,
-}
-
-impl<'d> PathItem<'d> {
-    fn members<'p>(&'p self, at: Place<'p>) -> Members<'p, 'd> {
-        let there = self.pointer.as_deref().map_or(at, Place::Pointer);
-        Members {
-            own: (self.own, at),
-            referenced: self.referenced.map(|item| (item, there)),
-        }
-    }
-}
-
-/// The members of a path item with their places; its own come before those of the one it refers to.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Members<'p, 'd> {
-    own: (&'d Object<'d>, Place<'p>),
-    referenced: Option<(&'d Object<'d>, Place<'p>)>,
-}
-
-impl<'p, 'd> Members<'p, 'd> {
-    /// The object that has the member, and where it stands.
-    pub(super) fn with(&self, key: &str) -> Option<(&'d Object<'d>, Place<'p>)> {
-        self.each().find(|(item, _)| item.contains_key(key))
-    }
-
-    fn each(&self) -> impl Iterator<Item = (&'d Object<'d>, Place<'p>)> + use<'p, 'd> {
-        [Some(self.own), self.referenced].into_iter().flatten()
     }
 }
 

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use mcphub_core::spec::{Location, OAuthFlow, SecurityScheme};
 
 use super::Walk;
-use super::content::is_token;
+use super::media_type::is_token;
 use super::node::{Node, Object};
 use super::place::Place;
 use super::remark::shown;

@@ -5,7 +5,7 @@ use indexmap::IndexMap;
 use mcphub_core::spec::{ArgumentHints, BodyContent, Encoding, RequestBody, Serialization, Style};
 use serde_json::{Map, Value, json};
 
-use super::content::{comes_before_xml, essence, is_xml};
+use super::media_type::{comes_before_xml, essence, is_xml};
 use super::node::{Node, Object};
 use super::operation::Surroundings;
 use super::place::Place;

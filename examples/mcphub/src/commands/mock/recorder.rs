@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::StreamExt;
-use mcphub_codegen::mock::recording::{Exchange, HEAD, Played, TAIL};
+use mcphub_codegen::mock::exchange::{Exchange, HEAD, TAIL};
+use mcphub_codegen::mock::recording::Played;
 use mcphub_codegen::mock::scrub::Scrubber;
 use mcphub_core::{Error, ErrorKind, Result};
 use reqwest::redirect;
