@@ -26,6 +26,7 @@ use crate::auth::{Gate, SignIns};
 use crate::call_log::CallLog;
 use crate::federation::{Scope, View};
 use crate::guard::Turned;
+use crate::hosts::Hosts;
 use crate::issuer::TokenIssuer;
 use crate::listener::Listener;
 use crate::mcp;
@@ -169,7 +170,8 @@ impl Gateway {
     /// `/sse/{server}` with `/messages` for clients that know HTTP+SSE of 2024-11-05 only; `/auth/…`
     /// where users [sign in](GatewayBuilder::sign_ins).
     pub fn router(&self) -> Router {
-        mcp::http::router(Arc::clone(&self.inner))
+        let hosts = Hosts::of_endpoint(&self.inner.settings, None);
+        mcp::http::router_of(Arc::clone(&self.inner), hosts)
     }
 
     /// Serves what [`Gateway::router`] does to the connections of a port, until `stop` ends. Then it takes
@@ -179,7 +181,9 @@ impl Gateway {
     /// Messages to `/mcp`, which nearly all requests are, cost less on this way than through the router,
     /// and it knows where connections come from. To be called in a Tokio runtime.
     pub async fn serve(&self, listener: Listener, stop: impl Future<Output = ()>) {
-        serving::serve(listener, GatewayService::new(Arc::clone(&self.inner)), stop).await;
+        let hosts = Hosts::of_endpoint(&self.inner.settings, listener.address());
+        let service = GatewayService::new(Arc::clone(&self.inner), hosts);
+        serving::serve(listener, service, stop).await;
     }
 
     /// The HTTP service for operators, which asks nobody who they are: `GET /metrics` with what is
@@ -187,6 +191,15 @@ impl Gateway {
     /// of its own that clients do not reach.
     pub fn metrics_router(&self) -> Router {
         metrics::router(Arc::clone(&self.inner))
+    }
+
+    /// Serves what [`Gateway::metrics_router`] does to the connections of a port, for ever. On an address
+    /// of loopback, requests name a host of loopback or one that the settings allow.
+    pub async fn serve_metrics(&self, listener: Listener) {
+        let hosts = Hosts::of_operators(&self.inner.settings, listener.address());
+        let router = hosts.guard(self.metrics_router());
+        // It goes on after errors of single connections, and has no others.
+        let _ = axum::serve(listener, router).await;
     }
 
     /// Serves one client over a pair of byte streams, one JSON-RPC message a line, with the tools

@@ -15,6 +15,7 @@ pub mod federation;
 mod gateway;
 mod guard;
 mod health;
+mod hosts;
 mod issuer;
 mod listener;
 mod mcp;
@@ -31,6 +32,7 @@ pub use auth::{BearerAuthenticator, KeyAuthenticator, PasswordHasher, SignInSett
 pub use call_log::{AuditedCalls, CallAudit, WhenFull};
 pub use gateway::{Gateway, GatewayBuilder};
 pub use guard::{Guard, GuardSettings};
+pub use hosts::{AllowedHost, Hosts, NotHere};
 pub use issuer::TokenIssuer;
 pub use listener::{ClientAddress, Listener};
 pub use metrics::Meter;

@@ -33,6 +33,11 @@ impl Listener {
         }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.tcp.local_addr().ok()
+    }
+
     /// Another limit than 30 s.
     #[must_use]
     pub fn write_timeout(mut self, limit: Duration) -> Self {

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use ipnet::IpNet;
+use url::Url;
 
 use crate::federation::Scope;
 use crate::guard::GuardSettings;
+use crate::hosts::AllowedHost;
 
 /// Limits and choices of a [`Gateway`](crate::Gateway).
 #[derive(Debug, Clone)]
@@ -19,6 +21,15 @@ pub struct GatewaySettings {
     /// host, which always may. Default none. Requests without `Origin` do not come from a web page
     /// of another site and always pass (MCP 2026-07-28, Streamable HTTP, Security).
     pub allowed_origins: Vec<String>,
+    /// Names under which requests may come, besides those of loopback, of [`public_url`](Self::public_url)
+    /// and of `allowed_origins`. Default none: then [`Gateway::serve`](crate::Gateway::serve) on an
+    /// address of loopback takes those alone, so that no web page reaches it by giving its own name
+    /// that address, and elsewhere, as [`Gateway::router`](crate::Gateway::router) does, any name.
+    /// Another name gets HTTP 403, a request without exactly one `Host` 400 (MCP 2026-07-28, Streamable
+    /// HTTP, Security; RFC 9110, 7.2).
+    pub allowed_hosts: Vec<AllowedHost>,
+    /// The URL at which others reach the gateway. Default none.
+    pub public_url: Option<Url>,
     /// Says which gateway this is, in `GET /healthz`, to whoever looks for it. Default nothing.
     pub instance: Option<String>,
     /// How often [`Gateway::run`](crate::Gateway::run) asks whether the catalogue has changed.
@@ -100,6 +111,8 @@ impl Default for GatewaySettings {
             body_limit: 4 * 1024 * 1024,
             body_timeout: Duration::from_secs(30),
             allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+            public_url: None,
             instance: None,
             poll_interval: Duration::from_millis(500),
             catalog_timeout: Duration::from_secs(10),

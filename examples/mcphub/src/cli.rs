@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use mcphub_core::server::{Serve, ServerName};
 use mcphub_core::shared::Rate;
+use mcphub_gateway::AllowedHost;
 use url::Url;
 
 use crate::config::ToolsSetting;
@@ -186,6 +187,11 @@ pub struct Up {
     )]
     pub listen: SocketAddr,
 
+    /// Another name under which requests may come: HOST or HOST:PORT, such as that of a proxy; `*`: any.
+    /// Repeatable [default: those of loopback at such an address, any elsewhere]
+    #[arg(long = "allow-host", value_name = "HOST", conflicts_with = "stdio")]
+    pub allow_hosts: Vec<AllowedHost>,
+
     /// Who is let in: everybody, or who shows an API key [default: none]
     #[arg(long, value_enum, value_name = "WHO", conflicts_with = "stdio")]
     pub auth: Option<Auth>,
@@ -339,6 +345,11 @@ pub struct Mock {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:4010", value_parser = address)]
     pub listen: SocketAddr,
 
+    /// Another name under which requests may come: HOST or HOST:PORT, such as that of a proxy; `*`: any.
+    /// Repeatable [default: those of loopback at such an address, any elsewhere]
+    #[arg(long = "allow-host", value_name = "HOST")]
+    pub allow_hosts: Vec<AllowedHost>,
+
     /// Wait so many milliseconds before each answer
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub latency: u64,
@@ -361,6 +372,8 @@ The configuration is TOML. Everything is optional; these are the defaults:
   cache_dir = \"~/.cache/mcphub\"  # builds of generated projects
   auth = \"none\"                  # or \"keys\": who shows an API key is let in
   allowed_origins = []           # browser origins besides loopback
+  allowed_hosts = []             # names of the gateway, such as \"hub.example.com\", besides those of
+                                 # loopback, --public-url and allowed_origins; \"*\": any
   shared = \"redis://HOST\"        # what nodes share; default: a store on a server
   rate_limit = \"100/s\"           # for each client address; default none
   rate_burst = 100               # requests at once; default as many as the rate counts
@@ -383,6 +396,11 @@ pub struct ServeArgs {
     /// Address to listen on, before what the configuration says
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub listen: Option<SocketAddr>,
+
+    /// Another name under which requests may come: HOST or HOST:PORT, such as that of a proxy; `*`: any.
+    /// Repeatable [default: those of loopback at such an address, any elsewhere]
+    #[arg(long = "allow-host", value_name = "HOST")]
+    pub allow_hosts: Vec<AllowedHost>,
 
     /// The URL at which others reach the gateway, such as https://hub.example.com. It says who calls in
     /// that name, with keys at /.well-known/jwks.json below it (`mcphub add --exchange`)

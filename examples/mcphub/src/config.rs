@@ -15,7 +15,7 @@ use mcphub_core::tenant::{Actor, TenantName};
 use mcphub_core::virtual_server::{Definition, VirtualServer};
 use mcphub_core::{Error, ErrorKind, Result};
 use mcphub_gateway::upstream::native::Propagators;
-use mcphub_gateway::{AuditedCalls, CallAudit, GuardSettings, ToolsMode, WhenFull};
+use mcphub_gateway::{AllowedHost, AuditedCalls, CallAudit, GuardSettings, ToolsMode, WhenFull};
 use serde::Deserialize;
 use url::Url;
 
@@ -55,6 +55,9 @@ pub struct Config {
     pub auth: Auth,
     /// Browser origins that may call, besides loopback. Default none.
     pub allowed_origins: Vec<String>,
+    /// Names under which requests may come, besides those of loopback, of `public_url` and of
+    /// `allowed_origins`. Default none: then only those at an address of loopback, and any elsewhere.
+    pub allowed_hosts: Vec<AllowedHost>,
     /// Whether native servers refuse calls to this machine and to private networks, wherever a
     /// document or `--base-url` leads. Default false.
     pub refuse_private_addresses: bool,
@@ -222,6 +225,7 @@ impl Default for Config {
             cache_dir: None,
             auth: Auth::default(),
             allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
             refuse_private_addresses: false,
             purge_removed_after_days: None,
             max_retry_wait: 10,
@@ -411,6 +415,16 @@ mod tests {
         let both = read("propagators = [\"tracecontext\", \"baggage\"]").unwrap();
         assert!(both.trace_context && both.baggage);
         assert!(read("propagators = [\"b3\"]").is_err());
+    }
+
+    #[test]
+    fn what_is_no_host_is_refused_when_it_is_read() {
+        let read = |text: &str| toml::from_str::<Config>(text).map(|it| it.allowed_hosts.len());
+        assert_eq!(
+            read("allowed_hosts = [\"hub.example.com\", \"*\"]").unwrap(),
+            2
+        );
+        assert!(read("allowed_hosts = [\"https://hub.example.com\"]").is_err());
     }
 
     #[test]

@@ -22,8 +22,8 @@ use mcphub_deploy::process::{
 use mcphub_gateway::upstream::native::Propagators;
 use mcphub_gateway::upstream::{Connector, UpstreamSettings};
 use mcphub_gateway::{
-    AlertSettings, BearerAuthenticator, CallAudit, Gateway, GatewaySettings, GuardSettings,
-    SignInSettings, SignIns, TokenIssuer, ToolsMode, Webhook,
+    AlertSettings, AllowedHost, BearerAuthenticator, CallAudit, Gateway, GatewaySettings,
+    GuardSettings, SignInSettings, SignIns, TokenIssuer, ToolsMode, Webhook,
 };
 use mcphub_store::{MasterKeys, SharedSettings, SqlStore, StoreSettings};
 use sha2::{Digest, Sha256};
@@ -55,6 +55,7 @@ pub struct Host {
     pub auth: Auth,
     trusted_proxies: Vec<IpNet>,
     allowed_origins: Vec<String>,
+    allowed_hosts: Vec<AllowedHost>,
     public_url: Option<Url>,
     refuse_private_addresses: bool,
     /// How long a removed server can be restored; for good without it.
@@ -126,6 +127,7 @@ impl Host {
             auth: config.auth,
             trusted_proxies: config.trusted_proxies.clone(),
             allowed_origins: config.allowed_origins.clone(),
+            allowed_hosts: config.allowed_hosts.clone(),
             public_url: config.public_url.clone(),
             refuse_private_addresses: config.refuse_private_addresses,
             purge_removed_after: config.purge_removed_after(),
@@ -196,6 +198,8 @@ impl Host {
         settings
             .allowed_origins
             .extend(self.allowed_origins.iter().cloned());
+        settings.allowed_hosts.clone_from(&self.allowed_hosts);
+        settings.public_url.clone_from(&self.public_url);
         settings.instance = Some(self.instance.clone());
         settings.guard = self.guard.clone();
         if let Some(most) = self.max_requests {

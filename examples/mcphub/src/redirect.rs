@@ -10,6 +10,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use mcphub_core::{Error, ErrorKind, Result};
+use mcphub_gateway::Hosts;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use url::Url;
@@ -78,9 +79,12 @@ impl Redirect {
             .route("/callback", get(callback))
             .with_state(Waiting { is_ours, answers });
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let serving = axum::serve(self.listener, router).with_graceful_shutdown(async {
-            let _ = stopped.await;
-        });
+        // No page gives its own name this address and reads what a browser is sent here with.
+        let hosts = Hosts::at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &[]);
+        let serving =
+            axum::serve(self.listener, hosts.guard(router)).with_graceful_shutdown(async {
+                let _ = stopped.await;
+            });
         let serving = tokio::spawn(serving.into_future());
         let answered = tokio::time::timeout(PATIENCE, answer.recv()).await;
         // The browser is given the time to read that it is done.

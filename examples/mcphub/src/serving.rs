@@ -70,10 +70,9 @@ pub fn serve_operators(gateway: &Gateway, listener: TcpListener) -> Operators {
             output::say("warning: whoever reaches that address sees the names of all servers");
         }
     }
-    let serving = axum::serve(Listener::new(listener), gateway.metrics_router());
+    let gateway = gateway.clone();
     Operators(tokio::spawn(async move {
-        // It goes on after errors of single connections, and has no others.
-        let _ = serving.await;
+        gateway.serve_metrics(Listener::new(listener)).await;
     }))
 }
 

@@ -9,6 +9,7 @@ mod faults;
 mod faulty_server;
 mod federation;
 mod found;
+mod hosts;
 mod keys;
 mod limits;
 mod mcp_server;

@@ -183,7 +183,7 @@ async fn a_body_that_is_too_large_is_refused_before_it_is_read() {
     let mut settings = quick();
     settings.body_limit = 1_000;
     let hub = serve(&[("shop", &server)], settings).await;
-    let head = "POST /mcp HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n";
+    let head = "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
     let stated = raw(&hub, &format!("{head}content-length: 1001\r\n\r\n")).await;
     assert!(
         stated.starts_with("HTTP/1.1 413 ") && stated.contains("-31413"),
@@ -208,7 +208,7 @@ async fn a_body_that_does_not_come_is_given_up() {
     let hub = serve(&[("shop", &server)], settings).await;
     let answered = raw(
         &hub,
-        "POST /mcp HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\n{",
+        "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n{",
     )
     .await;
     assert!(answered.starts_with("HTTP/1.1 408 "), "{answered}");

@@ -32,6 +32,7 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
     if let Some(tools) = args.tools {
         config.tools = tools;
     }
+    config.allowed_hosts.extend(args.allow_hosts);
     if args.public_url.is_some() {
         config.public_url = args.public_url;
     }

@@ -37,6 +37,9 @@ pub async fn run(args: Up) -> Result<ExitCode> {
     if let Some(auth) = args.auth {
         config.auth = auth;
     }
+    config
+        .allowed_hosts
+        .extend(args.allow_hosts.iter().cloned());
     let requests = requests(&args).await?;
     if args.stdio {
         return stdio(&config, requests).await;
@@ -52,6 +55,11 @@ pub async fn run(args: Up) -> Result<ExitCode> {
         None => {
             if args.auth.is_some() {
                 output::say("note: the running gateway lets in whom it did; --auth is for a start");
+            }
+            if !args.allow_hosts.is_empty() {
+                output::say(
+                    "note: the running gateway has the names that it had; --allow-host is for a start",
+                );
             }
             tell_running(&host, args.listen, &published).await?;
         }

@@ -33,6 +33,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, StatusCode, Uri};
 use axum::middleware::from_fn;
 use axum::routing::{delete, get, patch, post};
+use mcphub_gateway::Hosts;
 use tokio::net::TcpListener;
 
 use problem::Problem;
@@ -72,7 +73,8 @@ impl DemoApi {
     /// # Errors
     /// When the listener fails for good.
     pub async fn serve(self, listener: TcpListener) -> io::Result<()> {
-        axum::serve(listener, self.router()).await
+        let hosts = Hosts::at(listener.local_addr()?, &[]);
+        axum::serve(listener, hosts.guard(self.router())).await
     }
 
     /// The API as a router, for a test or a host with a server of its own.

@@ -1,5 +1,7 @@
 //! `mcphub mock` as the API of `mcphub call`.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -29,6 +31,28 @@ fn mock(sandbox: &Sandbox, spec: &str, more: &[&str]) -> (Running, String) {
 
 fn spec(name: &str) -> String {
     format!("{}/../specs/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn a_mock_is_for_names_of_this_machine_and_those_that_it_was_given() {
+    let sandbox = Sandbox::new();
+    let allowed = ["--allow-host", "api.test"];
+    let (_mock, url) = mock(&sandbox, &spec("bookshop.yaml"), &allowed);
+    let url = url::Url::parse(&url).unwrap();
+    let address = url.socket_addrs(|| None).unwrap()[0];
+    for (host, status) in [("localhost", 200), ("api.test:1", 200), ("evil.test", 403)] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let path = format!("{}/books", url.path().trim_end_matches('/'));
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{host}: {answer}"
+        );
+    }
 }
 
 #[test]

@@ -73,6 +73,37 @@ fn after() -> String {
 }
 
 #[test]
+fn a_gateway_takes_the_names_that_it_was_given() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "mcphub.toml",
+        "allowed_hosts = [\"configured.test\"]\npublic_url = \"https://public.test/hub\"\n",
+    );
+    let spec = sandbox.write("books.yaml", BEFORE);
+    let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+    for begins in [&["up", &spec][..], &["serve"]] {
+        let named = ["--allow-host", "one.test", "--allow-host", "two.test:81"];
+        let gateway = Gateway::start(&sandbox, &[begins, &named].concat());
+        for (host, status) in [
+            (gateway.address(), 200),
+            ("localhost", 200),
+            ("configured.test", 200),
+            ("public.test", 200),
+            ("one.test", 200),
+            ("two.test:81", 200),
+            ("two.test", 403),
+            ("evil.test", 403),
+        ] {
+            let answered = gateway.post("/mcp", &[("host", host)], &ping);
+            assert_eq!(answered.0, status, "{begins:?} {host}: {}", answered.1);
+        }
+        gateway.stop();
+    }
+    let wrong = sandbox.run(&["serve", "--allow-host", "https://hub.test"]);
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+}
+
+#[test]
 fn changes_of_an_api_are_told_by_what_they_ask_of_callers() {
     let sandbox = Sandbox::new();
     let spec = sandbox.write("books.yaml", BEFORE);

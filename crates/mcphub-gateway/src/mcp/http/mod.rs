@@ -26,7 +26,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{self, get};
 use bytes::Bytes;
@@ -43,6 +43,7 @@ use crate::auth;
 use crate::federation::Scope;
 use crate::gateway::Inner;
 use crate::health::{self, Seen};
+use crate::hosts::{Hosts, NotHere};
 use crate::issuer::KEYS;
 use crate::settings::ToolsMode;
 
@@ -55,7 +56,30 @@ const ENDPOINT: &str = "/mcp";
 /// Where the gateway says how it is.
 const HEALTH: &str = "/healthz";
 
-/// The service of a gateway.
+/// The same as [`router`], for a listener that is called by these names.
+pub(crate) fn router_of(gateway: Arc<Inner>, hosts: Hosts) -> Router {
+    let told = Arc::clone(&gateway);
+    let check = move |request: Request, next: Next| {
+        let checked = hosts.check(&request);
+        let told = Arc::clone(&told);
+        async move {
+            match checked {
+                Ok(()) => next.run(request).await,
+                Err(why) => misdirected(&told, why),
+            }
+        }
+    };
+    router(gateway).layer(from_fn(check))
+}
+
+/// The answer to a request that is for another host.
+fn misdirected(gateway: &Inner, why: NotHere) -> Response {
+    let refusal = RpcError::refused(why.status().as_u16(), why.text());
+    let response = Refusal::from(refusal).into_response();
+    gateway.metrics.answered(response)
+}
+
+/// The service of a gateway, whatever host is asked for.
 pub(crate) fn router(gateway: Arc<Inner>) -> Router {
     let mut endpoints = Router::new()
         .route(ENDPOINT, get(open).post(post_message).delete(end))

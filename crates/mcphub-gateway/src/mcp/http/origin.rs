@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -15,9 +14,10 @@ use futures::future::Either;
 use rmcp::transport::common::http_header::HEADER_SESSION_ID;
 use tower::{Layer, Service};
 use tower_http::cors::{AllowHeaders, AllowOrigin, Cors, CorsLayer};
-use url::{Host, Url};
+use url::Url;
 
 use super::Refusal;
+use crate::hosts::is_loopback_name;
 use crate::mcp::error::RpcError;
 use crate::metrics::Metrics;
 
@@ -25,8 +25,8 @@ use crate::metrics::Metrics;
 const MAX_AGE: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Refuses requests of web pages of other origins with 403: a page must not reach a gateway on the
-/// visitor's machine, also not by giving its own name that machine's address. Browsers are told
-/// what pages of allowed origins may send and read (Fetch, CORS protocol).
+/// visitor's machine. Browsers are told what pages of allowed origins may send and read (Fetch, CORS
+/// protocol).
 ///
 /// A request without `Origin` is of no web page and passes as it is.
 #[derive(Clone)]
@@ -131,16 +131,9 @@ fn is_listed(origin: &str, listed: &[String]) -> bool {
 }
 
 fn is_loopback(origin: &str) -> bool {
-    let Ok(url) = Url::parse(origin) else {
-        return false;
-    };
-    let host = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        None => false,
-    };
-    host && matches!(url.scheme(), "http" | "https")
+    Url::parse(origin).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(is_loopback_name)
+    })
 }
 
 #[cfg(test)]

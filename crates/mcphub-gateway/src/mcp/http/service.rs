@@ -13,15 +13,17 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use tower::Service as _;
 
-use super::{ENDPOINT, bearer, limit, mode, post_to, router};
+use super::{ENDPOINT, bearer, limit, misdirected, mode, post_to, router};
 use crate::federation::Scope;
 use crate::gateway::Inner;
+use crate::hosts::Hosts;
 use crate::listener::ClientAddress;
 
 /// The HTTP service of a gateway.
 #[derive(Clone)]
 pub(crate) struct GatewayService {
     gateway: Arc<Inner>,
+    hosts: Hosts,
     router: Router,
 }
 
@@ -34,8 +36,10 @@ pub(crate) struct ConnectionService {
 type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
 
 impl GatewayService {
-    pub(crate) fn new(gateway: Arc<Inner>) -> Self {
+    /// The service of a listener that is called by these names.
+    pub(crate) fn new(gateway: Arc<Inner>, hosts: Hosts) -> Self {
         Self {
+            hosts,
             router: router(Arc::clone(&gateway)),
             gateway,
         }
@@ -55,7 +59,14 @@ impl Service<Request<Incoming>> for ConnectionService {
 
     fn call(&self, request: Request<Incoming>) -> Answering {
         let (client, mut request) = (self.client, request.map(Body::new));
-        let GatewayService { gateway, router } = &self.gateway;
+        let GatewayService {
+            gateway,
+            hosts,
+            router,
+        } = &self.gateway;
+        if let Err(why) = hosts.check(&request) {
+            return Box::pin(std::future::ready(Ok(misdirected(gateway, why))));
+        }
         if is_message(&request) {
             let gateway = Arc::clone(gateway);
             return Box::pin(async move { Ok(message(&gateway, client, request).await) });

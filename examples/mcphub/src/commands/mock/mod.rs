@@ -19,6 +19,7 @@ use mcphub_codegen::mock::{Answer, Mock, Request};
 use mcphub_codegen::openapi::OpenApiParser;
 use mcphub_core::spec::{ApiSpec, SpecParser};
 use mcphub_core::{Error, ErrorKind, Result};
+use mcphub_gateway::Hosts;
 use url::Url;
 
 use self::recorder::Recorder;
@@ -106,7 +107,8 @@ pub async fn run(args: cli::Mock) -> Result<ExitCode> {
         .fallback(answer)
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(serving);
-    axum::serve(listener, router)
+    let hosts = Hosts::at(address, &args.allow_hosts);
+    axum::serve(listener, hosts.guard(router))
         .with_graceful_shutdown(stop)
         .await
         .map_err(|error| {

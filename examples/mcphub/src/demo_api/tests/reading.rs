@@ -169,7 +169,7 @@ async fn it_serves_a_listener() {
     let server = tokio::spawn(DemoApi::new().serve(listener));
 
     let mut stream = TcpStream::connect(address).await.expect("a connection");
-    let request = "GET /orders/1001 HTTP/1.1\r\nHost: shop\r\nConnection: close\r\n\r\n";
+    let request = "GET /orders/1001 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
     stream.write_all(request.as_bytes()).await.expect("written");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("an answer");
