@@ -29,6 +29,7 @@ mod response;
 mod result;
 pub mod streamable_http;
 mod traced;
+mod turn;
 mod updated;
 
 use std::fmt::Debug;

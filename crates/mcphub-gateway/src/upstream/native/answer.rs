@@ -16,6 +16,7 @@ use url::Url;
 use super::settings::NativeClient;
 use crate::upstream::direct::{self, Direct};
 use crate::upstream::http::{AGENT, cause};
+use crate::upstream::turn;
 
 /// An answer, whose body is still to be read.
 pub(super) struct Answer {
@@ -41,13 +42,15 @@ pub(super) enum Failure {
 impl Answer {
     /// The next bytes of the body. The error is what is wrong, in a few words.
     pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, String> {
-        match &mut self.body {
+        let chunk = match &mut self.body {
             Body::Direct(body) => body.chunk().await.map_err(|error| cause(&*error)),
             Body::Client(answer) => {
                 let chunk = answer.chunk().await;
                 chunk.map_err(|error| cause(&error.without_url()))
             }
-        }
+        }?;
+        turn::took(chunk.as_ref().map_or(0, Bytes::len)).await;
+        Ok(chunk)
     }
 
     /// How many bytes of the body are left, where the API says.
