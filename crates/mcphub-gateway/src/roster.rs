@@ -4,7 +4,7 @@ mod health;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use mcphub_core::Result;
@@ -15,6 +15,7 @@ use mcphub_core::tool::ToolSet;
 use mcphub_core::virtual_server::VirtualServer;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 pub use self::health::{ServerHealth, ServerState};
 use crate::alerts::Vitals;
@@ -432,6 +433,12 @@ impl Roster {
         let took = begun.elapsed();
         (state.made, state.stale) = (Some((Instant::now(), took)), false);
         self.metrics.published(took);
+    }
+
+    /// As if the snapshot that is served had been made now, in this time.
+    #[cfg(test)]
+    pub(crate) fn made_in(&self, took: Duration) {
+        self.state().made = Some((Instant::now(), took));
     }
 
     /// What a server adds to snapshots, made anew where what it lists is not what it was.

@@ -113,7 +113,136 @@ async fn list(turns: &Semaphore, upstream: &dyn Upstream, limit: Duration) -> Re
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use futures::stream::BoxStream;
+    use mcphub_core::call::Arguments;
+    use mcphub_core::catalog::{
+        Catalog, CatalogServer, CatalogSource, CatalogVersion, Upstream as Target,
+    };
+    use mcphub_core::deployment::Endpoint;
+    use mcphub_core::server::ServerName;
+    use mcphub_core::spec::Dialect;
+    use mcphub_core::tool::{ApiInfo, ToolSet};
+    use serde_json::json;
+    use serde_json::value::to_raw_value;
+    use tokio::sync::Notify;
+    use tokio::time::Instant;
+
     use super::*;
+    use crate::Gateway;
+    use crate::federation::Scope;
+    use crate::upstream::{CallResult, Connect, UpstreamTool};
+
+    /// A catalogue of one server, and the server, with so many tools.
+    #[derive(Debug, Clone, Default)]
+    struct Shop {
+        tools: Arc<AtomicUsize>,
+        changed: Arc<Notify>,
+    }
+
+    #[async_trait]
+    impl CatalogSource for Shop {
+        async fn version(&self) -> Result<CatalogVersion> {
+            Ok(CatalogVersion::default())
+        }
+
+        async fn catalog(&self) -> Result<Catalog> {
+            let api = ApiInfo {
+                title: "Shop".to_owned(),
+                version: "1".to_owned(),
+                dialect: Dialect::default(),
+                description: None,
+            };
+            let tools = ToolSet {
+                api,
+                servers: Vec::new(),
+                security_schemes: Default::default(),
+                tools: Vec::new(),
+            };
+            let endpoint = Endpoint {
+                url: "http://shop.test/mcp".parse().unwrap(),
+                headers: Vec::new(),
+            };
+            let server = CatalogServer {
+                name: ServerName::new("shop")?,
+                revision: CatalogVersion::default(),
+                tools: Arc::new(tools),
+                upstream: Target::Mcp(endpoint),
+            };
+            Ok(Catalog {
+                servers: vec![Arc::new(server)],
+                ..Catalog::default()
+            })
+        }
+    }
+
+    impl Connect for Shop {
+        fn connect(&self, _server: &CatalogServer) -> Arc<dyn Upstream> {
+            Arc::new(self.clone())
+        }
+    }
+
+    #[async_trait]
+    impl Upstream for Shop {
+        async fn tools(&self) -> Result<Vec<UpstreamTool>> {
+            let tool = |number| {
+                let name = format!("tool_{number}");
+                let definition = json!({"name": name, "inputSchema": {"type": "object"}});
+                UpstreamTool {
+                    definition: to_raw_value(&definition).unwrap(),
+                    name,
+                }
+            };
+            Ok((0..self.tools.load(Ordering::SeqCst)).map(tool).collect())
+        }
+
+        async fn call(&self, _tool: &str, _arguments: &Arguments<'_>) -> Result<CallResult> {
+            Err(Error::internal("nobody calls it"))
+        }
+
+        fn changes(&self) -> BoxStream<'static, ()> {
+            let changed = Arc::clone(&self.changed);
+            Box::pin(
+                stream::repeat_with(move || Arc::clone(&changed))
+                    .then(async |changed| changed.notified().await),
+            )
+        }
+    }
+
+    /// After which time a change is served, where the snapshot before was made in `took`.
+    async fn served_after(took: Duration) -> Duration {
+        let shop = Shop::default();
+        let gateway = Gateway::builder(Arc::new(shop.clone())).connector(Arc::new(shop.clone()));
+        let gateway = gateway.build().unwrap();
+        gateway.refresh().await.unwrap();
+        let served = || gateway.inner.view(&Scope::All, None).unwrap().tool_count();
+        assert_eq!(served(), 0);
+        gateway.inner.roster.made_in(took);
+        let begun = Instant::now();
+        shop.tools.store(3, Ordering::SeqCst);
+        shop.changed.notify_one();
+        while served() == 0 {
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "it is never served"
+            );
+            sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(served(), 3);
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_waits_for_its_server_to_rest_and_after_a_snapshot_that_took_long() {
+        let about = |time: Duration| time..=time + Duration::from_millis(5);
+        for (took, wait) in [(0, 100), (1, 100), (100, 400), (125, 500), (60_000, 500)] {
+            let after = served_after(Duration::from_millis(took)).await;
+            let wait = about(Duration::from_millis(wait));
+            assert!(wait.contains(&after), "{took} ms: {after:?}");
+        }
+    }
 
     #[test]
     fn servers_that_were_met_together_are_asked_apart() {

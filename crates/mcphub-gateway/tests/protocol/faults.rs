@@ -154,6 +154,12 @@ fn clients() -> Vec<Client> {
     let long = call.len();
     let hidden = "POST /mcp HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let client = |what, says, gets| Client { what, says, gets };
+    let called = |hosts: &str| {
+        let request = String::from_utf8(whole(&call)).unwrap();
+        request
+            .replacen("host: localhost\r\n", hosts, 1)
+            .into_bytes()
+    };
     let mut bad_text = whole(&call.replace("\"a\":1", "\"a\":\"??\""));
     let place = bad_text.iter().position(|byte| *byte == b'?').unwrap();
     bad_text[place..place + 2].copy_from_slice(b"\xc3\x28");
@@ -204,6 +210,26 @@ fn clients() -> Vec<Client> {
                 &call,
             ),
             &["403"],
+        ),
+        client(
+            "the name of another host",
+            called("host: evil.example\r\n"),
+            &["403"],
+        ),
+        client(
+            "another host in its target",
+            {
+                let mut elsewhere = whole(&call);
+                elsewhere.splice(5..5, *b"http://evil.example");
+                elsewhere
+            },
+            &["403"],
+        ),
+        client("no host", called(""), &["400"]),
+        client(
+            "two hosts",
+            called("host: localhost\r\nhost: localhost\r\n"),
+            &["400"],
         ),
         client("bytes that are no UTF-8", bad_text, &["400"]),
         client("a body that is no JSON", whole("{"), &["400"]),
@@ -285,6 +311,32 @@ async fn what_a_client_does_wrong_is_refused_and_others_do_not_notice() {
     }
 }
 
+/// Clients that send the head of a request byte by byte, and the next byte only once others were
+/// answered meanwhile. In the end they are answered as well.
+async fn drip(served: &Served, request: &[u8], clients: usize) {
+    let end = request.windows(4).position(|four| four == b"\r\n\r\n");
+    let (head, body) = request.split_at(end.unwrap());
+    let mut streams = Vec::new();
+    for _ in 0..clients {
+        let stream = TcpStream::connect(served.address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        streams.push(stream);
+    }
+    for byte in head {
+        for stream in &mut streams {
+            stream.write_all(&[*byte]).await.unwrap();
+        }
+        assert!(is_well(&call(served, "good_echo").await));
+    }
+    for mut stream in streams {
+        stream.write_all(body).await.unwrap();
+        let mut answer = [0; 12];
+        let answered = tokio::time::timeout(BOUND, stream.read_exact(&mut answer));
+        answered.await.expect("an answer").unwrap();
+        assert_eq!(&answer[9..], b"200");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_stay_or_go_hold_up_nobody() {
     let good = Server::with(&["echo", "large", "hang"]);
@@ -295,16 +347,21 @@ async fn clients_that_stay_or_go_hold_up_nobody() {
     for (what, says, many) in [
         ("say nothing", Vec::new(), 300),
         ("begin a header", b"POST /mcp HT".to_vec(), 100),
+        ("send a byte at a time", one("echo"), 20),
         ("never read a large answer", one("large"), 50),
         ("go away in the middle of a call", one("hang"), 50),
     ] {
         let done = AtomicBool::new(false);
         let bad = async {
             let begun = Instant::now();
-            for _ in 0..many {
-                let mut stream = connect().await;
-                stream.write_all(&says).await.unwrap();
-                kept.push(stream);
+            if what.starts_with("send a byte") {
+                drip(&served, &says, many).await;
+            } else {
+                for _ in 0..many {
+                    let mut stream = connect().await;
+                    stream.write_all(&says).await.unwrap();
+                    kept.push(stream);
+                }
             }
             if what.starts_with("go away") {
                 until("all are called", async || {

@@ -135,6 +135,65 @@ fn a_modern_program_is_spoken_to_in_its_era() {
     assert_eq!(sum["structuredContent"]["result"], 3, "{sum}");
 }
 
+/// A server whose tools write to its standard error: `fill` 16 MiB, far more than a pipe holds, and
+/// `flood` for ever, by a process of its own. Its first argument is a mark.
+const LOUD: &str = r#"
+while read -r line; do
+  id=$(printf '%s' "$line" | sed -n 's/.*"id":\([0-9]*\).*/\1/p')
+  said='"content":[{"type":"text","text":"done"}]'
+  case "$line" in
+    *'"initialize"'*) result='"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"loud","version":"1"}' ;;
+    *'"tools/list"'*) result='"tools":[{"name":"fill","inputSchema":{"type":"object"}},{"name":"flood","inputSchema":{"type":"object"}},{"name":"say","inputSchema":{"type":"object"}}]' ;;
+    *'"fill"'*) head -c 16777216 /dev/zero | tr '\0' 'x' >&2; result=$said ;;
+    *'"flood"'*) yes "$0" >&2 & result=$said ;;
+    *'"say"'*) result=$said ;;
+    *'"server/discover"'*) printf '{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"no"}}\n' "$id"; continue ;;
+    *) [ -z "$id" ] && continue; result= ;;
+  esac
+  printf '{"jsonrpc":"2.0","id":%s,"result":{%s}}\n' "$id" "$result"
+done
+"#;
+
+/// What `/proc` says of a process under this name, in KiB or in bytes.
+fn proc(id: impl std::fmt::Display, file: &str, name: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{id}/{file}")).expect("it runs");
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|it| it.parse().ok()).expect("a number")
+}
+
+#[test]
+fn a_program_that_fills_its_standard_error_holds_up_nobody_and_is_left_nowhere() {
+    let (sandbox, mark) = (Sandbox::new(), format!("loud-{}", std::process::id()));
+    let added = sandbox.run(&["add", "loud", "--", "sh", "-c", LOUD, &mark]);
+    assert_eq!(added.code, Some(0), "{added:?}");
+    let other = ["add", "other", "--", "sh", "-c", LOUD, "other"];
+    assert_eq!(sandbox.run(&other).code, Some(0));
+    let gateway = Gateway::start(&sandbox, &["serve"]);
+    let said = |tool: &str| gateway.call(tool, &json!({}))["content"][0]["text"].clone();
+    assert_eq!(said("loud_fill"), "done");
+
+    let hub = gateway.running().id();
+    let before = proc(hub, "status", "VmRSS:");
+    assert_eq!(said("loud_flood"), "done");
+    let floods = |(_, arguments): &(i32, String)| arguments.starts_with("yes ");
+    let flood = || processes(&mark).into_iter().find(floods);
+    until("it floods", || flood().is_some());
+    let (yes, _) = flood().expect("it goes on");
+    until("64 MiB are taken", || proc(yes, "io", "wchar:") >= 64 << 20);
+    for _ in 0..10 {
+        assert_eq!(said("other_say"), "done");
+        assert_eq!(said("loud_say"), "done");
+    }
+    let after = proc(hub, "status", "VmRSS:");
+    assert!(
+        after < before + (32 << 10),
+        "{before} KiB, then {after} KiB"
+    );
+    gateway.stop();
+    until("nothing is left", || processes(&mark).is_empty());
+}
+
 #[test]
 fn a_program_that_ends_says_why_without_its_secrets() {
     let sandbox = Sandbox::new();
