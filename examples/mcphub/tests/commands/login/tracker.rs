@@ -1,4 +1,4 @@
-//! MCP servers that access tokens let in to: `mcphub add`, `mcphub login`, and calls.
+//! MCP servers, and an API, that access tokens let in to: `mcphub add`, `mcphub login`, and calls.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -20,12 +20,15 @@ use crate::common::gateway::Gateway;
 use crate::common::process::Running;
 use crate::common::sandbox::{Finished, Sandbox};
 
-/// An MCP server of 2026-07-28 with its authorization server. Whoever logs in is the person of the
-/// moment. Tokens are said to last two seconds, so that each is soon renewed.
+/// An MCP server of 2026-07-28 and an API, with their authorization server. Whoever logs in is the
+/// person of the moment. Tokens are said to last two seconds, so that each is soon renewed.
 struct Tracker {
     world: Arc<World>,
     site: Site,
 }
+
+const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
 
 #[derive(Default)]
 struct World {
@@ -48,6 +51,7 @@ impl Tracker {
         let world = Arc::new(World::default());
         let router = Router::new()
             .route("/mcp", post(mcp))
+            .route("/whoami", get(whoami))
             .route("/.well-known/oauth-protected-resource/mcp", get(resource))
             .route("/.well-known/oauth-authorization-server", get(metadata))
             .route("/register", post(register))
@@ -118,7 +122,8 @@ async fn register() -> (StatusCode, Json<Value>) {
 }
 
 async fn authorize(headers: HeaderMap, Query(asked): Query<Parameters>) -> Redirect {
-    assert_eq!(asked["resource"], format!("{}/mcp", here(&headers)));
+    let server = format!("{}/mcp", here(&headers));
+    assert!(asked.get("resource").is_none_or(|asked| *asked == server));
     Redirect::to(&format!(
         "{}?code=c0de&state={}&iss={}",
         asked["redirect_uri"],
@@ -133,7 +138,14 @@ async fn token(State(world): State<Arc<World>>, Form(asked): Form<Parameters>) -
     let person = match asked["grant_type"].as_str() {
         "authorization_code" => world.person.lock().unwrap().clone(),
         "client_credentials" => "gateway".to_owned(),
-        "urn:ietf:params:oauth:grant-type:token-exchange" => stated(&asked),
+        EXCHANGE if asked["subject_token_type"] == ACCESS_TOKEN => {
+            let shown = |it: &&Given| it.token == asked["subject_token"];
+            match given.iter().find(shown) {
+                Some(login) => format!("exchanged {}", login.person),
+                None => return StatusCode::BAD_REQUEST.into_response(),
+            }
+        }
+        EXCHANGE => stated(&asked),
         // A refresh token is good for one use: it is that of the person's last token.
         _ => {
             let last = |whose: &str| given.iter().rev().find(|it| it.person == whose).cloned();
@@ -170,18 +182,30 @@ fn stated(asked: &Parameters) -> String {
     claims["sub"].as_str().unwrap().to_owned()
 }
 
+impl World {
+    /// Whose token a request shows.
+    fn who(&self, headers: &HeaderMap) -> Option<String> {
+        let token = headers.get("authorization")?.to_str().ok()?;
+        let token = token.strip_prefix("Bearer ")?;
+        let given = self.given.lock().unwrap();
+        let good = |it: &&Given| it.token == token && Instant::now() < it.until;
+        given.iter().find(good).map(|it| it.person.clone())
+    }
+}
+
+async fn whoami(State(world): State<Arc<World>>, headers: HeaderMap) -> (StatusCode, String) {
+    match world.who(&headers) {
+        Some(person) => (StatusCode::OK, format!("{person:?}")),
+        None => (StatusCode::UNAUTHORIZED, String::new()),
+    }
+}
+
 async fn mcp(
     State(world): State<Arc<World>>,
     headers: HeaderMap,
     Json(asked): Json<Value>,
 ) -> Response {
-    let token = headers.get("authorization").and_then(|it| it.to_str().ok());
-    let token = token.and_then(|it| it.strip_prefix("Bearer "));
-    let given = world.given.lock().unwrap();
-    let known = given
-        .iter()
-        .find(|it| Some(it.token.as_str()) == token && Instant::now() < it.until);
-    let Some(Given { person, .. }) = known else {
+    let Some(person) = world.who(&headers) else {
         return (StatusCode::UNAUTHORIZED, [(WWW_AUTHENTICATE, "Bearer")]).into_response();
     };
     let result = match asked["method"].as_str() {
@@ -285,15 +309,12 @@ fn tokens_are_exchanged_for_whoever_calls() {
         tracker.issuer()
     );
     sandbox.write("mcphub.toml", &config);
-    done(sandbox.run(&["role", "set", "staff"]));
-    done(sandbox.run(&["user", "add", "ada"]));
-    done(sandbox.run(&["member", "set", "ada", "--role", "staff"]));
-    let ada = done(sandbox.run(&["key", "create", "laptop", "--user", "ada"]));
+    let [ada] = users(&sandbox, ["ada"]);
     let ci = done(sandbox.run(&["key", "create", "ci"]));
     let mut command = sandbox.mcphub();
     command.args(["serve", "--auth", "keys", "--listen", "127.0.0.1:0"]);
     let gateway = Gateway::serving(command.env("TRACKER_CLIENT", "me:s3cret"));
-    caller(&gateway, Some(ada.trim_end()), "\"user:ada\"");
+    caller(&gateway, Some(&ada), "\"user:ada\"");
     caller(&gateway, Some(ci.trim_end()), "\"key:ci\"");
     assert!(gateway.stop().success());
 
@@ -323,7 +344,7 @@ fn tokens_are_exchanged_for_whoever_calls() {
         "https://hub.test",
     ];
     let gateway = Gateway::start(&sandbox, &serve);
-    caller(&gateway, Some(ada.trim_end()), "\"user:ada\"");
+    caller(&gateway, Some(&ada), "\"user:ada\"");
     assert!(gateway.stop().success());
     let gateway = Gateway::start(&sandbox, &["serve"]);
     caller(&gateway, None, "--auth keys");
@@ -331,18 +352,105 @@ fn tokens_are_exchanged_for_whoever_calls() {
     assert_eq!(both.code, Some(2), "{both:?}");
 }
 
+/// Users of these names, each with a key.
+fn users<const N: usize>(sandbox: &Sandbox, names: [&str; N]) -> [String; N] {
+    done(sandbox.run(&["role", "set", "staff"]));
+    names.map(|user| {
+        done(sandbox.run(&["user", "add", user]));
+        done(sandbox.run(&["member", "set", user, "--role", "staff"]));
+        let token = done(sandbox.run(&["key", "create", user, "--user", user]));
+        token.trim_end().to_owned()
+    })
+}
+
+#[test]
+fn each_users_login_is_exchanged_and_goes_to_no_server() {
+    let (sandbox, tracker) = (Sandbox::new(), Tracker::open());
+    let (url, issuer) = (tracker.url(), tracker.issuer());
+    let [ada, bob] = users(&sandbox, ["ada", "bob"]);
+    let add = ["add", "tracker", &url, "--per-user", "--client-env"];
+    let how = ["TRACKER_CLIENT", "--issuer", &issuer, "--exchange", "login"];
+    let mut command = sandbox.mcphub();
+    command.args(add).args(how);
+    let added = command.env("TRACKER_CLIENT", "me:s3cret").output().unwrap();
+    assert!(added.status.success(), "{added:?}");
+    let gateway = Gateway::start(&sandbox, &["serve", "--auth", "keys"]);
+    caller(&gateway, Some(&ada), "mcphub login tracker --user ada");
+    let said = tracker.log_in(&sandbox, "Ada", &["--user", "ada"]);
+    assert!(said[0].contains("(user:ada)"), "{said:?}");
+    caller(&gateway, Some(&ada), "\"exchanged Ada\"");
+    caller(&gateway, Some(&bob), "mcphub login tracker --user bob");
+    // It outlives the gateway, and the tokens that it was exchanged for.
+    assert!(gateway.stop().success());
+    let gateway = Gateway::start(&sandbox, &["serve", "--auth", "keys"]);
+    caller(&gateway, Some(&ada), "\"exchanged Ada\"");
+    assert_eq!(tracker.grants("authorization_code"), 1);
+    assert!(tracker.grants(EXCHANGE) >= 2);
+    done(sandbox.run(&["logout", "tracker", "--user", "ada"]));
+    caller(&gateway, Some(&ada), "mcphub login tracker --user ada");
+    let alone = sandbox.run(&[
+        "add",
+        "x",
+        &url,
+        "--client-env",
+        "PATH",
+        "--issuer",
+        &issuer,
+        "--exchange",
+        "login",
+    ]);
+    assert_eq!(alone.code, Some(2), "{alone:?}");
+    assert!(alone.stderr.contains("--per-user"), "{alone:?}");
+}
+
+#[test]
+fn tokens_for_an_api_are_exchanged_for_whoever_calls() {
+    let (sandbox, tracker) = (Sandbox::new(), Tracker::open());
+    let document = json!({
+        "openapi": "3.1.0", "info": {"title": "Tracker", "version": "1"},
+        "servers": [{"url": tracker.issuer()}],
+        "paths": {"/whoami": {"get": {"operationId": "whoami", "security": [{"login": []}], "responses": {}}}},
+        "components": {"securitySchemes": {"login": {"type": "oauth2", "flows": {
+            "clientCredentials": {"tokenUrl": "/token", "scopes": {}},
+        }}}},
+    });
+    let spec = sandbox.write("tracker.json", &document.to_string());
+    sandbox.write("mcphub.toml", "public_url = \"https://hub.test\"\n");
+    let [ada] = users(&sandbox, ["ada"]);
+    let ci = done(sandbox.run(&["key", "create", "ci"]));
+    let up = [
+        "up",
+        &spec,
+        "--auth",
+        "keys",
+        "--client-env",
+        "login=TRACKER_CLIENT",
+    ];
+    let exchange = ["--exchange", "login=gateway,audience=tracker"];
+    let mut command = sandbox.mcphub();
+    command
+        .args(up)
+        .args(exchange)
+        .args(["--listen", "127.0.0.1:0"]);
+    let gateway = Gateway::serving(command.env("TRACKER_CLIENT", "me:s3cret"));
+    caller(&gateway, Some(&ada), "user:ada");
+    caller(&gateway, Some(ci.trim_end()), "key:ci");
+    assert!(gateway.stop().success());
+    // What it needs is in the store.
+    let gateway = Gateway::start(&sandbox, &["serve", "--auth", "keys"]);
+    caller(&gateway, Some(&ada), "user:ada");
+    assert!(gateway.stop().success());
+    let gateway = Gateway::start(&sandbox, &["serve"]);
+    caller(&gateway, None, "--auth keys");
+    assert_eq!(tracker.grants("client_credentials"), 0);
+}
+
 #[test]
 fn each_user_logs_in_for_their_own_calls() {
     let (sandbox, tracker) = (Sandbox::new(), Tracker::open());
     let add = ["add", "tracker", &tracker.url(), "--no-probe", "--per-user"];
     done(sandbox.run(&add));
-    done(sandbox.run(&["role", "set", "staff"]));
-    let keys = ["ada", "bob"].map(|user| {
-        done(sandbox.run(&["user", "add", user]));
-        done(sandbox.run(&["member", "set", user, "--role", "staff"]));
-        let token = done(sandbox.run(&["key", "create", user, "--user", user]));
-        token.trim_end().to_owned()
-    });
+    let keys = users(&sandbox, ["ada", "bob"]);
     let nobody = done(sandbox.run(&["key", "create", "ci"]));
     let gateway = Gateway::start(&sandbox, &["serve", "--auth", "keys"]);
     let adam = sandbox.run(&["login", "tracker", "--user", "adam"]);
