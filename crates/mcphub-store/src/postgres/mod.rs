@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `settings` | where the server is, and the bounds of what is asked of it |
 //! | `server` | the pool of connections |
+//! | `transaction` | a transaction on one of them |
 //! | `migration` | the schema, brought up to date |
 //! | `index` | which indexes there have to be |
 //! | `failure` | what PostgreSQL's error codes mean |
@@ -26,6 +27,7 @@ mod settings;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use mcphub_core::{Error, Result};
 
@@ -38,6 +40,7 @@ pub(crate) use index::indexes;
 pub(crate) use server::{Server, in_time};
 pub use settings::PostgresSettings;
 pub use shared::shared;
+pub(crate) use transaction::Transaction;
 
 /// Opens the store on a server; makes its schema when it is missing, and brings an older one up to
 /// date, which one of several nodes that start together does.

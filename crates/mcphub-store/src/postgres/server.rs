@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use mcphub_core::{Error, ErrorKind};
-use sqlx::postgres::{PgConnection, PgPoolOptions, Postgres};
-use sqlx::{Connection, PgPool, Transaction};
+use sqlx::postgres::{PgConnection, PgPoolOptions, PgRow};
+use sqlx::{Connection, PgPool};
 
-use super::PostgresSettings;
+use super::{PostgresSettings, Transaction};
 use crate::sql::Failure;
 
 /// How much longer than a statement may take the server is waited for: it has said so itself by
@@ -41,15 +41,23 @@ impl Server {
         self.patience
     }
 
-    /// A transaction. A connection that is at hand is not tested before: the answer to `BEGIN` is the
-    /// test, and nothing is lost with it.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, Failure> {
-        let at_hand = tokio::time::timeout(self.connect_timeout, self.pool.try_begin());
-        match at_hand.await {
-            Ok(Ok(Some(transaction))) => Ok(transaction),
-            Ok(Ok(None) | Err(_)) => in_time(self.patience, self.pool.begin()).await,
-            Err(_) => Err(silent()),
+    /// A transaction, begun with these statements, and the row that the last of them gives. They wait
+    /// for nobody, so that the answer has the time of a connection. One that is at hand is not tested
+    /// before: this is the test, and nothing is lost with it.
+    pub(crate) async fn begin(
+        &self,
+        statements: String,
+    ) -> Result<(Transaction, Option<PgRow>), Failure> {
+        if let Some(connection) = self.pool.try_acquire() {
+            let begun = Transaction::begin(connection, statements.clone());
+            match tokio::time::timeout(self.connect_timeout, begun).await {
+                Ok(Ok(begun)) => return Ok(begun),
+                Ok(Err(_)) => {}
+                Err(_) => return Err(silent()),
+            }
         }
+        let begun = async { Transaction::begin(self.pool.acquire().await?, statements).await };
+        in_time(self.patience, begun).await
     }
 
     /// Ends all connections. One whose server is gone without a word is left behind after 5 s.

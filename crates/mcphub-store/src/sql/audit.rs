@@ -18,6 +18,10 @@ use super::{Dialect, Session, SqlStore, now};
 /// How many entries are added in one statement at most: a power of two.
 const AT_ONCE: usize = 64;
 
+/// What has to be known of a tenant before it is changed.
+const TENANT: &str = "
+    SELECT version, audit_sequence, audit_hash, audit_at FROM tenant WHERE id = ";
+
 const ENTRIES: &str = "
     SELECT sequence, at, actor, action, target, detail, hash FROM audit
     WHERE tenant_id = $1";
@@ -43,20 +47,25 @@ pub(crate) struct HeldTenant {
 }
 
 impl HeldTenant {
-    /// Waits for whoever changes the tenant. On PostgreSQL this is the first statement, so that every
-    /// later one sees what the holder before has committed, and two writers never wait for each
-    /// other.
-    pub(super) async fn take(session: &mut Session, id: i64) -> Result<Self, Failure> {
-        let take = session.dialect().choose(
-            "SELECT version, audit_sequence, audit_hash, audit_at FROM tenant WHERE id = $1",
-            "SELECT version, audit_sequence, audit_hash, audit_at FROM tenant WHERE id = $1
-             FOR UPDATE",
-        );
-        let row = session.fetch_one(Statement::new(take).bind(id)).await?;
+    /// What begins a transaction on PostgreSQL, and gives the row there unless somebody else changes the
+    /// tenant. It is the first statement, so that every later one sees what the holder before has
+    /// committed, and two writers never wait for each other.
+    pub(super) fn begin(id: i64) -> String {
+        format!("BEGIN; {TENANT}{id} FOR UPDATE SKIP LOCKED")
+    }
+
+    /// The row, once whoever changes the tenant has ended.
+    pub(super) async fn wait(session: &mut Session, id: i64) -> Result<Row, Failure> {
+        let held = session.dialect().choose("$1", "$1 FOR UPDATE");
+        let row = Statement::new(TENANT).then(held).bind(id);
+        session.fetch_one(row).await
+    }
+
+    pub(super) fn new(id: i64, row: &Row) -> Result<Self, Failure> {
         Ok(Self {
             id,
             version: row.get("version")?,
-            head: head_in(&row)?,
+            head: head_in(row)?,
             at: row.get("audit_at")?,
             changed: false,
             entries: Vec::new(),
@@ -93,31 +102,32 @@ impl HeldTenant {
         if !self.changed {
             return Ok(());
         }
-        let mut head = Statement::new("");
+        let mut last = Vec::new();
         let mut entries = self.entries.into_iter();
         while entries.len() > 0 {
             let most = entries.len().min(AT_ONCE);
-            if session.dialect() == Dialect::Postgres && most == entries.len() {
-                // One way to the server and back for both.
-                let noted = head.then("WITH noted AS (");
-                head = adding(noted, Dialect::Postgres, self.id, entries.by_ref())?.then(") ");
-                break;
+            // A power of two, so that there are few statements to be prepared, but for the last of
+            // PostgreSQL's: they go with the head.
+            let all = session.dialect() == Dialect::Postgres && most == entries.len();
+            let some = if all { most } else { 1 << most.ilog2() };
+            let add = adding(session.dialect(), self.id, entries.by_ref().take(some))?;
+            if entries.len() > 0 {
+                session.execute(add).await?;
+            } else {
+                last.push(add);
             }
-            // A power of two, so that there are few statements to be prepared.
-            let some = entries.by_ref().take(1 << most.ilog2());
-            add(session, self.id, some).await?;
         }
-        let head = head
-            .then_with("UPDATE tenant SET version = $?", self.version)
-            .then_with(
-                ", audit_sequence = $?",
-                i64::try_from(self.head.sequence).unwrap_or(i64::MAX),
-            )
-            .then_with(", audit_hash = $?", self.head.hash.0.as_slice())
-            .then_with(", audit_at = $?", self.at)
-            .then_with(" WHERE id = $?", self.id);
-        session.execute(head).await?;
-        Ok(())
+        let head = "UPDATE tenant
+            SET version = $2, audit_sequence = $3, audit_hash = $4, audit_at = $5
+            WHERE id = $1";
+        let head = Statement::new(head)
+            .bind(self.id)
+            .bind(self.version)
+            .bind(i64::try_from(self.head.sequence).unwrap_or(i64::MAX))
+            .bind(self.head.hash.0.as_slice())
+            .bind(self.at);
+        last.push(head);
+        session.execute_all(last).await
     }
 }
 
@@ -350,7 +360,7 @@ pub(super) async fn append(
     tenant_id: i64,
     entry: &AuditEntry,
 ) -> Result<(), Failure> {
-    add(session, tenant_id, [entry.clone()]).await?;
+    let add = adding(session.dialect(), tenant_id, [entry.clone()])?;
     let head = "UPDATE tenant
         SET audit_sequence = $2, audit_hash = $3,
             audit_at = CASE WHEN audit_at < $4 THEN $4 ELSE audit_at END
@@ -360,24 +370,11 @@ pub(super) async fn append(
         .bind(i64::try_from(entry.sequence).map_err(unreadable)?)
         .bind(entry.hash.0.as_slice())
         .bind(entry.at);
-    session.execute(head).await?;
-    Ok(())
+    session.execute_all(vec![add, head]).await
 }
 
-/// Adds entries, at most [`AT_ONCE`], in one statement: each has a way to the server and back.
-async fn add(
-    session: &mut Session,
-    tenant_id: i64,
-    entries: impl IntoIterator<Item = AuditEntry>,
-) -> Result<(), Failure> {
-    let add = adding(Statement::new(""), session.dialect(), tenant_id, entries)?;
-    session.execute(add).await?;
-    Ok(())
-}
-
-/// Goes on with what adds entries.
+/// What adds entries, at most [`AT_ONCE`]: each statement has a way to the server and back.
 fn adding(
-    statement: Statement,
     dialect: Dialect,
     tenant_id: i64,
     entries: impl IntoIterator<Item = AuditEntry>,
@@ -396,7 +393,7 @@ fn adding(
     };
     let rows = entries.into_iter().map(row);
     let rows: Vec<_> = rows.collect::<Result<_, Failure>>()?;
-    let add = statement.then(
+    let add = Statement::new(
         "INSERT INTO audit (tenant_id, sequence, at, actor, action, target, detail, hash)
         VALUES ",
     );

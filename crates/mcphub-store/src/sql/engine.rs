@@ -1,16 +1,16 @@
 //! The engines, and a session with one of them.
 
+use std::ops::DerefMut;
 #[cfg(feature = "postgres")]
 use std::time::Duration;
 
 use mcphub_core::Error;
+use sqlx::AssertSqlSafe;
 #[cfg(feature = "postgres")]
 use sqlx::Postgres;
 #[cfg(feature = "sqlite")]
 use sqlx::Sqlite;
-use sqlx::Transaction;
 use sqlx::pool::PoolConnection;
-use sqlx::{AssertSqlSafe, Database};
 
 use super::audit::HeldTenant;
 #[cfg(feature = "sqlite")]
@@ -78,23 +78,31 @@ impl Engine {
     /// A transaction that writes. Nobody else changes that tenant until it ends, so that what it
     /// reads stays true; dropped without [`Session::commit`] it leaves nothing.
     pub(crate) async fn write(&self, tenant_id: i64) -> Result<Session, Failure> {
-        let mut session: Session = match self {
+        let (mut session, row): (Session, Option<Row>) = match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(pools) => {
                 pools.refuse_read_only_file().await?;
                 let transaction = pools.writer().begin_with("BEGIN IMMEDIATE").await?;
-                Session {
+                let session = Session {
                     file: pools.file().cloned(),
                     ..Connected::Sqlite(Link::Transaction(transaction)).into()
-                }
+                };
+                (session, None)
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(server) => {
-                let transaction = server.begin().await?;
-                Connected::Postgres(Link::Transaction(transaction), server.patience()).into()
+                let begin = HeldTenant::begin(tenant_id);
+                let (transaction, row) = server.begin(begin).await?;
+                let link = Link::Transaction(transaction);
+                let connected = Connected::Postgres(link, server.patience());
+                (connected.into(), row.map(Row::Postgres))
             }
         };
-        session.tenant = Some(HeldTenant::take(&mut session, tenant_id).await?);
+        let row = match row {
+            Some(row) => row,
+            None => HeldTenant::wait(&mut session, tenant_id).await?,
+        };
+        session.tenant = Some(HeldTenant::new(tenant_id, &row)?);
         Ok(session)
     }
 
@@ -110,13 +118,10 @@ impl Engine {
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(server) => {
-                let patience = server.patience();
-                let transaction = postgres::in_time(patience, server.pool().begin()).await?;
-                let connected = Connected::Postgres(Link::Transaction(transaction), patience);
-                let mut session = Session::from(connected);
-                let mode = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY";
-                session.execute(Statement::new(mode)).await?;
-                Ok(session)
+                let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                let (transaction, _) = server.begin(begin.to_owned()).await?;
+                let link = Link::Transaction(transaction);
+                Ok(Connected::Postgres(link, server.patience()).into())
             }
         }
     }
@@ -178,19 +183,26 @@ impl From<Connected> for Session {
 
 enum Connected {
     #[cfg(feature = "sqlite")]
-    Sqlite(Link<Sqlite>),
+    Sqlite(Link<PoolConnection<Sqlite>, sqlx::Transaction<'static, Sqlite>>),
     /// With how long an answer is waited for.
     #[cfg(feature = "postgres")]
-    Postgres(Link<Postgres>, Duration),
+    Postgres(
+        Link<PoolConnection<Postgres>, postgres::Transaction>,
+        Duration,
+    ),
 }
 
-enum Link<DB: Database> {
-    Plain(PoolConnection<DB>),
-    Transaction(Transaction<'static, DB>),
+enum Link<P, T> {
+    Plain(P),
+    Transaction(T),
 }
 
-impl<DB: Database> Link<DB> {
-    fn connection(&mut self) -> &mut DB::Connection {
+impl<P, T> Link<P, T>
+where
+    P: DerefMut<Target: Sized>,
+    T: DerefMut<Target = P::Target>,
+{
+    fn connection(&mut self) -> &mut P::Target {
         match self {
             Self::Plain(connection) => connection,
             Self::Transaction(transaction) => transaction,
@@ -224,6 +236,19 @@ impl Session {
                 postgres::in_time(*patience, work).await?.rows_affected()
             }
         })
+    }
+
+    /// Runs statements of which none changes a row that another one reads or changes: PostgreSQL does
+    /// them as one, on one way to the server and back.
+    pub(crate) async fn execute_all(&mut self, statements: Vec<Statement>) -> Result<(), Failure> {
+        let statements = match self.dialect() {
+            Dialect::Sqlite => statements,
+            Dialect::Postgres => Statement::joined(statements).into_iter().collect(),
+        };
+        for statement in statements {
+            self.execute(statement).await?;
+        }
+        Ok(())
     }
 
     /// Runs a statement that was made of what the schema says, and none of what anybody else says.

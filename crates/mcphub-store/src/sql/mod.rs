@@ -23,7 +23,7 @@
 //!
 //! What differs between engines is in their folders: how connections are made, the schema's
 //! definition, and what their error codes mean. Statements stay within what both understand: `$1`
-//! for the first value, `ON CONFLICT`, `RETURNING`, row values; `posting` and `search`
+//! for the first value, `ON CONFLICT`, `RETURNING`, row values; `tool`, `posting` and `search`
 //! alone say a list differently, and `words` has what each engine has of its own for finding servers. Times are Unix milliseconds of the
 //! process that writes; no order depends on them.
 

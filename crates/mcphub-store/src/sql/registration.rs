@@ -14,40 +14,83 @@ use super::failure::Failure;
 use super::server::{number, target};
 use super::statement::Statement;
 use super::tool::ToolRows;
-use super::{Session, SqlStore, blocking, document, now};
+use super::{Session, SqlStore, blocking, document, now, virtual_server};
 
-const UPSERT: &str = "
-    INSERT INTO server (tenant_id, name, title, source, serve, base_url, artifact, tools,
-                        plan_version, revision, fingerprint, choices, created_at, updated_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)
-    ON CONFLICT (tenant_id, name) DO UPDATE SET
-        title = excluded.title, source = excluded.source, serve = excluded.serve,
-        base_url = excluded.base_url, artifact = excluded.artifact, tools = excluded.tools,
-        plan_version = excluded.plan_version, revision = excluded.revision,
-        fingerprint = excluded.fingerprint, choices = excluded.choices,
-        updated_at = excluded.updated_at
-    RETURNING id";
+macro_rules! upsert {
+    ($column:literal, $value:literal, $set:literal) => {
+        concat!(
+            "INSERT INTO server (tenant_id, name, title, source, serve, base_url, artifact, tools,
+                                 plan_version, revision, indexed, fingerprint, choices, created_at,
+                                 updated_at, read_only, additive, destructive",
+            $column,
+            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, $12, $13, $13, $14, $15, $16",
+            $value,
+            ") ON CONFLICT (tenant_id, name) DO UPDATE SET
+                title = excluded.title, source = excluded.source, serve = excluded.serve,
+                base_url = excluded.base_url, artifact = excluded.artifact, tools = excluded.tools,
+                plan_version = excluded.plan_version, revision = excluded.revision,
+                indexed = excluded.indexed, fingerprint = excluded.fingerprint,
+                choices = excluded.choices, updated_at = excluded.updated_at,
+                read_only = excluded.read_only, additive = excluded.additive,
+                destructive = excluded.destructive",
+            $set,
+            " RETURNING id"
+        )
+    };
+}
+
+const UPSERT: (&str, &str) = (
+    upsert!("", "", ""),
+    upsert!(
+        ", words",
+        ", CAST($17 AS tsvector)",
+        ", words = excluded.words"
+    ),
+);
 
 /// All that has to be known before a server is written, in one answer. There is always a row.
 const BEFORE: &str = "
-    SELECT server.id, server.revision, server.fingerprint, server.removed_at,
+    SELECT server.revision, server.fingerprint, server.removed_at,
+           CASE WHEN server.indexed = server.revision THEN server.title END AS indexed_title,
+           version.digest, version.source,
+           (SELECT key_id FROM credential WHERE server_id = server.id LIMIT 1) AS sealed,
+           (SELECT name FROM virtual_server WHERE tenant_id = $1 AND name = $2) AS virtual_name,
            (SELECT id FROM data_key WHERE current = 1) AS key_id,
            (SELECT digest FROM document WHERE tenant_id = $1 AND digest = $3) AS known
     FROM (SELECT 1) AS one
-    LEFT JOIN server ON server.tenant_id = $1 AND server.name = $2";
+    LEFT JOIN server ON server.tenant_id = $1 AND server.name = $2
+    LEFT JOIN document_version AS version ON version.server_id = server.id AND version.current = 1";
 
 /// What is there when a server is written.
 struct Before {
-    /// Its row, also of one that was removed.
-    id: Option<i64>,
-    /// Of the server, unless it was removed.
-    revision: Option<i64>,
-    fingerprint: Option<String>,
-    removed: bool,
+    /// What the server's row says, also of one that was removed.
+    server: Option<Known>,
+    /// Whether a virtual server has the name.
+    is_virtual: bool,
     /// The key that credentials are encrypted with, if there is one yet.
     key_id: Option<String>,
     /// Whether the document is stored.
     document: bool,
+}
+
+/// A server that is there.
+struct Known {
+    revision: i64,
+    fingerprint: String,
+    removed: bool,
+    /// The title, if the server is found by it.
+    indexed_title: Option<String>,
+    /// The digest and the source of its document.
+    document: Option<(String, String)>,
+    /// Whether it has credentials.
+    sealed: bool,
+}
+
+impl Before {
+    /// The server, unless it was removed.
+    fn present(&self) -> Option<&Known> {
+        self.server.as_ref().filter(|server| !server.removed)
+    }
 }
 
 /// A registration as the tables hold it.
@@ -82,7 +125,7 @@ impl Rows {
             artifact: artifact.transpose().map_err(unwritable)?,
             tool_count: i64::try_from(registration.tools.tools.len()).unwrap_or(i64::MAX),
             tools: serde_json::to_string(&registration.tools).map_err(unwritable)?,
-            index: ToolRows::of_tools(registration, tenant_id)?,
+            index: ToolRows::of_tools(registration, tenant_id),
             digest: registration.document.digest(),
             bytes: registration.document.bytes.clone(),
             choices: serde_json::to_string(&registration.choices).map_err(unwritable)?,
@@ -147,15 +190,15 @@ impl SqlStore {
                 changed: false,
             });
         }
-        if before.revision.is_none() {
-            self.refuse_virtual_name(&mut session, &rows.name).await?;
+        if before.present().is_none() && before.is_virtual {
+            return Err(virtual_server::has_name(&rows.name).into());
         }
         let sealed = self.seal(&mut session, &before, registration).await?;
-        if before.removed {
+        if before.server.as_ref().is_some_and(|server| server.removed) {
             // It gives way, and may take the document along that is to be written.
             self.forget_removed(&mut session, &rows.name, i64::MAX)
                 .await?;
-            (before.id, before.document) = (None, false);
+            (before.server, before.document) = (None, false);
         }
         let revision = self.insert(&mut session, &before, &rows, &sealed).await?;
         session.commit().await?;
@@ -171,13 +214,20 @@ impl SqlStore {
             .bind(rows.name.as_str())
             .bind(&rows.digest);
         let row = session.fetch_one(query).await?;
-        let removed = row.get::<Option<i64>>("removed_at")?.is_some();
-        let revision: Option<i64> = row.get("revision")?;
+        let server = match row.get("revision")? {
+            Some(revision) => Some(Known {
+                revision,
+                fingerprint: row.get("fingerprint")?,
+                removed: row.get::<Option<i64>>("removed_at")?.is_some(),
+                indexed_title: row.get("indexed_title")?,
+                document: Option::zip(row.get("digest")?, row.get("source")?),
+                sealed: row.get::<Option<String>>("sealed")?.is_some(),
+            }),
+            None => None,
+        };
         Ok(Before {
-            id: row.get("id")?,
-            revision: revision.filter(|_| !removed),
-            fingerprint: row.get("fingerprint")?,
-            removed,
+            server,
+            is_virtual: row.get::<Option<String>>("virtual_name")?.is_some(),
             key_id: row.get("key_id")?,
             document: row.get::<Option<String>>("known")?.is_some(),
         })
@@ -191,15 +241,17 @@ impl SqlStore {
         rows: &Rows,
         registration: &Registration,
     ) -> Result<Option<u64>, Failure> {
-        let Some(revision) = before.revision else {
+        let Some(known) = before.present() else {
             return Ok(None);
         };
-        if before.fingerprint.as_ref() != Some(&rows.fingerprint) {
+        if known.fingerprint != rows.fingerprint {
             return Ok(None);
         }
         // Credentials that do not open are not equal: saving heals them.
         match self.load_credentials(session, &rows.name).await {
-            Ok(stored) if stored.same_as(&registration.credentials) => Ok(Some(number(revision)?)),
+            Ok(stored) if stored.same_as(&registration.credentials) => {
+                Ok(Some(number(known.revision)?))
+            }
             _ => Ok(None),
         }
     }
@@ -235,35 +287,36 @@ impl SqlStore {
         sealed: &[Entry],
     ) -> Result<u64, Failure> {
         let revision = session.tenant()?.next_revision();
-        let upsert = Statement::new(UPSERT)
-            .bind(self.tenant_id)
-            .bind(rows.name.as_str())
-            .bind(&rows.title)
-            .bind(&rows.source)
-            .bind(rows.serve)
-            .bind(&rows.base_url)
-            .bind(&rows.artifact)
-            .bind(rows.tool_count)
-            .bind(PLAN_VERSION)
-            .bind(revision)
-            .bind(&rows.fingerprint)
-            .bind(&rows.choices)
-            .bind(now());
-        let id: i64 = session.fetch_one(upsert).await?.get("id")?;
+        let id = self.upsert(session, revision, rows).await?;
+        let known = before.server.as_ref();
+        // What is left to be written when all else is known, on one way to the server.
+        let mut rest = match known {
+            Some(_) => rows.index.replace(session, id).await?,
+            None => rows.index.add(session, id).await?,
+        };
+        if known.and_then(|known| known.indexed_title.as_ref()) != Some(&rows.title) {
+            rest.extend(rows.index.text(session.dialect(), id));
+        }
         let plan = "INSERT INTO tool_set (server_id, json) VALUES ($1, $2)
             ON CONFLICT (server_id) DO UPDATE SET json = excluded.json";
-        let plan = Statement::new(plan).bind(id).bind(&rows.tools);
-        session.execute(plan).await?;
-        rows.index.replace(session, id).await?;
+        rest.push(Statement::new(plan).bind(id).bind(&rows.tools));
         if !before.document {
-            self.store_document(session, rows).await?;
+            rest.push(self.store_document(rows));
         }
-        if before.id.is_some() {
-            outdate(session, id, rows).await?;
+        let document = known.and_then(|known| known.document.as_ref());
+        let same = document
+            .is_some_and(|(digest, source)| (digest, source) == (&rows.digest, &rows.source));
+        if !same {
+            if document.is_some() {
+                outdate(session, id).await?;
+            }
+            rest.push(self.make_current(id, revision, rows));
         }
-        self.make_current(session, id, revision, rows).await?;
-        if before.id.is_some() {
+        session.execute_all(rest).await?;
+        if !same && document.is_some() {
             document::prune(session, self.tenant_id, id).await?;
+        }
+        if known.is_some_and(|known| known.sealed) {
             credential::forget(session, id).await?;
         }
         credential::add(session, id, sealed).await?;
@@ -280,59 +333,75 @@ impl SqlStore {
         Ok(number(revision)?)
     }
 
+    /// Writes the server's row. Its number.
+    async fn upsert(
+        &self,
+        session: &mut Session,
+        revision: i64,
+        rows: &Rows,
+    ) -> Result<i64, Failure> {
+        let dialect = session.dialect();
+        let (sqlite, postgres) = UPSERT;
+        let upsert = Statement::new(dialect.choose(sqlite, postgres))
+            .bind(self.tenant_id)
+            .bind(rows.name.as_str())
+            .bind(&rows.title)
+            .bind(&rows.source)
+            .bind(rows.serve)
+            .bind(&rows.base_url)
+            .bind(&rows.artifact)
+            .bind(rows.tool_count)
+            .bind(PLAN_VERSION)
+            .bind(revision)
+            .bind(&rows.fingerprint)
+            .bind(&rows.choices)
+            .bind(now());
+        let counts = rows.index.counts();
+        let upsert = counts.into_iter().fold(upsert, Statement::bind);
+        let upsert = match rows.index.words(dialect) {
+            Some(words) => upsert.bind(words),
+            None => upsert,
+        };
+        Ok(session.fetch_one(upsert).await?.get("id")?)
+    }
+
     /// Keeps the bytes.
-    async fn store_document(&self, session: &mut Session, rows: &Rows) -> Result<(), Failure> {
+    fn store_document(&self, rows: &Rows) -> Statement {
         let bytes = "INSERT INTO document (tenant_id, digest, stored_at, bytes)
             VALUES ($1, $2, $3, $4)
             ON CONFLICT (tenant_id, digest) DO NOTHING";
-        let bytes = Statement::new(bytes)
+        Statement::new(bytes)
             .bind(self.tenant_id)
             .bind(&rows.digest)
             .bind(now())
-            .bind(&rows.bytes);
-        session.execute(bytes).await?;
-        Ok(())
+            .bind(&rows.bytes)
     }
 
-    /// Marks the document as the server's, unless it is already.
-    async fn make_current(
-        &self,
-        session: &mut Session,
-        id: i64,
-        revision: i64,
-        rows: &Rows,
-    ) -> Result<(), Failure> {
+    /// Makes the document that of a server which has none.
+    fn make_current(&self, id: i64, revision: i64, rows: &Rows) -> Statement {
         let add = "INSERT INTO document_version
                 (server_id, revision, tenant_id, digest, source, uploaded_at, current)
-            SELECT $1, $2, $3, $4, $5, $6, 1
-            WHERE NOT EXISTS
-                (SELECT 1 FROM document_version WHERE server_id = $1 AND current = 1)";
-        let add = Statement::new(add)
+            VALUES ($1, $2, $3, $4, $5, $6, 1)";
+        Statement::new(add)
             .bind(id)
             .bind(revision)
             .bind(self.tenant_id)
             .bind(&rows.digest)
             .bind(&rows.source)
-            .bind(now());
-        session.execute(add).await?;
-        Ok(())
+            .bind(now())
     }
 }
 
-/// Keeps the document that the server had, as one of before, where it gets another.
-async fn outdate(session: &mut Session, id: i64, rows: &Rows) -> Result<(), Failure> {
-    let outdate = "UPDATE document_version SET current = 0
-        WHERE server_id = $1 AND current = 1 AND (digest, source) <> ($2, $3)";
-    let outdate = Statement::new(outdate)
-        .bind(id)
-        .bind(&rows.digest)
-        .bind(&rows.source);
-    session.execute(outdate).await?;
+/// Keeps the document that the server had, as one of before.
+async fn outdate(session: &mut Session, id: i64) -> Result<(), Failure> {
+    let outdate = "UPDATE document_version SET current = 0 WHERE server_id = $1 AND current = 1";
+    session.execute(Statement::new(outdate).bind(id)).await?;
     Ok(())
 }
 
 fn refuse_another_revision(before: &Before, name: &ServerName, expected: u64) -> Result<()> {
-    if before.revision.map(number).transpose()? == Some(expected) {
+    let revision = before.present().map(|known| number(known.revision));
+    if revision.transpose()? == Some(expected) {
         return Ok(());
     }
     let message = "the server was changed by somebody else meanwhile; look at it again";

@@ -82,6 +82,44 @@ impl Statement {
         self
     }
 
+    /// All of them as one, as PostgreSQL understands it; none begins with `WITH`. Each sees the
+    /// database as it was before all of them.
+    pub(super) fn joined(statements: Vec<Self>) -> Option<Self> {
+        let mut statements = statements.into_iter();
+        let mut last = statements.next_back()?;
+        let mut steps = String::new();
+        let mut values = Vec::new();
+        for (number, step) in statements.enumerate() {
+            let sql = step.places_after(values.len());
+            let begin = if number == 0 { "WITH" } else { "," };
+            // Writing to a String cannot fail.
+            let _ = write!(steps, "{begin} step_{number} AS ({sql})");
+            values.extend(step.values);
+        }
+        if !values.is_empty() {
+            last.sql = format!("{steps} {}", last.places_after(values.len())).into();
+            values.append(&mut last.values);
+            last.values = values;
+        }
+        Some(last)
+    }
+
+    /// Its text, for values that come after so many others.
+    fn places_after(&self, others: usize) -> String {
+        if others == 0 {
+            return self.sql.to_string();
+        }
+        let mut parts = self.sql.split('$');
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+            let (place, rest) = part.split_at(digits);
+            let place: usize = place.parse().unwrap_or_default();
+            let _ = write!(text, "${}{rest}", place + others);
+        }
+        text
+    }
+
     /// Says that it reads whole tables because that is what it is for: the tests refuse any other
     /// that does.
     #[must_use]
@@ -229,3 +267,26 @@ field!(
     Option<String>,
     Option<Vec<u8>>
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joined_statements_have_the_values_of_each_in_their_places() {
+        let add = Statement::new("INSERT INTO a VALUES ($1, $2, $1)");
+        let add = add.bind("one").bind(2_i64);
+        let rows = Statement::new("INSERT INTO b VALUES ");
+        let rows = rows.then_rows(Dialect::Postgres, [["three".into()], ["four".into()]]);
+        let set = Statement::new("UPDATE c SET d = $12, e = $1 WHERE f");
+        let joined = Statement::joined(vec![add, rows, set]).unwrap();
+        assert_eq!(
+            joined.sql(),
+            "WITH step_0 AS (INSERT INTO a VALUES ($1, $2, $1)), \
+             step_1 AS (INSERT INTO b VALUES ($3), ($4)) \
+             UPDATE c SET d = $16, e = $5 WHERE f"
+        );
+        assert_eq!(joined.values.len(), 4);
+        assert!(Statement::joined(Vec::new()).is_none());
+    }
+}

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
 use super::posting::Postings;
-use super::statement::{Row, Statement};
+use super::statement::Statement;
 use super::words::Words;
 use super::{Dialect, Session, SqlStore, blocking};
 
@@ -21,29 +21,44 @@ const BATCH: u32 = 50;
 const STORED: &str = "
     SELECT id, name, kind, title, description FROM tool WHERE server_id = $1";
 
-const COUNT_IN_SQLITE: &str = "
-    UPDATE server SET indexed = revision, read_only = $2, additive = $3, destructive = $4
-    WHERE id = $1";
+/// Of a server whose row was written without.
+const COUNT: (&str, &str) = (
+    "UPDATE server SET indexed = revision, read_only = $2, additive = $3, destructive = $4
+     WHERE id = $1",
+    "UPDATE server SET indexed = revision, read_only = $2, additive = $3, destructive = $4,
+                       words = CAST($5 AS tsvector)
+     WHERE id = $1",
+);
 
-/// All of it in one statement, because each is a journey.
-const WRITE_IN_POSTGRES: &str = "
-    WITH given AS (
-        SELECT * FROM json_to_recordset(CAST($8 AS json))
-            AS given (name TEXT, kind TEXT, title TEXT, description TEXT)
-    ), counted AS (
-        UPDATE server SET indexed = revision, read_only = $2, additive = $3, destructive = $4,
-                          words = CAST($7 AS tsvector)
-        WHERE id = $1
-    ), gone AS (
-        DELETE FROM tool WHERE server_id = $1 AND name NOT IN (SELECT name FROM given)
-    )
-    INSERT INTO tool (tenant_id, server_id, server, name, kind, title, description)
-    SELECT $5, $1, $6, name, kind, title, description FROM given
-    ON CONFLICT (server_id, name) DO UPDATE SET
-        kind = excluded.kind, title = excluded.title, description = excluded.description
-    WHERE (tool.kind, tool.title, tool.description)
-        IS DISTINCT FROM (excluded.kind, excluded.title, excluded.description)
-    RETURNING id, name";
+/// Tools by their numbers.
+const GONE: (&str, &str) = (
+    "DELETE FROM tool WHERE id IN (SELECT value FROM json_each($1))",
+    "DELETE FROM tool WHERE id = ANY (ARRAY (
+         SELECT CAST(value AS BIGINT)
+         FROM json_array_elements_text(CAST($1 AS json)) AS listed (value)))",
+);
+
+macro_rules! write_tools {
+    ($given:literal) => {
+        concat!(
+            "INSERT INTO tool (tenant_id, server_id, server, name, kind, title, description)
+             SELECT $1, $2, $3, value ->> 'name', value ->> 'kind', value ->> 'title',
+                    value ->> 'description'
+             FROM ",
+            $given,
+            // It tells SQLite's parser that the `ON` after it begins no condition of a join.
+            " WHERE TRUE
+             ON CONFLICT (server_id, name) DO UPDATE SET
+                 kind = excluded.kind, title = excluded.title, description = excluded.description
+             RETURNING id, name"
+        )
+    };
+}
+
+const WRITE: (&str, &str) = (
+    write_tools!("json_each($4)"),
+    write_tools!("json_array_elements(CAST($4 AS json)) AS listed (value)"),
+);
 
 /// Servers of a tenant that were written by a version that knew no such rows.
 const NOT_INDEXED: &str = "
@@ -62,19 +77,19 @@ pub(super) struct ToolRows {
     words: Words,
     /// How many are of each kind, in the order of [`ToolKind::ALL`].
     counts: [i64; 3],
-    /// JSON: a list of [`Entry`].
-    entries: String,
-    /// What each tool is found by.
-    terms: Arc<[(String, Vec<String>)]>,
+    tools: Arc<[ToolRow]>,
 }
 
 /// A tool, as JSON that a statement reads.
 #[derive(Serialize)]
-struct Entry {
+struct ToolRow {
     name: String,
     kind: &'static str,
     title: Option<String>,
     description: String,
+    /// What it is found by.
+    #[serde(skip)]
+    terms: Vec<String>,
 }
 
 /// As much of a stored plan, of whichever version, as its tools are found by.
@@ -103,7 +118,7 @@ pub(super) struct StoredServer {
 
 impl ToolRows {
     /// The rows of a registration.
-    pub(super) fn of_tools(registration: &Registration, tenant_id: i64) -> Result<Self> {
+    pub(super) fn of_tools(registration: &Registration, tenant_id: i64) -> Self {
         let tools = registration.tools.tools.iter().map(|tool| {
             let (name, title) = (tool.name.as_str(), tool.title.as_deref());
             (name, title, tool.description.as_str(), &tool.annotations)
@@ -114,7 +129,7 @@ impl ToolRows {
 
     /// The rows of a server that is stored. A plan that cannot be read has no tools: it is damaged,
     /// and its server can be registered again.
-    pub(super) fn of_plan(server: &StoredServer, tenant_id: i64) -> Result<Self> {
+    pub(super) fn of_plan(server: &StoredServer, tenant_id: i64) -> Self {
         let plan = serde_json::from_str(&server.plan);
         let plan: StoredPlan = plan.unwrap_or(StoredPlan { tools: Vec::new() });
         let tools = plan.tools.iter().map(|tool| {
@@ -129,81 +144,125 @@ impl ToolRows {
         server: &str,
         title: &str,
         tools: impl Iterator<Item = (&'t str, Option<&'t str>, &'t str, &'t ToolAnnotations)>,
-    ) -> Result<Self> {
+    ) -> Self {
         let mut counts = [0; 3];
-        let mut terms = Vec::new();
-        let entries = tools.map(|(name, title, description, annotations)| {
+        let tools = tools.map(|(name, title, description, annotations)| {
             let kind = ToolKind::from(annotations);
             for (count, of) in counts.iter_mut().zip(ToolKind::ALL) {
                 *count += i64::from(of == kind);
             }
             let (title, description) = (title.map(without_nul), without_nul(description));
-            terms.push((
-                name.to_owned(),
-                terms_of(name, title.as_deref(), &description, kind.as_str()),
-            ));
-            Entry {
+            ToolRow {
                 name: name.to_owned(),
                 kind: kind.as_str(),
+                terms: terms_of(name, title.as_deref(), &description, kind.as_str()),
                 title,
                 description,
             }
         });
-        let entries: Vec<Entry> = entries.collect();
-        let entries = serde_json::to_string(&entries)
-            .map_err(|error| Error::internal("tools cannot be written").caused_by(error))?;
-        Ok(Self {
+        let tools = tools.collect();
+        Self {
             tenant_id,
             server: server.to_owned(),
             words: Words::of(&[server, title], ""),
             counts,
-            entries,
-            terms: terms.into(),
+            tools,
+        }
+    }
+
+    /// How many tools are of each kind, in the order of [`ToolKind::ALL`].
+    pub(super) fn counts(&self) -> [i64; 3] {
+        self.counts
+    }
+
+    /// The server's words, where they are in its row.
+    pub(super) fn words(&self, dialect: Dialect) -> Option<String> {
+        dialect.choose(None, Some(self.words.to_vector(self.tenant_id)))
+    }
+
+    /// Writes what a server is found by itself, and how many tools of each kind it has, where its row
+    /// was written without.
+    pub(super) async fn count(&self, session: &mut Session, server_id: i64) -> Result<(), Failure> {
+        let dialect = session.dialect();
+        let (sqlite, postgres) = COUNT;
+        let count = Statement::new(dialect.choose(sqlite, postgres)).bind(server_id);
+        let count = self.counts.iter().fold(count, |it, count| it.bind(*count));
+        let count = match self.words(dialect) {
+            Some(words) => count.bind(words),
+            None => count,
+        };
+        let text = self.text(dialect, server_id);
+        let statements = text.into_iter().chain([count]).collect();
+        session.execute_all(statements).await
+    }
+
+    /// Writes the server's words, where they are not in its row.
+    pub(super) fn text(&self, dialect: Dialect, server_id: i64) -> Option<Statement> {
+        let text = "INSERT OR REPLACE INTO server_text (rowid, words) VALUES ($1, $2)";
+        (dialect == Dialect::Sqlite).then(|| {
+            Statement::new(text)
+                .bind(server_id)
+                .bind(self.words.to_text(self.tenant_id))
         })
     }
 
+    /// Writes the tools of a server that has none. What is given has to be run as well.
+    pub(super) async fn add(
+        &self,
+        session: &mut Session,
+        server_id: i64,
+    ) -> Result<Vec<Statement>, Failure> {
+        self.write(session, server_id, Vec::new()).await
+    }
+
     /// Writes them in place of those that the server has. Rows of tools that stay keep their
-    /// number.
+    /// number. What is given has to be run as well.
     pub(super) async fn replace(
         &self,
         session: &mut Session,
         server_id: i64,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<Statement>, Failure> {
         let before = stored_tools(session, server_id).await?;
-        let mut numbers: HashMap<String, i64> = before
-            .iter()
-            .map(|tool| (tool.name.clone(), tool.id))
-            .collect();
-        let written = match session.dialect() {
-            Dialect::Sqlite => self.replace_in_sqlite(session, server_id).await?,
-            Dialect::Postgres => {
-                let words = self.words.to_vector(self.tenant_id);
-                let write = self.counted(WRITE_IN_POSTGRES, server_id);
-                let write = write
-                    .bind(self.tenant_id)
-                    .bind(&self.server)
-                    .bind(words)
-                    .bind(&self.entries);
-                session.fetch_all(write).await?
-            }
-        };
-        for row in written {
-            numbers.insert(row.get("name")?, row.get("id")?);
+        self.write(session, server_id, before).await
+    }
+
+    async fn write(
+        &self,
+        session: &mut Session,
+        server_id: i64,
+        before: Vec<StoredRow>,
+    ) -> Result<Vec<Statement>, Failure> {
+        let dialect = session.dialect();
+        let tools = self.tools.clone();
+        let difference = blocking(move || Difference::new(&tools, before)).await?;
+        if let Some(gone) = &difference.gone {
+            let (sqlite, postgres) = GONE;
+            let gone = Statement::new(dialect.choose(sqlite, postgres)).bind(gone);
+            session.execute(gone).await?;
         }
-        let terms = self.terms.clone();
-        let change = blocking(move || {
-            let mut postings = Postings::default();
-            for tool in &before {
-                postings.before(tool.id, tool.terms());
+        let mut numbers = HashMap::new();
+        if let Some(written) = &difference.written {
+            let (sqlite, postgres) = WRITE;
+            let write = Statement::new(dialect.choose(sqlite, postgres))
+                .bind(self.tenant_id)
+                .bind(server_id)
+                .bind(&self.server)
+                .bind(written);
+            for row in session.fetch_all(write).await? {
+                numbers.insert(row.get::<String>("name")?, row.get("id")?);
             }
-            for (name, terms) in terms.iter() {
-                if let Some(id) = numbers.get(name) {
-                    postings.after(*id, terms.iter().cloned());
+        }
+        let tools = self.tools.clone();
+        let change = blocking(move || {
+            let mut postings = difference.before;
+            for tool in tools.iter() {
+                if let Some(id) = numbers.get(&tool.name) {
+                    postings.after(*id, tool.terms.iter().cloned());
                 }
             }
             postings.change()
         });
-        change.await?.write(session, self.tenant_id).await
+        Ok(change.await?.statements(dialect, self.tenant_id))
     }
 
     /// Takes the words of a server's tools back, which is deleted next.
@@ -220,44 +279,58 @@ impl ToolRows {
             }
             postings.change()
         });
-        change.await?.write(session, tenant_id).await
+        let change = change.await?.statements(session.dialect(), tenant_id);
+        session.execute_all(change).await
     }
+}
 
-    /// The numbers of the tools that are new or another, and their names.
-    async fn replace_in_sqlite(&self, session: &mut Session, id: i64) -> Result<Vec<Row>, Failure> {
-        session.execute(self.counted(COUNT_IN_SQLITE, id)).await?;
-        let text = "INSERT OR REPLACE INTO server_text (rowid, words) VALUES ($1, $2)";
-        let text = Statement::new(text)
-            .bind(id)
-            .bind(self.words.to_text(self.tenant_id));
-        session.execute(text).await?;
-        let gone = "DELETE FROM tool WHERE server_id = $1
-            AND name NOT IN (SELECT value ->> 'name' FROM json_each($2))";
-        let gone = Statement::new(gone).bind(id).bind(&self.entries);
-        session.execute(gone).await?;
-        // `WHERE TRUE` tells the parser that the `ON` after it begins no condition of a join.
-        let add = "INSERT INTO tool (tenant_id, server_id, server, name, kind, title, description)
-            SELECT $1, $2, $3, value ->> 'name', value ->> 'kind', value ->> 'title',
-                   value ->> 'description'
-            FROM json_each($4) WHERE TRUE
-            ON CONFLICT (server_id, name) DO UPDATE SET
-                kind = excluded.kind, title = excluded.title, description = excluded.description
-            WHERE (tool.kind, tool.title, tool.description)
-                IS NOT (excluded.kind, excluded.title, excluded.description)
-            RETURNING id, name";
-        let add = Statement::new(add)
-            .bind(self.tenant_id)
-            .bind(id)
-            .bind(&self.server)
-            .bind(&self.entries);
-        session.fetch_all(add).await
-    }
+/// What is to be written, as JSON, where there is any.
+struct Difference {
+    /// The numbers of tools that the server has no more.
+    gone: Option<String>,
+    /// The tools that are new or another.
+    written: Option<String>,
+    /// With what those that are gone or another were found by.
+    before: Postings,
+}
 
-    fn counted(&self, sql: &'static str, server_id: i64) -> Statement {
-        let counted = Statement::new(sql).bind(server_id);
-        self.counts
+impl Difference {
+    fn new(tools: &[ToolRow], before: Vec<StoredRow>) -> Result<Self> {
+        let unwritable = |error| Error::internal("tools cannot be written").caused_by(error);
+        let mut known: HashMap<&str, &StoredRow> = before
             .iter()
-            .fold(counted, |it, count| it.bind(*count))
+            .map(|tool| (tool.name.as_str(), tool))
+            .collect();
+        let mut postings = Postings::default();
+        let mut written = Vec::new();
+        for tool in tools {
+            let same = match known.remove(tool.name.as_str()) {
+                Some(stored) if stored.is(tool) => true,
+                Some(stored) => {
+                    postings.before(stored.id, stored.terms());
+                    false
+                }
+                None => false,
+            };
+            if !same {
+                written.push(tool);
+            }
+        }
+        let mut gone = Vec::new();
+        for stored in known.into_values() {
+            postings.before(stored.id, stored.terms());
+            gone.push(stored.id);
+        }
+        let list = |list: serde_json::Result<String>| list.map_err(unwritable);
+        Ok(Self {
+            gone: (!gone.is_empty())
+                .then(|| list(serde_json::to_string(&gone)))
+                .transpose()?,
+            written: (!written.is_empty())
+                .then(|| list(serde_json::to_string(&written)))
+                .transpose()?,
+            before: postings,
+        })
     }
 }
 
@@ -288,8 +361,11 @@ impl SqlStore {
                 title: row.get("title")?,
                 plan: row.get("json")?,
             };
-            let rows = blocking(move || ToolRows::of_plan(&server, tenant_id)).await?;
-            rows.replace(&mut session, row.get("id")?).await?;
+            let rows = blocking(move || Ok(ToolRows::of_plan(&server, tenant_id))).await?;
+            let id = row.get("id")?;
+            rows.count(&mut session, id).await?;
+            let rest = rows.replace(&mut session, id).await?;
+            session.execute_all(rest).await?;
         }
         session.commit().await?;
         Ok(!rows.is_empty())
@@ -318,6 +394,10 @@ impl StoredRow {
             &self.description,
             &self.kind,
         )
+    }
+
+    fn is(&self, tool: &ToolRow) -> bool {
+        self.kind == tool.kind && self.title == tool.title && self.description == tool.description
     }
 }
 

@@ -189,14 +189,15 @@ impl SqlStore {
             .bind(name.as_str());
         match session.fetch_optional(query).await? {
             None => Ok(()),
-            Some(_) => {
-                let message = "a virtual server has that name; choose another name";
-                Err(Error::new(ErrorKind::Conflict, message)
-                    .with("name", name)
-                    .into())
-            }
+            Some(_) => Err(has_name(name).into()),
         }
     }
+}
+
+/// That a virtual server has the name that a server is to have.
+pub(super) fn has_name(name: &ServerName) -> Error {
+    let message = "a virtual server has that name; choose another name";
+    Error::new(ErrorKind::Conflict, message).with("name", name)
 }
 
 /// What is stored of a virtual server, where it can be one.

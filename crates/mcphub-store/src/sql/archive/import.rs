@@ -199,8 +199,10 @@ impl Part<'_> {
             title: server.title,
             plan: server.plan,
         };
-        let index = blocking(move || ToolRows::of_plan(&stored, tenant_id)).await?;
-        index.replace(self.session, id).await?;
+        let index = blocking(move || Ok(ToolRows::of_plan(&stored, tenant_id))).await?;
+        index.count(self.session, id).await?;
+        let rest = index.add(self.session, id).await?;
+        self.session.execute_all(rest).await?;
         for version in &server.documents {
             let add = "INSERT INTO document_version
                     (server_id, revision, tenant_id, digest, source, uploaded_at, current)
