@@ -118,17 +118,20 @@ impl Rate {
     /// Decides about one call by the generic cell rate algorithm, as every backend does.
     ///
     /// `due` is what the limiter keeps of a key: the time at which its burst is whole again, zero
-    /// for a key that it does not know. Gives the decision and, where the call is allowed, the new
-    /// `due`. All times are microseconds of one clock; one that was set back makes nobody wait for
-    /// longer than the burst takes to refill.
+    /// for a key that it does not know. Gives the decision and the new `due` where there is one: of a
+    /// call that is allowed, and of a key that is kept as due later than it can be. All times are
+    /// microseconds of one clock; one that was set back shuts nobody out for longer than an interval.
     pub fn decide(self, due: u64, now: u64) -> (Decision, Option<u64>) {
-        let refill = self.refill_micros();
-        let due = due.clamp(now, now.saturating_add(refill));
+        let latest = now.saturating_add(self.refill_micros());
+        let (refill, known) = (latest - now, due);
+        let due = due.clamp(now, latest);
         let next = due.saturating_add(self.interval);
         let used = next - now;
         if used > refill {
             let retry_after = Duration::from_micros(used - refill);
-            return (Decision::Limited { retry_after }, None);
+            // Otherwise it would be found as late again, until the clock is where it was.
+            let mended = (known > latest).then_some(latest);
+            return (Decision::Limited { retry_after }, mended);
         }
         let remaining = (refill - used) / self.interval;
         let remaining = u32::try_from(remaining).unwrap_or(u32::MAX);
@@ -211,13 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_set_back_makes_nobody_wait_for_longer_than_a_refill() {
+    fn a_clock_that_was_set_back_shuts_nobody_out_for_longer_than_an_interval() {
         let rate: Rate = "10/s".parse().unwrap();
-        let (decision, _) = rate.decide(u64::MAX, 5);
-        let Decision::Limited { retry_after } = decision else {
-            panic!("{decision:?}");
-        };
-        assert_eq!(retry_after, Duration::from_millis(100));
+        let retry_after = Duration::from_millis(100);
+        let (decision, due) = rate.decide(u64::MAX, 5);
+        assert_eq!(decision, Decision::Limited { retry_after });
+        let (decision, _) = rate.decide(due.unwrap(), 100_005);
+        assert_eq!(decision, Decision::Allowed { remaining: 0 });
     }
 
     proptest! {

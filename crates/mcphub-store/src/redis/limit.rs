@@ -15,8 +15,12 @@ const TAKE: &str = r"
 local interval, refill = tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local due = tonumber(redis.call('GET', KEYS[1]) or 0)
-due = math.min(math.max(due, now), now + refill)
+local due = math.max(tonumber(redis.call('GET', KEYS[1]) or 0), now)
+if due > now + refill then
+    -- The clock was set back.
+    due = now + refill
+    redis.call('SET', KEYS[1], string.format('%.0f', due), 'PX', math.ceil(refill / 1000))
+end
 local used = due + interval - now
 if used > refill then
     return {0, used - refill}

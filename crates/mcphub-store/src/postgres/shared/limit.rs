@@ -40,6 +40,16 @@ const WAIT: &str = concat!(
     " FROM shared_limits WHERE key = $1"
 );
 
+/// For a key that is due later than it can be, because the clock was set back: otherwise it would be
+/// refused until the clock is where it was.
+const MEND: &str = concat!(
+    "UPDATE shared_limits SET due = ",
+    now!(),
+    " + $2 WHERE key = $1 AND due > ",
+    now!(),
+    " + $2",
+);
+
 /// A row for each key. What is refused writes nothing.
 #[derive(Debug)]
 pub(super) struct PostgresRateLimiter {
@@ -76,7 +86,12 @@ impl RateLimiter for PostgresRateLimiter {
         }
         // Without a row, the burst became whole meanwhile.
         let wait = self.ask(WAIT, key, rate).await?.unwrap_or(0);
-        // A clock that was set back makes nobody wait for longer than an interval.
+        if wait > rate.interval_micros() {
+            let mend = sqlx::query(MEND)
+                .bind(self.server.key(key))
+                .bind(signed(rate.refill_micros()));
+            self.server.change("limits::take", mend).await?;
+        }
         let wait = wait.clamp(1, rate.interval_micros());
         Ok(Decision::Limited {
             retry_after: Duration::from_micros(wait),
