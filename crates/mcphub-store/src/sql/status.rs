@@ -215,7 +215,11 @@ impl SqlStore {
             #[cfg(feature = "sqlite")]
             Engine::Sqlite(_) => {
                 let mut problems = problems;
-                let mut session = self.engine().read().await?;
+                let mut session = self.engine().snapshot().await?;
+                // SQLite checks the index of words by what this connection knew of it before, and finds
+                // it damaged where another one wrote since: a query makes it look anew.
+                let anew = "SELECT rowid FROM server_text WHERE rowid = 0";
+                session.fetch_all(Statement::new(anew)).await?;
                 let check = "SELECT integrity_check AS what FROM pragma_integrity_check LIMIT 20";
                 let links = "SELECT 'a row of ' || \"table\" || ' refers to none of ' || parent
                     AS what FROM pragma_foreign_key_check LIMIT 20";

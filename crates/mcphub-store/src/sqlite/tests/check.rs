@@ -53,6 +53,19 @@ async fn a_sound_store_has_no_problems_and_is_counted() {
     assert!(key.current && key.credentials == 2);
 }
 
+/// The index of words changes under every connection that has looked at it.
+#[tokio::test]
+async fn a_store_that_is_checked_again_and_again_while_it_changes_stays_sound() {
+    let (store, _folder) = file_store().await;
+    for number in 0..40 {
+        store
+            .save(&registration(&format!("api-{number}")))
+            .await
+            .unwrap();
+        assert_eq!(store.check().await.unwrap(), [], "after {number}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_damaged_or_tampered_with_is_found_where_it_is() {
     for (statements, place) in [
