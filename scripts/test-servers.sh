@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# A private PostgreSQL and Redis for tests: on free loopback ports, in one folder, with passwords of
-# their own. Nothing of a system service is used or changed.
+# A private PostgreSQL and Redis for tests, and a Redis that is a cluster of one node: on free loopback
+# ports, in one folder, with passwords of their own. Nothing of a system service is used or changed.
 #
-#   scripts/test-servers.sh run COMMAND...     starts both, runs COMMAND with their addresses in
-#                                              MCPHUB_TEST_POSTGRES and MCPHUB_TEST_REDIS, stops both
+#   scripts/test-servers.sh run COMMAND...     starts them, runs COMMAND with their addresses in
+#                                              MCPHUB_TEST_POSTGRES, MCPHUB_TEST_REDIS and
+#                                              MCPHUB_TEST_REDIS_CLUSTER, stops them
 #   scripts/test-servers.sh start DIR          starts what does not run in DIR, writes DIR/env.sh
 #   scripts/test-servers.sh kill DIR postgres|redis   SIGKILL, as a crash; `start` brings it back
 #   scripts/test-servers.sh pause|resume DIR postgres|redis    a server that hangs
-#   scripts/test-servers.sh stop DIR           stops both and removes DIR
+#   scripts/test-servers.sh stop DIR           stops them and removes DIR
 #
 # For benchmarks: with MCPHUB_TEST_FSYNC=on PostgreSQL waits for its disk, as one that is in use does, and
 # MCPHUB_TEST_BUFFERS is the memory that it keeps its tables in, 64MB unless told otherwise.
@@ -65,8 +66,8 @@ postgres_bin() {
 
 # process DIR SERVER: the id of its main process, nothing when it does not run.
 process() {
-    local file=$1/redis/pid id
-    [[ $2 == redis ]] || file=$1/postgres/data/postmaster.pid
+    local file=$1/$2/pid id
+    [[ $2 != postgres ]] || file=$1/postgres/data/postmaster.pid
     id=$(head -1 "$file" 2>/dev/null) || return 0
     # A zombie has ended already.
     if [[ -n $id && -d /proc/$id ]] && ! grep -q '^State:[[:space:]]*Z' "/proc/$id/status" 2>/dev/null; then
@@ -100,37 +101,58 @@ start_postgres() {
         fail "PostgreSQL does not start: $(tail -5 "$dir/postgres/log")"
 }
 
+# start_redis DIR SERVER: `redis`, or `cluster`, where a command or script over keys of several slots is
+# refused as in a cluster of many.
 start_redis() {
-    local dir=$1 try password answer
+    local dir=$1/$2
     command -v redis-server >/dev/null || fail "Redis is not installed (Debian: redis-server)"
-    [[ -z $(process "$dir" redis) ]] || return 0
-    if [[ ! -f $dir/redis/conf ]]; then
-        mkdir -p "$dir/redis"
-        free_port >"$dir/redis/port"
-        cat >"$dir/redis/conf" <<CONF
-port $(<"$dir/redis/port")
+    [[ -z $(process "$1" "$2") ]] || return 0
+    if [[ ! -f $dir/conf ]]; then
+        mkdir -p "$dir"
+        free_port >"$dir/port"
+        cat >"$dir/conf" <<CONF
+port $(<"$dir/port")
 bind 127.0.0.1
 requirepass $PASSWORD
-dir "$dir/redis"
-pidfile "$dir/redis/pid"
-logfile "$dir/redis/log"
+dir "$dir"
+pidfile "$dir/pid"
+logfile "$dir/log"
 save ""
 appendonly no
 daemonize yes
 CONF
+        [[ $2 != cluster ]] || printf 'cluster-enabled yes\ncluster-port %s\n' "$(free_port)" >>"$dir/conf"
     fi
-    rm -f "$dir/redis/pid"
-    password=$(redis_password "$dir")
-    redis-server "$dir/redis/conf" >/dev/null
-    for ((try = 0; try < 200; try++)); do
-        answer=$(REDISCLI_AUTH=$password redis-cli -p "$(<"$dir/redis/port")" ping 2>/dev/null || true)
-        [[ $answer != PONG ]] || return 0
-        sleep 0.05
-    done
-    fail "Redis does not start: $(tail -5 "$dir/redis/log" 2>/dev/null)"
+    rm -f "$dir/pid"
+    redis-server "$dir/conf" >/dev/null
+    answers "$dir" PONG ping
+    [[ $2 == cluster ]] || return 0
+    # It remembers them when it was killed.
+    [[ $(tell_redis "$dir" cluster info) == *cluster_slots_assigned:16384* ]] ||
+        tell_redis "$dir" cluster addslotsrange 0 16383 >/dev/null
+    answers "$dir" cluster_state:ok cluster info
 }
 
-redis_password() { sed -n 's/^requirepass //p' "$1/redis/conf"; }
+# answers DIR TEXT COMMAND...: waits until the answer of a Redis has that text.
+answers() {
+    local dir=$1 text=$2 try
+    shift 2
+    for ((try = 0; try < 200; try++)); do
+        [[ $(tell_redis "$dir" "$@" 2>/dev/null || true) != *"$text"* ]] || return 0
+        sleep 0.05
+    done
+    fail "Redis does not start: $(tail -5 "$dir/log" 2>/dev/null)"
+}
+
+tell_redis() {
+    local dir=$1
+    shift
+    REDISCLI_AUTH=$(redis_password "$dir") redis-cli -p "$(<"$dir/port")" "$@"
+}
+
+redis_password() { sed -n 's/^requirepass //p' "$1/conf"; }
+
+redis_url() { echo "redis://:$(redis_password "$1")@127.0.0.1:$(<"$1/port")/0"; }
 
 start() {
     local dir=$1
@@ -141,12 +163,14 @@ start() {
     touch "$dir/test-servers"
     PASSWORD=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
     (start_postgres "$dir")
-    (start_redis "$dir")
-    local postgres_port redis_port
-    postgres_port=$(<"$dir/postgres/port") redis_port=$(<"$dir/redis/port")
+    (start_redis "$dir" redis)
+    (start_redis "$dir" cluster)
+    local postgres_port
+    postgres_port=$(<"$dir/postgres/port")
     [[ -f $dir/env.sh ]] || (umask 077 && cat >"$dir/env.sh" <<ENV
 export MCPHUB_TEST_POSTGRES=postgres://mcphub:$(<"$dir/postgres/password")@127.0.0.1:$postgres_port/postgres
-export MCPHUB_TEST_REDIS=redis://:$(redis_password "$dir")@127.0.0.1:$redis_port/0
+export MCPHUB_TEST_REDIS=$(redis_url "$dir/redis")
+export MCPHUB_TEST_REDIS_CLUSTER=$(redis_url "$dir/cluster")
 ENV
     )
 }
@@ -154,7 +178,7 @@ ENV
 stop() {
     local dir=$1 server id try
     [[ -f $dir/test-servers ]] || fail "$dir holds no servers of this script"
-    for server in postgres redis; do
+    for server in postgres redis cluster; do
         id=$(process "$dir" "$server")
         [[ -n $id ]] || continue
         kill -CONT "$id" 2>/dev/null || true

@@ -11,25 +11,62 @@ use std::time::Duration;
 
 mod servers;
 
-async fn nodes() -> Option<(Arc<[Shared; 2]>, ())> {
-    let settings = servers::redis()?;
+type Nodes = (Arc<[Shared; 2]>, ());
+type Bus = (Arc<dyn EventBus>, ());
+
+async fn nodes(settings: Option<SharedSettings>) -> Option<Nodes> {
+    let settings = settings?;
     let one = shared(&settings).await.expect("Redis is there");
     let other = shared(&settings).await.expect("Redis is there");
     Some((Arc::new([one, other]), ()))
 }
 
-async fn bus() -> Option<(Arc<dyn EventBus>, ())> {
-    let settings = servers::redis()?;
-    let node = shared(&settings).await.expect("Redis is there");
+async fn bus(settings: Option<SharedSettings>) -> Option<Bus> {
+    let node = shared(&settings?).await.expect("Redis is there");
     Some((node.events, ()))
 }
 
-mod state {
-    mcphub_core::shared_conformance!(super::nodes);
+mod of_one_server {
+    use super::*;
+
+    async fn nodes() -> Option<Nodes> {
+        super::nodes(servers::redis()).await
+    }
+
+    async fn bus() -> Option<Bus> {
+        super::bus(servers::redis()).await
+    }
+
+    mcphub_core::shared_conformance!(nodes);
+    mcphub_core::event_bus_conformance!(bus);
 }
 
-mod events {
-    mcphub_core::event_bus_conformance!(super::bus);
+mod of_a_cluster {
+    use super::*;
+
+    async fn nodes() -> Option<Nodes> {
+        super::nodes(servers::redis_cluster()).await
+    }
+
+    async fn bus() -> Option<Bus> {
+        super::bus(servers::redis_cluster()).await
+    }
+
+    mcphub_core::shared_conformance!(nodes);
+    mcphub_core::event_bus_conformance!(bus);
+}
+
+/// What `of_a_cluster` would fail at.
+#[tokio::test]
+async fn a_cluster_refuses_a_step_over_several_slots() {
+    let Some(settings) = servers::redis_cluster() else {
+        return;
+    };
+    let client = redis::Client::open(settings.url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let both = redis::cmd("EXISTS").arg("one").arg("other").to_owned();
+    let both: redis::RedisResult<u64> = both.query_async(&mut connection).await;
+    assert_eq!(both.unwrap_err().code(), Some("CROSSSLOT"));
 }
 
 #[tokio::test]

@@ -14,6 +14,12 @@ pub fn redis() -> Option<SharedSettings> {
     Some(patient(SharedSettings::new(url).with_prefix(unique())))
 }
 
+/// The same in the cluster that `MCPHUB_TEST_REDIS_CLUSTER` names.
+pub fn redis_cluster() -> Option<SharedSettings> {
+    let url = url("MCPHUB_TEST_REDIS_CLUSTER")?;
+    Some(patient(SharedSettings::new(url).with_prefix(unique())))
+}
+
 /// The same in the PostgreSQL that `MCPHUB_TEST_POSTGRES` names.
 pub fn postgres() -> Option<SharedSettings> {
     let url = url("MCPHUB_TEST_POSTGRES")?;
