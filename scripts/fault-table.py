@@ -3,8 +3,8 @@
 
 `store` and `shared` run crates/mcphub-store/tests/faults and shared_faults.rs, which start, kill, stop,
 empty and cut servers of their own: `scripts/test-servers.sh` says what they need. `servers`, `requests` and
-`clients` run the gateway's tests/protocol/faults.rs, which needs nothing. As root, `store` has one fault
-more: a disk of its own that turns read-only.
+`clients` run the gateway's tests/protocol/faults.rs, which needs nothing. As root, `store` has faults
+of disks of their own.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def gateway(test: str) -> list[str]:
 # The place in the guide, the test whose rows go there, and the head of the table.
 TABLES = [
     ("store", store("faults"), [
-        "| server | what happens to it | acknowledged | failed | longest call "
-        "| all works again after | lost |",
-        "|---|---|---:|---:|---:|---:|---:|",
+        "| store | what happens to it | acknowledged | found again | half written | failed | longest call "
+        "| what these calls are told | try again | all works again after |",
+        "|---|---|---:|---:|---:|---:|---:|---|---|---:|",
     ]),
     ("shared", store("shared_faults"), [
         "| server | what happens to it | calls | failed | longest call | all works again after |",

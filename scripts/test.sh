@@ -134,7 +134,7 @@ export MCPHUB_TEST_PYTHON=1 MCPHUB_TEST_CLIENTS=1 MCPHUB_TEST_RUST=1
 if may_mount; then
     export MCPHUB_TEST_MOUNT=1
 else
-    echo "NOT RUN, because it takes somebody who may mount a disk: a disk that turns read-only"
+    echo "NOT RUN, because it takes somebody who may mount a disk: disks that are full or turn read-only"
 fi
 
 # Without their addresses, tests that need them do not run; then this step has failed.

@@ -6,6 +6,10 @@
 
 #![allow(clippy::print_stdout, reason = "the table of what was measured")]
 
+#[cfg(target_os = "linux")]
+#[allow(dead_code, reason = "this process keeps its own clock")]
+#[path = "faults/clock.rs"]
+mod clock;
 #[cfg(feature = "postgres")]
 #[allow(dead_code, reason = "nothing is cut here")]
 #[path = "faults/relay.rs"]
@@ -20,7 +24,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use mcphub_core::event::Event;
 use mcphub_core::server::ServerName;
-use mcphub_core::shared::{Rate, SessionKey, Shared};
+use mcphub_core::shared::{Decision, Rate, SessionKey, Shared};
 use mcphub_store::{SharedSettings, shared};
 use tokio::time::{sleep, timeout};
 
@@ -33,15 +37,23 @@ const SLACK: Duration = Duration::from_secs(2);
 /// How soon after a fault everything has to work again.
 const RESUMED: Duration = Duration::from_secs(20);
 
+/// How far a clock is set back.
+#[cfg(target_os = "linux")]
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
 /// One Redis and one PostgreSQL, gone when this is dropped.
 struct Servers {
     folder: tempfile::TempDir,
+    #[cfg(target_os = "linux")]
+    clock: clock::Clock,
 }
 
 impl Servers {
     fn start() -> Self {
         let servers = Self {
             folder: tempfile::tempdir().expect("a temporary folder"),
+            #[cfg(target_os = "linux")]
+            clock: clock::Clock::new(),
         };
         servers.script(&["start"]);
         servers
@@ -55,6 +67,8 @@ impl Servers {
             .arg(args[0])
             .arg(self.folder.path())
             .args(&args[1..]);
+        #[cfg(target_os = "linux")]
+        self.clock.given_to(&mut command);
         // What it starts goes on, and must not keep a pipe of this test open.
         let log = std::fs::File::create(self.folder.path().join("script.log")).expect("a log");
         command
@@ -95,10 +109,19 @@ enum Fault {
     Hangs,
     Emptied,
     Cut,
+    #[cfg(target_os = "linux")]
+    SetBack,
 }
 
 impl Fault {
-    const ALL: [Self; 4] = [Self::Killed, Self::Hangs, Self::Emptied, Self::Cut];
+    const ALL: &[Self] = &[
+        Self::Killed,
+        Self::Hangs,
+        Self::Emptied,
+        Self::Cut,
+        #[cfg(target_os = "linux")]
+        Self::SetBack,
+    ];
 
     fn describe(self) -> &'static str {
         match self {
@@ -106,6 +129,8 @@ impl Fault {
             Self::Hangs => "stopped (SIGSTOP), goes on after 4 s",
             Self::Emptied => "loses everything that it holds",
             Self::Cut => "loses all connections",
+            #[cfg(target_os = "linux")]
+            Self::SetBack => "its clock is set back by an hour, and right again after 4 s",
         }
     }
 }
@@ -126,8 +151,10 @@ impl Kind {
     }
 
     /// Breaks the server, and returns when it is whole again.
-    async fn suffer(self, servers: &Servers, fault: Fault) {
+    async fn suffer(self, servers: &Servers, fault: Fault, nodes: [&Shared; 2]) {
         match fault {
+            #[cfg(target_os = "linux")]
+            Fault::SetBack => hold_while_set_back(&servers.clock, nodes).await,
             Fault::Killed => {
                 servers.script(&["kill", self.name()]);
                 sleep(OUTAGE).await;
@@ -256,6 +283,42 @@ async fn resumed(one: &Shared, other: &Shared) {
         .expect("service goes on by itself");
 }
 
+/// What was promised before holds while the server's clock is wrong, and after.
+#[cfg(target_os = "linux")]
+async fn hold_while_set_back(clock: &clock::Clock, [one, other]: [&Shared; 2]) {
+    let (work, time) = ("held while set back", HOUR / 6);
+    let lease = one.leases.acquire(work, time).await.expect("an answer");
+    let lease = lease.expect("it is free");
+    let (ended, spent) = (SessionKey::of("ended before"), "spent before");
+    one.sessions.end(&ended, time).await.expect("an answer");
+    let rate: Rate = "1/s".parse().expect("a legal rate");
+    let before = one.limits.take(spent, rate).await.expect("an answer");
+    assert!(matches!(before, Decision::Allowed { .. }), "{before:?}");
+    clock.set_back(HOUR);
+    let (back, mut allowed, mut longest) = (Instant::now(), 0, Duration::ZERO);
+    while back.elapsed() < OUTAGE {
+        let second = other.leases.acquire(work, time).await.expect("an answer");
+        assert_eq!(second, None, "two have one lease");
+        assert!(other.sessions.has_ended(&ended).await.expect("an answer"));
+        match other.limits.take(spent, rate).await.expect("an answer") {
+            Decision::Allowed { .. } => allowed += 1,
+            Decision::Limited { retry_after } => longest = longest.max(retry_after),
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    // Neither shut for the hour, nor more than a call for each second and the first.
+    let most = back.elapsed().as_secs() + 1;
+    assert!((1..=most).contains(&allowed), "{allowed} calls of 1/s");
+    assert!(longest <= Duration::from_secs(1), "{longest:?}");
+    assert!(one.leases.renew(&lease, time).await.expect("an answer"));
+    clock.set_back(Duration::ZERO);
+    // It was for ten minutes of an hour ago; the next holder is known from the one before.
+    let next = other.leases.acquire(work, time).await.expect("an answer");
+    assert!(next.expect("it has run out").token > lease.token);
+    assert!(!one.leases.renew(&lease, time).await.expect("an answer"));
+    assert!(one.sessions.has_ended(&ended).await.expect("an answer"));
+}
+
 async fn suffers(kind: Kind, servers: &Servers, fault: Fault) {
     let settings = SharedSettings::new(servers.url(kind.variable())).with_timeout(LIMIT);
     let one = shared(&settings).await.expect("the server is there");
@@ -265,10 +328,16 @@ async fn suffers(kind: Kind, servers: &Servers, fault: Fault) {
         .map(|number| tokio::spawn(load(one.clone(), stop.clone(), number)))
         .collect();
     sleep(Duration::from_millis(500)).await;
-    kind.suffer(servers, fault).await;
+    let token = async || {
+        let lease = one.leases.acquire("token", Duration::from_millis(1)).await;
+        lease.expect("an answer").expect("it is free").token
+    };
+    let before = token().await;
+    kind.suffer(servers, fault, [&one, &other]).await;
     let whole = Instant::now();
     resumed(&one, &other).await;
     let resumed = whole.elapsed();
+    assert!(token().await > before, "a lease has an older token");
     stop.store(true, Ordering::Relaxed);
     let mut sum = Tally::default();
     for load in loads {
@@ -304,7 +373,7 @@ async fn suffers_everything(kind: Kind) {
     }
     let servers = Servers::start();
     for fault in Fault::ALL {
-        suffers(kind, &servers, fault).await;
+        suffers(kind, &servers, *fault).await;
     }
 }
 

@@ -2,10 +2,7 @@
 
 use std::fs;
 use std::path::Path;
-#[cfg(target_os = "linux")]
-use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use mcphub_core::store::ServerStore;
@@ -14,7 +11,12 @@ use mcphub_store::{SqlStore, sqlite};
 use sqlx::Connection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
-use super::{BOUND, OUTAGE, RESUMED, Tally, assert_whole, count, grown, registration};
+#[cfg(target_os = "linux")]
+use super::disk::Disk;
+use super::saving::{Ends, Judge, Saving, Tally, account, resumed};
+#[cfg(target_os = "linux")]
+use super::saving::{list, registration};
+use super::{BOUND, OUTAGE, PAUSE, SQLITE};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -22,12 +24,22 @@ enum Fault {
     Replaced,
     ReadOnly,
     Locked,
-    /// Of which there is a test of its own, because it needs a disk of its own.
+    Queue,
+    /// Of these there are tests of their own, because they need a disk of their own.
+    #[cfg(target_os = "linux")]
+    Full,
+    #[cfg(target_os = "linux")]
     Disk,
 }
 
 impl Fault {
-    const ALL: [Self; 4] = [Self::Away, Self::Replaced, Self::ReadOnly, Self::Locked];
+    const ALL: [Self; 5] = [
+        Self::Away,
+        Self::Replaced,
+        Self::ReadOnly,
+        Self::Locked,
+        Self::Queue,
+    ];
 
     fn describe(self) -> &'static str {
         match self {
@@ -35,15 +47,35 @@ impl Fault {
             Self::Replaced => "another file is put in its place, and it is put back after 4 s",
             Self::ReadOnly => "its file is made read-only for 4 s",
             Self::Locked => "another process locks it for 7 s",
+            Self::Queue => {
+                "its pool is exhausted: eight tasks save while another process locks it for 40 s"
+            }
+            #[cfg(target_os = "linux")]
+            Self::Full => "its disk is full for 4 s",
+            #[cfg(target_os = "linux")]
             Self::Disk => {
                 "its disk turns read-only, is mended after 4 s and mounted again, with a restart"
             }
         }
     }
 
+    /// How many save.
+    fn tasks(self) -> usize {
+        if self == Self::Queue { 8 } else { 2 }
+    }
+
+    /// How long a call may take. The tasks of a process wait one after the other.
+    fn bound(self) -> Duration {
+        if self == Self::Queue {
+            4 * BOUND
+        } else {
+            2 * BOUND
+        }
+    }
+
     /// Whether reading goes on: what is known to be gone is not served as if nothing were.
     fn is_readable(self) -> bool {
-        matches!(self, Self::ReadOnly | Self::Locked | Self::Disk)
+        !matches!(self, Self::Away | Self::Replaced)
     }
 
     /// Lasts for a while; everything is whole when it returns.
@@ -64,42 +96,62 @@ impl Fault {
                 }
             }
             Self::ReadOnly => set_read_only(true),
-            Self::Locked => {
+            Self::Locked | Self::Queue => {
                 let options = SqliteConnectOptions::new().filename(file);
                 let options = options.busy_timeout(BOUND);
                 let mut other = SqliteConnection::connect_with(&options).await.unwrap();
                 let begin = sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await;
                 begin.unwrap();
                 lock = Some(other);
-                // Longer than a writer waits.
-                outage = sqlite::BUSY_TIMEOUT + Duration::from_secs(2);
+                // Longer than a writer waits, for the other process or for its turn.
+                let longer = Duration::from_secs(if self == Self::Queue { 35 } else { 2 });
+                outage = sqlite::BUSY_TIMEOUT + longer;
             }
-            Self::Disk => unreachable!("it has a test of its own"),
+            #[cfg(target_os = "linux")]
+            Self::Full | Self::Disk => unreachable!("it has a test of its own"),
         }
-        let begun = Instant::now();
-        while begun.elapsed() < outage {
-            let version = store.registry_version().await;
-            assert_eq!(version.is_ok(), self.is_readable(), "{version:?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        self.is_read(store, outage).await;
         match self {
             Self::Away | Self::Replaced => fs::rename(&away, file).unwrap(),
             Self::ReadOnly => set_read_only(false),
-            Self::Locked => lock.unwrap().close().await.unwrap(),
-            Self::Disk => {}
+            Self::Locked | Self::Queue => lock.unwrap().close().await.unwrap(),
+            #[cfg(target_os = "linux")]
+            Self::Full | Self::Disk => {}
         }
+    }
+
+    /// Reads all the time, or is refused all the time.
+    async fn is_read(self, store: &SqlStore, time: Duration) {
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            let version = store.registry_version().await;
+            assert_eq!(version.is_ok(), self.is_readable(), "{version:?}");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    fn judge(self) -> Judge {
+        Arc::new(move |error| self.assert_said(error))
     }
 
     /// That an error says what is the matter.
     fn assert_said(self, error: &Error) {
         let (kind, words) = match self {
+            Self::Away | Self::Replaced => (ErrorKind::Unavailable, "deleted or replaced"),
+            Self::ReadOnly => (ErrorKind::PermissionDenied, "read-only"),
+            Self::Queue if error.message().contains("busy") => (
+                ErrorKind::Unavailable,
+                "no connection was to be had in time",
+            ),
+            Self::Locked | Self::Queue => (ErrorKind::Unavailable, "locked"),
+            #[cfg(target_os = "linux")]
+            Self::Full => (ErrorKind::Unavailable, "disk is full"),
             // A connection that was made after it finds a database that may not be written.
+            #[cfg(target_os = "linux")]
             Self::Disk if error.kind() == ErrorKind::PermissionDenied => {
                 (ErrorKind::PermissionDenied, "changes work again")
             }
-            Self::Away | Self::Replaced => (ErrorKind::Unavailable, "deleted or replaced"),
-            Self::ReadOnly => (ErrorKind::PermissionDenied, "read-only"),
-            Self::Locked => (ErrorKind::Unavailable, "locked"),
+            #[cfg(target_os = "linux")]
             Self::Disk => (ErrorKind::Unavailable, "read-only"),
         };
         assert_eq!(error.kind(), kind, "{error:?}");
@@ -107,227 +159,89 @@ impl Fault {
     }
 }
 
-/// Saves one server after the other until it is told to stop, each until it is acknowledged.
-async fn keep_saving(
-    store: SqlStore,
-    prefix: String,
-    fault: Fault,
-    stop: Arc<AtomicBool>,
-) -> Tally {
-    let mut tally = Tally::default();
-    for number in 0.. {
-        let server = format!("{prefix}-{number}");
-        let wanted = registration(&server);
-        loop {
-            let start = Instant::now();
-            let outcome = store.save(&wanted).await;
-            tally.longest = tally.longest.max(start.elapsed());
-            match outcome {
-                Ok(_) => break tally.acknowledged.push(server),
-                Err(error) => fault.assert_said(&error),
-            }
-            tally.failed += 1;
-            if fault == Fault::Disk && stop.load(Ordering::Relaxed) {
-                return tally;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-    }
-    tally
-}
-
-async fn suffers(file: &Path, store: &SqlStore, number: usize, fault: Fault) -> usize {
-    let before = store.registry_version().await.unwrap();
-    let stop = Arc::new(AtomicBool::new(false));
-    let writers: Vec<_> = (0..2)
-        .map(|writer| {
-            let prefix = format!("f{number}-{writer}");
-            tokio::spawn(keep_saving(store.clone(), prefix, fault, stop.clone()))
-        })
-        .collect();
-    grown(store, before + 10).await;
+async fn suffers(file: &Path, store: &SqlStore, number: usize, fault: Fault) {
+    let judge = fault.judge();
+    let prefix = format!("f{number}");
+    let saving = Saving::begin(store, &prefix, fault.tasks(), Ends::Saved, &judge).await;
+    saving.saved(10).await;
     fault.strike(file, store).await;
-    let whole = Instant::now();
-    let after = registration(&format!("after-{number}"));
-    while let Err(error) = store.save(&after).await {
-        fault.assert_said(&error);
-        assert!(whole.elapsed() < RESUMED, "{error:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let resumed = whole.elapsed();
-    stop.store(true, Ordering::Relaxed);
-    let mut sum = Tally::default();
-    for writer in writers {
-        let tally = writer.await.unwrap();
-        sum.acknowledged.extend(tally.acknowledged);
-        sum.failed += tally.failed;
-        sum.longest = sum.longest.max(tally.longest);
-    }
-    for name in &sum.acknowledged {
-        assert_whole(store, name).await;
-    }
-    println!(
-        "| SQLite | {} | {} | {} | {:.1} s | {:.1} s | 0 |",
-        fault.describe(),
-        sum.acknowledged.len(),
-        sum.failed,
-        sum.longest.as_secs_f64(),
-        resumed.as_secs_f64(),
-    );
-    assert!(sum.failed > 0, "{fault:?} came into nobody's way");
-    // Two writers of a process wait one after the other.
-    assert!(sum.longest < 2 * BOUND, "a call took {:?}", sum.longest);
-    sum.acknowledged.len() + 1
+    ended(store, number, fault, saving).await;
 }
 
-#[cfg(unix)]
+/// Goes on, and counts.
+async fn ended(store: &SqlStore, number: usize, fault: Fault, saving: Saving) {
+    let mut sum = Tally::default();
+    let after = format!("after-{number}");
+    let resumed = resumed(store, &after, &mut sum, &fault.judge()).await;
+    sum.add(saving.end().await);
+    let (what, bound) = (fault.describe(), fault.bound());
+    account(store, SQLITE, what, &sum, resumed, bound).await;
+    assert!(sum.failed > 0, "{fault:?} came into nobody's way");
+    if fault == Fault::Queue {
+        assert!(sum.was_told("no connection"), "{sum:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_was_acknowledged_survives_the_faults_of_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mcphub.db");
     let store = sqlite::open(&file, None).await.unwrap();
-    let mut saved = 0;
     for (number, fault) in Fault::ALL.into_iter().enumerate() {
-        saved += suffers(&file, &store, number, fault).await;
+        suffers(&file, &store, number, fault).await;
     }
-    assert_eq!(count(&store).await, saved);
-    assert_eq!(store.registry_version().await.unwrap(), saved as u64);
-    assert_eq!(store.check().await.unwrap(), []);
     store.close().await;
 }
 
-/// A file system of its own on a disk of its own, which goes when this does.
 #[cfg(target_os = "linux")]
-struct Disk {
-    folder: tempfile::TempDir,
-}
+const DISK: u64 = 64 << 20;
 
 #[cfg(target_os = "linux")]
-impl Disk {
-    /// `None` when this run was not told that it may mount.
-    fn new() -> Option<Self> {
-        if std::env::var_os("MCPHUB_TEST_MOUNT").is_none() {
-            println!("NOT RUN: set MCPHUB_TEST_MOUNT=1 as root, who may mount a disk");
-            return None;
-        }
-        let disk = Self {
-            folder: tempfile::tempdir().unwrap(),
-        };
-        fs::create_dir(disk.mounted()).unwrap();
-        let image = disk.image();
-        fs::File::create(&image).unwrap().set_len(64 << 20).unwrap();
-        run("mkfs.ext4", &["-q", "-F", &image]);
-        disk.mount();
-        Some(disk)
-    }
-
-    fn image(&self) -> String {
-        self.folder.path().join("disk").display().to_string()
-    }
-
-    fn mounted(&self) -> String {
-        self.folder.path().join("mounted").display().to_string()
-    }
-
-    fn mount(&self) {
-        let options = "loop,errors=remount-ro";
-        run("mount", &["-o", options, &self.image(), &self.mounted()]);
-    }
-
-    /// As an error of the disk does: who has files open for writing does not keep it from that.
-    fn turn_read_only(&self) {
-        let device = run("findmnt", &["-no", "SOURCE", &self.mounted()]);
-        let device = device.trim().trim_start_matches("/dev/");
-        let trigger = format!("/sys/fs/ext4/{device}/trigger_fs_error");
-        fs::write(trigger, "a test").unwrap();
-    }
-
-    /// As whoever looks after the machine does.
-    fn mend(&self) {
-        run("umount", &[&self.mounted()]);
-        // It ends with 1 when it mended something.
-        let image = self.image();
-        let check = Command::new("e2fsck").args(["-f", "-y", &image]).output();
-        let code = check.unwrap().status.code();
-        assert!(matches!(code, Some(0 | 1)), "e2fsck: {code:?}");
-        self.mount();
-    }
-}
-
-#[cfg(target_os = "linux")]
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount")
-            .args(["-l", &self.mounted()])
-            .output();
-    }
-}
-
-/// What a program says.
-#[cfg(target_os = "linux")]
-fn run(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{program}: {said}");
-    String::from_utf8_lossy(&output.stdout).into_owned()
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_full_disk_is_read_and_loses_nothing() {
+    let Some(disk) = Disk::new(DISK) else { return };
+    let store = sqlite::open(disk.path().join("mcphub.db"), None).await;
+    let (store, fault) = (store.unwrap(), Fault::Full);
+    let saving = Saving::begin(&store, "f", fault.tasks(), Ends::Saved, &fault.judge()).await;
+    saving.saved(10).await;
+    let ballast = disk.fill();
+    fault.is_read(&store, OUTAGE).await;
+    fs::remove_file(ballast).unwrap();
+    ended(&store, 0, fault, saving).await;
+    store.close().await;
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_disk_that_turns_read_only_is_read_and_loses_nothing() {
-    let Some(disk) = Disk::new() else { return };
-    let file = Path::new(&disk.mounted()).join("mcphub.db");
-    let store = sqlite::open(&file, None).await.unwrap();
-    let saved: Vec<_> = (0..12).map(|number| format!("before-{number}")).collect();
-    for server in &saved {
-        store.save(&registration(server)).await.unwrap();
+    let Some(disk) = Disk::new(DISK) else { return };
+    let file = disk.path().join("mcphub.db");
+    let (store, fault) = (sqlite::open(&file, None).await.unwrap(), Fault::Disk);
+    let mut sum = Tally::default();
+    for number in 0..12 {
+        let server = format!("before-{number}");
+        store.save(&registration(&server)).await.unwrap();
+        sum.acknowledged.push(server);
     }
     disk.turn_read_only();
-    let (stop, fault) = (Arc::new(AtomicBool::new(false)), Fault::Disk);
-    let writers: Vec<_> = (0..2)
-        .map(|writer| {
-            let prefix = format!("disk-{writer}");
-            tokio::spawn(keep_saving(store.clone(), prefix, fault, stop.clone()))
-        })
-        .collect();
+    let saving = Saving::begin(&store, "disk", 2, Ends::Told, &fault.judge()).await;
     let begun = Instant::now();
     while begun.elapsed() < OUTAGE {
-        assert_eq!(store.registry_version().await.unwrap(), saved.len() as u64);
-        assert_eq!(count(&store).await, saved.len());
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(store.registry_version().await.unwrap(), 12);
+        assert_eq!(list(&store).await.len(), 12);
+        tokio::time::sleep(PAUSE).await;
     }
-    stop.store(true, Ordering::Relaxed);
-    let mut sum = Tally::default();
-    for writer in writers {
-        let tally = writer.await.unwrap();
-        assert!(tally.acknowledged.is_empty(), "{tally:?}");
-        sum.failed += tally.failed;
-        sum.longest = sum.longest.max(tally.longest);
-    }
+    let refused = saving.end().await;
+    assert_eq!(refused.acknowledged, [""; 0]);
+    assert!(refused.failed > 0, "it came into nobody's way");
+    sum.add(refused);
     store.close().await;
     disk.mend();
     let mended = Instant::now();
     let store = sqlite::open(&file, None).await.unwrap();
-    store.save(&registration("after")).await.unwrap();
+    resumed(&store, "after", &mut sum, &fault.judge()).await;
     let resumed = mended.elapsed();
-    for name in &saved {
-        assert_whole(&store, name).await;
-    }
-    println!(
-        "| SQLite | {} | {} | {} | {:.1} s | {:.1} s | 0 |",
-        fault.describe(),
-        saved.len(),
-        sum.failed,
-        sum.longest.as_secs_f64(),
-        resumed.as_secs_f64(),
-    );
-    assert_eq!(count(&store).await, saved.len() + 1);
-    assert_eq!(store.check().await.unwrap(), []);
-    assert!(sum.failed > 0, "it came into nobody's way");
-    assert!(sum.longest < BOUND, "a call took {:?}", sum.longest);
+    account(&store, SQLITE, fault.describe(), &sum, resumed, BOUND).await;
     store.close().await;
 }
 
@@ -335,32 +249,28 @@ async fn a_disk_that_turns_read_only_is_read_and_loses_nothing() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn what_is_saved_while_a_disk_breaks_is_there_or_was_not_acknowledged() {
-    let Some(disk) = Disk::new() else { return };
-    let file = Path::new(&disk.mounted()).join("mcphub.db");
-    let mut acknowledged = Vec::new();
+    let Some(disk) = Disk::new(DISK) else { return };
+    let file = disk.path().join("mcphub.db");
+    let (mut sum, mut longest) = (Tally::default(), Duration::ZERO);
+    let judge = Fault::Disk.judge();
     for round in 0..8 {
         let store = sqlite::open(&file, None).await.unwrap();
-        let before = store.registry_version().await.unwrap();
-        let (stop, fault) = (Arc::new(AtomicBool::new(false)), Fault::Disk);
-        let writers: Vec<_> = (0..2)
-            .map(|writer| {
-                let prefix = format!("r{round}-{writer}");
-                tokio::spawn(keep_saving(store.clone(), prefix, fault, stop.clone()))
-            })
-            .collect();
-        grown(&store, before + 4).await;
+        let prefix = format!("r{round}");
+        let saving = Saving::begin(&store, &prefix, 2, Ends::Told, &judge).await;
+        saving.saved(4).await;
         disk.turn_read_only();
-        stop.store(true, Ordering::Relaxed);
-        for writer in writers {
-            acknowledged.extend(writer.await.unwrap().acknowledged);
-        }
+        sum.add(saving.end().await);
         store.close().await;
         disk.mend();
+        let mended = Instant::now();
         let store = sqlite::open(&file, None).await.unwrap();
-        for name in &acknowledged {
-            assert_whole(&store, name).await;
-        }
-        assert_eq!(store.check().await.unwrap(), []);
+        resumed(&store, &format!("after-{round}"), &mut sum, &judge).await;
+        longest = longest.max(mended.elapsed());
         store.close().await;
     }
+    let store = sqlite::open(&file, None).await.unwrap();
+    let what =
+        "its disk turns read-only while it is written, eight times, each mended with a restart";
+    account(&store, SQLITE, what, &sum, longest, BOUND).await;
+    store.close().await;
 }

@@ -99,32 +99,6 @@ async fn a_database_of_another_program_is_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_an_error_that_says_so() {
-    let (store, folder) = file_store().await;
-    for number in 0..200 {
-        store
-            .save(&with_bearer(&format!("api-{number}"), "secret"))
-            .await
-            .unwrap();
-    }
-    store.close().await;
-    let path = folder.path().join("mcphub.db");
-    let mut bytes = fs::read(&path).unwrap();
-    // The header stays; everything after the first page, which lists the tables, is noise.
-    for (index, byte) in bytes.iter_mut().enumerate().skip(4_096) {
-        *byte = (index.wrapping_mul(2_654_435_761) >> 7) as u8;
-    }
-    fs::write(&path, &bytes).unwrap();
-    let outcome = async {
-        let store = sqlite::open(&path, None).await?;
-        store.get(&name("api-7")).await
-    };
-    let error = outcome.await.expect_err("the file is damaged");
-    assert_eq!(error.kind(), ErrorKind::Internal, "{}", error.report());
-    assert!(error.to_string().contains("damaged"), "{}", error.report());
-}
-
-#[tokio::test]
 async fn a_file_cut_short_is_an_error() {
     let (store, folder) = file_store().await;
     store.save(&registration("api")).await.unwrap();

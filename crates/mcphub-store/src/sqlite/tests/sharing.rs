@@ -5,9 +5,8 @@ use std::time::Instant;
 use futures::FutureExt;
 use futures::future::join_all;
 use mcphub_core::ErrorKind;
-use mcphub_core::audit::{AuditQuery, Order};
 use mcphub_core::job::{JobName, NewJob};
-use mcphub_core::store::{AuditRetention, AuditStore, CredentialStore, JobStore, ServerStore};
+use mcphub_core::store::{AuditRetention, CredentialStore, JobStore, ServerStore};
 
 use super::*;
 use crate::sqlite::BUSY_TIMEOUT;
@@ -103,31 +102,4 @@ async fn a_closed_store_says_so() {
     let error = store.registry_version().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(!error.is_retryable());
-}
-
-/// Nor is what is found by time anything else than what has that time.
-#[tokio::test]
-async fn a_clock_that_was_set_back_takes_no_entry_back() {
-    let (store, _folder) = file_store().await;
-    store.save(&registration("one")).await.unwrap();
-    // As if the entry before had been written an hour later than now.
-    let ahead = store.audit(&AuditQuery::default()).await.unwrap().entries[0].at + 3_600_000;
-    sqlx::query("UPDATE tenant SET audit_at = ?1")
-        .bind(ahead)
-        .execute(pools(&store).writer())
-        .await
-        .unwrap();
-    store.save(&registration("two")).await.unwrap();
-    store.save(&registration("three")).await.unwrap();
-    let found = async |since, until| -> Vec<u64> {
-        let mut query = AuditQuery::default();
-        (query.since, query.until, query.order) = (since, until, Order::OldestFirst);
-        let page = store.audit(&query).await.unwrap();
-        page.entries.iter().map(|entry| entry.sequence).collect()
-    };
-    assert_eq!(found(Some(ahead), None).await, [2, 3]);
-    assert_eq!(found(None, Some(ahead)).await, [1]);
-    assert_eq!(found(Some(ahead), Some(ahead + 1)).await, [2, 3]);
-    assert_eq!(found(Some(ahead + 1), None).await, [0; 0]);
-    assert_eq!(store.check().await.unwrap(), []);
 }
