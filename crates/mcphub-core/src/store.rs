@@ -25,7 +25,9 @@ use crate::principal::Permissions;
 use crate::role::{MembershipListing, RoleListing, RoleName};
 use crate::secret::{Credentials, Grant};
 use crate::server::ServerName;
-use crate::sign_in::{Account, FoundSignIn, NewSignIn, Refreshed, SignIn, SignInId, TokenDigests};
+use crate::sign_in::{
+    Account, FoundSignIn, NewSignIn, Refreshed, SignInId, SignInListing, SignInPlace, TokenDigests,
+};
 use crate::spec::Document;
 use crate::tenant::{Scope, TenantListing, TenantName};
 use crate::user::{UserKind, UserListing, UserName};
@@ -77,16 +79,22 @@ impl<T: Users + Passwords + Tenants> People for T {}
 ///
 /// # Behavior
 /// - The document of a server is the one last saved, byte for byte.
-/// - `document_versions` has the newest first, each with the revision that it came with; the newest
-///   [`DocumentVersion::KEPT`] are kept, and the current one always.
+/// - `document_versions` has the newest first, each with the revision that it came with, and its pages
+///   join; the newest [`DocumentVersion::KEPT`] are kept, and the current one always.
 /// - `document_at` gives a version that is kept, byte for byte.
 #[async_trait]
 pub trait DocumentStore: Send + Sync + Debug + 'static {
     /// The current document of a server.
     async fn document(&self, server: &ServerName) -> Result<Option<Document>>;
 
-    /// The documents that a server had, without their bytes; none for an unknown one.
-    async fn document_versions(&self, server: &ServerName) -> Result<Vec<DocumentVersion>>;
+    /// At most `limit` of the documents that a server had, without their bytes, from before a revision;
+    /// none for an unknown one. A limit that is not 1 to 1,000 is `InvalidInput`.
+    async fn document_versions(
+        &self,
+        server: &ServerName,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<DocumentListing>;
 
     /// The document that came with a revision of a server, if it is kept.
     async fn document_at(&self, server: &ServerName, revision: u64) -> Result<Option<Document>>;
@@ -107,6 +115,15 @@ pub struct DocumentVersion {
     pub size: u64,
     /// Whether it is the one that is served.
     pub current: bool,
+}
+
+/// A page of the documents that a server had.
+#[derive(Debug, Clone, Default)]
+pub struct DocumentListing {
+    /// The newest first.
+    pub versions: Vec<DocumentVersion>,
+    /// The revision before which the next page begins, if there is one.
+    pub next: Option<u64>,
 }
 
 impl DocumentVersion {
@@ -286,7 +303,7 @@ pub trait MembershipStore: Send + Sync + Debug + 'static {
 /// - `account` tells what a user is at that time: whether they are disabled, and what their role
 ///   allows; `None` for who is no user.
 /// - `begin_sign_in` is `false`, and changes nothing, for who is disabled, is no member, or has another
-///   password by now. A user has at most [`SignIn::MAX`]: one more ends that which was not
+///   password by now. A user has at most [`SignIn::MAX`](crate::sign_in::SignIn::MAX): one more ends that which was not
 ///   refreshed for the longest time.
 /// - `find_sign_in` finds a sign-in by its newest access token, and none of another tenant.
 /// - `refresh_sign_in` replaces both tokens, of several at once with one refresh token once. A refresh
@@ -294,7 +311,8 @@ pub trait MembershipStore: Send + Sync + Debug + 'static {
 ///   nothing. A refresh is not in the log.
 /// - A sign-in that was ended is gone: none of its tokens is known.
 /// - `end_sign_in` and `end_sign_ins` say how many there were.
-/// - `sign_ins` has those that may still be refreshed, the newest first.
+/// - `sign_ins` has those that may still be refreshed, the newest first, and its pages join, also while
+///   others begin and end.
 /// - `note_failed_sign_in` adds an entry to the log for who is a user, and none for anybody else: what
 ///   was typed for a name may be a password.
 /// - No change of a sign-in is one of the registry.
@@ -318,8 +336,14 @@ pub trait SignInStore: Send + Sync + Debug + 'static {
     /// Ends a user's sign-in of that id, or all of them without one. How many there were.
     async fn end_sign_ins(&self, user: &UserName, id: Option<&SignInId>) -> Result<u64>;
 
-    /// What a user is signed in to: at most [`SignIn::MAX`].
-    async fn sign_ins(&self, user: &UserName) -> Result<Vec<SignIn>>;
+    /// At most `limit` of what a user is signed in to, after that place; a limit that is not 1 to 1,000 is
+    /// `InvalidInput`. There are at most [`SignIn::MAX`](crate::sign_in::SignIn::MAX).
+    async fn sign_ins(
+        &self,
+        user: &UserName,
+        after: Option<&SignInPlace>,
+        limit: u32,
+    ) -> Result<SignInListing>;
 
     /// Forgets at most `limit` sign-ins that have lapsed, which is not in the log. How many there were; a
     /// limit that is not 1 to 1,000 is `InvalidInput`.

@@ -85,6 +85,7 @@ macro_rules! store_conformance {
             pages_of_found_tools_join_while_servers_come_and_go,
             a_beginning_of_many_words_is_found,
             words_of_many_tools_are_found,
+            words_are_told_apart_by_their_first_64_characters,
             a_search_without_words_or_length_is_refused,
             a_server_is_found_by_its_current_source,
             a_document_comes_back_byte_for_byte,
@@ -117,6 +118,7 @@ macro_rules! store_conformance {
             every_change_adds_one_entry,
             notes_are_entries_among_others,
             the_log_is_a_chain_whoever_writes_at_once,
+            times_of_the_log_do_not_go_back,
             conditions_of_the_log_have_all_to_be_met,
             pages_of_the_log_join_in_both_orders,
             the_oldest_entries_are_pruned_and_the_rest_is_a_chain,
@@ -167,6 +169,7 @@ macro_rules! people_conformance {
             a_refresh_token_is_good_once,
             a_sign_in_lapses_unless_it_is_refreshed,
             a_user_has_a_bounded_number_of_sign_ins,
+            pages_of_sign_ins_join,
             a_sign_in_that_was_ended_is_gone,
             sign_ins_are_in_the_log,
         );

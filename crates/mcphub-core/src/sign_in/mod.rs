@@ -55,6 +55,16 @@ impl SignInId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The greatest digest that has this id.
+    pub fn last_family(&self) -> Hash {
+        let mut family = [0xff; 32];
+        for (byte, place) in family.iter_mut().zip((0..self.0.len()).step_by(2)) {
+            let digits = self.0.get(place..place + 2).unwrap_or_default();
+            *byte = u8::from_str_radix(digits, 16).unwrap_or(0xff);
+        }
+        Hash(family)
+    }
 }
 
 impl fmt::Display for SignInId {
@@ -138,6 +148,32 @@ impl SignIn {
     /// The most that a user has at once in a tenant. One more ends that which was not refreshed for
     /// the longest time.
     pub const MAX: u32 = 100;
+
+    /// Where it is in a list.
+    pub fn place(&self) -> SignInPlace {
+        SignInPlace {
+            began_at: self.began_at,
+            id: self.id.clone(),
+        }
+    }
+}
+
+/// A place in the list of a user's sign-ins. It stays good when that sign-in has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInPlace {
+    /// When it began, in Unix milliseconds.
+    pub began_at: i64,
+    /// Which, of those that began then.
+    pub id: SignInId,
+}
+
+/// A page of a user's sign-ins.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SignInListing {
+    /// The newest first.
+    pub sign_ins: Vec<SignIn>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<SignInPlace>,
 }
 
 /// A sign-in that was found by its access token.

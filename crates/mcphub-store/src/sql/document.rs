@@ -4,12 +4,12 @@ use async_trait::async_trait;
 use mcphub_core::Result;
 use mcphub_core::server::ServerName;
 use mcphub_core::spec::Document;
-use mcphub_core::store::{DocumentStore, DocumentVersion};
+use mcphub_core::store::{DocumentListing, DocumentStore, DocumentVersion};
 
 use super::failure::Failure;
 use super::server::number;
 use super::statement::{Row, Statement};
-use super::{Session, SqlStore};
+use super::{Session, SqlStore, page_limit};
 
 const CURRENT: &str = "
     SELECT version.source, document.bytes
@@ -35,8 +35,9 @@ const VERSIONS: &str = "
     JOIN document
       ON document.tenant_id = version.tenant_id AND document.digest = version.digest
     WHERE server.tenant_id = $1 AND server.name = $2 AND server.removed_at IS NULL
+      AND version.revision < $3
     ORDER BY version.revision DESC
-    LIMIT $3";
+    LIMIT $4";
 
 /// Of the versions that a server has, the newest that is too many.
 const TOO_MANY: &str = "
@@ -55,8 +56,13 @@ impl DocumentStore for SqlStore {
         self.explain("store::document", outcome)
     }
 
-    async fn document_versions(&self, server: &ServerName) -> Result<Vec<DocumentVersion>> {
-        let outcome = self.read_versions(server).await;
+    async fn document_versions(
+        &self,
+        server: &ServerName,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<DocumentListing> {
+        let outcome = self.read_versions(server, before, limit).await;
         self.explain("store::document_versions", outcome)
     }
 
@@ -80,13 +86,26 @@ impl SqlStore {
         }))
     }
 
-    async fn read_versions(&self, server: &ServerName) -> Result<Vec<DocumentVersion>, Failure> {
+    async fn read_versions(
+        &self,
+        server: &ServerName,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<DocumentListing, Failure> {
+        page_limit(limit)?;
+        let before = before.unwrap_or(u64::MAX);
+        // One more than asked for tells whether there is a next page.
         let query = Statement::new(VERSIONS)
             .bind(self.tenant_id)
             .bind(server.as_str())
-            .bind(DocumentVersion::KEPT);
+            .bind(i64::try_from(before).unwrap_or(i64::MAX))
+            .bind(limit + 1);
         let rows = self.engine().read().await?.fetch_all(query).await?;
-        rows.iter().map(version).collect()
+        let versions = rows.iter().take(limit as usize).map(version);
+        let versions: Vec<_> = versions.collect::<Result<_, Failure>>()?;
+        let last = versions.last().filter(|_| rows.len() > limit as usize);
+        let next = last.map(|last| last.revision);
+        Ok(DocumentListing { versions, next })
     }
 }
 

@@ -6,7 +6,8 @@ use async_trait::async_trait;
 use mcphub_core::audit::{Action, Hash};
 use mcphub_core::principal::Refusal;
 use mcphub_core::sign_in::{
-    Account, FoundSignIn, NewSignIn, Refreshed, SignIn, SignInId, TokenDigests,
+    Account, FoundSignIn, NewSignIn, Refreshed, SignIn, SignInId, SignInListing, SignInPlace,
+    TokenDigests,
 };
 use mcphub_core::store::SignInStore;
 use mcphub_core::user::UserName;
@@ -89,12 +90,14 @@ impl SignInStore for SqlStore {
         self.explain("store::end_sign_ins", outcome)
     }
 
-    async fn sign_ins(&self, user: &UserName) -> Result<Vec<SignIn>> {
-        let outcome = async {
-            let mut session = self.engine().read().await?;
-            self.lasting(&mut session, user).await
-        };
-        self.explain("store::sign_ins", outcome.await)
+    async fn sign_ins(
+        &self,
+        user: &UserName,
+        after: Option<&SignInPlace>,
+        limit: u32,
+    ) -> Result<SignInListing> {
+        let outcome = self.lasting(user, after, limit).await;
+        self.explain("store::sign_ins", outcome)
     }
 
     async fn purge_sign_ins(&self, limit: u32) -> Result<u64> {
@@ -275,17 +278,32 @@ impl SqlStore {
 
     async fn lasting(
         &self,
-        session: &mut Session,
         user: &UserName,
-    ) -> Result<Vec<SignIn>, Failure> {
-        let query = Statement::new(SIGN_IN)
+        after: Option<&SignInPlace>,
+        limit: u32,
+    ) -> Result<SignInListing, Failure> {
+        page_limit(limit)?;
+        let mut query = Statement::new(SIGN_IN)
             .bind(self.tenant_id)
             .then_with(" AND sign_in.account = $?", user.as_str())
-            .then_with(" AND sign_in.lapses_at > $?", now())
+            .then_with(" AND sign_in.lapses_at > $?", now());
+        if let Some(place) = after {
+            let family = place.id.last_family();
+            query = query
+                .then_with(" AND sign_in.created_at <= $?", place.began_at)
+                .then_with(" AND (sign_in.created_at < $?", place.began_at)
+                .then_with(" OR sign_in.family > $?)", family.0.as_slice());
+        }
+        // One more than asked for tells whether there is a next page.
+        let query = query
             .then(" ORDER BY sign_in.created_at DESC, sign_in.family")
-            .then_with(" LIMIT $?", SignIn::MAX);
-        let rows = session.fetch_all(query).await?;
-        rows.iter().map(sign_in).collect()
+            .then_with(" LIMIT $?", limit + 1);
+        let rows = self.engine().read().await?.fetch_all(query).await?;
+        let sign_ins = rows.iter().take(limit as usize).map(sign_in);
+        let sign_ins: Vec<_> = sign_ins.collect::<Result<_, Failure>>()?;
+        let last = sign_ins.last().filter(|_| rows.len() > limit as usize);
+        let next = last.map(SignIn::place);
+        Ok(SignInListing { sign_ins, next })
     }
 
     async fn forget_lapsed(&self, limit: u32) -> Result<u64, Failure> {

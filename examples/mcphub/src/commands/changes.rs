@@ -4,12 +4,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use mcphub_core::server::{Serve, ServerName, ServerRecord};
-use mcphub_core::store::{DocumentStore, ServerStore};
+use mcphub_core::store::ServerStore;
 use mcphub_core::tool::{ToolDifference, ToolSet};
 use mcphub_core::{Error, Result};
 use serde::Serialize;
 
-use super::list;
+use super::{history, list};
 use crate::cli::{Changes, Format};
 use crate::host::{self, Host};
 use crate::{connected, output, progress};
@@ -89,7 +89,7 @@ async fn of_document(host: &Host, record: &ServerRecord, args: &Changes) -> Resu
             "the tools of an API change with its document: `mcphub up` takes a new one over",
         ));
     }
-    let versions = host.store.document_versions(&record.name).await?;
+    let versions = history::versions(host, &record.name).await?;
     let mut others = versions.iter().filter(|version| !version.current);
     let before = match args.since {
         Some(revision) => others.find(|version| version.revision == revision),

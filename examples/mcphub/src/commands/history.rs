@@ -2,16 +2,21 @@
 
 use std::process::ExitCode;
 
-use mcphub_core::store::{DocumentStore, ServerStore};
+use mcphub_core::server::ServerName;
+use mcphub_core::store::{DocumentStore, DocumentVersion, ServerStore};
 use mcphub_core::{Error, Result};
 
 use super::list;
 use crate::cli::{Format, History, Rollback};
+use crate::host::Host;
 use crate::{host, output, progress};
+
+/// How many are read at once.
+const PAGE: u32 = 1_000;
 
 pub async fn run(args: History) -> Result<ExitCode> {
     let host = list::open(&args.store).await?;
-    let versions = host.store.document_versions(&args.name).await?;
+    let versions = versions(&host, &args.name).await?;
     if versions.is_empty() {
         return Err(list::unknown(&args.name));
     }
@@ -32,6 +37,19 @@ pub async fn run(args: History) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// All documents that a server had, the newest first.
+pub async fn versions(host: &Host, server: &ServerName) -> Result<Vec<DocumentVersion>> {
+    let (mut versions, mut before) = (Vec::new(), None);
+    loop {
+        let page = host.store.document_versions(server, before, PAGE).await?;
+        versions.extend(page.versions);
+        match page.next {
+            None => return Ok(versions),
+            next => before = next,
+        }
+    }
 }
 
 pub async fn rollback(args: Rollback) -> Result<ExitCode> {

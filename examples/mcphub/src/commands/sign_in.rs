@@ -18,6 +18,9 @@ use crate::output;
 /// The longest line that is read: a password or a hash, and the end of the line.
 const MAX_INPUT: u64 = 1_024;
 
+/// How many sign-ins are read at once.
+const PAGE: u32 = 1_000;
+
 pub async fn password(args: UserPassword) -> Result<ExitCode> {
     let host = list::open(&args.store).await?;
     let user = &args.name;
@@ -50,7 +53,16 @@ pub async fn password(args: UserPassword) -> Result<ExitCode> {
 
 pub async fn sign_ins(args: UserSignIns) -> Result<ExitCode> {
     let host = list::open(&args.store).await?;
-    let sign_ins = host.store.sign_ins(&args.name).await?;
+    let (mut sign_ins, mut after) = (Vec::new(), None);
+    loop {
+        let page = host.store.sign_ins(&args.name, after.as_ref(), PAGE);
+        let page = page.await?;
+        sign_ins.extend(page.sign_ins);
+        match page.next {
+            None => break,
+            next => after = next,
+        }
+    }
     match args.format {
         Format::Json => output::json(&sign_ins)?,
         Format::Text if sign_ins.is_empty() => {

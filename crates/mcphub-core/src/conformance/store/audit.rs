@@ -137,6 +137,35 @@ pub async fn notes_are_entries_among_others(store: &dyn Store) {
     }
 }
 
+/// As if the clock had been set back: what follows a note from an hour ahead has that time, and is found by it.
+pub async fn times_of_the_log_do_not_go_back(store: &dyn Store) {
+    save(store, &registration("before")).await;
+    let last = whole_log(store).await[0].at;
+    let ahead = last + 3_600_000;
+    let note = |at: i64| AuditNote {
+        at,
+        actor: Actor::of("key", "one"),
+        action: Action::TOOL_CALL,
+        target: "tool:api/call".to_owned(),
+        detail: RawValue::from_string("{}".to_owned()).expect("JSON"),
+    };
+    store.note(&[note(ahead)]).await.expect("it is noted");
+    save(store, &registration("after")).await;
+    store.note(&[note(last)]).await.expect("it is noted");
+    save(store, &registration("late")).await;
+    let between = async |since, until| {
+        let query = AuditQuery {
+            since,
+            until,
+            ..AuditQuery::default()
+        };
+        sequences(&log(store, query).await)
+    };
+    assert_eq!(between(Some(ahead), Some(ahead + 1)).await, [2, 3, 4, 5]);
+    assert_eq!(between(None, Some(ahead)).await, [1]);
+    assert_eq!(between(Some(ahead + 1), None).await, [0; 0]);
+}
+
 /// Actor, action, target and time, alone and together.
 pub async fn conditions_of_the_log_have_all_to_be_met(store: &dyn Store) {
     for server in ["a", "b", "a"] {

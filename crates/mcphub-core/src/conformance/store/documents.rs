@@ -3,6 +3,8 @@
 use bytes::Bytes;
 
 use super::{assert_absent, assert_stored, name, registration, save};
+use crate::ErrorKind;
+use crate::server::ServerName;
 use crate::store::{DocumentVersion, Store};
 
 /// The last one, of no bytes, all bytes, or some megabytes, and an earlier one that comes back.
@@ -34,7 +36,22 @@ pub async fn two_servers_can_have_the_same_document(store: &dyn Store) {
     assert_stored(store, &other).await;
 }
 
-/// The newest first, each under the revision that it came with; the current one always.
+/// In pages of that length.
+async fn all_versions(store: &dyn Store, server: &ServerName, limit: u32) -> Vec<DocumentVersion> {
+    let (mut versions, mut before) = (Vec::new(), None);
+    loop {
+        let page = store.document_versions(server, before, limit).await;
+        let page = page.expect("an unknown server is no error");
+        assert!(page.versions.len() <= limit as usize);
+        versions.extend(page.versions);
+        before = page.next;
+        if before.is_none() {
+            return versions;
+        }
+    }
+}
+
+/// The newest first, in pages that join, each under the revision that it came with; the current one always.
 pub async fn earlier_documents_are_kept_up_to_a_bound(store: &dyn Store) {
     let mut wanted = registration("api");
     let mut revisions = Vec::new();
@@ -47,8 +64,16 @@ pub async fn earlier_documents_are_kept_up_to_a_bound(store: &dyn Store) {
     wanted.credentials.bearer = Some("b".into());
     save(store, &wanted).await;
 
-    let versions = store.document_versions(&wanted.name).await;
-    let versions = versions.expect("they are listed");
+    let versions = all_versions(store, &wanted.name, 1_000).await;
+    for limit in [1, 7, DocumentVersion::KEPT - 1, DocumentVersion::KEPT] {
+        let pages = all_versions(store, &wanted.name, limit).await;
+        assert_eq!(pages, versions, "pages of {limit}");
+    }
+    for limit in [0, 1_001] {
+        let refused = store.document_versions(&wanted.name, None, limit).await;
+        let refused = refused.expect_err("no such page");
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    }
     let listed = versions.iter().map(|version| version.revision);
     assert!(listed.eq(revisions.iter().rev().take(bound).copied()));
     let current = versions.iter().map(|version| version.current);
@@ -66,14 +91,12 @@ pub async fn earlier_documents_are_kept_up_to_a_bound(store: &dyn Store) {
     assert!(at(revisions[2]).await.is_none(), "it is one too many");
     assert!(at(u64::MAX).await.is_none());
     assert_stored(store, &wanted).await;
-    let nobody = store.document_versions(&name("nobody")).await;
-    assert!(nobody.expect("an unknown server is no error").is_empty());
+    assert_eq!(all_versions(store, &name("nobody"), 10).await, []);
 
     // The first document comes back: it is the newest again.
     wanted.document.bytes = oldest.bytes.clone();
     let saved = save(store, &wanted).await;
-    let versions = store.document_versions(&wanted.name).await;
-    let versions = versions.expect("they are listed");
+    let versions = all_versions(store, &wanted.name, 1_000).await;
     assert_eq!(versions.len(), bound);
     assert!(versions[0].current && versions[0].revision == saved.revision);
     assert_stored(store, &wanted).await;

@@ -76,6 +76,12 @@ pub async fn a_job_is_claimed_by_one_at_a_time(store: &dyn Store) {
         assert!(enqueue(store, &new).await);
     }
     assert_eq!(claim(store, "c", LONG).await, None);
+    let mut sooner = job("a/4");
+    sooner.due_at = 0;
+    assert!(enqueue(store, &sooner).await);
+    let longest = claim(store, "a", LONG).await.expect("it is due");
+    assert_eq!(longest.name().as_str(), "a/4");
+    assert!(store.finish_job(&longest).await.expect("no error"));
     let at_once = join_all((0..8).map(|_| claim(store, "a", LONG))).await;
     let mut claimed: Vec<_> = at_once.into_iter().flatten().collect();
     claimed.sort_by_key(|claimed| claimed.job.name.clone());
@@ -121,7 +127,12 @@ pub async fn a_job_whose_claim_has_ended_is_due_again(store: &dyn Store) {
         assert!(store.finish_job(&later).await.expect("no error"));
     };
     assert_eq!(later.job.begun, first.job.begun);
-    assert!(!keep(&first, LONG).await && keep(&later, LONG).await);
+    assert!(!keep(&first, LONG).await);
+    assert!(!store.finish_job(&first).await.expect("no error"));
+    assert!(!store.fail_job(&first, "late").await.expect("no error"));
+    assert!(keep(&later, LONG).await);
+    let log = store.audit_head().await.expect("the end of the log");
+    assert_eq!((log.sequence, super::version(store).await), (0, 0));
 }
 
 /// Until it was begun as often as it may be; then another may be made in its place.

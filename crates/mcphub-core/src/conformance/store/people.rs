@@ -108,9 +108,16 @@ pub async fn a_user_is_added_once(people: &dyn People) {
     assert!(users(people).await[0].disabled_at.is_some());
     assert_eq!((on().await, on().await), (true, false));
     assert_eq!(users(people).await, listed);
+    let again = people.create_user(&name, UserKind::Person).await;
+    assert!(!again.expect("a name that is taken is no error"));
+    assert_eq!(users(people).await, listed);
     let nobody = user("nobody");
-    let unknown = people.disable_user(&nobody).await;
-    assert!(!unknown.expect("an unknown user is no error"));
+    for unknown in [
+        people.disable_user(&nobody).await,
+        people.enable_user(&nobody).await,
+    ] {
+        assert!(!unknown.expect("an unknown user is no error"));
+    }
 }
 
 /// By name, in pages that join.
@@ -216,6 +223,17 @@ pub async fn a_membership_needs_its_user_and_its_role(people: &dyn People) {
     assert_eq!(set(&ada(), "staff").await, Err(ErrorKind::NotFound));
     save(&*store, "staff", &read_only()).await;
     save(&*store, "boss", &Permissions::default()).await;
+    let stale = store.set_membership(&ada(), &role("staff"), Some(1)).await;
+    let stale = stale.expect_err("ada is no member");
+    assert_eq!(stale.kind(), ErrorKind::Conflict);
+    let (member, at_once) = (ada(), ["staff", "boss"].map(role));
+    let at_once = at_once
+        .each_ref()
+        .map(|role| store.set_membership(&member, role, Some(0)));
+    let outcomes = join_all(at_once).await;
+    assert_eq!(outcomes.iter().flatten().count(), 1, "{outcomes:?}");
+    let removed = store.remove_membership(&ada()).await;
+    assert!(removed.expect("ada was a member"));
     let first = set(&ada(), "staff").await.expect("they are there");
     assert_eq!((first.revision, first.changed), (1, true));
     assert!(!set(&ada(), "staff").await.expect("the same").changed);

@@ -257,6 +257,26 @@ pub async fn a_beginning_of_many_words_is_found(store: &dyn Store) {
     assert_eq!(none, [""; 0]);
 }
 
+/// What comes after is nobody's to find it by.
+pub async fn words_are_told_apart_by_their_first_64_characters(store: &dyn Store) {
+    let (long, other) = ("ä".repeat(64), "ä".repeat(63));
+    let mut api = registration("long");
+    let description = format!("{long}end and {other}b");
+    api.tools = of_tools("Long", &[("tool", &description, ReadOnly)]);
+    save(store, &api).await;
+    let text = |end: &str| ToolSearch::new(format!("{long}{end}"));
+    for (search, wanted) in [
+        (text(""), 1),
+        (text("end"), 1),
+        (text("another"), 1),
+        (ToolSearch::new(format!("{other}b")), 1),
+        (ToolSearch::new(format!("{other}c")), 0),
+    ] {
+        let names = found(store, &search, 10).await;
+        assert_eq!(names.len(), wanted, "{search:?}");
+    }
+}
+
 /// A text has 1 to 16 words, and a page 1 to 1,000 tools.
 pub async fn a_search_without_words_or_length_is_refused(store: &dyn Store) {
     let mut searches = vec![

@@ -26,6 +26,14 @@ fn now() -> i64 {
     i64::try_from(since.as_millis()).expect("a time")
 }
 
+/// What comes after this has another time.
+fn next_millisecond() {
+    let begun = now();
+    while now() <= begun {
+        std::thread::yield_now();
+    }
+}
+
 /// The hash of a password that this letter tells apart.
 fn hash(letter: char) -> PasswordHash {
     let hash = letter.to_string().repeat(43);
@@ -87,7 +95,10 @@ async fn refresh(store: &dyn Store, family: u8, turn: u8, next: u8) -> Refreshed
 }
 
 async fn sign_ins(store: &dyn Store) -> Vec<SignIn> {
-    store.sign_ins(&ada()).await.expect("they are listed")
+    let page = store.sign_ins(&ada(), None, SignIn::MAX).await;
+    let page = page.expect("they are listed");
+    assert_eq!(page.next, None, "there are no more");
+    page.sign_ins
 }
 
 async fn password(store: &dyn Store) -> Option<PasswordHash> {
@@ -125,6 +136,13 @@ pub async fn another_password_ends_what_a_user_is_signed_in_to(people: &dyn Peop
     assert!(!begin(&*store, &of_ada(3)).await);
     assert!(set(people, &ada(), None).await);
     assert_eq!(password(&*store).await, None);
+    let log = store.audit(&AuditQuery::default()).await;
+    let log = log.expect("a page of the log").entries;
+    let noted = log
+        .iter()
+        .filter(|entry| entry.action == Action::USER_PASSWORD);
+    assert_eq!(noted.count(), 3);
+    assert!(!log.iter().any(|it| it.detail.get().contains("argon2")));
 
     assert!(!set(people, &user("nobody"), Some(&hash('a'))).await);
     let robot = user("robot");
@@ -276,10 +294,8 @@ pub async fn a_sign_in_lapses_unless_it_is_refreshed(people: &dyn People) {
         new.tokens.lapses_at = now() + 1;
         assert!(begin(&*store, &new).await);
     }
-    let begun = now();
-    while now() <= begun + 1 {
-        std::thread::yield_now();
-    }
+    next_millisecond();
+    next_millisecond();
     let purge = async |limit| store.purge_sign_ins(limit).await;
     // Each that began made room for itself.
     let first = purge(1).await.expect("no error");
@@ -294,12 +310,56 @@ pub async fn a_sign_in_lapses_unless_it_is_refreshed(people: &dyn People) {
 pub async fn a_user_has_a_bounded_number_of_sign_ins(people: &dyn People) {
     let store = ready(people).await;
     let most = u8::try_from(SignIn::MAX).expect("a small number");
-    for family in 0..=most {
+    for family in 0..most {
         assert!(begin(&*store, &of_ada(family)).await);
+        next_millisecond();
     }
-    assert_eq!(sign_ins(&*store).await.len(), usize::from(most));
-    let last = find(&*store, &of_ada(most).tokens.access).await;
-    assert!(last.is_some());
+    let refreshed = refresh(&*store, 0, 0, 1).await;
+    assert!(matches!(refreshed, Refreshed::Renewed(_)), "{refreshed:?}");
+    assert!(begin(&*store, &of_ada(most)).await);
+    let listed = sign_ins(&*store).await;
+    let listed: Vec<_> = listed.into_iter().map(|sign_in| sign_in.id).collect();
+    // The newest first, and without the second.
+    let lasting = (2..=most).rev().chain([0]);
+    let id = |family| SignInId::of(&of_ada(family).tokens.family);
+    assert_eq!(listed, lasting.map(id).collect::<Vec<_>>());
+    assert_eq!(find(&*store, &of_ada(1).tokens.access).await, None);
+}
+
+/// Also where several began at once, and while some end and others begin.
+pub async fn pages_of_sign_ins_join(people: &dyn People) {
+    let store = ready(people).await;
+    let begun: Vec<_> = (1..8).map(of_ada).collect();
+    join_all(begun.iter().map(|new| begin(&*store, new))).await;
+    let whole = sign_ins(&*store).await;
+    assert_eq!(whole.len(), begun.len());
+    for limit in [1, 2, 6, 7, 1_000] {
+        let (mut listed, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.sign_ins(&ada(), after.as_ref(), limit).await;
+            let page = page.expect("a page");
+            assert!(page.sign_ins.len() <= limit as usize);
+            listed.extend(page.sign_ins);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(listed, whole, "pages of {limit}");
+    }
+    let first = store.sign_ins(&ada(), None, 3).await.expect("a page");
+    let after = first.next.expect("there are more");
+    let ended = store.end_sign_ins(&ada(), Some(&after.id)).await;
+    assert_eq!(ended.expect("no error"), 1);
+    next_millisecond();
+    assert!(begin(&*store, &of_ada(9)).await);
+    let rest = store.sign_ins(&ada(), Some(&after), 1_000).await;
+    assert_eq!(rest.expect("a page").sign_ins, whole[3..]);
+    for limit in [0, 1_001] {
+        let refused = store.sign_ins(&ada(), None, limit).await;
+        let refused = refused.expect_err("no such page");
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    }
 }
 
 /// One, or all; and not those of another tenant, whose log says nothing of it.

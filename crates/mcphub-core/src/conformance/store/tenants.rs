@@ -119,8 +119,8 @@ pub async fn a_tenant_sees_nothing_of_another(tenants: &dyn Tenants) {
     assert_eq!((all(other).await.len(), version(other).await), (0, 0));
     let found = other.find_by_source(&ours.document.source).await;
     assert_eq!(found.expect("no error"), None);
-    let versions = other.document_versions(&ours.name).await;
-    assert!(versions.expect("no error").is_empty());
+    let versions = other.document_versions(&ours.name, None, 10).await;
+    assert!(versions.expect("no error").versions.is_empty());
     assert!(!other.remove(&ours.name).await.expect("no error"));
     let replaced = other.replace(&ours, 1).await;
     replaced.expect_err("it is not theirs");

@@ -157,6 +157,17 @@ pub async fn virtual_servers_are_bounded(store: &dyn Store) {
     wrong.tools.clear();
     assert_eq!(refusal(&wrong).await, ErrorKind::InvalidInput);
     assert_eq!(version(store).await, 0);
+    let most: Vec<_> = (0..VirtualServer::MAX)
+        .map(|number| all_of("shop", &format!("s-{number}")))
+        .collect();
+    for some in most.chunks(50) {
+        join_all(some.iter().map(|it| put(store, it))).await;
+    }
+    let one_more = all_of("shop", "one-more");
+    assert_eq!(refusal(&one_more).await, ErrorKind::TooLarge);
+    put(store, &all_of("bank", "s-7")).await;
+    assert!(remove(store, "s-7").await);
+    put(store, &one_more).await;
 }
 
 /// In pages that join.

@@ -14,7 +14,9 @@ use crate::key::{FoundApiKey, KeyListing, KeyName, NewApiKey};
 use crate::principal::{Permissions, Refusal};
 use crate::role::{MembershipListing, RoleListing, RoleName};
 use crate::server::ServerName;
-use crate::sign_in::{Account, FoundSignIn, NewSignIn, Refreshed, SignIn, SignInId, TokenDigests};
+use crate::sign_in::{
+    Account, FoundSignIn, NewSignIn, Refreshed, SignInId, SignInListing, SignInPlace, TokenDigests,
+};
 use crate::store::{
     ApiKeyStore, JobStore, MembershipStore, RoleStore, Saved, SignInStore, VirtualServerStore,
 };
@@ -131,8 +133,13 @@ impl SignInStore for Rows {
         Ok(0)
     }
 
-    async fn sign_ins(&self, _: &UserName) -> Result<Vec<SignIn>> {
-        Ok(Vec::new())
+    async fn sign_ins(
+        &self,
+        _: &UserName,
+        _: Option<&SignInPlace>,
+        _: u32,
+    ) -> Result<SignInListing> {
+        Ok(SignInListing::default())
     }
 
     async fn purge_sign_ins(&self, _: u32) -> Result<u64> {

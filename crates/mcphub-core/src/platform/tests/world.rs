@@ -20,7 +20,7 @@ use crate::secret::{Credentials, Grant};
 use crate::server::Serve;
 use crate::spec::{ApiSpec, Diagnostic, Document, Parsed, Severity};
 use crate::store::{
-    AuditRetention, AuditStore, CredentialStore, DocumentStore, DocumentVersion, Listing,
+    AuditRetention, AuditStore, CredentialStore, DocumentListing, DocumentStore, Listing,
     Registration, Saved, ServerRevision, ServerStore, ToolPage, ToolSearch,
 };
 use crate::tool::{
@@ -252,8 +252,13 @@ impl DocumentStore for Rows {
             .map(|row| row.registration.document.clone()))
     }
 
-    async fn document_versions(&self, _server: &ServerName) -> Result<Vec<DocumentVersion>> {
-        Ok(Vec::new())
+    async fn document_versions(
+        &self,
+        _server: &ServerName,
+        _before: Option<u64>,
+        _limit: u32,
+    ) -> Result<DocumentListing> {
+        Ok(DocumentListing::default())
     }
 
     async fn document_at(&self, server: &ServerName, revision: u64) -> Result<Option<Document>> {
