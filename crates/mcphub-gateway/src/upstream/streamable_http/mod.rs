@@ -13,6 +13,7 @@ mod wire;
 
 use std::fmt;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,7 +156,10 @@ impl Relay for McpHttp {
     /// Ends within [`McpSettings::call_timeout`].
     async fn open(&self, request: Arc<Forward>) -> Result<Box<dyn Exchange>> {
         let limit = self.wire.client.settings.call_timeout;
-        let exchange = self.wire.within(limit, self.wire.open(request)).await?;
+        // Pinned here and in what it awaits, because a future that is handed on has room for itself
+        // again in each that takes it, and all of that is allocated for every call.
+        let opening = pin!(self.wire.open(request));
+        let exchange = self.wire.within(limit, opening).await?;
         Ok(Box::new(exchange))
     }
 

@@ -4,6 +4,7 @@ mod meeting;
 mod sending;
 
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -278,7 +279,6 @@ impl Wire {
             known,
             asks,
         };
-        let sending = Arc::clone(self).attempt(attempt);
         let mut exchange = HttpExchange::new(Arc::clone(self), era, id, whose);
         if let Era::Legacy(session) = &exchange.era
             && asks
@@ -286,12 +286,13 @@ impl Wire {
             // It may be asked on the session's stream before there is an answer.
             Box::pin(session.listen(self)).await;
             exchange.inbox = Some(session.converse(id, forward.session)?);
+            let sending = Arc::clone(self).attempt(attempt);
             exchange.source = Source::Sending(Box::pin(sending));
             exchange.first = self.client.settings.first_byte_timeout;
             exchange.again = known.then(|| Box::new((forward, Arc::clone(cell))));
             return Ok(Ok(exchange));
         }
-        Ok(match sending.await? {
+        Ok(match Arc::clone(self).attempt(attempt).await? {
             Some(source) => {
                 exchange.source = source;
                 Ok(exchange)
@@ -312,7 +313,7 @@ impl Wire {
             asks,
         } = attempt;
         let whose = whose.as_deref();
-        let sending = self.send(Method::POST, headers, Some(body), whose);
+        let sending = pin!(self.send(Method::POST, headers, Some(body), whose));
         let response = match self.client.settings.first_byte_timeout.filter(|_| !asks) {
             Some(limit) => self.within(limit, sending).await?,
             None => sending.await?,
