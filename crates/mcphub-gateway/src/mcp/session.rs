@@ -25,6 +25,8 @@ use super::revision::Revision;
 pub(crate) struct SessionId {
     revision: Revision,
     text: Arc<str>,
+    /// Once, because it is a digest.
+    key: SessionKey,
 }
 
 impl SessionId {
@@ -50,10 +52,15 @@ impl SessionId {
             text.push('.');
             text.push_str(&mark(&random, owner));
         }
-        Ok(Self {
+        Ok(Self::of(revision, &text))
+    }
+
+    fn of(revision: Revision, text: &str) -> Self {
+        Self {
             revision,
             text: text.into(),
-        })
+            key: SessionKey::of(text),
+        }
     }
 
     /// The revision that was settled on.
@@ -85,7 +92,7 @@ impl SessionId {
 
     /// What others are told of it.
     pub(crate) fn key(&self) -> SessionKey {
-        SessionKey::of(&self.text)
+        self.key
     }
 
     /// The id as it travels.
@@ -101,8 +108,9 @@ fn mark(random: &str, owner: &Principal) -> String {
         .chain_update(random)
         .chain_update(owner.id.as_str())
         .finalize();
-    let digits = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
-    digits.collect()
+    let [a, b, c, d, e, f, g, h, ..]: [u8; 32] = digest.into();
+    let first = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    format!("{first:016x}")
 }
 
 /// The id is not one of a gateway.
@@ -128,10 +136,7 @@ impl FromStr for SessionId {
                     && parts.next().is_none_or(|owner| hex(Some(owner), 16))
                     && parts.next().is_none() =>
             {
-                Ok(Self {
-                    revision,
-                    text: text.into(),
-                })
+                Ok(Self::of(revision, text))
             }
             _ => Err(UnknownSession),
         }
