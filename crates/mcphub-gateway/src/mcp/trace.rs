@@ -3,7 +3,7 @@
 //! In MCP it travels in `_meta` (2026-07-28, Overview, OpenTelemetry trace context). A client whose
 //! HTTP library says it in headers, as most do, is understood, too.
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use serde_json::value::RawValue;
 
 use crate::members::{Members, quoted};
@@ -11,13 +11,17 @@ use crate::trace::{
     BAGGAGE, Bounds, OF_BAGGAGE, OF_STATE, PARENT, STATE, TraceContext, is_list, is_parent,
 };
 
+/// What a trace is told in, in the form in which it is found soonest. Without one of these there is
+/// nothing to be told.
+const TOLD_IN: [HeaderName; 2] = [
+    HeaderName::from_static(PARENT),
+    HeaderName::from_static(BAGGAGE),
+];
+
 /// Members of `_meta`, without the braces, with what the headers say of the trace and they do not. A
 /// trace that they name is the one that counts; what is not as the standards ask is left out.
 pub(super) fn added(mut meta: String, headers: &HeaderMap) -> String {
-    if ![PARENT, BAGGAGE]
-        .iter()
-        .any(|name| headers.contains_key(*name))
-    {
+    if !tell(headers) {
         return meta;
     }
     let text = format!("{{{meta}}}");
@@ -65,15 +69,13 @@ pub(super) fn context(meta: Option<&RawValue>, headers: Option<&HeaderMap>) -> T
     let inside = meta.and_then(|meta| meta.get().strip_prefix('{')?.strip_suffix('}'));
     let meta = inside.unwrap_or_default().trim();
     match headers {
-        Some(headers)
-            if [PARENT, BAGGAGE]
-                .iter()
-                .any(|name| headers.contains_key(*name)) =>
-        {
-            TraceContext::of_meta(&added(meta.to_owned(), headers))
-        }
+        Some(headers) if tell(headers) => TraceContext::of_meta(&added(meta.to_owned(), headers)),
         _ => TraceContext::of_meta(meta),
     }
+}
+
+fn tell(headers: &HeaderMap) -> bool {
+    TOLD_IN.iter().any(|name| headers.contains_key(name))
 }
 
 /// The one header of that name, where it is a `traceparent`.
