@@ -15,16 +15,20 @@ use serde_json::value::to_raw_value;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{self, OwnedPermit};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::federation::Route;
 use crate::metrics::{CallKind, Ended};
 
-/// The most notes that are written in one step.
-const MAX_BATCH: usize = 500;
+/// The most notes that are written in one step: one more may say how many were dropped.
+const MAX_BATCH: usize = AuditNote::MAX - 1;
 
-/// How long the first note of a step waits for others.
+/// How long the first note of a step waits for others, unless they fill the step or there is no room
+/// for more. A step of many costs little more than one of few, and keeps a core from calls for a moment.
 const LINGER: Duration = Duration::from_millis(100);
+
+/// How often it is looked how many there are.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// Pauses after a step that failed: the first, and the longest.
 const PAUSES: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
@@ -93,6 +97,8 @@ pub(crate) struct CallLog {
 struct Queue {
     store: Arc<dyn AuditStore>,
     receiver: mpsc::Receiver<AuditNote>,
+    /// What the next step writes. Kept here, because whoever waits for more may be interrupted.
+    batch: Vec<AuditNote>,
     /// A task of its own, so that a step is never given up half-way.
     writing: Option<JoinHandle<()>>,
 }
@@ -129,6 +135,7 @@ impl CallLog {
             queue: Mutex::new(Queue {
                 store,
                 receiver,
+                batch: Vec::new(),
                 writing: None,
             }),
             counts: Arc::default(),
@@ -190,15 +197,14 @@ impl CallLog {
         let mut queue = self.queue.lock().await;
         loop {
             queue.settled().await;
-            let Some(first) = queue.receiver.recv().await else {
+            if queue.more().await == 0 {
                 return std::future::pending().await;
-            };
-            // From here on nothing waits before it is handed to the task that writes it.
-            let rest = queue.receiver.len();
-            queue.begin(first, &self.counts);
-            if rest < MAX_BATCH {
-                sleep(LINGER).await;
             }
+            let end = Instant::now() + LINGER;
+            while queue.takes_more() && Instant::now() < end {
+                sleep(LOOK).await;
+            }
+            queue.begin(&self.counts);
         }
     }
 
@@ -208,9 +214,9 @@ impl CallLog {
             let mut queue = self.queue.lock().await;
             loop {
                 queue.settled().await;
-                match queue.receiver.try_recv() {
-                    Ok(first) => queue.begin(first, &self.counts),
-                    Err(_) => return,
+                queue.begin(&self.counts);
+                if queue.writing.is_none() {
+                    return;
                 }
             }
         };
@@ -241,15 +247,33 @@ impl Queue {
         }
     }
 
-    /// Begins to write what is there.
-    fn begin(&mut self, first: AuditNote, counts: &Arc<Counts>) {
-        let mut batch = vec![first];
-        while batch.len() < MAX_BATCH {
-            match self.receiver.try_recv() {
-                Ok(note) => batch.push(note),
-                Err(_) => break,
-            }
+    /// Waits for notes, if there are none yet. How many there are.
+    async fn more(&mut self) -> usize {
+        let Self {
+            receiver, batch, ..
+        } = self;
+        if batch.is_empty() {
+            receiver.recv_many(batch, MAX_BATCH).await;
         }
+        batch.len()
+    }
+
+    /// Whether more notes would come into the next step.
+    fn takes_more(&self) -> bool {
+        self.batch.len() + self.receiver.len() < MAX_BATCH && self.receiver.capacity() > 0
+    }
+
+    /// Begins to write what is there, if there is anything.
+    fn begin(&mut self, counts: &Arc<Counts>) {
+        while self.batch.len() < MAX_BATCH
+            && let Ok(note) = self.receiver.try_recv()
+        {
+            self.batch.push(note);
+        }
+        if self.batch.is_empty() {
+            return;
+        }
+        let batch = std::mem::take(&mut self.batch);
         let (store, counts) = (Arc::clone(&self.store), Arc::clone(counts));
         self.writing = Some(tokio::spawn(async move {
             written(&*store, batch, &counts).await;
@@ -359,4 +383,72 @@ fn named(method: &str, server: &str, own: &str) -> (Action, String) {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex as StdMutex;
+
+    use async_trait::async_trait;
+    use mcphub_core::Result;
+    use mcphub_core::audit::{AuditHead, AuditPage, AuditQuery};
+
+    use super::*;
+
+    /// How many notes each step had.
+    #[derive(Debug, Default)]
+    struct Steps(StdMutex<Vec<usize>>);
+
+    #[async_trait]
+    impl AuditStore for Steps {
+        async fn audit(&self, _: &AuditQuery) -> Result<AuditPage> {
+            Ok(AuditPage::default())
+        }
+
+        async fn audit_head(&self) -> Result<AuditHead> {
+            Ok(AuditHead::default())
+        }
+
+        async fn note(&self, notes: &[AuditNote]) -> Result<()> {
+            self.0.lock().unwrap().push(notes.len());
+            Ok(())
+        }
+    }
+
+    fn log() -> (Arc<Steps>, Arc<CallLog>) {
+        let steps = Arc::<Steps>::default();
+        let log = CallLog::new(steps.clone(), CallAudit::default());
+        (steps, Arc::new(log))
+    }
+
+    fn put(log: &CallLog, notes: usize) {
+        (0..notes).for_each(|_| log.denied(None, "shop", "buy"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn notes_wait_for_others_unless_they_fill_a_step() {
+        let (steps, log) = log();
+        let writer = Arc::clone(&log);
+        let writing = tokio::spawn(async move { writer.write().await });
+        put(&log, 1);
+        sleep(LINGER / 2).await;
+        put(&log, 2);
+        assert!(steps.0.lock().unwrap().is_empty());
+        sleep(LINGER).await;
+        assert_eq!(*steps.0.lock().unwrap(), [3]);
+        put(&log, MAX_BATCH * 2 + 1);
+        sleep(LINGER / 2).await;
+        assert_eq!(*steps.0.lock().unwrap(), [3, MAX_BATCH, MAX_BATCH]);
+        writing.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn notes_whose_wait_is_interrupted_are_written_at_the_end() {
+        let (steps, log) = log();
+        put(&log, 1);
+        assert!(timeout(LINGER / 2, log.write()).await.is_err());
+        put(&log, 1);
+        log.finish(LINGER).await;
+        assert_eq!(*steps.0.lock().unwrap(), [2]);
+    }
 }

@@ -152,7 +152,8 @@ async fn what_is_not_noted_for_want_of_room_is_counted_in_the_log() {
 async fn calls_that_cannot_be_noted_are_not_made_where_they_are_to_wait() {
     let mut audit = of(AuditedCalls::Writes);
     (audit.max_waiting, audit.full) = (1, WhenFull::Wait);
-    audit.patience = Duration::from_millis(50);
+    // Longer than notes wait for each other, so that what is refused is refused for want of room.
+    audit.patience = Duration::from_millis(500);
     let (served, log, keys) = noting(audit).await;
     let ci = keys.add("ci", everything());
     log.away.store(true, Ordering::SeqCst);

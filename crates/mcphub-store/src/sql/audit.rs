@@ -1,5 +1,7 @@
 //! The audit log: written with the change that it tells of, in one transaction.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use mcphub_core::audit::{
     Action, AuditEntry, AuditHead, AuditNote, AuditPage, AuditQuery, Hash, Order, Pruned,
@@ -14,9 +16,6 @@ use super::failure::Failure;
 use super::server::number;
 use super::statement::{Row, Statement};
 use super::{Dialect, Session, SqlStore, now};
-
-/// How many entries are added in one statement at most: a power of two.
-const AT_ONCE: usize = 64;
 
 /// What has to be known of a tenant before it is changed.
 const TENANT: &str = "
@@ -105,7 +104,7 @@ impl HeldTenant {
         let mut last = Vec::new();
         let mut entries = self.entries.into_iter();
         while entries.len() > 0 {
-            let most = entries.len().min(AT_ONCE);
+            let most = entries.len().min(at_once(session.dialect()));
             // A power of two, so that there are few statements to be prepared, but for the last of
             // PostgreSQL's: they go with the head.
             let all = session.dialect() == Dialect::Postgres && most == entries.len();
@@ -373,22 +372,30 @@ pub(super) async fn append(
     session.execute_all(vec![add, head]).await
 }
 
-/// What adds entries, at most [`AT_ONCE`]: each statement has a way to the server and back.
+/// How many entries are added in one statement at most: a power of two. PostgreSQL prepares a
+/// statement for each number up to it; SQLite's thread is woken for each statement.
+fn at_once(dialect: Dialect) -> usize {
+    dialect.choose(256, 64)
+}
+
+/// What adds entries, at most [`at_once`]: each statement has a way to the server and back.
 fn adding(
     dialect: Dialect,
     tenant_id: i64,
     entries: impl IntoIterator<Item = AuditEntry>,
 ) -> Result<Statement, Failure> {
+    // Most of many entries have these as the one before.
+    let (mut actor, mut action) = (Repeated::default(), Repeated::default());
     let row = |entry: AuditEntry| {
         Ok([
             tenant_id.into(),
             i64::try_from(entry.sequence).map_err(unreadable)?.into(),
             entry.at.into(),
-            entry.actor.as_str().into(),
-            entry.action.as_str().into(),
+            actor.next(entry.actor.as_str()).into(),
+            action.next(entry.action.as_str()).into(),
             entry.target.into(),
             String::from(Box::<str>::from(entry.detail)).into(),
-            entry.hash.0.as_slice().into(),
+            entry.hash.0.into(),
         ])
     };
     let rows = entries.into_iter().map(row);
@@ -398,6 +405,17 @@ fn adding(
         VALUES ",
     );
     Ok(add.then_rows(dialect, rows))
+}
+
+/// A text that is copied where it changes.
+#[derive(Default)]
+struct Repeated(Option<Arc<str>>);
+
+impl Repeated {
+    fn next(&mut self, text: &str) -> Arc<str> {
+        let known = self.0.take().filter(|known| **known == *text);
+        Arc::clone(self.0.insert(known.unwrap_or_else(|| text.into())))
+    }
 }
 
 async fn head(session: &mut Session, tenant_id: i64) -> Result<AuditHead, Failure> {

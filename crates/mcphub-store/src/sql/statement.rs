@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt::Write;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sqlx::AssertSqlSafe;
@@ -159,7 +160,10 @@ impl Statement {
 pub(crate) enum Value {
     Integer(Option<i64>),
     Text(Option<String>),
+    /// One that several values are.
+    Shared(Arc<str>),
     Bytes(Option<Bytes>),
+    Digest([u8; 32]),
 }
 
 macro_rules! into_value {
@@ -184,8 +188,10 @@ into_value! {
     Option<&str> => Text(value, value.map(str::to_owned)),
     Option<String> => Text(value, value),
     &Option<String> => Text(value, value.clone()),
+    Arc<str> => Shared(value, value),
     &[u8] => Bytes(value, Some(Bytes::copy_from_slice(value))),
     &Bytes => Bytes(value, Some(value.clone())),
+    [u8; 32] => Digest(value, value),
 }
 
 macro_rules! bind_all {
@@ -195,7 +201,9 @@ macro_rules! bind_all {
             |query, value| match value {
                 Value::Integer(value) => query.bind(value),
                 Value::Text(value) => query.bind(value),
+                Value::Shared(value) => query.bind(value),
                 Value::Bytes(value) => query.bind(value.as_deref()),
+                Value::Digest(value) => query.bind(value.to_vec()),
             },
         )
     };
