@@ -153,6 +153,8 @@ pub async fn times_of_the_log_do_not_go_back(store: &dyn Store) {
     save(store, &registration("after")).await;
     store.note(&[note(last)]).await.expect("it is noted");
     save(store, &registration("late")).await;
+    let times = whole_log(store).await.into_iter().map(|entry| entry.at);
+    assert!(times.eq([last, ahead, ahead, ahead, ahead]));
     let between = async |since, until| {
         let query = AuditQuery {
             since,

@@ -326,7 +326,7 @@ pub async fn a_user_has_a_bounded_number_of_sign_ins(people: &dyn People) {
     assert_eq!(find(&*store, &of_ada(1).tokens.access).await, None);
 }
 
-/// Also where several began at once, and while some end and others begin.
+/// Also while some end and others begin.
 pub async fn pages_of_sign_ins_join(people: &dyn People) {
     let store = ready(people).await;
     let begun: Vec<_> = (1..8).map(of_ada).collect();
