@@ -258,7 +258,7 @@ async fn what_was_acknowledged_survives_every_fault() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_whose_disk_is_full_loses_nothing() {
-    let Some(disk) = Disk::new(512 << 20) else {
+    let Some(disk) = Disk::new(256 << 20) else {
         return;
     };
     let Some(server) = Server::start_in(&disk.path()) else {
