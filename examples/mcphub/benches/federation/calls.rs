@@ -104,7 +104,7 @@ pub fn through(gateway: &Gateway, era: &str, servers: usize) -> Script {
     }
 }
 
-fn call(path: &str, tool: &str, era: &str, headers: &str) -> Request {
+pub fn call(path: &str, tool: &str, era: &str, headers: &str) -> Request {
     let arguments = r#"{"order":4711,"items":true,"currency":"EUR"}"#;
     if era == "legacy" {
         let body = format!(

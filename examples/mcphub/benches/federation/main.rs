@@ -7,7 +7,7 @@
 //! percentile of the time that a call takes are printed as ratios, as tables of docs/performance.md.
 //!
 //! `cargo bench --profile dist -p mcphub-cli --bench federation`, with
-//! `-- [--rounds N] [--seconds S] [calls] [lists] [memory] [start] [scale] [--servers N,N] [--tools N]
+//! `-- [--rounds N] [--seconds S] [calls] [native] [lists] [memory] [start] [scale] [--servers N,N] [--tools N]
 //! [faults] [long] [--calls N]` for some of it. Lists are compared with `nginx`, where it is installed.
 
 #![allow(clippy::print_stdout, reason = "a bench reports on standard output")]
@@ -24,6 +24,8 @@ mod lists;
 mod load;
 mod long;
 mod memory;
+mod native;
+mod official;
 mod party;
 mod scale;
 mod seed;
@@ -67,7 +69,7 @@ async fn main() {
         time: Duration::from_secs_f64(number("--seconds", 0.5)),
     };
     let sections = [
-        "calls", "lists", "memory", "start", "scale", "faults", "long",
+        "calls", "native", "lists", "memory", "start", "scale", "faults", "long",
     ];
     let some = options
         .iter()
@@ -76,6 +78,9 @@ async fn main() {
 
     if asked("calls") {
         calls::report(turns).await;
+    }
+    if asked("native") {
+        native::report(turns).await;
     }
     if asked("lists") {
         lists::report(turns).await;

@@ -27,19 +27,24 @@ impl Party {
     /// This program as the party of that name, which prints its address.
     pub fn start(args: &[&str]) -> Self {
         let program = std::env::current_exe().expect("this program has a path");
-        let mut child = Command::new(program)
+        let child = Command::new(program)
             .arg(MARK)
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
             .expect("this program starts");
+        Self::said(child, |line| line.trim().parse().ok())
+    }
+
+    /// A process that says in a line where it is.
+    fn said(mut child: Child, address: fn(&str) -> Option<SocketAddr>) -> Self {
         let stdout = child.stdout.take().expect("a pipe was asked for");
-        let mut line = String::new();
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .expect("a party says where it is");
-        let address = line.trim().parse().expect("an address");
+        let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+        let address = lines.find_map(|line| address(&line));
+        let address = address.expect("a party says where it is");
+        // What it says besides is read, so that it can go on.
+        std::thread::spawn(move || lines.for_each(drop));
         Self { child, address }
     }
 
@@ -194,7 +199,7 @@ pub fn at(upstreams: &Party, era: &str, server: usize) -> String {
     format!("[servers.s{server}]\nurl = \"http://{address}/{era}/{server}/mcp\"\n")
 }
 
-fn folder() -> TempDir {
+pub fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
@@ -228,6 +233,19 @@ fn process(folder: &TempDir) -> (Party, SocketAddr) {
         .spawn()
         .expect("mcphub starts");
     (Party { child, address }, operators)
+}
+
+/// `mcphub up` with a document in this folder.
+pub fn up(folder: &TempDir, document: &str) -> Party {
+    let child = mcphub(folder)
+        .args(["up", document, "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("mcphub starts");
+    Party::said(child, |line| {
+        let rest = line.strip_prefix("Serving MCP at http://")?;
+        rest.split('/').next()?.parse().ok()
+    })
 }
 
 pub fn free() -> SocketAddr {

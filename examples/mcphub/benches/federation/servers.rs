@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::{client, faulty, proxy};
+use crate::{client, faulty, official, proxy};
 
 const ANSWER: &str = r#"{"content":[{"type":"text","text":"Order 4711: 3 items, 129.50 EUR, paid, to be sent on Tuesday from the warehouse in Utrecht."}]"#;
 
@@ -21,6 +21,8 @@ pub async fn run(args: &[String]) {
             let tools = tools.parse().expect("a number of tools");
             mcp(tools).await
         }
+        [name] if name == "api" => official::api().await,
+        [name, api] if name == "official" => official::serve(api).await,
         [name, fault] if name == "faulty" => faulty::serve(fault).await,
         [name, fault] if name == "child" => faulty::child(fault),
         [name, to] if name == "proxy" => proxy::start(to.parse().expect("an address")).await,
