@@ -37,7 +37,8 @@ pub(crate) struct Meta<'a> {
     pub(crate) version: Option<Cow<'a, str>>,
     /// What the client can be asked, an object.
     pub(crate) capabilities: Option<&'a RawValue>,
-    /// The token under which the client hears of progress.
+    /// The client's own name for a request whose progress it wants to hear of (2026-07-28, Progress;
+    /// 2025-11-25 alike).
     pub(crate) progress: Option<&'a RawValue>,
     members: Members<'a>,
 }
@@ -72,17 +73,6 @@ impl<'a> Meta<'a> {
             return Err(missing(CAPABILITIES, "an object"));
         }
         Ok(Some(revision))
-    }
-
-    /// The client's own name for a request whose progress it wants to hear of
-    /// (2026-07-28, Progress; 2025-11-25 alike).
-    pub(crate) fn progress_token(params: &Members<'a>) -> Option<&'a RawValue> {
-        let raw = params.get("_meta")?;
-        // Few requests have one, and the others need not be read a second time.
-        if !raw.get().contains(PROGRESS) {
-            return None;
-        }
-        token(&Members::read(raw.get()).ok()?)
     }
 
     /// The least severe log message that the client wants of this request (2026-07-28, Logging).

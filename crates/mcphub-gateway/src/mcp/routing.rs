@@ -206,7 +206,9 @@ pub(super) fn joined<'e>(
 }
 
 fn on_one_line(value: &RawValue) -> Cow<'_, str> {
-    if value.get().contains(['\n', '\r']) {
+    // Looked for one after the other, which reads many bytes at once.
+    let bytes = value.get().as_bytes();
+    if bytes.contains(&b'\n') || bytes.contains(&b'\r') {
         Cow::Owned(value.get().replace(['\n', '\r'], " "))
     } else {
         Cow::Borrowed(value.get())

@@ -233,7 +233,8 @@ impl Client {
                 let Ok(Payload::One(Message::Request(request))) = Payload::read(&bytes, 1) else {
                     return;
                 };
-                let token = Meta::progress_token(&request.params);
+                // What is wrong with it is said when it is answered.
+                let token = request.meta().ok().and_then(|meta| meta.progress);
                 let progress = token.map(|token| Progress::new(token, output.clone()));
                 let caller = Caller {
                     who: who.as_ref(),

@@ -27,7 +27,6 @@ use crate::mcp::conversation::Turn;
 use crate::mcp::error::RpcError;
 use crate::mcp::listen::Subscription;
 use crate::mcp::message::{Message, Notification, Payload, Request};
-use crate::mcp::meta::Meta;
 use crate::mcp::methods::{self, Answer, INITIALIZE, LISTEN, TOOLS_CALL};
 use crate::mcp::reply::Reply;
 use crate::mcp::revision::Revision;
@@ -189,7 +188,7 @@ async fn one(
     }
     if accepts.events
         && request.method == TOOLS_CALL
-        && let Some(token) = Meta::progress_token(&request.params)
+        && let Some(token) = request.meta()?.progress
         && !methods::is_relayed(view, request)?
     {
         let (gateway, view, bytes) = (Arc::clone(gateway), Arc::clone(view), bytes.clone());
