@@ -84,6 +84,11 @@ impl<'a> Meta<'a> {
             .transpose()
     }
 
+    /// Whether it has one of these members.
+    pub(crate) fn has_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.members.get(name).is_some())
+    }
+
     /// What is neither the connection's nor the transport's, such as trace context: members without
     /// the braces, on one line.
     pub(crate) fn own(&self) -> String {

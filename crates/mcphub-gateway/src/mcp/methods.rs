@@ -426,7 +426,7 @@ async fn routed_call(
         }
     };
     let upstream = &route.upstream;
-    let trace = trace::context(request.params.get("_meta"), caller.trace);
+    let trace = trace::context(request, caller.trace);
     let context = CallContext {
         who: caller.who.map(|who| &**who),
         progress: caller.progress,

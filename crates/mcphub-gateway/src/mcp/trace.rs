@@ -4,8 +4,9 @@
 //! HTTP library says it in headers, as most do, is understood, too.
 
 use axum::http::{HeaderMap, HeaderName};
-use serde_json::value::RawValue;
 
+use super::message::Request;
+use super::meta::Meta;
 use crate::members::{Members, quoted};
 use crate::trace::{
     BAGGAGE, Bounds, OF_BAGGAGE, OF_STATE, PARENT, STATE, TraceContext, is_list, is_parent,
@@ -65,12 +66,18 @@ pub(in crate::mcp) fn kept(headers: &HeaderMap) -> HeaderMap {
 }
 
 /// What a request says of the trace that it belongs to, in `_meta` or in headers.
-pub(super) fn context(meta: Option<&RawValue>, headers: Option<&HeaderMap>) -> TraceContext {
+pub(super) fn context(request: &Request<'_>, headers: Option<&HeaderMap>) -> TraceContext {
+    let headers = headers.filter(|headers| tell(headers));
+    let silent = |meta: &Meta<'_>| !meta.has_any(&[PARENT, BAGGAGE]);
+    if headers.is_none() && request.meta().is_ok_and(silent) {
+        return TraceContext::default();
+    }
+    let meta = request.params.get("_meta");
     let inside = meta.and_then(|meta| meta.get().strip_prefix('{')?.strip_suffix('}'));
     let meta = inside.unwrap_or_default().trim();
     match headers {
-        Some(headers) if tell(headers) => TraceContext::of_meta(&added(meta.to_owned(), headers)),
-        _ => TraceContext::of_meta(meta),
+        Some(headers) => TraceContext::of_meta(&added(meta.to_owned(), headers)),
+        None => TraceContext::of_meta(meta),
     }
 }
 
