@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The members of one JSON object, in order, borrowed from its text.
@@ -113,6 +113,38 @@ pub(crate) fn string(raw: &RawValue) -> Option<Cow<'_, str>> {
     }
 }
 
+/// The first member of an object with this name, if it is a string. What comes after it is not read.
+pub(crate) fn first_string(json: &str, name: &str) -> Option<String> {
+    let mut search = Search { name, found: None };
+    // It ends with an error where it stops early.
+    let _ = serde_json::Deserializer::from_str(json).deserialize_map(&mut search);
+    search.found
+}
+
+struct Search<'n> {
+    name: &'n str,
+    found: Option<String>,
+}
+
+impl<'de> Visitor<'de> for &mut Search<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Key(name)) = map.next_key()? {
+            if name == self.name {
+                self.found = string(map.next_value()?).map(Cow::into_owned);
+                break;
+            }
+            map.next_value::<IgnoredAny>()?;
+        }
+        Ok(())
+    }
+}
+
 /// Whether the value is an object.
 pub(crate) fn is_object(raw: &RawValue) -> bool {
     raw.get().starts_with('{')
@@ -168,6 +200,22 @@ mod tests {
         assert_eq!(members.get("o").unwrap().get(), r#"{ "b" : [1] }"#);
         assert_eq!(members.string("s").unwrap().unwrap(), "ab");
         assert!(members.get("pq").is_some() && members.string("n").is_err());
+    }
+
+    #[test]
+    fn a_member_is_found_without_reading_on() {
+        let found = |json| first_string(json, "name");
+        assert_eq!(
+            found(r#"{"x":{"name":1},"n\u0061me":"a\u0062", no JSON"#).as_deref(),
+            Some("ab")
+        );
+        for json in [
+            r#"{"name":1,"name":"a"}"#,
+            r#"{"x":"name"}"#,
+            r#"["name","a"]"#,
+        ] {
+            assert_eq!(found(json), None, "{json}");
+        }
     }
 
     #[test]

@@ -278,10 +278,15 @@ impl Roster {
         let answer = answer.map(|inventory| {
             let (inventory, waiting) = approved(&entry, inventory);
             if known.repeats(&inventory) {
-                (known, waiting)
-            } else {
-                (Arc::new(Listing::of(inventory)), waiting)
+                return (known, waiting);
             }
+            let listing = Listing::of(inventory);
+            let listing = if known.same_as(&listing) {
+                known
+            } else {
+                Arc::new(listing)
+            };
+            (listing, waiting)
         });
         let mut state = self.state();
         let server = state
@@ -300,7 +305,9 @@ impl Roster {
                     tracing::warn!(server = %name, waiting, "tools of a server are new or changed and wait for approval");
                 }
                 server.waiting = waiting;
-                let changed = !server.listing.same_as(&listing);
+                // What is not the one that was known was read for that above.
+                let changed =
+                    !Arc::ptr_eq(&server.listing, &listing) && !server.listing.same_as(&listing);
                 if changed {
                     server.listing = listing;
                 }
@@ -325,6 +332,20 @@ impl Roster {
             self.notify();
         }
         later
+    }
+
+    /// Reads what the list of a server means, for whoever lists first, who would read it of all servers
+    /// at once. Nobody waits for it, and a start does not.
+    pub(crate) fn read(&self, name: &ServerName) {
+        let state = self.state();
+        let listing = state
+            .servers
+            .get(name)
+            .map(|server| Arc::clone(&server.listing));
+        drop(state);
+        if let Some(listing) = listing {
+            listing.read();
+        }
     }
 
     /// Serves what servers list by now, if that is not served.

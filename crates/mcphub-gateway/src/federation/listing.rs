@@ -1,7 +1,7 @@
 //! What one server lists, ready to be listed under other names.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -22,7 +22,8 @@ pub struct Listing {
 #[derive(Debug, Default)]
 pub(super) struct List {
     pub(super) items: Vec<Listed>,
-    pub(super) digest: [u8; 32],
+    /// What the definitions mean, once somebody asked.
+    digest: OnceLock<[u8; 32]>,
 }
 
 /// A tool, prompt, resource or template of a resource.
@@ -85,10 +86,10 @@ impl Listing {
 
     /// Whether both list the same definitions in the same order. Spaces and the order of members
     /// do not count: a server that is replaced by another program writes them differently, and
-    /// clients are not to be told of that.
+    /// clients are not to be told of that. Reads all of them the first time.
     pub fn same_as(&self, other: &Self) -> bool {
         let same = |(one, other): (&List, &List)| {
-            one.items.len() == other.items.len() && one.digest == other.digest
+            one.items.len() == other.items.len() && one.digest() == other.digest()
         };
         self.about == other.about && self.lists.iter().zip(&other.lists).all(same)
     }
@@ -97,6 +98,13 @@ impl Listing {
     pub fn repeats(&self, inventory: &Inventory) -> bool {
         let same = |kind: Kind| self.list(kind).repeats(inventory.of(kind));
         self.about == inventory.about && Kind::ALL.into_iter().all(same)
+    }
+
+    /// Reads what the definitions mean, once, before somebody asks.
+    pub(crate) fn read(&self) {
+        for list in &self.lists {
+            list.digest();
+        }
     }
 
     pub(super) fn list(&self, kind: Kind) -> &List {
@@ -114,7 +122,6 @@ impl List {
     fn new(kind: Kind, items: Vec<UpstreamTool>) -> Self {
         let mut listed: Vec<Listed> = Vec::with_capacity(items.len());
         let mut keys = std::collections::HashSet::with_capacity(items.len());
-        let mut hash = Sha256::new();
         for item in items {
             if !keys.insert(item.name.clone()) {
                 warn(kind, &item.name, "another one of the server has its name");
@@ -127,7 +134,6 @@ impl List {
                         Kind::Tools => marked(&definition),
                         _ => Vec::new(),
                     };
-                    hash.update(meaning(&definition).to_be_bytes());
                     listed.push(Listed {
                         reads: found.reads,
                         repeatable: found.repeatable,
@@ -143,8 +149,19 @@ impl List {
         }
         Self {
             items: listed,
-            digest: hash.finalize().into(),
+            digest: OnceLock::new(),
         }
+    }
+
+    /// Of what its definitions mean, which is read by whoever asks first.
+    pub(super) fn digest(&self) -> &[u8; 32] {
+        self.digest.get_or_init(|| {
+            let mut hash = Sha256::new();
+            for item in &self.items {
+                hash.update(meaning(&item.definition).to_be_bytes());
+            }
+            hash.finalize().into()
+        })
     }
 
     /// About how long the text of the list is, under names with so many bytes more.

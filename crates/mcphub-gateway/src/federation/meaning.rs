@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hasher};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
 /// A hash of a definition in which spaces and the order of members do not count. It is taken while the
-/// text is read, because it is asked of each tool when a gateway starts.
+/// text is read, because it is asked of each tool of a server that writes its list anew.
 pub(super) fn meaning(definition: &str) -> u64 {
     let Meaning(hash) = serde_json::from_str(definition)
         .unwrap_or_else(|_| Meaning::of(b'?', definition.as_bytes()));

@@ -1,7 +1,7 @@
 //! A list in pages, as finished text.
 
 use std::fmt::Write;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::kind::Kind;
 use super::listing::List;
+use super::part::Part;
 use crate::members::Members;
 
 /// One page of a list.
@@ -32,38 +33,27 @@ impl Page {
 /// All pages of a list: at least one.
 #[derive(Debug, Clone)]
 pub(super) struct Pages {
+    kind: Kind,
     pages: Vec<Sheet>,
-    digest: String,
+    /// 16 hex digits that change with the list, once somebody asked.
+    digest: OnceLock<String>,
+    /// What they are of, where they are of parts.
+    parts: Arc<[Arc<Part>]>,
 }
 
-/// The text of a page in pieces, which others have too, until somebody asks for the page.
+/// The definitions of a page in pieces, which others have too, until somebody asks for the page.
 #[derive(Debug, Clone)]
 struct Sheet {
     pieces: Vec<Bytes>,
     page: OnceLock<Page>,
 }
 
-impl Sheet {
-    /// As large as a page, so that putting it together takes less than a millisecond for most.
-    fn page(&self) -> &Page {
-        self.page.get_or_init(|| Page {
-            result: self.pieces.concat().into(),
-        })
-    }
-}
-
 impl Pages {
-    /// The list that has these one after the other.
-    pub(super) fn of<'a>(
-        kind: Kind,
-        segments: impl IntoIterator<Item = &'a Segment>,
-        page_size: usize,
-    ) -> Self {
+    /// The list that has those of these parts one after the other.
+    pub(super) fn of(kind: Kind, parts: &Arc<[Arc<Part>]>, page_size: usize) -> Self {
         let page_size = page_size.max(1);
-        let mut hash = Sha256::new();
         let (mut pages, mut page, mut count) = (Vec::new(), Vec::new(), 0);
-        for segment in segments.into_iter().filter(|it| !it.starts.is_empty()) {
-            hash.update(segment.digest);
+        for segment in parts.iter().map(|part| part.list(kind)) {
             let mut at = 0;
             while at < segment.starts.len() {
                 if count == page_size {
@@ -80,63 +70,101 @@ impl Pages {
             }
         }
         pages.push(page);
-        Self::finished(kind, pages, hash)
+        let parts = Arc::clone(parts);
+        Self::made(kind, pages, OnceLock::new(), parts)
     }
 
-    /// Pages with what is before and after their definitions.
-    fn finished(kind: Kind, pages: Vec<Vec<Bytes>>, hash: Sha256) -> Self {
-        let mut digest = String::with_capacity(16);
-        for byte in hash.finalize().iter().take(8) {
-            // Writing to a String cannot fail.
-            let _ = write!(digest, "{byte:02x}");
-        }
-        let (count, head) = (pages.len(), Bytes::from(opened(kind)));
-        let sheet = |(index, definitions): (usize, Vec<Bytes>)| {
-            let tail = match index + 1 {
-                next if next < count => format!(r#"],"nextCursor":"{digest}-{next}"}}"#),
-                _ => "]}".to_owned(),
-            };
-            let mut pieces = Vec::with_capacity(definitions.len() + 2);
-            pieces.push(head.clone());
-            pieces.extend(definitions);
-            pieces.push(tail.into());
-            Sheet {
-                pieces,
-                page: OnceLock::new(),
-            }
+    fn made(
+        kind: Kind,
+        pages: Vec<Vec<Bytes>>,
+        digest: OnceLock<String>,
+        parts: Arc<[Arc<Part>]>,
+    ) -> Self {
+        let sheet = |pieces| Sheet {
+            pieces,
+            page: OnceLock::new(),
         };
-        let pages = pages.into_iter().enumerate().map(sheet).collect();
-        Self { pages, digest }
+        Self {
+            kind,
+            pages: pages.into_iter().map(sheet).collect(),
+            digest,
+            parts,
+        }
     }
 
     pub(super) fn page(&self, cursor: Option<&str>) -> Option<&Page> {
         let Some(cursor) = cursor else {
-            return self.pages.first().map(Sheet::page);
+            return self.at(0);
         };
         let (digest, index) = cursor.split_once('-')?;
         let index: usize = index.parse().ok()?;
-        (digest == self.digest && index > 0)
-            .then(|| self.pages.get(index).map(Sheet::page))
+        (digest == self.digest(16) && index > 0)
+            .then(|| self.at(index))
             .flatten()
+    }
+
+    /// As large as a page, so that putting it together takes less than a millisecond for most.
+    fn at(&self, index: usize) -> Option<&Page> {
+        let sheet = self.pages.get(index)?;
+        Some(sheet.page.get_or_init(|| {
+            let head = format!(r#"{{"{}":["#, self.kind.member());
+            let tail = match index + 1 {
+                next if next < self.pages.len() => {
+                    format!(r#"],"nextCursor":"{}-{next}"}}"#, self.digest(16))
+                }
+                _ => "]}".to_owned(),
+            };
+            let length: usize = sheet.pieces.iter().map(Bytes::len).sum();
+            let mut text = Vec::with_capacity(head.len() + length + tail.len());
+            text.extend_from_slice(head.as_bytes());
+            for piece in &sheet.pieces {
+                text.extend_from_slice(piece);
+            }
+            text.extend_from_slice(tail.as_bytes());
+            Page {
+                result: text.into(),
+            }
+        }))
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Page> {
+        (0..self.pages.len()).filter_map(|index| self.at(index))
     }
 
     /// The text of each page.
     pub(super) fn texts(&self) -> Vec<Bytes> {
-        let pages = self.pages.iter().map(Sheet::page);
-        pages.map(|page| page.result.clone()).collect()
+        self.all().map(|page| page.result.clone()).collect()
     }
 
     /// The definitions in the list, in its order.
-    pub(super) fn definitions(&self, kind: Kind) -> impl Iterator<Item = &RawValue> {
-        self.pages
-            .iter()
-            .flat_map(move |sheet| sheet.page().definitions(kind))
+    pub(super) fn definitions(&self) -> impl Iterator<Item = &RawValue> {
+        self.all().flat_map(|page| page.definitions(self.kind))
     }
 
-    /// The first of 16 hex digits that change with the list.
+    /// The first of 16 hex digits that change with the list. Whoever asks first reads what all
+    /// definitions mean that nobody has asked about before.
     pub(super) fn digest(&self, digits: usize) -> &str {
-        self.digest.get(..digits).unwrap_or_default()
+        let digest = self.digest.get_or_init(|| {
+            let mut hash = Sha256::new();
+            for part in &*self.parts {
+                if !part.list(self.kind).starts.is_empty() {
+                    hash.update(part.digest(self.kind));
+                }
+            }
+            hex(hash)
+        });
+        digest.get(..digits).unwrap_or_default()
     }
+}
+
+/// The first 16 digits.
+fn hex(hash: Sha256) -> String {
+    let mut digits = String::with_capacity(16);
+    for byte in hash.finalize().iter().take(8) {
+        // Writing to a String cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
 }
 
 /// What one server has in a list: definitions with commas between them.
@@ -145,7 +173,7 @@ pub(super) struct Segment {
     text: Bytes,
     /// Where each definition begins.
     starts: Vec<usize>,
-    digest: [u8; 32],
+    digest: OnceLock<[u8; 32]>,
 }
 
 impl Segment {
@@ -156,6 +184,16 @@ impl Segment {
         // Without the comma.
         let end = start(to).map_or(self.text.len(), |next| next - 1);
         self.text.slice(begin..end)
+    }
+
+    /// Of a list that was written under names with this prefix.
+    pub(super) fn digest(&self, prefix: &str, list: &List) -> &[u8; 32] {
+        self.digest.get_or_init(|| {
+            let mut hash = Sha256::new();
+            hash.update(prefix.as_bytes());
+            hash.update(list.digest());
+            hash.finalize().into()
+        })
     }
 }
 
@@ -183,18 +221,15 @@ impl SegmentBuilder {
         &mut self.text
     }
 
-    /// What was written of a list, under names with this prefix.
-    pub(super) fn finish(mut self, prefix: &str, list: &List) -> Segment {
+    /// What was written of a list.
+    pub(super) fn finish(mut self) -> Segment {
         // It stays as long as the server lists this.
         self.text.shrink_to_fit();
         self.starts.shrink_to_fit();
-        let mut hash = Sha256::new();
-        hash.update(prefix.as_bytes());
-        hash.update(list.digest);
         Segment {
             text: self.text.into(),
             starts: self.starts,
-            digest: hash.finalize().into(),
+            digest: OnceLock::new(),
         }
     }
 }
@@ -226,7 +261,7 @@ impl PagesBuilder {
     /// Notes whose definitions follow.
     pub(super) fn begin(&mut self, list: &List) {
         if !list.items.is_empty() {
-            self.hash.update(list.digest);
+            self.hash.update(list.digest());
         }
     }
 
@@ -253,10 +288,7 @@ impl PagesBuilder {
 
     pub(super) fn finish(mut self) -> Pages {
         self.pages.push(vec![self.page.into()]);
-        Pages::finished(self.kind, self.pages, self.hash)
+        let digest = OnceLock::from(hex(self.hash));
+        Pages::made(self.kind, self.pages, digest, Arc::default())
     }
-}
-
-fn opened(kind: Kind) -> String {
-    format!(r#"{{"{}":["#, kind.member())
 }

@@ -39,7 +39,7 @@ impl Part {
     /// What a server adds to snapshots whose pages have at most `page_size` tools.
     pub fn new(member: &Member<'_>, page_size: usize) -> Self {
         let (mut tools, mut prompts) = (Names::new(), Names::new());
-        let prefix = format!("{}_", member.server);
+        let prefix = prefix(member.server);
         let lists = Kind::ALL.map(|kind| {
             let list = member.listing.list(kind);
             let mut segment = SegmentBuilder::new(list.text_len(prefix.len()));
@@ -48,7 +48,7 @@ impl Part {
                 _ => &mut tools,
             };
             write(member.source(), kind, true, names, |it| it(segment.next()));
-            segment.finish(&prefix, list)
+            segment.finish()
         });
         Self {
             server: member.server.clone(),
@@ -85,6 +85,16 @@ impl Part {
             Kind::ResourceTemplates => templates,
         }
     }
+
+    /// Changes with what the server has in a list, and with its name.
+    pub(super) fn digest(&self, kind: Kind) -> &[u8; 32] {
+        let list = self.listing.list(kind);
+        self.list(kind).digest(&prefix(&self.server), list)
+    }
+}
+
+fn prefix(server: &ServerName) -> String {
+    format!("{server}_")
 }
 
 impl Origin {

@@ -58,7 +58,7 @@ impl View {
         let mut seen = HashSet::new();
         let lists = Kind::ALL.map(|kind| {
             let mut pages = PagesBuilder::new(kind, self.page_size);
-            for definition in self.list(kind).definitions(kind) {
+            for definition in self.list(kind).definitions() {
                 if let Some(server) = self.allowed(permissions, kind, definition) {
                     seen.insert(server);
                     pages.push(definition.get());

@@ -27,7 +27,7 @@ use crate::upstream::{About, Upstream};
 pub struct View {
     pub(super) routes: Arc<Routes>,
     pub(super) lists: [Pages; Kind::ALL.len()],
-    digest: String,
+    digest: OnceLock<String>,
     about: About,
     capabilities: Value,
     instructions: String,
@@ -131,10 +131,8 @@ impl Route {
 impl View {
     /// The view of these servers, in their order, with prefixed names.
     pub(super) fn all(parts: &[Arc<Part>], page_size: usize) -> Self {
-        let lists = Kind::ALL.map(|kind| {
-            let segments = parts.iter().map(|part| part.list(kind));
-            Pages::of(kind, segments, page_size)
-        });
+        let shared: Arc<[Arc<Part>]> = parts.into();
+        let lists = Kind::ALL.map(|kind| Pages::of(kind, &shared, page_size));
         let by_name = parts
             .iter()
             .map(|part| (part.server.clone(), Arc::clone(part)));
@@ -301,7 +299,16 @@ impl View {
     /// 32 hex digits that change with the lists: 16 for tools, 8 for prompts, 8 for resources and
     /// templates.
     pub fn digest(&self) -> &str {
-        &self.digest
+        self.digest.get_or_init(|| {
+            let [tools, prompts, resources, templates] = &self.lists;
+            [
+                tools.digest(16),
+                prompts.digest(8),
+                resources.digest(4),
+                templates.digest(4),
+            ]
+            .concat()
+        })
     }
 
     /// Whether the one who looks may not do everything.
@@ -332,17 +339,9 @@ impl View {
         instructions: String,
         page_size: usize,
     ) -> Self {
-        let [tools, prompts, resources, templates] = &lists;
-        let digest = [
-            tools.digest(16),
-            prompts.digest(8),
-            resources.digest(4),
-            templates.digest(4),
-        ]
-        .concat();
         Self {
             routes,
-            digest,
+            digest: OnceLock::new(),
             capabilities: about.capabilities(),
             about,
             instructions,

@@ -66,10 +66,19 @@ impl Inner {
                     here.roster.catch_up();
                 }
                 let again = async {
-                    match pause {
-                        Some(pause) => sleep(pause).await,
-                        None => std::future::pending().await,
-                    }
+                    let known = async {
+                        sleep(MIN_LIST_PAUSE).await;
+                        if let Some(here) = inner.upgrade() {
+                            here.roster.read(&name);
+                        }
+                    };
+                    let pause = async {
+                        match pause {
+                            Some(pause) => sleep(pause).await,
+                            None => std::future::pending().await,
+                        }
+                    };
+                    futures::join!(known, pause);
                 };
                 tokio::select! {
                     _ = announced.next() => {

@@ -1,16 +1,18 @@
 //! The lists of a server, all pages of each.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
 use mcphub_core::{Error, ErrorKind, Result};
+use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::message::{Call, Params};
 use super::{About, Inventory, UpstreamTool, one_line};
 use crate::federation::Kind;
-use crate::members::Members;
+use crate::members::first_string;
 
 /// A server that can be asked for its lists.
 pub(super) trait Lists: Sync {
@@ -71,10 +73,7 @@ pub(super) async fn all(server: &impl Lists, kind: Kind) -> Result<Vec<UpstreamT
         bytes += result.get().len();
         let page = Page::read(&result, kind).map_err(|error| nonsense().caused_by(error))?;
         for definition in page.items {
-            let name = Members::read(definition.get())
-                .ok()
-                .and_then(|it| it.string(kind.key()).ok()?.map(Cow::into_owned));
-            match name {
+            match first_string(definition.get(), kind.key()) {
                 Some(name) => items.push(UpstreamTool {
                     name,
                     definition: one_line(definition),
@@ -125,13 +124,41 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
+    /// Reads a page once: lists are most of what servers that are asked now and then answer.
     fn read(result: &'a RawValue, kind: Kind) -> serde_json::Result<Self> {
-        let members = Members::read(result.get())?;
-        let items = members.get(kind.member());
-        let next = members.get("nextCursor");
-        Ok(Self {
-            items: serde_json::from_str(items.map_or("null", RawValue::get))?,
-            next_cursor: serde_json::from_str(next.map_or("null", RawValue::get))?,
+        serde_json::Deserializer::from_str(result.get()).deserialize_map(PageOf(kind))
+    }
+}
+
+struct PageOf(Kind);
+
+impl<'de> Visitor<'de> for PageOf {
+    type Value = Page<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an object with the member `{}`", self.0.member())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Page<'de>, A::Error> {
+        let (mut items, mut next_cursor) = (None, None);
+        while let Some(name) = members.next_key::<Cow<'de, str>>()? {
+            let again = if *name == *self.0.member() {
+                items.replace(members.next_value()?).is_some()
+            } else if name == "nextCursor" {
+                next_cursor
+                    .replace(members.next_value::<Option<String>>()?)
+                    .is_some()
+            } else {
+                members.next_value::<IgnoredAny>()?;
+                false
+            };
+            if again {
+                return Err(A::Error::custom(format!("member `{name}` appears twice")));
+            }
+        }
+        Ok(Page {
+            items: items.ok_or_else(|| A::Error::missing_field(self.0.member()))?,
+            next_cursor: next_cursor.flatten(),
         })
     }
 }

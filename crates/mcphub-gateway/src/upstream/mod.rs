@@ -12,6 +12,7 @@ mod direct;
 mod down;
 mod events;
 mod failed;
+mod general;
 mod guarded;
 mod http;
 mod inventory;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::{UpstreamTool, one_line};
-use crate::members::Members;
+use crate::members::first_string;
 
 /// The members of MCP's `Tool` (MCP 2026-07-28, Tools).
 #[derive(Serialize)]
@@ -26,9 +26,8 @@ struct Definition<'a> {
 /// Tools as a server listed them before; what has no name is left out.
 pub(crate) fn listed_tools(listed: &[Box<RawValue>]) -> Vec<UpstreamTool> {
     let tool = |definition: &RawValue| {
-        let members = Members::read(definition.get()).ok()?;
         Some(UpstreamTool {
-            name: members.string("name").ok()??.into_owned(),
+            name: first_string(definition.get(), "name")?,
             definition: one_line(definition),
         })
     };

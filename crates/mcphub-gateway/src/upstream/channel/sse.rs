@@ -83,7 +83,7 @@ impl Sse {
     async fn open(&self) -> Result<(Events, Url, HeaderMap)> {
         let host = http::host(&self.endpoint.url);
         let headers = http::endpoint_headers(&self.endpoint)?;
-        let request = self.client.http().get(self.endpoint.url.clone());
+        let request = self.client.http().await?.get(self.endpoint.url.clone());
         let request = request.headers(headers.clone());
         let request = request.header(ACCEPT, HeaderValue::from_static("text/event-stream"));
         let response = send(self.access.as_deref(), request, &host).await?;
@@ -145,7 +145,7 @@ struct Poster {
 
 impl Poster {
     async fn post(&self, line: Bytes) -> Result<()> {
-        let request = self.client.http().post(self.address.clone());
+        let request = self.client.http().await?.post(self.address.clone());
         let mut headers = self.headers.clone();
         traced::add_of_message(&line, &mut headers);
         let request = request

@@ -1,11 +1,14 @@
 //! A request on its way: directly where that is possible, else by the general client.
 
 use axum::http;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::future::Either;
 use http_body_util::Full;
 use mcphub_core::call::HttpRequest;
 use mcphub_core::spec::Method;
+use percent_encoding::percent_decode_str;
 use reqwest::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HeaderMap, HeaderName,
     HeaderValue, InvalidHeaderValue, LOCATION, TRANSFER_ENCODING, USER_AGENT,
@@ -37,6 +40,8 @@ enum Body {
 pub(super) enum Failure {
     Direct(direct::Failed),
     Client(reqwest::Error),
+    /// There is no client.
+    Unmade(mcphub_core::Error),
 }
 
 impl Answer {
@@ -106,10 +111,11 @@ pub(super) fn send<'a>(
     if let Some(sending) = directly(&client.direct, request)? {
         return Ok(Either::Left(sending));
     }
-    let request = general(&client.http, request)?;
+    let request = general(request)?;
     // Boxed, because it is large.
     Ok(Either::Right(Box::pin(async move {
-        let sent = client.http.execute(request).await;
+        let http = client.http().await.map_err(Failure::Unmade)?;
+        let sent = http.execute(request).await;
         sent.map(Answer::from).map_err(Failure::Client)
     })))
 }
@@ -197,27 +203,34 @@ fn directly(
     }))
 }
 
-fn general(http: &reqwest::Client, request: &HttpRequest) -> Result<Request, String> {
-    let method = method(request)?;
-    let url = request.url.clone();
-    let mut out = if url.username().is_empty() && url.password().is_none() {
-        Request::new(method, url)
-    } else {
-        // The builder turns a user and password in the URL into a header.
-        let out = http.request(method, url).build();
-        out.map_err(|error| {
-            format!(
-                "The request cannot be made: {}",
-                cause(&error.without_url())
-            )
-        })?
-    };
-    out.headers_mut().reserve(request.headers.len());
+fn general(request: &HttpRequest) -> Result<Request, String> {
+    let mut url = request.url.clone();
+    let login = login(&mut url);
+    let mut out = Request::new(method(request)?, url);
+    out.headers_mut().reserve(request.headers.len() + 1);
+    if let Some(login) = login {
+        out.headers_mut().insert(AUTHORIZATION, login);
+    }
     fill(out.headers_mut(), request)?;
     if let Some(body) = &request.body {
         *out.body_mut() = Some(body.bytes.clone().into());
     }
     Ok(out)
+}
+
+/// The header that a user and password in a URL stand for (RFC 7617, 2), which are taken out of it.
+fn login(url: &mut Url) -> Option<HeaderValue> {
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let mut pair: Vec<u8> = percent_decode_str(url.username()).collect();
+    pair.push(b':');
+    pair.extend(percent_decode_str(url.password().unwrap_or_default()));
+    // Only a URL without a host, which is none of HTTP, refuses.
+    let _ = url.set_username("").and_then(|()| url.set_password(None));
+    let mut value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair))).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 fn method(request: &HttpRequest) -> Result<http::Method, String> {
@@ -253,4 +266,19 @@ fn header_value(text: &str) -> Result<HeaderValue, InvalidHeaderValue> {
         return Ok(HeaderValue::from_static(JSON));
     }
     HeaderValue::from_str(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_and_password_in_a_url_are_a_header() {
+        let mut url: Url = "https://us%20er:p%3Aw@api.test/a?b".parse().unwrap();
+        let header = login(&mut url).unwrap();
+        assert_eq!(header, "Basic dXMgZXI6cDp3");
+        assert!(header.is_sensitive());
+        assert_eq!(url.as_str(), "https://api.test/a?b");
+        assert_eq!(login(&mut url), None);
+    }
 }

@@ -328,6 +328,7 @@ impl Exchange<'_> {
             Failure::Client(error) if error.is_connect() => self.unreached(error),
             Failure::Direct(Failed::Broken(error)) => self.broken(error),
             Failure::Client(error) => self.broken(error),
+            Failure::Unmade(error) => self.unreached(error),
         }
     }
 

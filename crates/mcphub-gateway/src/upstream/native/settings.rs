@@ -10,6 +10,7 @@ use super::address::PublicOnly;
 use super::budget::Budget;
 use super::propagators::Propagators;
 use crate::upstream::direct::Direct;
+use crate::upstream::general::General;
 use crate::upstream::http;
 
 /// The most connections to one API without TLS that are kept while nobody uses them.
@@ -70,7 +71,7 @@ impl Default for NativeSettings {
 /// The connections of native tools, pooled by host, and their limits. A clone shares both.
 #[derive(Debug, Clone)]
 pub struct NativeClient {
-    pub(in crate::upstream) http: reqwest::Client,
+    http: General,
     /// Those to APIs that need neither TLS nor a proxy.
     pub(super) direct: Direct,
     pub(in crate::upstream) settings: Arc<NativeSettings>,
@@ -85,13 +86,14 @@ impl NativeClient {
     /// # Errors
     /// `Internal` when the process has not installed a rustls crypto provider.
     pub fn new(settings: NativeSettings) -> Result<Self> {
-        let http = http::build(builder(&settings)?)?;
+        let settings = Arc::new(settings);
         let public_only = settings.refuse_private_addresses;
+        let ours = Arc::clone(&settings);
         Ok(Self {
-            http,
+            http: General::later(move || builder(&ours))?,
             direct: Direct::new(settings.connect_timeout, MAX_IDLE, public_only),
             budget: Budget::new(settings.max_held),
-            settings: Arc::new(settings),
+            settings,
             authorities: None,
         })
     }
@@ -123,9 +125,17 @@ impl NativeClient {
         let builder = builder(&self.settings)?;
         let http = http::certified(builder, self.authorities.as_deref(), identity)?;
         Ok(Self {
-            http,
+            http: http.into(),
             ..self.clone()
         })
+    }
+
+    /// What goes over TLS or a proxy, and what leads elsewhere.
+    ///
+    /// # Errors
+    /// As [`General::get`].
+    pub(in crate::upstream) async fn http(&self) -> Result<&reqwest::Client> {
+        self.http.get().await
     }
 }
 

@@ -74,8 +74,11 @@ impl Server<'_> {
 
     /// What the server wants from who shows nothing. One that cannot be asked wants nothing.
     async fn challenge(&self) -> Challenge {
-        let request = self.http.http.post(self.base_url.clone());
-        let request = request
+        let Ok(http) = self.http.http().await else {
+            return Challenge::default();
+        };
+        let request = http
+            .post(self.base_url.clone())
             .header(CONTENT_TYPE, "application/json")
             .header(ACCEPT, "application/json, text/event-stream")
             .body(PING);

@@ -202,8 +202,8 @@ impl Server<'_> {
         basic: Option<&str>,
     ) -> Result<Bytes, Failure> {
         let mut request = self
-            .http
-            .http
+            .client()
+            .await?
             .post(url.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(encoded(form, client));
@@ -218,7 +218,9 @@ impl Server<'_> {
 
     /// The JSON at a URL.
     pub(super) async fn get<T: DeserializeOwned>(&self, url: &Url) -> Result<T, Failure> {
-        let answer = self.exchange(url, self.http.http.get(url.clone())).await?;
+        let answer = self
+            .exchange(url, self.client().await?.get(url.clone()))
+            .await?;
         serde_json::from_slice(&answer).map_err(|_| said(url, "what is not understood"))
     }
 
@@ -228,11 +230,16 @@ impl Server<'_> {
         url: &Url,
         body: &Value,
     ) -> Result<T, Failure> {
-        let request = self.http.http.post(url.clone());
+        let request = self.client().await?.post(url.clone());
         let request = request.header(CONTENT_TYPE, "application/json");
         let answer = self.exchange(url, request.body(body.to_string())).await?;
         // What is in the answer may be a secret: the reader's error is not shown.
         serde_json::from_slice(&answer).map_err(|_| said(url, "what is not understood"))
+    }
+
+    async fn client(&self) -> Result<&reqwest::Client, Failure> {
+        let client = self.http.http().await;
+        client.map_err(|error| Failure::new(error.to_string()))
     }
 
     async fn exchange(&self, url: &Url, request: RequestBuilder) -> Result<Bytes, Failure> {

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use mcphub_core::Result;
 use mcphub_core::shared::SessionKey;
-use reqwest::RequestBuilder;
-use reqwest::header::HeaderValue;
+use reqwest::header::{HeaderMap, HeaderValue};
 use serde_json::value::RawValue;
 use tokio::sync::{OnceCell, oneshot};
 use tokio::task::AbortHandle;
+use url::Url;
 
 use super::changes::MAX_EVENT;
+use super::settings::McpClient;
 use super::wire::{Era, Wire};
 use crate::upstream::access::{Access, Whose};
 use crate::upstream::events::{Events, is_events};
@@ -51,9 +52,11 @@ pub(super) struct Session {
 /// The request that ends a session.
 #[derive(Debug)]
 pub(super) struct Ending {
-    request: RequestBuilder,
-    access: Option<Arc<Access>>,
-    whose: Whose,
+    pub(super) client: McpClient,
+    pub(super) url: Url,
+    pub(super) headers: HeaderMap,
+    pub(super) access: Option<Arc<Access>>,
+    pub(super) whose: Whose,
 }
 
 /// A task that reads a stream, which ends when this is dropped.
@@ -166,25 +169,19 @@ impl Session {
 }
 
 impl Ending {
-    pub(super) fn new(request: RequestBuilder, access: Option<Arc<Access>>, whose: Whose) -> Self {
-        Self {
-            request: request.timeout(ENDING),
-            access,
-            whose,
-        }
-    }
-
     /// The server may refuse, or be gone, and then there is nothing to end.
     async fn send(self) {
         let sending = async {
+            let Ok(client) = self.client.http().await else {
+                return;
+            };
+            let request = client.delete(self.url).headers(self.headers);
             match &self.access {
                 Some(access) => {
-                    let _ = access
-                        .send(self.request, self.whose.as_deref(), false)
-                        .await;
+                    let _ = access.send(request, self.whose.as_deref(), false).await;
                 }
                 None => {
-                    let _ = self.request.send().await;
+                    let _ = request.send().await;
                 }
             }
         };

@@ -8,6 +8,7 @@ use mcphub_core::connection::{Era, Limits};
 use mcphub_core::secret::Credentials;
 
 use crate::upstream::direct::Direct;
+use crate::upstream::general::General;
 use crate::upstream::http;
 
 /// The most redirects that are followed, within one origin.
@@ -73,7 +74,7 @@ impl Default for McpSettings {
 /// The connections to MCP servers, pooled by host. A clone shares them.
 #[derive(Debug, Clone)]
 pub struct McpClient {
-    pub(super) http: reqwest::Client,
+    pub(super) http: General,
     /// For what needs nothing but HTTP.
     pub(super) direct: Direct,
     pub(super) settings: Arc<McpSettings>,
@@ -85,11 +86,11 @@ impl McpClient {
     /// # Errors
     /// `Internal` when the process has not installed a rustls crypto provider.
     pub fn new(settings: McpSettings) -> Result<Self> {
-        let http = http::build(builder(&settings)?)?;
+        let settings = Arc::new(settings);
         Ok(Self {
-            http,
+            http: general(&settings)?,
             direct: direct(&settings),
-            settings: Arc::new(settings),
+            settings,
         })
     }
 
@@ -102,14 +103,14 @@ impl McpClient {
         let ours = &*self.settings;
         let seconds = Limits::seconds;
         let most = limits.max_idle_connections.map(|most| most as usize);
-        let settings = McpSettings {
+        let settings = Arc::new(McpSettings {
             connect_timeout: seconds(limits.connect_timeout).unwrap_or(ours.connect_timeout),
             first_byte_timeout: seconds(limits.first_byte_timeout).or(ours.first_byte_timeout),
             idle_timeout: seconds(limits.idle_timeout).or(ours.idle_timeout),
             total_timeout: seconds(limits.total_timeout).or(ours.total_timeout),
             max_idle_connections: most.unwrap_or(ours.max_idle_connections),
             ..ours.clone()
-        };
+        });
         let (authorities, identity) = (&credentials.authorities, &credentials.identity);
         let own = limits.connect_timeout.is_some() || most.is_some();
         let http = if authorities.is_some() || identity.is_some() {
@@ -118,8 +119,9 @@ impl McpClient {
                 authorities.as_deref(),
                 identity.as_ref(),
             )?
+            .into()
         } else if own {
-            http::build(builder(&settings)?)?
+            general(&settings)?
         } else {
             self.http.clone()
         };
@@ -130,12 +132,16 @@ impl McpClient {
             } else {
                 self.direct.clone()
             },
-            settings: Arc::new(settings),
+            settings,
         })
     }
 
-    pub(in crate::upstream) fn http(&self) -> &reqwest::Client {
-        &self.http
+    /// What goes over TLS or a proxy.
+    ///
+    /// # Errors
+    /// As [`General::get`].
+    pub(in crate::upstream) async fn http(&self) -> Result<&reqwest::Client> {
+        self.http.get().await
     }
 
     /// Its limits.
@@ -162,6 +168,11 @@ fn direct(settings: &McpSettings) -> Direct {
         settings.max_idle_connections,
         false,
     )
+}
+
+fn general(settings: &Arc<McpSettings>) -> Result<General> {
+    let settings = Arc::clone(settings);
+    General::later(move || builder(&settings))
 }
 
 fn builder(settings: &McpSettings) -> Result<reqwest::ClientBuilder> {

@@ -88,13 +88,12 @@ impl Wire {
         // What ends it says what every message in it says.
         let agreed = Era::Legacy(Session::new(version, session.clone(), None, None));
         let ending = session.is_some().then(|| self.headers(&agreed, None));
-        let ending = ending.transpose()?.map(|headers| {
-            let request = self.client.http.delete(self.endpoint.url.clone());
-            Ending::new(
-                request.headers(headers),
-                self.access.clone(),
-                whose.cloned(),
-            )
+        let ending = ending.transpose()?.map(|headers| Ending {
+            client: self.client.clone(),
+            url: self.endpoint.url.clone(),
+            headers,
+            access: self.access.clone(),
+            whose: whose.cloned(),
         });
         let era = Era::Legacy(Session::new(version, session, ending, whose.cloned()));
         self.tell(&era, initialized()?, user).await?;

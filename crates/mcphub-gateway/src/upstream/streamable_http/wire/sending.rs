@@ -100,7 +100,8 @@ impl Wire {
     ) -> Result<HttpResponse> {
         let mut request = self
             .client
-            .http
+            .http()
+            .await?
             .request(method, self.endpoint.url.clone())
             .headers(headers);
         if let Some(body) = body {
