@@ -1,6 +1,6 @@
 //! Search: tools by words, out of the [postings](super::posting) of what they have.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use mcphub_core::server::ServerName;
 use mcphub_core::store::{FoundTool, ToolPage, ToolPlace, ToolSearch};
@@ -29,121 +29,114 @@ const MOST_SPELLED: i64 = 32;
 /// Tools that are fetched at once at most.
 const MOST_FETCHED: usize = 1_000;
 
-/// The first blocks of `term.word`, from one on, as [`blocks`] reads them: in one value, because each
-/// row that SQLite gives has a way from one thread to another.
-macro_rules! first_blocks {
-    ($from:literal, $size:literal) => {
-        concat!(
-            "(SELECT string_agg(found.block || ' ' || found.tools, ',')
-              FROM (SELECT block, tools FROM tool_posting
-                    WHERE tenant_id = $1 AND tool_posting.word = term.word AND block >= ",
-            $from,
-            " ORDER BY block LIMIT ",
-            $size,
-            ") AS found) AS blocks"
-        )
-    };
-}
-
-/// Which terms begin with each of a list of texts, given with what comes after them all, a term that
-/// stands for it where these are too many, and its word: a step from one term to the next, so that the
-/// rows between are not read. Where too many begin like one text of a word, all of its texts have
-/// what stands for them. With the first blocks of each, because a statement more is a way to the server
-/// more.
+/// Which terms begin with each of a list of texts, given with what comes after them all: a step from
+/// one term to the next, so that the rows between are not read. With the first blocks of each, from
+/// one on, because a statement more is a way to the server more; of too many terms only the last, which
+/// has a place after those that are asked for.
 macro_rules! spellings {
-    ($given:literal) => {
+    ($given:literal, $blocks:literal) => {
         concat!(
-            "WITH RECURSIVE spelled (asked, past, instead, number, word, place) AS (
-                SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3,
+            "WITH RECURSIVE spelled (asked, past, word, place) AS (
+                SELECT value ->> 0, value ->> 1,
                        (SELECT word FROM tool_posting
                         WHERE tenant_id = $1 AND word >= value ->> 0 AND word < value ->> 1
                         ORDER BY word LIMIT 1), CAST(1 AS BIGINT)
                 FROM ",
             $given,
             " UNION ALL
-                SELECT asked, past, instead, number,
+                SELECT asked, past,
                        (SELECT tool_posting.word FROM tool_posting
                         WHERE tenant_id = $1 AND tool_posting.word > spelled.word
                           AND tool_posting.word < past
                         ORDER BY tool_posting.word LIMIT 1), place + 1
                 FROM spelled
                 WHERE word IS NOT NULL AND place <= $3
-            ), counted AS (
-                SELECT asked, instead, word, place,
-                       max(CASE WHEN word IS NOT NULL THEN place END) OVER (PARTITION BY number)
-                       > $3 AS too_many
-                FROM spelled
+            ), too_many AS (
+                SELECT asked FROM spelled WHERE place > $3 AND word IS NOT NULL
             ), term AS (
-                SELECT asked, CASE WHEN too_many THEN instead ELSE word END AS word,
-                       CAST(CASE WHEN too_many THEN 1 ELSE 0 END AS BIGINT) AS loose
-                FROM counted
-                WHERE CASE WHEN too_many THEN place = 1 ELSE word IS NOT NULL END
+                SELECT asked, word, place FROM spelled
+                WHERE word IS NOT NULL
+                  AND (place > $3 OR asked NOT IN (SELECT asked FROM too_many))
             )
-            SELECT term.asked, term.word, term.loose, ",
-            first_blocks!("$4", "$5"),
-            " FROM term"
+            SELECT term.asked, term.word, term.place, found.block, found.tools
+            FROM term LEFT JOIN ",
+            $blocks
         )
     };
 }
 
 const SPELLINGS: (&str, &str) = (
-    spellings!("json_each($2)"),
-    spellings!("json_array_elements(CAST($2 AS json)) AS listed (value)"),
+    spellings!(
+        "json_each($2)",
+        "tool_posting AS found
+         ON found.tenant_id = $1 AND found.word = term.word AND found.block >= $4
+            AND term.place <= $3
+            AND found.block <= coalesce(
+                (SELECT further.block FROM tool_posting AS further
+                 WHERE further.tenant_id = $1 AND further.word = term.word
+                   AND further.block >= $4
+                 ORDER BY further.block LIMIT 1 OFFSET $5 - 1), 9223372036854775807)"
+    ),
+    spellings!(
+        "json_array_elements(CAST($2 AS json)) AS listed (value)",
+        "LATERAL
+             (SELECT block, tools FROM tool_posting
+              WHERE tenant_id = $1 AND tool_posting.word = term.word AND block >= $4
+                AND term.place <= $3
+              ORDER BY block LIMIT $5) AS found ON TRUE"
+    ),
 );
 
 /// The first blocks of each term, from one on.
 const FIRST_BLOCKS: (&str, &str) = (
-    concat!(
-        "SELECT term.word, ",
-        first_blocks!("$3", "$4"),
-        " FROM (SELECT value AS word FROM json_each($2)) AS term"
-    ),
-    concat!(
-        "SELECT term.word, ",
-        first_blocks!("$3", "$4"),
-        " FROM json_array_elements_text(CAST($2 AS json)) AS term (word)"
-    ),
+    "SELECT tool_posting.word, tool_posting.block, tool_posting.tools
+     FROM json_each($2) AS asked CROSS JOIN tool_posting
+     WHERE tenant_id = $1 AND tool_posting.word = asked.value AND block >= $3
+       AND block <= coalesce(
+           (SELECT further.block FROM tool_posting AS further
+            WHERE further.tenant_id = $1 AND further.word = asked.value AND further.block >= $3
+            ORDER BY further.block LIMIT 1 OFFSET $4 - 1), 9223372036854775807)",
+    "SELECT asked.word, found.block, found.tools
+     FROM json_array_elements_text(CAST($2 AS json)) AS asked (word)
+     CROSS JOIN LATERAL
+         (SELECT block, tools FROM tool_posting
+          WHERE tenant_id = $1 AND tool_posting.word = asked.word AND block >= $3
+          ORDER BY block LIMIT $4) AS found",
 );
 
 /// Some blocks of some terms. What is limited to one row is looked up in the index, however many the
 /// planner takes the lists to be.
 const BLOCKS: (&str, &str) = (
-    "SELECT term.value AS word,
-            (SELECT string_agg(found.block || ' ' || found.tools, ',')
-             FROM json_each($3) AS listed CROSS JOIN tool_posting AS found
-             WHERE found.tenant_id = $1 AND found.word = term.value
-               AND found.block = listed.value) AS blocks
-     FROM json_each($2) AS term",
-    "SELECT term.word,
-            (SELECT string_agg(listed.block || ' ' || found.tools, ',')
-             FROM json_array_elements_text(CAST($3 AS json)) AS listed (block)
-             CROSS JOIN LATERAL
-                 (SELECT tools FROM tool_posting
-                  WHERE tenant_id = $1 AND tool_posting.word = term.word
-                    AND tool_posting.block = CAST(listed.block AS BIGINT)
-                  LIMIT 1) AS found) AS blocks
-     FROM json_array_elements_text(CAST($2 AS json)) AS term (word)",
+    "SELECT tool_posting.word, tool_posting.block, tool_posting.tools
+     FROM json_each($2) AS asked CROSS JOIN json_each($3) AS listed CROSS JOIN tool_posting
+     WHERE tenant_id = $1 AND tool_posting.word = asked.value
+       AND tool_posting.block = listed.value",
+    "SELECT asked.word, CAST(listed.block AS BIGINT) AS block, found.tools
+     FROM json_array_elements_text(CAST($2 AS json)) AS asked (word)
+     CROSS JOIN json_array_elements_text(CAST($3 AS json)) AS listed (block)
+     CROSS JOIN LATERAL
+         (SELECT tools FROM tool_posting
+          WHERE tenant_id = $1 AND tool_posting.word = asked.word
+            AND tool_posting.block = CAST(listed.block AS BIGINT)
+          LIMIT 1) AS found",
 );
 
-/// Tools by their numbers, unless their server was removed, as [`Fetched`] reads them. `+` keeps SQLite
-/// from an index of tenants.
+/// Tools by their numbers, unless their server was removed. `+` keeps SQLite from an index of tenants.
 const TOOLS: (&str, &str) = (
-    "SELECT json_group_array(json_array(id, server, name, title, description, kind)) AS tools
+    "SELECT tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
      FROM tool
      WHERE tool.id IN (SELECT value FROM json_each($2)) AND +tool.tenant_id = $1
-       AND (SELECT removed_at FROM server WHERE id = tool.server_id) IS NULL",
-    "SELECT CAST(json_agg(json_build_array(id, server, name, title, description, kind)) AS TEXT)
-            AS tools
+       AND (SELECT removed_at FROM server WHERE id = tool.server_id) IS NULL
+     ORDER BY tool.id",
+    "SELECT tool.id, tool.server, tool.name, tool.title, tool.description, tool.kind
      FROM tool
      WHERE tool.id = ANY (ARRAY (
              SELECT CAST(value AS BIGINT)
              FROM json_array_elements_text(CAST($2 AS json)) AS listed (value)))
        AND tool.tenant_id = $1
-       AND (SELECT removed_at FROM server WHERE id = tool.server_id) IS NULL",
+       AND (SELECT removed_at FROM server WHERE id = tool.server_id) IS NULL
+     ORDER BY tool.id",
 );
-
-/// The number of a tool, its server, name, title, description and kind.
-type Fetched = (i64, String, String, Option<String>, String, String);
 
 impl SqlStore {
     pub(super) async fn find_tools(&self, search: &ToolSearch) -> Result<ToolPage, Failure> {
@@ -232,67 +225,73 @@ struct Candidates {
 impl Finder {
     /// Finds the terms of what is looked for, and their first blocks from one on. A beginning that is
     /// a term stands for itself; a longer one for the words that begin so or, where these are too
-    /// many, for the shorter beginning. One of a heading is none of the rest as well: it takes both or
-    /// neither.
+    /// many, for the shorter beginning.
     async fn spell(&mut self, kind: Option<ToolKind>, from: i64) -> Result<(), Failure> {
         const PLACES: [Place; 2] = [Place::Heading, Place::Elsewhere];
         // No term goes on with so low a character.
-        let itself = |term: &str| [term.to_owned(), format!("{term}\u{1}"), term.to_owned()];
-        let given = |place: Place, word: &str| {
-            let instead = place.beginning(beginning(word, INDEXED));
-            match is_long(word) {
-                true => {
-                    let asked = place.word(word);
-                    let past = format!("{asked}{}", char::MAX);
-                    [asked, past, instead]
-                }
-                false => itself(&instead),
-            }
-        };
-        let kind = kind.map(|kind| kind_term(kind.as_str()));
-        let words = self.wanted.words().iter();
-        let words = words.map(|word| PLACES.map(|place| given(place, word)).to_vec());
-        let words = words.chain(kind.iter().map(|kind| vec![itself(kind)]));
-        let list = words.enumerate().flat_map(|(number, texts)| {
-            let texts = texts.into_iter();
-            texts.map(move |[asked, past, instead]| (asked, past, instead, number))
+        let itself = |term: String| [format!("{term}\u{1}"), term];
+        let words = self.wanted.words().iter().flat_map(|word| {
+            PLACES.map(|place| match is_long(word) {
+                true => [
+                    format!("{}{}", place.word(word), char::MAX),
+                    place.word(word),
+                ],
+                false => itself(place.beginning(word)),
+            })
         });
-        let list: Vec<_> = list.collect();
+        let kind = kind.map(|kind| kind_term(kind.as_str()));
+        let given = words.chain(kind.clone().map(itself));
+        let given: Vec<_> = given.map(|[past, asked]| [asked, past]).collect();
         let spellings = self
             .statement(SPELLINGS)
-            .bind(serde_json::json!(list).to_string())
+            .bind(serde_json::json!(given).to_string())
             .bind(MOST_SPELLED)
             .bind(from)
             .bind(FIRST);
         let mut spelled: HashMap<String, BTreeSet<String>> = HashMap::new();
+        let mut blocks: HashMap<String, BTreeMap<i64, u64>> = HashMap::new();
+        let mut too_many = HashSet::new();
         for row in self.session.fetch_all(spellings).await? {
+            let asked: String = row.get("asked")?;
+            if row.get::<i64>("place")? > MOST_SPELLED {
+                too_many.insert(asked);
+                continue;
+            }
             let word: String = row.get("word")?;
-            let list = List::new(from, blocks(&row)?, FIRST);
-            self.lists.insert(word.clone(), list);
-            self.loose |= row.get::<i64>("loose")? == 1;
-            spelled.entry(row.get("asked")?).or_default().insert(word);
+            let of = blocks.entry(word.clone()).or_default();
+            if let (Some(block), Some(tools)) = (row.get("block")?, row.get("tools")?) {
+                of.insert(block, bits(tools));
+            }
+            spelled.entry(asked).or_default().insert(word);
         }
-        let of = |asked: &String| {
-            let words = spelled.get(asked).into_iter().flatten();
-            words.cloned().collect()
-        };
-        let asked = self.wanted.words().iter().map(|word| {
-            let [heading, elsewhere] = PLACES.map(|place| {
-                let [asked, ..] = given(place, word);
-                of(&asked)
+        for (term, blocks) in blocks {
+            self.lists.insert(term, List::new(from, blocks, FIRST));
+        }
+        let of = |term: String| spelled.get(&term).cloned().unwrap_or_default();
+        let mut asked = Vec::new();
+        for word in self.wanted.words() {
+            let mut words = PLACES.map(|place| match is_long(word) {
+                true => of(place.word(word)),
+                false => of(place.beginning(word)),
             });
-            Asked {
+            // A beginning of a heading is none of the rest as well: it takes both or neither.
+            if is_long(word) && PLACES.iter().any(|it| too_many.contains(&it.word(word))) {
+                let beginning = beginning(word, INDEXED);
+                words = PLACES.map(|place| BTreeSet::from([place.beginning(beginning)]));
+                self.loose = true;
+            }
+            let [heading, elsewhere] = words.map(|words| words.into_iter().collect());
+            asked.push(Asked {
                 heading,
                 elsewhere,
                 is_kind: false,
-            }
-        });
-        let kind = kind.map(|kind| Asked {
-            heading: of(&kind),
+            });
+        }
+        asked.extend(kind.map(|kind| Asked {
+            heading: of(kind).into_iter().collect(),
             elsewhere: Vec::new(),
             is_kind: true,
-        });
-        let asked = asked.chain(kind).collect();
+        }));
         self.asked = asked;
         Ok(())
     }
@@ -479,13 +478,8 @@ impl Finder {
         let fetch = self
             .statement(TOOLS)
             .bind(serde_json::json!(tools).to_string());
-        let row = self.session.fetch_one(fetch).await?;
-        let fetched: Option<String> = row.get("tools")?;
-        let fetched = serde_json::from_str(fetched.as_deref().unwrap_or("[]"));
-        let mut fetched: Vec<Fetched> = fetched.map_err(unreadable)?;
-        fetched.sort_unstable_by_key(|(id, ..)| *id);
-        for fetched in fetched {
-            let (id, tool) = found_tool(fetched)?;
+        for row in self.session.fetch_all(fetch).await? {
+            let tool = found_tool(&row)?;
             if self.loose {
                 let heading = [
                     tool.name.as_str(),
@@ -498,7 +492,7 @@ impl Finder {
             }
             let place = ToolPlace {
                 class: u8::from(place == Place::Elsewhere),
-                tool: number(id)?,
+                tool: number(row.get("id")?)?,
             };
             found.push((place, tool));
         }
@@ -540,35 +534,21 @@ fn bits(tools: i64) -> u64 {
     u64::from_ne_bytes(tools.to_ne_bytes())
 }
 
-/// Blocks of a term, each with a bit for each tool, in the text that says all of them.
-fn blocks(row: &Row) -> Result<BTreeMap<i64, u64>, Failure> {
-    let text: Option<String> = row.get("blocks")?;
-    let listed = text.iter().flat_map(|text| text.split(','));
-    let listed = listed.map(|block| {
-        let (block, tools) = block.split_once(' ').unwrap_or((block, ""));
-        let tools: i64 = tools.parse().map_err(unreadable)?;
-        Ok((block.parse().map_err(unreadable)?, bits(tools)))
-    });
-    listed.collect()
-}
-
 fn by_term(rows: &[Row]) -> Result<HashMap<String, BTreeMap<i64, u64>>, Failure> {
-    let terms = rows.iter().map(|row| Ok((row.get("word")?, blocks(row)?)));
-    terms.collect()
+    let mut terms: HashMap<String, BTreeMap<i64, u64>> = HashMap::new();
+    for row in rows {
+        let blocks = terms.entry(row.get("word")?).or_default();
+        blocks.insert(row.get("block")?, bits(row.get("tools")?));
+    }
+    Ok(terms)
 }
 
-fn found_tool(fetched: Fetched) -> Result<(i64, FoundTool), Failure> {
-    let (id, server, name, title, description, kind) = fetched;
-    let tool = FoundTool {
-        server: stored(ServerName::new(server))?,
-        name: stored(ToolName::new(name))?,
-        title,
-        description,
-        kind: stored(kind.parse())?,
-    };
-    Ok((id, tool))
-}
-
-fn unreadable(error: impl std::error::Error + Send + Sync + 'static) -> Error {
-    Error::internal("what tools are found by cannot be read").caused_by(error)
+fn found_tool(row: &Row) -> Result<FoundTool, Failure> {
+    Ok(FoundTool {
+        server: stored(ServerName::new(row.get::<String>("server")?))?,
+        name: stored(ToolName::new(row.get::<String>("name")?))?,
+        title: row.get("title")?,
+        description: row.get("description")?,
+        kind: stored(row.get::<String>("kind")?.parse())?,
+    })
 }
