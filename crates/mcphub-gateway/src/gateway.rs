@@ -40,6 +40,7 @@ use crate::mcp::memory::Memories;
 use crate::mcp::questions::Questions;
 use crate::mcp::roots::Roots;
 use crate::mcp::session::Sessions;
+use crate::mcp::touched::{Told, Touched};
 use crate::metrics::{self, Metrics};
 use crate::roster::{Roster, ServerHealth};
 use crate::serving;
@@ -90,6 +91,7 @@ pub(crate) struct Inner {
     pub(crate) roots: Roots,
     pub(crate) running: Arc<Cancellable>,
     pub(crate) memories: Memories,
+    pub(crate) touched: Touched,
     pub(crate) marks: Marks,
     /// What says to authorization servers who calls.
     pub(crate) issuer: Option<Arc<TokenIssuer>>,
@@ -346,7 +348,11 @@ impl Inner {
     pub(crate) fn forget_session(&self, session: SessionKey) {
         self.memories.forget(session);
         self.roots.forget(session);
-        for upstream in self.roster.upstreams() {
+        let servers = match self.touched.take(session) {
+            Told::Some(servers) => servers,
+            Told::All => self.roster.upstreams(),
+        };
+        for upstream in servers {
             if let Some(relay) = upstream.relay() {
                 relay.forget(session);
             }

@@ -25,6 +25,7 @@ use crate::mcp::mark::Marks;
 use crate::mcp::memory::Memories;
 use crate::mcp::roots::Roots;
 use crate::mcp::session::Sessions;
+use crate::mcp::touched::Touched;
 use crate::metrics::Metrics;
 use crate::roster::Roster;
 use crate::settings::GatewaySettings;
@@ -246,6 +247,7 @@ impl GatewayBuilder {
             letterboxes: Arc::default(),
             running: Arc::default(),
             memories: Memories::new(),
+            touched: Touched::default(),
             marks: Marks::new(self.mark_keys)?,
             issuer: self.issuer,
             sessions: Arc::new(Sessions::new(self.settings.max_ended_sessions, sessions)),

@@ -39,7 +39,9 @@ use crate::gateway::Inner;
 use crate::guard::{Guard, Permit, Refused};
 use crate::members::{Members, place, quoted, splice};
 use crate::metrics::{CallKind, Counted, Ended as How, Meter};
-use crate::upstream::{ClientAbilities, Exchange, Failure, Forward, Given, Relay, Response, Said};
+use crate::upstream::{
+    ClientAbilities, Exchange, Failure, Forward, Given, Relay, Response, Said, Upstream,
+};
 
 /// What a client of the modern era calls the answer to a request in the middle of another one.
 const INPUT: &str = "input";
@@ -253,8 +255,14 @@ impl Conversation {
                         self.modern,
                     )));
                 };
+                let noted = self.touches(&upstream, relay);
                 let opening = relay.open(Arc::clone(&self.forward));
-                match within(&mut self.left, self.step, opening).await {
+                let opened = within(&mut self.left, self.step, opening).await;
+                if !noted {
+                    // It may be the first session for which the server keeps something.
+                    self.touches(&upstream, relay);
+                }
+                match opened {
                     Ok(exchange) => self.state = State::Talking(exchange),
                     Err(error) => return ended(self.failed(&error)),
                 }
@@ -285,6 +293,17 @@ impl Conversation {
             }
             State::Gathering(gathering) => self.gather(gathering).await,
             State::Over => ended(Err(RpcError::internal())),
+        }
+    }
+
+    /// Notes that the server has to hear of the end of the session, where it keeps anything for any.
+    fn touches(&self, server: &Arc<dyn Upstream>, relay: &dyn Relay) -> bool {
+        match self.forward.session.filter(|_| relay.keeps_sessions()) {
+            Some(session) => {
+                self.gateway.touched.by(session, server);
+                true
+            }
+            None => false,
         }
     }
 

@@ -27,6 +27,7 @@ mod routing;
 mod search;
 pub(crate) mod session;
 pub(crate) mod stdio;
+pub(crate) mod touched;
 mod trace;
 mod watching;
 mod wording;

@@ -42,6 +42,12 @@ pub trait Relay: Send + Sync + Debug + 'static {
         None
     }
 
+    /// Whether anything may be kept for sessions of clients by now. Only of those that asked something
+    /// while that is so, or made it so, [`Relay::forget`] is told. Default it may.
+    fn keeps_sessions(&self) -> bool {
+        true
+    }
+
     /// A session of a client has ended, and what is kept for it can be given up. Default: nothing is.
     fn forget(&self, _session: SessionKey) {}
 

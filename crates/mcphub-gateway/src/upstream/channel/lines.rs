@@ -93,6 +93,11 @@ impl Lines {
         Ok((line, lease))
     }
 
+    /// Whether a session can have one of its own.
+    pub(super) fn keep_sessions(&self) -> bool {
+        self.own.is_some()
+    }
+
     /// Closes those of a session that has ended.
     pub(super) fn forget(&self, session: SessionKey) {
         let Some(own) = &self.own else { return };

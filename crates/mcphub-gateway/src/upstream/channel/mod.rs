@@ -175,6 +175,10 @@ impl Relay for McpChannel {
         self.lines.shared.settings.total_timeout
     }
 
+    fn keeps_sessions(&self) -> bool {
+        self.lines.keep_sessions()
+    }
+
     fn forget(&self, session: SessionKey) {
         self.lines.forget(session);
     }

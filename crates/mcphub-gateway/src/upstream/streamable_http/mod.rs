@@ -177,8 +177,12 @@ impl Relay for McpHttp {
         self.wire.client.settings.total_timeout
     }
 
+    fn keeps_sessions(&self) -> bool {
+        self.wire.keeps_sessions()
+    }
+
     fn forget(&self, session: SessionKey) {
-        if !self.wire.keeps_sessions() {
+        if !self.keeps_sessions() {
             return;
         }
         let wire = Arc::clone(&self.wire);
