@@ -1,6 +1,8 @@
 //! Inputs that are mutated from seeds, the same ones each time: for tests that run the entry points
 //! of the fuzz targets with any compiler.
 
+use std::path::Path;
+
 /// Inputs for each entry point; `MCPHUB_FUZZ_ROUNDS` asks for another number of them.
 const ROUNDS: usize = 120;
 
@@ -82,17 +84,43 @@ impl Dice {
     }
 }
 
-/// Feeds an entry point with mutations of seeds.
-pub fn run(entry: fn(&[u8]), seeds: &[&[u8]]) {
+/// The inputs that are kept for a fuzz target: good ones, and those that are wrong in one place.
+///
+/// # Panics
+/// Where there is none.
+pub fn seeds(target: &str) -> Vec<Vec<u8>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds");
+    let folder = folder.join(target);
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.unwrap_or_else(|error| panic!("{error}")).path())
+        .collect();
+    // The same inputs each time.
+    files.sort();
+    assert!(!files.is_empty(), "{folder:?} has no seeds");
+    files
+        .iter()
+        .map(|file| std::fs::read(file).unwrap_or_else(|error| panic!("{file:?}: {error}")))
+        .collect()
+}
+
+/// Feeds an entry point with seeds as they are, and with mutations of them.
+pub fn run<S: AsRef<[u8]>>(entry: fn(&[u8]), seeds: &[S]) {
     let rounds = std::env::var("MCPHUB_FUZZ_ROUNDS").ok();
     let rounds = rounds
         .and_then(|rounds| rounds.parse().ok())
         .unwrap_or(ROUNDS);
+    let feed = |name: &str, round: usize, input: &[u8]| {
+        let outcome = std::panic::catch_unwind(|| entry(input));
+        let shown = String::from_utf8_lossy(input);
+        assert!(outcome.is_ok(), "{name} {round}:\n{shown}");
+    };
+    for (number, seed) in seeds.iter().enumerate() {
+        feed("seed", number, seed.as_ref());
+    }
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     for round in 0..rounds {
-        let input = dice.mutate(seeds[round % seeds.len()]);
-        let shown = String::from_utf8_lossy(&input).into_owned();
-        let outcome = std::panic::catch_unwind(|| entry(&input));
-        assert!(outcome.is_ok(), "round {round}:\n{shown}");
+        let input = dice.mutate(seeds[round % seeds.len()].as_ref());
+        feed("round", round, &input);
     }
 }

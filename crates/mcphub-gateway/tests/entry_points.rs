@@ -8,20 +8,11 @@ mod dice;
 #[path = "../../../fuzz/gateway_entry_points.rs"]
 mod entry_points;
 
-use dice::run;
+use dice::{run, seeds};
 
 #[test]
 fn messages() {
-    run(
-        entry_points::message,
-        &[
-            b"POST /mcp\nhost: localhost\naccept: application/json, text/event-stream\ncontent-type: application/json\nmcp-protocol-version: 2026-07-28\nmcp-method: tools/call\nmcp-name: shop_buy\n\n{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"tools/call\",\"params\":{\"name\":\"shop_buy\",\"arguments\":{\"n\" :1.10,\"a\":[\"\\u00e9\"]},\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\"io.modelcontextprotocol/clientCapabilities\":{}}}}",
-            b"POST /mcp/shop\nhost: localhost\naccept: application/json, text/event-stream\ncontent-type: application/json\nmcp-protocol-version: 2025-06-18\n\n{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"tools/call\",\"params\":{\"name\":\"buy\",\"arguments\":{}}}",
-            b"POST /mcp\nhost: localhost\naccept: application/json, text/event-stream\nmcp-protocol-version: 2025-03-26\n\n[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/list\"},{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ping\"},{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":1}}]",
-            b"POST /mcp\nhost: localhost\naccept: */*\n\n{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-11-25\",\"capabilities\":{},\"clientInfo\":{\"name\":\"x\",\"version\":\"1\"}}}",
-            b"GET /mcp\nhost: localhost\naccept: text/event-stream\nmcp-session-id: abc\n\n",
-        ],
-    );
+    run(entry_points::message, &seeds("gateway_message"));
 }
 
 #[test]
@@ -37,26 +28,12 @@ fn a_seed_reaches_the_tool_that_it_names() {
 
 #[test]
 fn names() {
-    run(
-        entry_points::names,
-        &[
-            b"get_book\nget book\nget/book\n\nb_get\nget_book\nb get",
-            "b_x\nx\n\u{4e16}\u{754c}\n../x\n\nx\nb_x\nB_x\n".as_bytes(),
-            &[b'a'; 300],
-        ],
-    );
+    run(entry_points::names, &seeds("gateway_names"));
 }
 
 #[test]
 fn events() {
-    run(
-        entry_points::events,
-        &[
-            b": hello\n\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{}}\n\nevent: message\nid: 1\ndata: {\"jsonrpc\":\"2.0\",\"id\":2,\ndata: \"result\":{\"content\":[],\"n\":1.10}}\n\n",
-            b"data: {\"jsonrpc\":\"2.0\",\"id\":2,\"error\":{\"code\":-32602,\"message\":\"no \\u0000\"}}\r\n\r\n",
-            b"retry: 10\rdata: {\"jsonrpc\":\"2.0\",\"id\":2,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\"\xf0\x9f\x98\x80\"}],\"resultType\":\"complete\"}}\r\r",
-        ],
-    );
+    run(entry_points::events, &seeds("gateway_events"));
 }
 
 #[test]

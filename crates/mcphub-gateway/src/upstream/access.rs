@@ -64,6 +64,11 @@ impl Access {
         self.per_user
     }
 
+    /// Waits for logins that are being renewed, so that what comes back is kept.
+    pub(super) async fn settle(&self) {
+        self.tokens.load_full().settle().await;
+    }
+
     /// That a call may have a token. Requests of the gateway itself have no caller either, and tokens
     /// of their own.
     ///

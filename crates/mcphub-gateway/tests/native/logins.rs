@@ -8,8 +8,10 @@ use async_trait::async_trait;
 use mcphub_core::Result;
 use mcphub_core::secret::{Credentials, ExposeSecret, Grant, GrantKeeper};
 use mcphub_core::server::ServerName;
+use mcphub_gateway::upstream::Upstream;
 use mcphub_gateway::upstream::native::{NativeApi, NativeSettings};
 use serde_json::json;
+use tokio::sync::Notify;
 use url::Url;
 
 use crate::bank::{self, call, targets, text};
@@ -129,6 +131,68 @@ async fn a_login_is_renewed_ahead_once_and_what_comes_back_is_kept() {
     let kept = kept.0.lock().unwrap().clone().unwrap();
     assert_eq!(kept.refresh_token.unwrap().expose_secret(), "r2");
     assert!(kept.expires_at.unwrap() > now() + 3_000);
+}
+
+#[tokio::test]
+async fn a_login_is_renewed_also_where_who_called_has_gone() {
+    let (asked, gate) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let (asks, opens) = (asked.clone(), gate.clone());
+    let server = RecordingApi::start(move |request: &Recorded| match request.target.as_str() {
+        "/token" => {
+            asks.notify_one();
+            let body = r#"{"access_token": "t2", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "r2"}"#;
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
+            Reply::Gated(head.into(), opens.clone(), body.into())
+        }
+        _ => Reply::json("{}"),
+    })
+    .await;
+    let kept: Arc<Kept> = Arc::default();
+    let api = api(
+        &server.url,
+        &grant(&server, 1, 0),
+        &kept,
+        NativeSettings::default(),
+    );
+    tokio::select! {
+        result = call(&api, "balance") => panic!("there is no token yet: {result:?}"),
+        () = asked.notified() => {}
+    }
+    // Whoever ends the gateway now waits for it.
+    let mut closing = std::pin::pin!(api.close());
+    assert!(futures::poll!(&mut closing).is_pending());
+    gate.notify_one();
+    closing.await;
+    let grant = kept.0.lock().unwrap().clone().unwrap();
+    assert_eq!(grant.refresh_token.unwrap().expose_secret(), "r2");
+    assert!(!call(&api, "balance").await.is_error);
+    assert_eq!(targets(&server), ["/token", "/balance"]);
+}
+
+#[tokio::test]
+async fn what_another_process_renews_is_waited_for() {
+    let kept: Arc<Kept> = Arc::default();
+    let (keep, other) = (kept.clone(), Arc::new(Mutex::new(None)));
+    let with = other.clone();
+    let server = RecordingApi::start(move |request: &Recorded| match request.target.as_str() {
+        "/token" => {
+            let (keep, with) = (keep.clone(), with.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                *keep.0.lock().unwrap() = with.lock().unwrap().take();
+            });
+            refusal(400, "invalid_grant")
+        }
+        _ => Reply::json("{}"),
+    })
+    .await;
+    *other.lock().unwrap() = Some(grant(&server, 7, 3_600));
+    let settings = NativeSettings::default();
+    let api = api(&server.url, &grant(&server, 1, 0), &kept, settings);
+    let result = call(&api, "balance").await;
+    assert!(!result.is_error, "{result:?}");
+    let requests = server.requests();
+    assert_eq!(requests[1].header("authorization"), Some("Bearer t7"));
 }
 
 #[tokio::test]

@@ -76,6 +76,11 @@ impl Access {
         !self.tokens.is_empty()
     }
 
+    /// Waits for logins that are being renewed, so that what comes back is kept.
+    pub(super) async fn settle(&self) {
+        self.tokens.settle().await;
+    }
+
     pub(super) fn keep(&mut self, keeper: Keeper) {
         self.means.keeper = Some(keeper);
         self.tokens = Tokens::new(&self.credentials, self.means.clone());

@@ -339,6 +339,11 @@ impl Upstream for NativeApi {
         // A changed plan is a new revision of the server, and a new value of this type.
         stream::pending().boxed()
     }
+
+    /// The API is told nothing; a login that is being renewed is waited for.
+    async fn close(&self) {
+        self.access.settle().await;
+    }
 }
 
 impl Done {

@@ -7,7 +7,8 @@
 //! | `metadata` | what such a server says of itself (RFC 8414, OpenID Connect Discovery 1.0) |
 //! | `resource` | where an MCP server says that its tokens come from (RFC 9728) |
 //! | `registration` | a client that registers itself (RFC 7591) |
-//! | `token`, `slot` | tokens for calls, each kept while it lasts; those of logins are renewed (RFC 6749, 6) |
+//! | `token`, `slot` | tokens for calls, each kept while it lasts |
+//! | `renewal` | those of logins, renewed (RFC 6749, 6) |
 //! | `client` | tokens of a client of its own (RFC 6749, 4.4) |
 //! | `exchange` | tokens for whoever calls (RFC 8693) |
 //! | `login`, `device` | how a person lets the gateway have tokens (RFC 6749, 4.1; RFC 8628) |
@@ -21,6 +22,7 @@ mod exchange;
 mod login;
 mod metadata;
 mod registration;
+mod renewal;
 mod resource;
 mod server;
 mod slot;

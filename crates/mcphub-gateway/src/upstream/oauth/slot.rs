@@ -87,6 +87,11 @@ impl Slot {
         result
     }
 
+    /// Waits for whoever is asking.
+    pub(super) async fn settle(&self) {
+        let _turn = self.gate.acquire().await;
+    }
+
     /// Drops a token that was refused where it was shown.
     pub(super) fn forget(&self, token: &SecretString) {
         let mut state = self.state();
@@ -108,7 +113,8 @@ impl Slot {
         lock(&self.state)
     }
 
-    fn known(&self) -> Option<Result<Granted, String>> {
+    /// What a call gets without waiting.
+    pub(super) fn known(&self) -> Option<Result<Granted, String>> {
         let now = Instant::now();
         match &*self.state() {
             State::Token(token, until) if now < *until => Some(Ok(Granted {

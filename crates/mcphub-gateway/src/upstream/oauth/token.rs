@@ -1,18 +1,18 @@
-//! Access tokens for calls: got with a client's own credentials (RFC 6749, 4.4), those of a login,
-//! renewed before they end (6), or exchanged for who calls (RFC 8693).
+//! Access tokens for calls: got with a client's own credentials (RFC 6749, 4.4), those of a login, or
+//! exchanged for who calls (RFC 8693).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use mcphub_core::principal::Principal;
-use mcphub_core::secret::{Credentials, ExposeSecret, Grant, GrantKeeper, SecretString};
+use mcphub_core::secret::{Credentials, GrantKeeper, SecretString};
 use mcphub_core::server::ServerName;
-use tokio::time::Instant;
 
 use super::client::{Asked, client_credentials};
 use super::exchange::Exchange;
+use super::renewal::{Login, Renewal};
 use super::server::{Server, id_and_password};
-use super::slot::{AHEAD, Granted, LONGEST, PATIENCE, Slot, State, lock, same, until};
+use super::slot::{Granted, Slot, State, same};
 use crate::issuer::TokenIssuer;
 use crate::upstream::native::NativeClient;
 
@@ -42,45 +42,64 @@ pub(in crate::upstream) struct Keeper {
 }
 
 /// A token with what it is got by.
-struct Held {
-    source: Source,
-    slot: Slot,
-}
-
-enum Source {
+enum Held {
     Client {
         secret: SecretString,
         scopes: Option<String>,
+        slot: Slot,
     },
-    Login(Mutex<Grant>),
+    Login(Arc<Login>),
+}
+
+impl Held {
+    fn slot(&self) -> &Slot {
+        match self {
+            Self::Client { slot, .. } => slot,
+            Self::Login(login) => login.slot(),
+        }
+    }
+
+    /// Whether another one is got by the same.
+    fn same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Login(one), Self::Login(other)) => one.same_as(other),
+            (
+                Self::Client { secret, scopes, .. },
+                Self::Client {
+                    secret: new,
+                    scopes: wide,
+                    ..
+                },
+            ) => same(secret, new) && scopes == wide,
+            _ => false,
+        }
+    }
 }
 
 impl Tokens {
     /// Nothing is asked for yet. A scheme with a value of its own needs no token.
     pub(in crate::upstream) fn new(credentials: &Credentials, means: Means) -> Self {
         let needed = |name: &String| !credentials.schemes.contains_key(name);
-        let clients = credentials.clients.iter().map(|(name, secret)| {
-            let scopes = credentials.scopes.get(name).cloned();
-            let secret = secret.clone();
-            (name, Source::Client { secret, scopes }, State::Nothing)
-        });
+        let clients = credentials.clients.iter();
         // A client without a password gets tokens for others alone (RFC 6749, 4.4).
-        let clients = clients.filter(|(name, source, _)| match source {
-            Source::Client { secret, .. } => {
-                let exchanges = credentials.exchanges.contains_key(*name);
-                !exchanges || id_and_password(secret).1.is_some()
-            }
-            Source::Login(_) => true,
+        let clients = clients.filter(|(name, secret)| {
+            !credentials.exchanges.contains_key(*name) || id_and_password(secret).1.is_some()
         });
-        let logins = credentials.grants.iter().map(|(name, grant)| {
-            let source = Source::Login(Mutex::new(grant.clone()));
-            (name, source, lasting(grant))
+        let clients = clients.map(|(name, secret)| {
+            let held = Held::Client {
+                secret: secret.clone(),
+                scopes: credentials.scopes.get(name).cloned(),
+                slot: Slot::new(State::Nothing),
+            };
+            (name, held)
         });
-        let all = logins.chain(clients).filter(|(name, ..)| needed(name));
-        let held = all.map(|(name, source, state)| {
-            let slot = Slot::new(state);
-            (name.clone(), Arc::new(Held { source, slot }))
+        let logins = credentials.grants.iter();
+        let logins = logins.map(|(name, grant)| {
+            let login = Login::new(grant.clone());
+            (name, Held::Login(Arc::new(login)))
         });
+        let held = logins.chain(clients).filter(|(name, _)| needed(name));
+        let held = held.map(|(name, held)| (name.clone(), Arc::new(held)));
         let exchanges = credentials.exchanges.iter();
         let exchanges = exchanges.filter(|(name, _)| needed(name));
         let exchanges = exchanges.filter_map(|(name, asked)| {
@@ -103,21 +122,7 @@ impl Tokens {
             let Some(known) = self.held.get(name) else {
                 continue;
             };
-            let same = match (&known.source, &held.source) {
-                (Source::Login(known), Source::Login(new)) => {
-                    let known = lock(known).clone();
-                    lock(new).same_as(&known)
-                }
-                (
-                    Source::Client { secret, scopes },
-                    Source::Client {
-                        secret: new,
-                        scopes: wide,
-                    },
-                ) => same(secret, new) && scopes == wide,
-                _ => false,
-            };
-            if same {
+            if known.same_as(held) {
                 *held = Arc::clone(known);
             }
         }
@@ -181,21 +186,46 @@ impl Tokens {
         let Some(held) = self.held.get(of.name) else {
             return Err(format!("No client is configured for `{}`", of.name));
         };
-        let server = Server {
-            http,
-            base_url: of.base_url,
-        };
-        let get = || async {
-            match &held.source {
-                Source::Client { secret, scopes } => {
+        match &**held {
+            Held::Client {
+                secret,
+                scopes,
+                slot,
+            } => {
+                let server = Server {
+                    http,
+                    base_url: of.base_url,
+                };
+                let get = || async {
                     let got = client_credentials(&server, of, secret, scopes.as_deref()).await;
                     got.map_err(|failure| none(of.name, &failure.text))
-                }
-                Source::Login(grant) => self.renewed(&server, of.name, &held.slot, grant).await,
+                };
+                let late = |why: &str| none(of.name, why);
+                slot.get(http.settings.timeout, get, late).await
             }
-        };
-        let late = |why: &str| none(of.name, why);
-        held.slot.get(http.settings.timeout, get, late).await
+            Held::Login(login) => match login.slot().known() {
+                Some(known) => known,
+                None => {
+                    let renewal = Renewal {
+                        login: Arc::clone(login),
+                        scheme: of.name.to_owned(),
+                        keeper: self.means.keeper.clone(),
+                        http: http.clone(),
+                        base_url: of.base_url.clone(),
+                    };
+                    renewal.get().await
+                }
+            },
+        }
+    }
+
+    /// Waits for logins that are being renewed.
+    pub(in crate::upstream) async fn settle(&self) {
+        for held in self.held.values() {
+            if let Held::Login(login) = &**held {
+                login.slot().settle().await;
+            }
+        }
     }
 
     /// Drops a token that was refused where it was shown, for a call of `who`.
@@ -208,136 +238,11 @@ impl Tokens {
         if let (Some(exchange), Some(who)) = (self.exchanges.get(scheme), who) {
             exchange.forget(who, token);
         } else if let Some(held) = self.held.get(scheme) {
-            held.slot.forget(token);
+            held.slot().forget(token);
         }
     }
-
-    /// The access token of a login, after it was renewed, and until when it is used.
-    async fn renewed(
-        &self,
-        server: &Server<'_>,
-        scheme: &str,
-        slot: &Slot,
-        held: &Mutex<Grant>,
-    ) -> Result<(SecretString, Instant), String> {
-        let bad = slot.bad();
-        let mut known = lock(held).clone();
-        let fresh = |grant: &Grant| {
-            let refused = bad
-                .as_ref()
-                .is_some_and(|bad| same(bad, &grant.access_token));
-            let ended = grant.remaining().is_some_and(|left| left < AHEAD);
-            !refused && !ended
-        };
-        // Another process may have renewed it: a refresh token is often good for one use.
-        let kept = self.current(scheme).await;
-        if let Some(kept) = kept.filter(|kept| !kept.same_as(&known)) {
-            if fresh(&kept) {
-                return Ok(adopt(held, kept));
-            }
-            // It has ended too by now, and what renews it is the newer one.
-            lock(held).clone_from(&kept);
-            known = kept;
-        }
-        let Some(refresh_token) = &known.refresh_token else {
-            return Err(ended(scheme, "its server gave nothing to renew it with"));
-        };
-        let mut form = vec![
-            ("grant_type", "refresh_token"),
-            ("refresh_token", refresh_token.expose_secret()),
-        ];
-        form.extend(known.resource.as_deref().map(|it| ("resource", it)));
-        let answer = match server.url(known.token_url.as_str(), "token endpoint") {
-            Ok(url) => server.tokens(&url, &known.client, &form).await,
-            Err(failure) => Err(failure),
-        };
-        match answer {
-            Ok(answer) => {
-                let mut grant = answer.into_grant(known.client.clone(), known.token_url.clone());
-                // RFC 6749, 6: without a new one the old one stays good.
-                grant.refresh_token = grant.refresh_token.or(known.refresh_token.clone());
-                grant.scopes = grant.scopes.or(known.scopes.clone());
-                grant.resource.clone_from(&known.resource);
-                self.keep(scheme, &known, &grant).await;
-                Ok(adopt(held, grant))
-            }
-            Err(failure) if failure.is("invalid_grant") => {
-                // Perhaps another process was first, by a moment.
-                let kept = self.current(scheme).await;
-                let lasts = |kept: &Grant| kept.remaining().is_none_or(|left| !left.is_zero());
-                match kept.filter(|kept| !kept.same_as(&known) && lasts(kept)) {
-                    Some(kept) => Ok(adopt(held, kept)),
-                    None => Err(ended(scheme, &failure.text)),
-                }
-            }
-            // It was asked ahead of time: what is there still lasts.
-            Err(failure) => match known.remaining() {
-                Some(left) if bad.is_none() && !left.is_zero() => {
-                    let until = Instant::now() + PATIENCE.min(left);
-                    Ok((known.access_token.clone(), until))
-                }
-                _ => Err(format!(
-                    "The login of `{scheme}` could not be renewed: {}",
-                    failure.text
-                )),
-            },
-        }
-    }
-
-    async fn current(&self, scheme: &str) -> Option<Grant> {
-        let Keeper { server, grants } = self.means.keeper.as_ref()?;
-        match grants.current(server, scheme).await {
-            Ok(grant) => grant,
-            Err(error) => {
-                tracing::warn!(%server, scheme, error = %error.report(), "a login cannot be read; the one in memory is used");
-                None
-            }
-        }
-    }
-
-    async fn keep(&self, scheme: &str, known: &Grant, renewed: &Grant) {
-        let Some(Keeper { server, grants }) = &self.means.keeper else {
-            return;
-        };
-        match grants.renew(server, scheme, known, renewed).await {
-            Ok(true) => tracing::debug!(%server, scheme, "a login was renewed"),
-            Ok(false) => {
-                tracing::debug!(%server, scheme, "a login was replaced while it was renewed");
-            }
-            Err(error) => {
-                tracing::warn!(%server, scheme, error = %error.report(), "a renewed login cannot be kept; it lasts until the next start");
-            }
-        }
-    }
-}
-
-/// The access token of a grant, used until it ends; one whose end nobody knows, until the API
-/// refuses it.
-fn used(grant: &Grant) -> (SecretString, Instant) {
-    let until = until(grant.remaining().unwrap_or(LONGEST));
-    (grant.access_token.clone(), until)
-}
-
-fn lasting(grant: &Grant) -> State {
-    match grant.remaining() {
-        Some(left) if left <= AHEAD => State::Nothing,
-        _ => {
-            let (token, until) = used(grant);
-            State::Token(token, until)
-        }
-    }
-}
-
-fn adopt(held: &Mutex<Grant>, grant: Grant) -> (SecretString, Instant) {
-    let used = used(&grant);
-    *lock(held) = grant;
-    used
 }
 
 pub(super) fn none(scheme: &str, why: &str) -> String {
     format!("No access token could be had for `{scheme}`: {why}")
-}
-
-fn ended(scheme: &str, why: &str) -> String {
-    format!("The login of `{scheme}` has ended ({why}); log in again with `mcphub login`")
 }

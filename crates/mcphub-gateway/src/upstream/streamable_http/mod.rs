@@ -131,9 +131,10 @@ impl Upstream for McpHttp {
             .map_err(|error| error.with("server", &self.wire.host))
     }
 
-    /// Ends the sessions, within 2 s.
+    /// Ends the sessions, within 2 s. A login that is being renewed is waited for.
     async fn close(&self) {
-        let _ = tokio::time::timeout(ENDING, self.wire.end(None)).await;
+        let ending = tokio::time::timeout(ENDING, self.wire.end(None));
+        let _ = tokio::join!(ending, self.wire.settle());
     }
 
     fn take_logins(&self, credentials: &Credentials) -> bool {

@@ -213,6 +213,13 @@ impl Wire {
         access.is_some_and(|access| access.take_logins(credentials))
     }
 
+    /// Waits for logins that are being renewed.
+    pub(super) async fn settle(&self) {
+        if let Some(access) = &self.access {
+            access.settle().await;
+        }
+    }
+
     /// What the server said of itself when it was met last.
     pub(super) fn about(&self) -> Arc<About> {
         self.about.load_full()
