@@ -49,6 +49,7 @@ impl HeldTenant {
     /// What begins a transaction on PostgreSQL, and gives the row there unless somebody else changes the
     /// tenant. It is the first statement, so that every later one sees what the holder before has
     /// committed, and two writers never wait for each other.
+    #[cfg(feature = "postgres")]
     pub(super) fn begin(id: i64) -> String {
         format!("BEGIN; {TENANT}{id} FOR UPDATE SKIP LOCKED")
     }
