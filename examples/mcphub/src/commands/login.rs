@@ -175,9 +175,6 @@ async fn with_browser(mut login: oauth::Login, args: &Login) -> Result<Grant> {
     let ours = Arc::clone(&login);
     let answer = redirect.answer(Arc::new(move |query| ours.is_answer(query)));
     let query = progress::during("waiting for the browser", answer).await?;
-    // The listener that shared it has ended.
-    let login = Arc::into_inner(login)
-        .ok_or_else(|| Error::internal("the listener for the browser goes on"))?;
     progress::during("getting the tokens", login.finish(&query)).await
 }
 

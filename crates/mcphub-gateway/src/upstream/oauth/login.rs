@@ -337,7 +337,7 @@ impl BrowserLogin {
     /// # Errors
     /// `PermissionDenied` when the person or the server refused; `Upstream` for another login's
     /// answer, one of another server (RFC 9207), or when the server gives no tokens.
-    pub async fn finish(self, query: &str) -> Result<Grant> {
+    pub async fn finish(&self, query: &str) -> Result<Grant> {
         if !self.is_answer(query) {
             return Err(Error::new(
                 ErrorKind::Upstream,
