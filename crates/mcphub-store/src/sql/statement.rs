@@ -97,7 +97,7 @@ impl Statement {
             let _ = write!(steps, "{begin} step_{number} AS ({sql})");
             values.extend(step.values);
         }
-        if !values.is_empty() {
+        if !steps.is_empty() {
             last.sql = format!("{steps} {}", last.places_after(values.len())).into();
             values.append(&mut last.values);
             last.values = values;
@@ -296,5 +296,12 @@ mod tests {
         );
         assert_eq!(joined.values.len(), 4);
         assert!(Statement::joined(Vec::new()).is_none());
+        let plain = ["DELETE FROM a", "DELETE FROM b"].map(Statement::new);
+        let joined = Statement::joined(plain.into()).unwrap();
+        assert_eq!(
+            joined.sql(),
+            "WITH step_0 AS (DELETE FROM a) DELETE FROM b",
+            "also without values"
+        );
     }
 }
