@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# A private PostgreSQL and Redis for tests, and a Redis that is a cluster of one node: on free loopback
-# ports, in one folder, with passwords of their own. Nothing of a system service is used or changed.
+# A private PostgreSQL and Redis for tests, and a Redis cluster of three masters, of which the first has a
+# replica: on free loopback ports, in one folder, with passwords of their own. Nothing of a system service
+# is used or changed.
 #
 #   scripts/test-servers.sh run COMMAND...     starts them, runs COMMAND with their addresses in
 #                                              MCPHUB_TEST_POSTGRES, MCPHUB_TEST_REDIS and
 #                                              MCPHUB_TEST_REDIS_CLUSTER, stops them
 #   scripts/test-servers.sh start DIR          starts what does not run in DIR, writes DIR/env.sh
-#   scripts/test-servers.sh kill DIR postgres|redis   SIGKILL, as a crash; `start` brings it back
-#   scripts/test-servers.sh pause|resume DIR postgres|redis    a server that hangs
+#   scripts/test-servers.sh kill DIR SERVER    SIGKILL, as a crash; `start` brings it back
+#   scripts/test-servers.sh pause|resume DIR SERVER    a server that hangs
 #   scripts/test-servers.sh stop DIR           stops them and removes DIR
 #
+# A SERVER is postgres, redis, or cluster-1 to cluster-4; cluster-4 begins as the replica of cluster-1.
 # For benchmarks: with MCPHUB_TEST_FSYNC=on PostgreSQL waits for its disk, as one that is in use does, and
 # MCPHUB_TEST_BUFFERS is the memory that it keeps its tables in, 64MB unless told otherwise.
 # What PostgreSQL committed survives `kill`; Redis keeps nothing on disk, so it comes back empty.
@@ -101,8 +103,7 @@ start_postgres() {
         fail "PostgreSQL does not start: $(tail -5 "$dir/postgres/log")"
 }
 
-# start_redis DIR SERVER: `redis`, or `cluster`, where a command or script over keys of several slots is
-# refused as in a cluster of many.
+# start_redis DIR SERVER
 start_redis() {
     local dir=$1/$2
     command -v redis-server >/dev/null || fail "Redis is not installed (Debian: redis-server)"
@@ -121,16 +122,43 @@ save ""
 appendonly no
 daemonize yes
 CONF
-        [[ $2 != cluster ]] || printf 'cluster-enabled yes\ncluster-port %s\n' "$(free_port)" >>"$dir/conf"
+        [[ $2 != cluster-* ]] || cat >>"$dir/conf" <<CONF
+cluster-enabled yes
+cluster-port $(free_port)
+cluster-allow-replica-migration no
+masterauth $PASSWORD
+repl-diskless-sync-delay 0
+CONF
     fi
     rm -f "$dir/pid"
     redis-server "$dir/conf" >/dev/null
     answers "$dir" PONG ping
-    [[ $2 == cluster ]] || return 0
-    # It remembers them when it was killed.
-    [[ $(tell_redis "$dir" cluster info) == *cluster_slots_assigned:16384* ]] ||
-        tell_redis "$dir" cluster addslotsrange 0 16383 >/dev/null
-    answers "$dir" cluster_state:ok cluster info
+}
+
+# start_cluster DIR: a third of the slots for each of three servers, which remember it when they were killed.
+start_cluster() {
+    local dir=$1 number first=$1/cluster-1
+    for number in 1 2 3 4; do
+        start_redis "$dir" "cluster-$number"
+    done
+    if [[ $(tell_redis "$first" cluster info) == *cluster_slots_assigned:0* ]]; then
+        tell_redis "$first" cluster addslotsrange 0 5460 >/dev/null
+        tell_redis "$dir/cluster-2" cluster addslotsrange 5461 10922 >/dev/null
+        tell_redis "$dir/cluster-3" cluster addslotsrange 10923 16383 >/dev/null
+        for number in 1 2 3 4; do
+            tell_redis "$dir/cluster-$number" cluster set-config-epoch "$number" >/dev/null
+        done
+        for number in 2 3 4; do
+            tell_redis "$first" cluster meet 127.0.0.1 "$(<"$dir/cluster-$number/port")" \
+                "$(sed -n 's/^cluster-port //p' "$dir/cluster-$number/conf")" >/dev/null
+        done
+        answers "$dir/cluster-4" cluster_known_nodes:4 cluster info
+        answers "$dir/cluster-4" OK cluster replicate "$(tell_redis "$first" cluster myid)"
+        answers "$dir/cluster-4" master_link_status:up info replication
+    fi
+    for number in 1 2 3 4; do
+        answers "$dir/cluster-$number" cluster_state:ok cluster info
+    done
 }
 
 # answers DIR TEXT COMMAND...: waits until the answer of a Redis has that text.
@@ -162,15 +190,20 @@ start() {
     chmod 711 "$dir"
     touch "$dir/test-servers"
     PASSWORD=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
-    (start_postgres "$dir")
+    local postgres_port started=() id
+    (start_postgres "$dir") &
+    started+=($!)
+    (start_cluster "$dir") &
+    started+=($!)
     (start_redis "$dir" redis)
-    (start_redis "$dir" cluster)
-    local postgres_port
+    for id in "${started[@]}"; do
+        wait "$id"
+    done
     postgres_port=$(<"$dir/postgres/port")
     [[ -f $dir/env.sh ]] || (umask 077 && cat >"$dir/env.sh" <<ENV
 export MCPHUB_TEST_POSTGRES=postgres://mcphub:$(<"$dir/postgres/password")@127.0.0.1:$postgres_port/postgres
 export MCPHUB_TEST_REDIS=$(redis_url "$dir/redis")
-export MCPHUB_TEST_REDIS_CLUSTER=$(redis_url "$dir/cluster")
+export MCPHUB_TEST_REDIS_CLUSTER=$(redis_url "$dir/cluster-1")
 ENV
     )
 }
@@ -178,7 +211,7 @@ ENV
 stop() {
     local dir=$1 server id try
     [[ -f $dir/test-servers ]] || fail "$dir holds no servers of this script"
-    for server in postgres redis cluster; do
+    for server in postgres redis cluster-{1..4}; do
         id=$(process "$dir" "$server")
         [[ -n $id ]] || continue
         kill -CONT "$id" 2>/dev/null || true
@@ -198,7 +231,7 @@ stop() {
 # signal DIR SERVER NAME: to the server and, for PostgreSQL, to the processes of its connections.
 signal() {
     local dir=$1 server=$2 name=$3 id children=()
-    case $server in postgres | redis) ;; *) usage ;; esac
+    case $server in postgres | redis | cluster-[1-4]) ;; *) usage ;; esac
     id=$(process "$dir" "$server")
     [[ -n $id ]] || fail "$server does not run in $dir"
     mapfile -t children < <(grep -ls "^PPid:[[:space:]]*$id\$" /proc/[0-9]*/status | cut -d/ -f3)

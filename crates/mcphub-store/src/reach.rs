@@ -30,14 +30,25 @@ impl Reach {
         }
     }
 
-    /// Makes one call. Errors that are retryable, and running out of time, count against the system.
+    /// Makes one call, within the whole bound.
+    #[cfg(any(feature = "postgres", test))]
     pub(crate) async fn call<T>(
         &self,
         operation: &'static str,
         work: impl Future<Output = Result<T>>,
     ) -> Result<T> {
+        self.call_within(operation, self.limit, work).await
+    }
+
+    /// Makes one call. Errors that are retryable, and running out of time, count against the system.
+    pub(crate) async fn call_within<T>(
+        &self,
+        operation: &'static str,
+        limit: Duration,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
         self.admit().map_err(|error| error.during(operation))?;
-        let outcome = tokio::time::timeout(self.limit, work)
+        let outcome = tokio::time::timeout(limit, work)
             .await
             .unwrap_or_else(|_| Err(self.timed_out()));
         match &outcome {
@@ -65,6 +76,12 @@ impl Reach {
         }
         let message = format!("{} did not answer a moment ago", self.system);
         Err(Error::new(ErrorKind::Unavailable, message))
+    }
+
+    /// Whether a call failed a moment ago.
+    #[cfg(feature = "redis")]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed_until.load(Ordering::Relaxed) != 0
     }
 
     fn close(&self) {

@@ -17,7 +17,8 @@ use crate::scheme::scheme;
 pub struct SharedSettings {
     /// `memory:` for a hub with one node, the default; `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`,
     /// `rediss://…` with TLS, `redis+unix://PATH`; `postgres://…` as a store has it. After `?` it can
-    /// set [`prefix`](Self::prefix), and `call_timeout`, in seconds, 1 to 60.
+    /// set [`prefix`](Self::prefix), and `call_timeout`, in seconds, 1 to 60; that of a Redis cluster can
+    /// name more of its servers, `addr=HOST:PORT` each, 15 at most.
     pub url: String,
     /// What names in Redis begin with, for several hubs on one. Default `mcphub`; lower-case letters,
     /// digits and `_`, 32 at most. In PostgreSQL the schema of the URL separates hubs.

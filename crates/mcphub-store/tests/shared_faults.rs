@@ -10,7 +10,7 @@
 #[allow(dead_code, reason = "this process keeps its own clock")]
 #[path = "faults/clock.rs"]
 mod clock;
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 #[allow(dead_code, reason = "nothing is cut here")]
 #[path = "faults/relay.rs"]
 mod relay;
@@ -41,7 +41,7 @@ const RESUMED: Duration = Duration::from_secs(20);
 #[cfg(target_os = "linux")]
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
-/// One Redis and one PostgreSQL, gone when this is dropped.
+/// One Redis, one PostgreSQL and a Redis cluster, gone when this is dropped.
 struct Servers {
     folder: tempfile::TempDir,
     #[cfg(target_os = "linux")]
@@ -100,6 +100,7 @@ impl Drop for Servers {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Redis,
+    RedisCluster,
     Postgres,
 }
 
@@ -111,10 +112,14 @@ enum Fault {
     Cut,
     #[cfg(target_os = "linux")]
     SetBack,
+    SlotsMove,
+    MasterHangs,
+    MasterKilled,
 }
 
 impl Fault {
-    const ALL: &[Self] = &[
+    const OF_A_CLUSTER: &[Self] = &[Self::SlotsMove, Self::MasterHangs, Self::MasterKilled];
+    const OF_A_SERVER: &[Self] = &[
         Self::Killed,
         Self::Hangs,
         Self::Emptied,
@@ -131,6 +136,9 @@ impl Fault {
             Self::Cut => "loses all connections",
             #[cfg(target_os = "linux")]
             Self::SetBack => "its clock is set back by an hour, and right again after 4 s",
+            Self::SlotsMove => "slots in use move to another master, with a pause midway",
+            Self::MasterHangs => "a master is stopped (SIGSTOP), and its replica takes over",
+            Self::MasterKilled => "a master is killed (SIGKILL), and its replica takes over",
         }
     }
 }
@@ -139,18 +147,29 @@ impl Kind {
     fn variable(self) -> &'static str {
         match self {
             Self::Redis => "MCPHUB_TEST_REDIS",
+            Self::RedisCluster => "MCPHUB_TEST_REDIS_CLUSTER",
             Self::Postgres => "MCPHUB_TEST_POSTGRES",
         }
     }
 
+    /// Of the server that is broken: of a cluster the first, whose replica is the fourth.
     fn name(self) -> &'static str {
         match self {
             Self::Redis => "redis",
+            Self::RedisCluster => "cluster-1",
             Self::Postgres => "postgres",
         }
     }
 
-    /// Breaks the server, and returns when it is whole again.
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Redis => "Redis",
+            Self::RedisCluster => "Redis cluster",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+
+    /// Breaks the server, and returns when it is whole again, or another should take over.
     async fn suffer(self, servers: &Servers, fault: Fault, nodes: [&Shared; 2]) {
         match fault {
             #[cfg(target_os = "linux")]
@@ -165,14 +184,29 @@ impl Kind {
                 sleep(OUTAGE).await;
                 servers.script(&["resume", self.name()]);
             }
+            Fault::SlotsMove => move_slots(servers).await,
+            Fault::MasterHangs => servers.script(&["pause", self.name()]),
+            Fault::MasterKilled => {
+                // It hung before, and is the replica now.
+                let taken_over = async {
+                    while !servers.tell(4, &["INFO", "replication"]).contains("state=online")
+                        || !servers.tell(1, &["INFO", "replication"]).contains("link_status:up")
+                    {
+                        sleep(Duration::from_millis(50)).await;
+                    }
+                };
+                let whole = timeout(RESUMED, taken_over).await;
+                whole.expect("a replica that was a master follows the new one");
+                servers.script(&["kill", "cluster-4"]);
+            }
             Fault::Emptied => self.command(servers, match self {
-                Self::Redis => &["FLUSHALL", "SYNC"],
+                Self::Redis | Self::RedisCluster => &["FLUSHALL", "SYNC"],
                 Self::Postgres => &[
                     "TRUNCATE mcphub.shared_limits, mcphub.shared_ended_sessions, mcphub.shared_leases",
                 ],
             }),
             Fault::Cut => match self {
-                Self::Redis => {
+                Self::Redis | Self::RedisCluster => {
                     self.command(servers, &["CLIENT", "KILL", "TYPE", "normal"]);
                     self.command(servers, &["CLIENT", "KILL", "TYPE", "pubsub"]);
                 }
@@ -188,7 +222,7 @@ impl Kind {
     fn command(self, servers: &Servers, words: &[&str]) {
         let url = servers.url(self.variable());
         let mut command = match self {
-            Self::Redis => {
+            Self::Redis | Self::RedisCluster => {
                 let mut command = Command::new("redis-cli");
                 command.args(["--no-auth-warning", "-u", &url]).args(words);
                 command
@@ -204,6 +238,68 @@ impl Kind {
         };
         let output = command.output().expect("the server's client is installed");
         assert!(output.status.success(), "{words:?}: {output:?}");
+    }
+}
+
+impl Servers {
+    /// Tells one server of the cluster something.
+    fn tell(&self, number: usize, words: &[&str]) -> String {
+        let (port, password) = self.of_cluster(number);
+        let output = Command::new("redis-cli")
+            .args(["--no-auth-warning", "-a", &password, "-p", &port])
+            .args(words)
+            .output()
+            .expect("the server's client is installed");
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        String::from_utf8_lossy(&output.stdout).trim().to_owned()
+    }
+
+    /// Port and password of a server of the cluster.
+    fn of_cluster(&self, number: usize) -> (String, String) {
+        let file = self.folder.path().join(format!("cluster-{number}/port"));
+        let port = std::fs::read_to_string(file).expect("the script writes the port");
+        let url = self.url(Kind::RedisCluster.variable());
+        let password = url.split([':', '@']).nth(2).expect("a password");
+        (port.trim().to_owned(), password.to_owned())
+    }
+}
+
+/// Moves the slots of all keys of the second master to the third as the specification says, and rests
+/// while the keys are there already and the slots not.
+async fn move_slots(servers: &Servers) {
+    let (from, to) = (
+        servers.tell(2, &["CLUSTER", "MYID"]),
+        servers.tell(3, &["CLUSTER", "MYID"]),
+    );
+    let (port, password) = servers.of_cluster(3);
+    let keys = servers.tell(2, &["KEYS", "*"]);
+    assert!(!keys.is_empty(), "no key is there to move");
+    let slots: Vec<_> = keys
+        .lines()
+        .map(|key| servers.tell(2, &["CLUSTER", "KEYSLOT", key]))
+        .collect();
+    for (key, slot) in keys.lines().zip(&slots) {
+        servers.tell(3, &["CLUSTER", "SETSLOT", slot, "IMPORTING", &from]);
+        servers.tell(2, &["CLUSTER", "SETSLOT", slot, "MIGRATING", &to]);
+        let migrate = [
+            "MIGRATE",
+            "127.0.0.1",
+            &port,
+            key,
+            "0",
+            "5000",
+            "REPLACE",
+            "AUTH",
+            &password,
+        ];
+        let moved = servers.tell(2, &migrate);
+        assert!(moved == "OK" || moved == "NOKEY", "{moved}");
+    }
+    sleep(Duration::from_secs(1)).await;
+    for slot in &slots {
+        for number in [3, 2] {
+            servers.tell(number, &["CLUSTER", "SETSLOT", slot, "NODE", &to]);
+        }
     }
 }
 
@@ -247,19 +343,23 @@ async fn load(node: Shared, stop: Arc<AtomicBool>, number: usize) -> Tally {
     tally
 }
 
-/// Waits until every trait answers again, and events of one node reach the other.
+/// Waits until every trait answers again, for keys all over a cluster, and events of one node reach the
+/// other.
 async fn resumed(one: &Shared, other: &Shared) {
-    let key = SessionKey::of("after");
+    let names: Vec<_> = (0..16).map(|number| format!("after {number}")).collect();
     let mut events = other.events.subscribe();
     let server = ServerName::new("after").expect("a legal name");
     let again = async {
-        while one.sessions.end(&key, OUTAGE * 100).await.is_err()
-            || !other.sessions.has_ended(&key).await.unwrap_or(false)
-        {
-            sleep(Duration::from_millis(20)).await;
-        }
-        while one.leases.acquire("after", OUTAGE * 100).await.is_err() {
-            sleep(Duration::from_millis(20)).await;
+        for name in &names {
+            let key = SessionKey::of(name);
+            while one.sessions.end(&key, OUTAGE * 100).await.is_err()
+                || !other.sessions.has_ended(&key).await.unwrap_or(false)
+            {
+                sleep(Duration::from_millis(20)).await;
+            }
+            while one.leases.acquire(name, OUTAGE * 100).await.is_err() {
+                sleep(Duration::from_millis(20)).await;
+            }
         }
         loop {
             let told = Event::CatalogChanged {
@@ -337,6 +437,11 @@ async fn suffers(kind: Kind, servers: &Servers, fault: Fault) {
     let whole = Instant::now();
     resumed(&one, &other).await;
     let resumed = whole.elapsed();
+    if matches!(fault, Fault::MasterHangs) {
+        // It learns that another has its slots, while it is called.
+        servers.script(&["resume", kind.name()]);
+        sleep(Duration::from_secs(1)).await;
+    }
     assert!(token().await > before, "a lease has an older token");
     stop.store(true, Ordering::Relaxed);
     let mut sum = Tally::default();
@@ -348,11 +453,7 @@ async fn suffers(kind: Kind, servers: &Servers, fault: Fault) {
     }
     println!(
         "| {} | {} | {} | {} | {:.1} s | {:.1} s |",
-        if kind == Kind::Redis {
-            "Redis"
-        } else {
-            "PostgreSQL"
-        },
+        kind.describe(),
         fault.describe(),
         sum.calls,
         sum.failed,
@@ -360,6 +461,9 @@ async fn suffers(kind: Kind, servers: &Servers, fault: Fault) {
         resumed.as_secs_f64(),
     );
     assert!(sum.calls > sum.failed, "nothing ever worked");
+    if matches!(fault, Fault::SlotsMove) {
+        assert_eq!(sum.failed, 0, "a slot that moves was not followed");
+    }
     assert!(sum.longest < LIMIT + SLACK, "a call took {:?}", sum.longest);
 }
 
@@ -372,7 +476,14 @@ async fn suffers_everything(kind: Kind) {
         return;
     }
     let servers = Servers::start();
-    for fault in Fault::ALL {
+    let mut faults = Fault::OF_A_SERVER;
+    if kind == Kind::RedisCluster {
+        faults = Fault::OF_A_CLUSTER;
+        for number in 1..=4 {
+            servers.tell(number, &["CONFIG", "SET", "cluster-node-timeout", "1000"]);
+        }
+    }
+    for fault in faults {
         suffers(kind, &servers, *fault).await;
     }
 }
@@ -383,22 +494,27 @@ async fn redis_may_fail() {
     suffers_everything(Kind::Redis).await;
 }
 
+#[cfg(feature = "redis")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_of_a_redis_cluster_may_fail() {
+    suffers_everything(Kind::RedisCluster).await;
+}
+
 #[cfg(feature = "postgres")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgresql_may_fail() {
     suffers_everything(Kind::Postgres).await;
 }
 
-/// A connection that hangs for good holds up no other one.
-#[cfg(feature = "postgres")]
-#[tokio::test]
-async fn events_are_heard_again_though_the_old_connection_hangs() {
-    if std::env::var_os(Kind::Postgres.variable()).is_none() {
-        println!("NOT RUN: set {}", Kind::Postgres.variable());
+/// Connections that hang for good are replaced.
+#[cfg(any(feature = "postgres", feature = "redis"))]
+async fn works_again_though_old_connections_hang(kind: Kind) {
+    if std::env::var_os(kind.variable()).is_none() {
+        println!("NOT RUN: set {}", kind.variable());
         return;
     }
     let servers = Servers::start();
-    let url = servers.url(Kind::Postgres.variable());
+    let url = servers.url(kind.variable());
     let address = url.split(['@', '/']).nth(3).expect("a host and a port");
     let network = relay::Relay::to(address.to_owned()).await;
     let through = url.replace(address, &network.address.to_string());
@@ -409,6 +525,18 @@ async fn events_are_heard_again_though_the_old_connection_hangs() {
     sleep(OUTAGE * 2).await;
     network.set(relay::Network::Whole);
     resumed(&node, &node).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn postgresql_works_again_though_old_connections_hang() {
+    works_again_though_old_connections_hang(Kind::Postgres).await;
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn redis_works_again_though_old_connections_hang() {
+    works_again_though_old_connections_hang(Kind::Redis).await;
 }
 
 /// While a server is away, rates are counted by each node, and a session that ended stays ended for

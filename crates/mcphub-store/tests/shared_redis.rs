@@ -69,6 +69,60 @@ async fn a_cluster_refuses_a_step_over_several_slots() {
     assert_eq!(both.unwrap_err().code(), Some("CROSSSLOT"));
 }
 
+/// Ends sessions all over the cluster.
+async fn works_everywhere(settings: &SharedSettings) {
+    let node = shared(settings).await.unwrap();
+    for number in 0..32 {
+        let key = SessionKey::of(&number.to_string());
+        let minute = Duration::from_secs(60);
+        node.sessions.end(&key, minute).await.unwrap();
+        assert!(node.sessions.has_ended(&key).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_cluster_is_found_though_the_first_address_is_nobodys() {
+    let Some(mut settings) = servers::redis_cluster() else {
+        return;
+    };
+    let address = settings.url.split(['@', '/']).nth(3).unwrap().to_owned();
+    // Nobody listens on port 1 of loopback.
+    settings.url = settings.url.replace(&address, "127.0.0.1:1");
+    settings.url.push_str(&format!("?addr={address}"));
+    works_everywhere(&settings).await;
+}
+
+/// Whoever may not ask for the slots is told of each where it is.
+#[tokio::test]
+async fn a_cluster_serves_a_user_who_may_not_ask_for_its_slots() {
+    let Some(mut settings) = servers::redis_cluster() else {
+        return;
+    };
+    let known: String = tell(&settings.url, "CLUSTER NODES").await;
+    let address = settings.url.split(['@', '/']).nth(3).unwrap().to_owned();
+    for line in known.lines() {
+        // `ID HOST:PORT@PORT ...`
+        let other = line.split([' ', '@']).nth(1).unwrap();
+        let add = "ACL SETUSER limited on nopass allkeys allchannels +@all -cluster";
+        let _: () = tell(&settings.url.replace(&address, other), add).await;
+    }
+    let from = settings.url.split_once('@').unwrap().0.to_owned();
+    settings.url = settings.url.replace(&from, "redis://limited:any");
+    works_everywhere(&settings).await;
+}
+
+/// Sends a command in words to one server.
+async fn tell<T: redis::FromRedisValue>(url: &str, words: &str) -> T {
+    let client = redis::Client::open(url).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let mut words = words.split(' ');
+    let mut command = redis::cmd(words.next().unwrap());
+    words.for_each(|word| {
+        command.arg(word);
+    });
+    command.query_async(&mut connection).await.unwrap()
+}
+
 #[tokio::test]
 async fn hubs_with_different_prefixes_share_nothing() {
     let (Some(one), Some(other)) = (servers::redis(), servers::redis()) else {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mcphub_core::Result;
 use mcphub_core::shared::{Lease, Leases};
-use redis::Script;
+use redis::Cmd;
 
-use super::{Server, whole_millis};
+use super::{Server, Step, whole_millis};
 
 /// What all scripts begin with: the time, and the lease that is there.
 const BEGIN: &str = r"
@@ -47,26 +47,27 @@ return 1
 #[derive(Debug)]
 pub(super) struct RedisLeases {
     server: Arc<Server>,
-    acquire: Script,
-    renew: Script,
+    acquire: Step,
+    renew: Step,
 }
 
 impl RedisLeases {
     pub(super) fn new(server: Arc<Server>) -> Self {
         Self {
             server,
-            acquire: Script::new(&format!("{BEGIN}{ACQUIRE}")),
-            renew: Script::new(&format!("{BEGIN}{RENEW}")),
+            acquire: Step::new(format!("{BEGIN}{ACQUIRE}")),
+            renew: Step::new(format!("{BEGIN}{RENEW}")),
         }
     }
 
     /// Another end for a lease that is held.
     async fn last(&self, operation: &'static str, lease: &Lease, millis: u64) -> Result<bool> {
         let key = self.server.key("lease", &lease.name);
-        let prepare = |script: &mut redis::ScriptInvocation<'_>| {
-            script.key(key).arg(lease.token).arg(millis);
+        let arguments = |renew: &mut Cmd| {
+            renew.arg(lease.token).arg(millis);
         };
-        self.server.run(operation, &self.renew, prepare).await
+        let renewed = self.server.run(operation, &self.renew, &key, arguments);
+        renewed.await
     }
 }
 
@@ -74,13 +75,11 @@ impl RedisLeases {
 impl Leases for RedisLeases {
     async fn acquire(&self, name: &str, time: Duration) -> Result<Option<Lease>> {
         let (key, time) = (self.server.key("lease", name), whole_millis(time)?);
-        let prepare = |script: &mut redis::ScriptInvocation<'_>| {
-            script.key(key).arg(time);
+        let arguments = |acquire: &mut Cmd| {
+            acquire.arg(time);
         };
-        let token: u64 = self
-            .server
-            .run("leases::acquire", &self.acquire, prepare)
-            .await?;
+        let (operation, step) = ("leases::acquire", &self.acquire);
+        let token: u64 = self.server.run(operation, step, &key, arguments).await?;
         Ok((token > 0).then(|| Lease {
             name: name.to_owned(),
             token,

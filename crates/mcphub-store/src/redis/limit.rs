@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mcphub_core::Result;
 use mcphub_core::shared::{Decision, Rate, RateLimiter};
-use redis::Script;
+use redis::Cmd;
 
-use super::Server;
+use super::{Server, Step};
 
 /// [`Rate::decide`] as a script. A double holds these times exactly: they are below 2^53.
 const TAKE: &str = r"
@@ -33,14 +33,14 @@ return {1, math.floor((refill - used) / interval)}
 #[derive(Debug)]
 pub(super) struct RedisRateLimiter {
     server: Arc<Server>,
-    take: Script,
+    take: Step,
 }
 
 impl RedisRateLimiter {
     pub(super) fn new(server: Arc<Server>) -> Self {
         Self {
             server,
-            take: Script::new(TAKE),
+            take: Step::new(TAKE),
         }
     }
 }
@@ -49,14 +49,11 @@ impl RedisRateLimiter {
 impl RateLimiter for RedisRateLimiter {
     async fn take(&self, key: &str, rate: Rate) -> Result<Decision> {
         let key = self.server.key("limit", key);
-        let prepare = |script: &mut redis::ScriptInvocation<'_>| {
-            script
-                .key(key)
-                .arg(rate.interval_micros())
-                .arg(rate.refill_micros());
+        let arguments = |take: &mut Cmd| {
+            take.arg(rate.interval_micros()).arg(rate.refill_micros());
         };
-        let (allowed, rest): (bool, u64) =
-            self.server.run("limits::take", &self.take, prepare).await?;
+        let taken = self.server.run("limits::take", &self.take, &key, arguments);
+        let (allowed, rest): (bool, u64) = taken.await?;
         Ok(if allowed {
             let remaining = u32::try_from(rest).unwrap_or(u32::MAX);
             Decision::Allowed { remaining }

@@ -1,7 +1,7 @@
 //! Redis, or a server that speaks its protocol: state that nodes share, nothing that has to last.
 //!
-//! Every step is one command or one script over one key, and every key begins with
-//! [`SharedSettings::prefix`](crate::SharedSettings::prefix) and a colon:
+//! Every step is one command or one script over one key, so that it is one server's also in a cluster, and
+//! every key begins with [`SharedSettings::prefix`](crate::SharedSettings::prefix) and a colon:
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -10,24 +10,27 @@
 //! | `PREFIX:lease:DIGEST` | hash | `token` of the newest lease, and `until` when it lasts, in µs |
 //! | `PREFIX:events:DIGEST` | channel | [events](mcphub_core::event::Event) as JSON |
 //!
-//! All keys expire. Time is that of the server. What a server loses that is restarted or emptied:
-//! rates begin anew, sessions that were ended on another node can go on until they end by
-//! themselves, and leases are free.
+//! All keys expire. Time is that of the server. What a server loses that is restarted or emptied, or whose
+//! replica takes over before it had everything: rates begin anew, sessions that were ended on another
+//! node can go on until they end by themselves, and leases are free.
 
+mod cluster;
 mod event;
 mod lease;
 mod limit;
+mod node;
 mod session;
+mod slots;
 
-use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mcphub_core::shared::Shared;
 use mcphub_core::{Error, ErrorKind, Result};
-use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, FromRedisValue, RedisError, Script, ScriptInvocation};
+use redis::{Cmd, FromRedisValue, RedisError, RedisResult, Script, ServerErrorKind, Value};
+use tokio::task::JoinHandle;
 
+use self::cluster::Cluster;
 use self::event::RedisLine;
 use self::lease::RedisLeases;
 use self::limit::RedisRateLimiter;
@@ -35,15 +38,14 @@ use self::session::RedisSessions;
 use crate::SharedSettings;
 use crate::digest::Digested;
 use crate::fallback::FallbackRateLimiter;
-use crate::reach::Reach;
 use crate::relay::Relay;
-
-/// How long the first connection may take.
-const CONNECT: Duration = Duration::from_secs(5);
 
 /// Connects to the server of a `redis:`, `rediss:` or `redis+unix:` URL.
 ///
-/// One connection carries all calls and another one listens. Both are made again when they break.
+/// One connection to each server carries all calls and another one listens. They are made again when they
+/// break. That the server is one of a cluster is found out by asking it; others of the cluster, to be
+/// asked at the start when it is away, are `addr=HOST:PORT` in the query. A replica that takes over, and slots that move, are
+/// followed.
 /// Rates are counted by this node alone while the server is away.
 ///
 /// # Errors
@@ -62,36 +64,25 @@ pub async fn shared(settings: &SharedSettings) -> Result<Shared> {
     ))
 }
 
-/// A connection that all clones share, and what keys begin with.
+/// The servers, and what keys begin with.
+#[derive(Debug)]
 struct Server {
-    client: Client,
-    connection: ConnectionManager,
-    reach: Reach,
+    cluster: Arc<Cluster>,
+    follower: JoinHandle<()>,
+    timeout: Duration,
     prefix: String,
     tenant: String,
 }
 
 impl Server {
     async fn connect(settings: &SharedSettings) -> Result<Self> {
-        const OPERATION: &str = "shared::connect";
-        let client = Client::open(settings.url.as_str());
-        let client = client.map_err(|error| malformed().caused_by(error))?;
-        // Calls have their own bound, in which one attempt to connect has to fit.
-        let config = ConnectionManagerConfig::new()
-            .set_number_of_retries(1)
-            .set_max_delay(Duration::from_millis(500))
-            .set_connection_timeout(Some(settings.timeout))
-            .set_response_timeout(Some(settings.timeout));
-        let connecting = client.get_connection_manager_with_config(config);
-        let connection = tokio::time::timeout(CONNECT, connecting)
-            .await
-            .map_err(|_| Error::new(ErrorKind::Timeout, "Redis cannot be connected to in time"))
-            .and_then(|connected| connected.map_err(failure))
-            .map_err(|error| error.during(OPERATION))?;
+        let cluster = Cluster::connect(settings).await;
+        let cluster = Arc::new(cluster.map_err(|error| error.during("shared::connect"))?);
+        let followed = cluster.clone();
         Ok(Self {
-            client,
-            connection,
-            reach: Reach::new("Redis", settings.timeout),
+            cluster,
+            follower: tokio::spawn(async move { followed.follow().await }),
+            timeout: settings.timeout,
             prefix: settings.prefix.clone(),
             tenant: settings.tenant.clone(),
         })
@@ -106,34 +97,69 @@ impl Server {
         )
     }
 
-    /// Runs a script, which the server gets once and again after it was emptied.
+    /// Runs a step over a key, with the arguments that are added.
     async fn run<T: FromRedisValue>(
         &self,
         operation: &'static str,
-        script: &Script,
-        prepare: impl FnOnce(&mut ScriptInvocation<'_>),
+        step: &Step,
+        key: &str,
+        arguments: impl Fn(&mut Cmd),
     ) -> Result<T> {
-        let mut connection = self.connection.clone();
-        let mut invocation = script.prepare_invoke();
-        prepare(&mut invocation);
-        let work = async {
-            invocation
-                .invoke_async(&mut connection)
-                .await
-                .map_err(failure)
+        let deadline = self.deadline();
+        let send = async |name: &str, script: &str| {
+            let mut command = redis::cmd(name);
+            command.arg(script).arg(1).arg(key);
+            arguments(&mut command);
+            self.cluster.send(operation, deadline, key, &command).await
         };
-        self.reach.call(operation, work).await
+        let answer = match send("EVALSHA", &step.digest).await? {
+            Err(error) if error.kind() == redis::ErrorKind::Server(ServerErrorKind::NoScript) => {
+                send("EVAL", &step.text).await?
+            }
+            answer => answer,
+        };
+        read(operation, answer)
     }
 
-    /// Runs one command.
+    /// Runs one command over a key.
     async fn command<T: FromRedisValue>(
         &self,
         operation: &'static str,
-        command: &redis::Cmd,
+        key: &str,
+        command: &Cmd,
     ) -> Result<T> {
-        let mut connection = self.connection.clone();
-        let work = async { command.query_async(&mut connection).await.map_err(failure) };
-        self.reach.call(operation, work).await
+        let sent = self.cluster.send(operation, self.deadline(), key, command);
+        read(operation, sent.await?)
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.timeout
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.follower.abort();
+    }
+}
+
+fn read<T: FromRedisValue>(operation: &'static str, answer: RedisResult<Value>) -> Result<T> {
+    let read = answer.and_then(|value| Ok(T::from_redis_value(value)?));
+    read.map_err(|error| failure(error).during(operation))
+}
+
+/// A script over one key, `KEYS[1]`. Each server gets it once, and again after it was emptied.
+#[derive(Debug)]
+struct Step {
+    text: String,
+    digest: String,
+}
+
+impl Step {
+    fn new(text: impl Into<String>) -> Self {
+        let text = text.into();
+        let digest = Script::new(&text).get_hash().to_owned();
+        Self { text, digest }
     }
 }
 
@@ -141,16 +167,6 @@ fn malformed() -> Error {
     let message =
         "the URL of the shared state cannot be read; write redis://:PASSWORD@HOST:PORT/DB";
     Error::invalid(message).during("shared::connect")
-}
-
-impl fmt::Debug for Server {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The client holds the password.
-        f.debug_struct("Server")
-            .field("prefix", &self.prefix)
-            .field("reach", &self.reach)
-            .finish_non_exhaustive()
-    }
 }
 
 /// An error of the client, told apart as a caller needs it.
@@ -161,8 +177,15 @@ fn failure(error: RedisError) -> Error {
         Kind::AuthenticationFailed => (ErrorKind::PermissionDenied, "Redis refuses the password"),
         // A client's errors are those of a connection that is being made again.
         Kind::Io | Kind::Client => (ErrorKind::Unavailable, "Redis cannot be reached"),
+        // What a cluster says while slots move, or until a replica takes over, among them.
         Kind::Server(
-            Answer::BusyLoading | Answer::MasterDown | Answer::ReadOnly | Answer::TryAgain,
+            Answer::Ask
+            | Answer::BusyLoading
+            | Answer::ClusterDown
+            | Answer::MasterDown
+            | Answer::Moved
+            | Answer::ReadOnly
+            | Answer::TryAgain,
         ) => (ErrorKind::Unavailable, "Redis is not ready"),
         _ if matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM")) => {
             (ErrorKind::PermissionDenied, "Redis refuses this user")

@@ -6,9 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use mcphub_core::Result;
 use mcphub_core::shared::{SessionKey, Sessions};
-use redis::Script;
+use redis::Cmd;
 
-use super::{Server, whole_millis};
+use super::{Server, Step, whole_millis};
 
 /// Never shortens what is there. `PTTL` is negative for a key that is not.
 const END: &str = r"
@@ -21,14 +21,14 @@ end
 #[derive(Debug)]
 pub(super) struct RedisSessions {
     server: Arc<Server>,
-    end: Script,
+    end: Step,
 }
 
 impl RedisSessions {
     pub(super) fn new(server: Arc<Server>) -> Self {
         Self {
             server,
-            end: Script::new(END),
+            end: Step::new(END),
         }
     }
 
@@ -41,15 +41,18 @@ impl RedisSessions {
 impl Sessions for RedisSessions {
     async fn end(&self, session: &SessionKey, keep: Duration) -> Result<()> {
         let (key, keep) = (self.key(session), whole_millis(keep)?);
-        let prepare = |script: &mut redis::ScriptInvocation<'_>| {
-            script.key(key).arg(keep);
+        let arguments = |end: &mut Cmd| {
+            end.arg(keep);
         };
-        self.server.run("sessions::end", &self.end, prepare).await
+        let ended = self.server.run("sessions::end", &self.end, &key, arguments);
+        ended.await
     }
 
     async fn has_ended(&self, session: &SessionKey) -> Result<bool> {
+        let key = self.key(session);
         let mut command = redis::cmd("EXISTS");
-        command.arg(self.key(session));
-        self.server.command("sessions::has_ended", &command).await
+        command.arg(&key);
+        let asked = self.server.command("sessions::has_ended", &key, &command);
+        asked.await
     }
 }
