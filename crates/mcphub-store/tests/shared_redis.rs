@@ -11,6 +11,8 @@ use std::time::Duration;
 
 mod servers;
 
+use servers::double::Double;
+
 type Nodes = (Arc<[Shared; 2]>, ());
 type Bus = (Arc<dyn EventBus>, ());
 
@@ -109,6 +111,42 @@ async fn a_cluster_serves_a_user_who_may_not_ask_for_its_slots() {
     let from = settings.url.split_once('@').unwrap().0.to_owned();
     settings.url = settings.url.replace(&from, "redis://limited:any");
     works_everywhere(&settings).await;
+}
+
+/// A server that joined a cluster has no slots of its own yet when the first is on its way to it.
+#[tokio::test]
+async fn a_slot_on_its_way_is_asked_for_over_one_connection() {
+    let new = Double::start(|asking, _| match asking {
+        true => ":1\r\n".to_owned(),
+        false => "-ERR nobody said ASKING\r\n".to_owned(),
+    });
+    let new = new.await;
+    let to = new.address;
+    let old = Double::start(move |_, _| format!("-ASK 1 {to}\r\n")).await;
+    let node = node_at(&old).await;
+    let calls = (0..50).map(async |number| {
+        let key = SessionKey::of(&number.to_string());
+        node.sessions.has_ended(&key).await
+    });
+    for ended in futures::future::join_all(calls).await {
+        assert!(ended.unwrap());
+    }
+    assert_eq!(new.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_call_that_is_sent_on_and_on_ends() {
+    let circle = Double::start(|_, own| format!("-MOVED 1 {own}\r\n")).await;
+    let node = node_at(&circle).await;
+    let ended = node.sessions.has_ended(&SessionKey::of("any")).await;
+    let error = ended.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{}", error.report());
+}
+
+async fn node_at(server: &Double) -> Shared {
+    let url = format!("redis://{}", server.address);
+    let settings = SharedSettings::new(url).with_timeout(Duration::from_secs(20));
+    shared(&settings).await.unwrap()
 }
 
 /// Sends a command in words to one server.

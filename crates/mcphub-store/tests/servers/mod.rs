@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use mcphub_store::SharedSettings;
 
+pub mod double;
+
 /// Settings for fresh shared state in the Redis that `MCPHUB_TEST_REDIS` names; `None`, with a word
 /// about it, where it is not set.
 pub fn redis() -> Option<SharedSettings> {

@@ -1,6 +1,6 @@
 //! Several gateways over one store, as people start them, and the servers that they share.
 //!
-//! `MCPHUB_TEST_REDIS` and `MCPHUB_TEST_POSTGRES` name the servers.
+//! `MCPHUB_TEST_REDIS`, `MCPHUB_TEST_REDIS_CLUSTER` and `MCPHUB_TEST_POSTGRES` name the servers.
 
 use std::time::{Duration, Instant};
 
@@ -149,6 +149,11 @@ async fn nodes_share(variable: &str) {
 #[tokio::test]
 async fn nodes_share_through_redis() {
     nodes_share("MCPHUB_TEST_REDIS").await;
+}
+
+#[tokio::test]
+async fn nodes_share_through_a_redis_cluster() {
+    nodes_share("MCPHUB_TEST_REDIS_CLUSTER").await;
 }
 
 #[tokio::test]
