@@ -18,7 +18,7 @@ use mcphub_core::server::ServerName;
 use mcphub_core::shared::SessionKey;
 use mcphub_core::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{Mutex, Semaphore, mpsc};
+use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, mpsc};
 use tokio::time::{sleep, timeout};
 
 use crate::alerts::{AlertSettings, Alerts, Webhook};
@@ -42,7 +42,7 @@ use crate::mcp::roots::Roots;
 use crate::mcp::session::Sessions;
 use crate::mcp::touched::{Told, Touched};
 use crate::metrics::{self, Metrics};
-use crate::roster::{Roster, ServerHealth};
+use crate::roster::{Roster, ServerHealth, Turn};
 use crate::serving;
 use crate::settings::GatewaySettings;
 use crate::upstream::Connect;
@@ -128,7 +128,7 @@ impl Gateway {
             async { while self.inner.roster.is_settling() && signals.changed().await.is_ok() {} };
         // Running out of time is fine: the list comes when the server answers.
         let _ = timeout(self.inner.settings.settle, settled).await;
-        self.inner.roster.catch_up();
+        self.inner.catch_up().await;
         Ok(())
     }
 
@@ -153,7 +153,9 @@ impl Gateway {
         loop {
             self.inner.note(self.inner.update().await);
             self.inner.questions.expire();
-            self.inner.roster.look();
+            if self.inner.roster.look() {
+                self.inner.catch_up().await;
+            }
             if let Some(alerts) = &mut alerts {
                 alerts.look(&self.inner).await;
             }
@@ -375,14 +377,49 @@ impl Inner {
         let begun = Instant::now();
         let read = self.reads.fetch_add(1, Ordering::Relaxed) + 1;
         let catalog = self.bounded(self.source.catalog()).await?;
-        self.roster.reconcile(
-            catalog,
-            read,
-            |server| self.connector.connect(server),
-            |server| self.watch(server),
-        );
+        let turn = self.roster.turn().await;
+        let servers = catalog.servers.len().max(self.roster.len());
+        self.change(turn, servers, move |inner, turn| {
+            inner.roster.reconcile(
+                turn,
+                catalog,
+                read,
+                |server| inner.connector.connect(server),
+                |server| inner.watch(server),
+            );
+        })
+        .await?;
         self.metrics.caught_up(begun.elapsed());
         Ok(())
+    }
+
+    /// Serves what servers list by now, if that is not served.
+    async fn catch_up(self: &Arc<Self>) {
+        let turn = self.roster.turn().await;
+        if self.roster.is_stale() {
+            let servers = self.roster.len();
+            let change = self.change(turn, servers, |inner, turn| inner.roster.catch_up(turn));
+            // Only the end of the runtime keeps it from being made.
+            let _ = change.await;
+        }
+    }
+
+    /// Makes a change that goes through so many servers, where it keeps no request waiting.
+    async fn change(
+        self: &Arc<Self>,
+        mut turn: OwnedMutexGuard<Turn>,
+        servers: usize,
+        work: impl FnOnce(&Arc<Self>, &mut Turn) + Send + 'static,
+    ) -> Result<()> {
+        if !Roster::is_long(servers) {
+            work(self, &mut turn);
+            return Ok(());
+        }
+        let inner = Arc::clone(self);
+        let change = tokio::task::spawn_blocking(move || work(&inner, &mut turn));
+        change.await.map_err(|error| {
+            Error::internal("a change of the servers was interrupted").caused_by(error)
+        })
     }
 
     async fn bounded<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {

@@ -1,8 +1,8 @@
 //! The servers as they are now, and the snapshot that is served.
 
 mod health;
+mod server;
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,19 +11,18 @@ use mcphub_core::Result;
 use mcphub_core::catalog::{Catalog, CatalogServer, CatalogVersion, Upstream as Target};
 use mcphub_core::event::Circuit;
 use mcphub_core::server::ServerName;
-use mcphub_core::tool::ToolSet;
 use mcphub_core::virtual_server::VirtualServer;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::sync::{OwnedMutexGuard, mpsc, watch};
+use tokio::time::{Instant, sleep};
 
 pub use self::health::{ServerHealth, ServerState};
-use crate::alerts::Vitals;
+pub(crate) use self::server::{Connected, Watcher};
+use self::server::{Server, Standing};
 use crate::approval::approved;
-use crate::federation::{Listing, Member, Part, Scope, Snapshot};
+use crate::federation::{Listing, Part, Scope, Snapshot};
 use crate::guard::{Guard, GuardSettings, Turned};
 use crate::metrics::Metrics;
-use crate::upstream::{Guarded, Inventory, Upstream, listed_tools, planned_tools};
+use crate::upstream::{Guarded, Inventory, Upstream};
 
 /// What is made within this time is made at once.
 const QUICK: Duration = Duration::from_millis(1);
@@ -31,12 +30,22 @@ const QUICK: Duration = Duration::from_millis(1);
 /// How long a change that a server tells of may wait.
 const LONGEST_REST: Duration = Duration::from_millis(500);
 
+/// The most servers of which a snapshot is made, and dropped, where requests are answered: it takes
+/// less time than handing it over.
+const FEW: usize = 200;
+
+/// How long a snapshot of more is kept that is served no more. Requests that have it are over by then,
+/// mostly, so that none of them has to drop it.
+const KEPT: Duration = Duration::from_secs(1);
+
 /// The servers of the current catalogue with what each of them lists.
 ///
-/// Requests read the snapshot without a lock. Whatever changes a server makes a new snapshot under
-/// the lock, so that snapshots follow each other in order.
+/// Requests read the snapshot without a lock. Whoever changes which servers there are, or makes a
+/// snapshot, takes its [turn](Roster::turn), so that snapshots follow each other in order. Locks are
+/// held for as long as one server takes: what goes through all of them holds none.
 #[derive(Debug)]
 pub(crate) struct Roster {
+    turn: Arc<tokio::sync::Mutex<Turn>>,
     state: Mutex<State>,
     snapshot: ArcSwap<Snapshot>,
     signal: watch::Sender<Signal>,
@@ -60,83 +69,26 @@ pub(crate) enum Signal {
     Closed,
 }
 
+/// What it takes to change which servers there are, and to make snapshots.
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    /// The number of the read that gave the catalogue.
+    read: u64,
+    /// Counts connections: a late answer of a replaced one is told apart.
+    connections: u64,
+}
+
 #[derive(Debug, Default)]
 struct State {
     version: Option<CatalogVersion>,
-    /// The number of the read that gave the catalogue.
-    read: u64,
-    servers: BTreeMap<ServerName, Server>,
+    /// In the order of their names.
+    servers: Arc<[Arc<Server>]>,
     /// Those of the host and of the catalogue, by name.
-    virtual_servers: Vec<VirtualServer>,
-    /// Counts connections: a late answer of a replaced one is told apart.
-    connections: u64,
+    virtual_servers: Arc<[VirtualServer]>,
     /// When the snapshot was made, and how long that took.
     made: Option<(Instant, Duration)>,
     /// Whether a server lists something else by now.
     stale: bool,
-}
-
-#[derive(Debug)]
-struct Server {
-    entry: Arc<CatalogServer>,
-    upstream: Arc<dyn Upstream>,
-    guard: Arc<Guard>,
-    listing: Arc<Listing>,
-    state: ServerState,
-    /// How many of its tools wait for approval.
-    waiting: usize,
-    /// Whether it was left out of the lists that were made last.
-    hidden: bool,
-    /// What it adds to snapshots, and the listing of which that was made.
-    part: Option<(Arc<Listing>, Arc<Part>)>,
-    connection: u64,
-    /// Asks the server for its tools as long as it is here. None is asked that is down.
-    _watcher: Option<Watcher>,
-}
-
-impl Server {
-    /// Takes over a revision in which nothing but logins of users changed: nobody else notices those.
-    fn takes_logins(&self, entry: &CatalogServer) -> bool {
-        let (
-            Target::Connected {
-                connection: before,
-                credentials: had,
-                ..
-            },
-            Target::Connected {
-                connection,
-                credentials,
-                ..
-            },
-        ) = (&self.entry.upstream, &entry.upstream)
-        else {
-            return false;
-        };
-        before == connection
-            && had.differ_in_logins_of_users(credentials)
-            && same_tools(&self.entry, entry)
-            && self.upstream.take_logins(credentials)
-    }
-}
-
-/// A task that ends when this is dropped.
-#[derive(Debug)]
-pub(crate) struct Watcher(pub(crate) JoinHandle<()>);
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// A server whose upstream was just made.
-#[derive(Debug)]
-pub(crate) struct Connected {
-    pub(crate) name: ServerName,
-    pub(crate) connection: u64,
-    pub(crate) upstream: Arc<dyn Upstream>,
-    /// Whether its list can change while its revision does not.
-    pub(crate) changes: bool,
 }
 
 impl Roster {
@@ -148,6 +100,7 @@ impl Roster {
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
+            turn: Arc::default(),
             state: Mutex::default(),
             snapshot: ArcSwap::from_pointee(Snapshot::new(&[], page_size)),
             signal: watch::Sender::new(Signal::Changed),
@@ -172,11 +125,26 @@ impl Roster {
         self.signal.send_replace(Signal::Closed);
     }
 
+    /// Waits until nobody else makes a change.
+    pub(crate) async fn turn(&self) -> OwnedMutexGuard<Turn> {
+        Arc::clone(&self.turn).lock_owned().await
+    }
+
+    /// Whether going through so many servers would keep requests waiting.
+    pub(crate) fn is_long(servers: usize) -> bool {
+        servers > FEW
+    }
+
+    /// How many servers there are.
+    pub(crate) fn len(&self) -> usize {
+        self.state().servers.len()
+    }
+
     /// The upstreams of all servers.
     pub(crate) fn upstreams(&self) -> Vec<Arc<dyn Upstream>> {
-        let state = self.state();
-        let servers = state.servers.values();
-        servers.map(|server| Arc::clone(&server.upstream)).collect()
+        let servers = self.servers();
+        let upstreams = servers.iter().map(|server| Arc::clone(&server.upstream));
+        upstreams.collect()
     }
 
     /// The version of the catalogue that is served; `None` before the first.
@@ -189,91 +157,87 @@ impl Roster {
     /// before another that was taken over already is ignored.
     pub(crate) fn reconcile(
         &self,
-        catalog: Catalog,
+        turn: &mut Turn,
+        mut catalog: Catalog,
         read: u64,
         connect: impl Fn(&CatalogServer) -> Arc<dyn Upstream>,
         watch: impl Fn(Connected) -> Watcher,
     ) {
-        let mut state = self.state();
-        if read < state.read {
+        if read < turn.read {
             return;
         }
-        let mut before = std::mem::take(&mut state.servers);
-        let mut servers = BTreeMap::new();
-        for entry in catalog.servers {
-            let known = before.remove(&entry.name);
-            let server = match known {
-                Some(known) if known.entry.revision == entry.revision => known,
-                Some(mut known) if known.takes_logins(&entry) => {
-                    known.entry = entry;
-                    known
-                }
-                known => {
-                    state.connections += 1;
-                    let connection = state.connections;
-                    let name = entry.name.clone();
-                    let meter = self.metrics.of(&name);
-                    let guard = guarding(&self.guard, &entry);
-                    let guard = Guard::new(name, &guard, self.turns.clone()).counting(meter);
-                    let guard = Arc::new(guard);
-                    let upstream = Guarded::new(connect(&entry), Arc::clone(&guard));
-                    let upstream: Arc<dyn Upstream> = Arc::new(upstream);
-                    let down = matches!(entry.upstream, Target::Down(_));
-                    let watcher = (!down).then(|| {
-                        watch(Connected {
-                            name: entry.name.clone(),
-                            connection,
-                            upstream: Arc::clone(&upstream),
-                            changes: matches!(
-                                entry.upstream,
-                                Target::Mcp(_) | Target::Connected { .. }
-                            ),
-                        })
-                    });
-                    Server {
-                        listing: first_listing(&entry, known.as_ref()),
-                        upstream,
-                        guard,
-                        waiting: 0,
-                        hidden: false,
-                        part: None,
-                        state: if down {
-                            ServerState::Down
-                        } else {
-                            ServerState::Listing
-                        },
-                        connection,
-                        _watcher: watcher,
-                        entry,
-                    }
-                }
-            };
-            servers.insert(server.entry.name.clone(), server);
-        }
+        turn.read = read;
+        let before = self.servers();
+        let mut known = before.iter().peekable();
+        catalog
+            .servers
+            .sort_by(|one, other| one.name.cmp(&other.name));
+        catalog
+            .servers
+            .dedup_by(|one, other| one.name == other.name);
+        let mut fresh = Vec::new();
+        let servers = catalog.servers.into_iter().map(|entry| {
+            while known.next_if(|known| known.name < entry.name).is_some() {}
+            let known = known.next_if(|known| known.name == entry.name);
+            if let Some(known) = known
+                && known.takes(&entry)
+            {
+                return Arc::clone(known);
+            }
+            turn.connections += 1;
+            let server = Arc::new(self.server(entry, turn.connections, known, &connect));
+            fresh.push(Arc::clone(&server));
+            server
+        });
+        let servers = servers.collect();
+        let virtual_servers = self.chosen(catalog.virtual_servers).into();
+        let mut state = self.state();
         state.servers = servers;
-        state.virtual_servers = self.chosen(catalog.virtual_servers);
+        state.virtual_servers = virtual_servers;
         state.version = Some(catalog.version);
-        state.read = read;
-        self.publish(&mut state);
+        drop(state);
+        // Only now, because what servers list that are not here is ignored.
+        for server in fresh {
+            server.watch(&watch);
+        }
+        self.publish();
         self.notify();
     }
 
-    /// Takes an upstream's answer over. Ignored when the server was replaced meanwhile. Gives when
-    /// [`Roster::catch_up`] is to be called, where that is later.
+    /// A server of the catalogue that is new, or not what it was.
+    fn server(
+        &self,
+        entry: Arc<CatalogServer>,
+        connection: u64,
+        known: Option<&Arc<Server>>,
+        connect: impl Fn(&CatalogServer) -> Arc<dyn Upstream>,
+    ) -> Server {
+        let name = entry.name.clone();
+        let meter = self.metrics.of(&name);
+        let guard = guarding(&self.guard, &entry);
+        let guard = Guard::new(name, &guard, self.turns.clone()).counting(meter);
+        let guard = Arc::new(guard);
+        let upstream = Guarded::new(connect(&entry), Arc::clone(&guard));
+        Server::new(entry, connection, Arc::new(upstream), guard, known)
+    }
+
+    /// Takes an upstream's answer over. Ignored when the server was replaced meanwhile. Gives after
+    /// which time [`Roster::catch_up`] is to be called, where it is.
     pub(crate) fn listed(
         &self,
         name: &ServerName,
         connection: u64,
         answer: Result<Inventory>,
     ) -> Option<Duration> {
-        let known = {
-            let state = self.state();
-            state
-                .servers
-                .get(name)
-                .map(|server| (Arc::clone(&server.listing), Arc::clone(&server.entry)))
+        let find = |state: &State| {
+            let found = state.find(name).filter(|it| it.connection == connection);
+            found.cloned()
         };
-        let (known, entry) = known?;
+        let server = find(&self.state())?;
+        let (known, entry) = {
+            let standing = server.standing();
+            (Arc::clone(&standing.listing), Arc::clone(&standing.entry))
+        };
         // Reading the definitions is the long part and needs no lock; mostly they are known.
         let answer = answer.map(|inventory| {
             let (inventory, waiting) = approved(&entry, inventory);
@@ -289,46 +253,44 @@ impl Roster {
             (listing, waiting)
         });
         let mut state = self.state();
-        let server = state
-            .servers
-            .get_mut(name)
-            .filter(|server| server.connection == connection)?;
+        find(&state)?;
         server.guard.listed(answer.as_ref().map(drop));
         if let Some(meter) = server.guard.meter() {
             meter.listed(answer.is_ok());
         }
-        let was = server.state;
+        let mut standing = server.standing();
+        let was = standing.state;
         let changed = match answer {
             Ok((listing, waiting)) => {
-                server.state = ServerState::Ready;
-                if waiting > server.waiting {
+                standing.state = ServerState::Ready;
+                if waiting > standing.waiting {
                     tracing::warn!(server = %name, waiting, "tools of a server are new or changed and wait for approval");
                 }
-                server.waiting = waiting;
+                standing.waiting = waiting;
                 // What is not the one that was known was read for that above.
-                let changed =
-                    !Arc::ptr_eq(&server.listing, &listing) && !server.listing.same_as(&listing);
+                let changed = !Arc::ptr_eq(&standing.listing, &listing)
+                    && !standing.listing.same_as(&listing);
                 if changed {
-                    server.listing = listing;
+                    standing.listing = listing;
                 }
                 changed
             }
             Err(error) => {
-                server.state = ServerState::Unreachable;
+                standing.state = ServerState::Unreachable;
                 tracing::warn!(server = %name, error = %error.report(), "a server did not list its tools");
                 false
             }
         };
-        let now = server.state;
+        let turned = was != standing.state;
+        drop(standing);
         let mut later = None;
-        if changed || (self.guard.hide && was != now) {
-            later = state.made.and_then(|(at, took)| rest(took, at.elapsed()));
+        if changed || (self.guard.hide && turned) {
+            let rest = state.made.and_then(|(at, took)| rest(took, at.elapsed()));
+            later = Some(rest.unwrap_or_default());
             state.stale = true;
-            if later.is_none() {
-                self.publish(&mut state);
-            }
         }
-        if (changed && later.is_none()) || was != now {
+        drop(state);
+        if turned {
             self.notify();
         }
         later
@@ -337,85 +299,55 @@ impl Roster {
     /// Reads what the list of a server means, for whoever lists first, who would read it of all servers
     /// at once. Nobody waits for it, and a start does not.
     pub(crate) fn read(&self, name: &ServerName) {
-        let state = self.state();
-        let listing = state
-            .servers
-            .get(name)
-            .map(|server| Arc::clone(&server.listing));
-        drop(state);
-        if let Some(listing) = listing {
+        let server = self.state().find(name).cloned();
+        if let Some(server) = server {
+            let listing = Arc::clone(&server.standing().listing);
             listing.read();
         }
     }
 
-    /// Serves what servers list by now, if that is not served.
-    pub(crate) fn catch_up(&self) {
-        let mut state = self.state();
-        if state.stale {
-            self.publish(&mut state);
-            self.notify();
-        }
+    /// Whether a server lists something else than what is served, of which no snapshot is being made.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.state().stale
+    }
+
+    /// Serves what servers list by now.
+    pub(crate) fn catch_up(&self, _: &mut Turn) {
+        self.publish();
+        self.notify();
     }
 
     /// Whether a server has not answered for the first time yet.
     pub(crate) fn is_settling(&self) -> bool {
-        self.state()
-            .servers
-            .values()
-            .any(|server| server.state == ServerState::Listing)
-    }
-
-    pub(crate) fn health(&self) -> (CatalogVersion, Vec<ServerHealth>) {
-        let state = self.state();
-        let servers = state.servers.values().map(|server| {
-            let (circuit, pause) = server.guard.circuit();
-            ServerHealth {
-                name: server.entry.name.clone(),
-                state: server.state,
-                tools: server.listing.len(),
-                circuit,
-                waiting: server.waiting,
-                retry_after: pause.map(|pause| pause.as_secs() + 1),
-                replicas: server.upstream.replicas(),
-            }
-        });
-        (state.version.unwrap_or_default(), servers.collect())
-    }
-
-    /// What alerts are made of.
-    pub(crate) fn vitals(&self) -> Vec<Vitals> {
-        let state = self.state();
-        let servers = state.servers.values().map(|server| {
-            let (calls, failures) = server.guard.counts();
-            Vitals {
-                server: server.entry.name.clone(),
-                down: matches!(server.state, ServerState::Unreachable | ServerState::Down),
-                open: server.guard.circuit().0 != Circuit::Closed,
-                waiting: server.waiting > 0,
-                calls,
-                failures,
-            }
-        });
-        servers.collect()
+        let servers = self.servers();
+        servers
+            .iter()
+            .any(|server| server.standing().state == ServerState::Listing)
     }
 
     pub(crate) fn virtual_servers(&self) -> Vec<(ServerName, usize)> {
-        let (snapshot, state) = (self.snapshot(), self.state());
+        let (snapshot, servers) = (self.snapshot(), Arc::clone(&self.state().virtual_servers));
         let tools = |server: &VirtualServer| {
             let view = snapshot.view(&Scope::Server(server.name.clone()))?;
             Some((server.name.clone(), view.tool_count()))
         };
-        state.virtual_servers.iter().filter_map(tools).collect()
+        servers.iter().filter_map(tools).collect()
     }
 
-    /// Hides the servers that are to be hidden by now, and shows those that are to be seen again.
-    pub(crate) fn look(&self) {
-        let mut state = self.state();
-        let differs = |server: &Server| server.hidden != self.hides(server);
-        if self.guard.hide && state.servers.values().any(differs) {
-            self.publish(&mut state);
-            self.notify();
+    /// Whether servers are to be hidden by now, or to be seen again, which is to be
+    /// [served](Roster::catch_up).
+    pub(crate) fn look(&self) -> bool {
+        if !self.guard.hide {
+            return false;
         }
+        let servers = self.servers();
+        let differs = |server: &Arc<Server>| {
+            let standing = server.standing();
+            standing.hidden != self.hides(server, &standing)
+        };
+        let differ = servers.iter().any(differs);
+        self.state().stale |= differ;
+        differ
     }
 
     /// The virtual servers of the host, and those of a catalogue that have names of their own.
@@ -431,29 +363,41 @@ impl Roster {
         servers
     }
 
-    fn hides(&self, server: &Server) -> bool {
-        let lost = matches!(server.state, ServerState::Unreachable | ServerState::Down);
-        self.guard.hide && (lost || server.guard.circuit().0 == Circuit::Open)
+    fn hides(&self, server: &Server, standing: &Standing) -> bool {
+        self.guard.hide
+            && (matches!(standing.state, ServerState::Unreachable | ServerState::Down)
+                || server.guard.circuit().0 == Circuit::Open)
     }
 
-    fn publish(&self, state: &mut State) {
+    /// Makes a snapshot of what servers list by now, and serves it.
+    fn publish(&self) {
         let begun = Instant::now();
-        let mut parts = Vec::with_capacity(state.servers.len());
-        for server in state.servers.values_mut() {
-            server.hidden = self.hides(server);
-            parts.push(self.part(server));
-        }
-        let members = state.servers.values().map(|server| self.member(server));
-        let members: Vec<Member<'_>> = members.collect();
-        self.snapshot.store(Arc::new(Snapshot::of(
-            &parts,
-            &members,
-            &state.virtual_servers,
-            self.page_size,
-        )));
+        let (servers, virtual_servers) = {
+            let mut state = self.state();
+            // What changes from here on is for the next one.
+            state.stale = false;
+            (
+                Arc::clone(&state.servers),
+                Arc::clone(&state.virtual_servers),
+            )
+        };
+        let parts = servers.iter().map(|server| self.part(server));
+        let parts: Vec<_> = parts.collect();
+        let entries: Vec<_> = match &*virtual_servers {
+            [] => Vec::new(),
+            _ => servers.iter().map(|server| server.entry()).collect(),
+        };
+        let members = entries.iter().zip(servers.iter()).zip(&parts);
+        let members = members.map(|((entry, server), part)| server.member(entry, part.listing()));
+        let members: Vec<_> = members.collect();
+        let next = Snapshot::of(&parts, &members, &virtual_servers, self.page_size);
+        let before = self.snapshot.swap(Arc::new(next));
         let took = begun.elapsed();
-        (state.made, state.stale) = (Some((Instant::now(), took)), false);
+        self.state().made = Some((Instant::now(), took));
         self.metrics.published(took);
+        if Self::is_long(servers.len()) {
+            retire(before);
+        }
     }
 
     /// As if the snapshot that is served had been made now, in this time.
@@ -463,36 +407,25 @@ impl Roster {
     }
 
     /// What a server adds to snapshots, made anew where what it lists is not what it was.
-    fn part(&self, server: &mut Server) -> Arc<Part> {
-        let listing = self.listing(server);
-        if let Some((of, part)) = &server.part
-            && Arc::ptr_eq(of, listing)
-        {
-            return Arc::clone(part);
-        }
-        let listing = Arc::clone(listing);
-        let part = Arc::new(Part::new(&self.member(server), self.page_size));
-        server.part = Some((listing, Arc::clone(&part)));
+    fn part(&self, server: &Server) -> Arc<Part> {
+        let (listing, entry) = {
+            let mut standing = server.standing();
+            standing.hidden = self.hides(server, &standing);
+            let listing = if standing.hidden {
+                &self.nothing
+            } else {
+                &standing.listing
+            };
+            if let Some(part) = &standing.part
+                && Arc::ptr_eq(part.listing(), listing)
+            {
+                return Arc::clone(part);
+            }
+            (Arc::clone(listing), Arc::clone(&standing.entry))
+        };
+        let part = Arc::new(Part::new(&server.member(&entry, &listing), self.page_size));
+        server.standing().part = Some(Arc::clone(&part));
         part
-    }
-
-    fn member<'a>(&'a self, server: &'a Server) -> Member<'a> {
-        Member {
-            server: &server.entry.name,
-            api: &server.entry.tools.api,
-            plan: plan(&server.entry),
-            listing: self.listing(server),
-            upstream: &server.upstream,
-        }
-    }
-
-    /// What is listed of a server.
-    fn listing<'a>(&'a self, server: &'a Server) -> &'a Arc<Listing> {
-        if server.hidden {
-            &self.nothing
-        } else {
-            &server.listing
-        }
     }
 
     fn notify(&self) {
@@ -500,9 +433,22 @@ impl Roster {
             .send_if_modified(|signal| *signal == Signal::Changed);
     }
 
+    fn servers(&self) -> Arc<[Arc<Server>]> {
+        Arc::clone(&self.state().servers)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change is made whole before anything in it can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn find(&self, name: &ServerName) -> Option<&Arc<Server>> {
+        let found = self
+            .servers
+            .binary_search_by(|server| server.name.cmp(name));
+        found.ok().and_then(|at| self.servers.get(at))
     }
 }
 
@@ -514,11 +460,13 @@ fn rest(took: Duration, since: Duration) -> Option<Duration> {
     (took > QUICK && !wait.is_zero()).then_some(wait)
 }
 
-/// What the tools of a server were made of: those of one that exists already are its own.
-fn plan(entry: &CatalogServer) -> Option<&ToolSet> {
-    match &entry.upstream {
-        Target::Connected { .. } => None,
-        _ => Some(&entry.tools),
+/// Drops a snapshot, once hardly anybody has it any more and where that keeps nobody waiting.
+fn retire(snapshot: Arc<Snapshot>) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move {
+            sleep(KEPT).await;
+            drop(tokio::task::spawn_blocking(move || drop(snapshot)).await);
+        });
     }
 }
 
@@ -529,35 +477,6 @@ fn guarding(settings: &GuardSettings, entry: &CatalogServer) -> GuardSettings {
         settings.max_calls = settings.max_calls.saturating_mul(connection.addresses());
     }
     settings
-}
-
-/// What is listed until the upstream answers: what the server listed before, where its plan is
-/// still the same; else what was planned.
-fn first_listing(entry: &CatalogServer, before: Option<&Server>) -> Arc<Listing> {
-    match before {
-        Some(before) if same_tools(&before.entry, entry) => Arc::clone(&before.listing),
-        _ => Arc::new(Listing::new(match &entry.upstream {
-            Target::Connected { listed, .. } if !listed.is_empty() => listed_tools(listed),
-            _ => planned_tools(&entry.tools),
-        })),
-    }
-}
-
-/// Whether both have the same plan, or listed the same.
-fn same_tools(one: &CatalogServer, other: &CatalogServer) -> bool {
-    let listed = match (&one.upstream, &other.upstream) {
-        (Target::Connected { listed: one, .. }, Target::Connected { listed: other, .. }) => {
-            one.len() == other.len()
-                && one
-                    .iter()
-                    .zip(&**other)
-                    .all(|(one, other)| one.get() == other.get())
-        }
-        (one, other) => {
-            matches!(one, Target::Connected { .. }) == matches!(other, Target::Connected { .. })
-        }
-    };
-    listed && (Arc::ptr_eq(&one.tools, &other.tools) || one.tools == other.tools)
 }
 
 #[cfg(test)]

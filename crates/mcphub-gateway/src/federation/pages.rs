@@ -1,6 +1,7 @@
 //! A list in pages, as finished text.
 
 use std::fmt::Write;
+use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -41,47 +42,65 @@ pub(super) struct Pages {
     parts: Arc<[Arc<Part>]>,
 }
 
-/// The definitions of a page in pieces, which others have too, until somebody asks for the page.
+/// What a page has, which is put together by the first who asks for it.
 #[derive(Debug, Clone)]
 struct Sheet {
-    pieces: Vec<Bytes>,
+    definitions: Definitions,
     page: OnceLock<Page>,
+}
+
+/// The definitions of a page.
+#[derive(Debug, Clone)]
+enum Definitions {
+    /// Those of parts, from one to before another.
+    Parts(Range<Place>),
+    Text(Bytes),
+}
+
+/// A definition among those of parts: the number of its part, and its own there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Place {
+    part: usize,
+    at: usize,
 }
 
 impl Pages {
     /// The list that has those of these parts one after the other.
     pub(super) fn of(kind: Kind, parts: &Arc<[Arc<Part>]>, page_size: usize) -> Self {
         let page_size = page_size.max(1);
-        let (mut pages, mut page, mut count) = (Vec::new(), Vec::new(), 0);
-        for segment in parts.iter().map(|part| part.list(kind)) {
+        let begin = Place { part: 0, at: 0 };
+        let (mut pages, mut from, mut count) = (Vec::new(), begin, 0);
+        for (number, part) in parts.iter().enumerate() {
+            let definitions = part.list(kind).starts.len();
             let mut at = 0;
-            while at < segment.starts.len() {
+            while at < definitions {
                 if count == page_size {
-                    pages.push(std::mem::take(&mut page));
-                    count = 0;
+                    let next = Place { part: number, at };
+                    pages.push(Definitions::Parts(from..next));
+                    (from, count) = (next, 0);
                 }
-                let next = segment.starts.len().min(at + page_size - count);
-                if count > 0 {
-                    page.push(Bytes::from_static(b","));
-                }
-                page.push(segment.slice(at, next));
+                let next = definitions.min(at + page_size - count);
                 count += next - at;
                 at = next;
             }
         }
-        pages.push(page);
+        let end = Place {
+            part: parts.len(),
+            at: 0,
+        };
+        pages.push(Definitions::Parts(from..end));
         let parts = Arc::clone(parts);
         Self::made(kind, pages, OnceLock::new(), parts)
     }
 
     fn made(
         kind: Kind,
-        pages: Vec<Vec<Bytes>>,
+        pages: Vec<Definitions>,
         digest: OnceLock<String>,
         parts: Arc<[Arc<Part>]>,
     ) -> Self {
-        let sheet = |pieces| Sheet {
-            pieces,
+        let sheet = |definitions| Sheet {
+            definitions,
             page: OnceLock::new(),
         };
         Self {
@@ -114,10 +133,14 @@ impl Pages {
                 }
                 _ => "]}".to_owned(),
             };
-            let length: usize = sheet.pieces.iter().map(Bytes::len).sum();
+            let pieces = self.pieces(&sheet.definitions);
+            let length: usize = pieces.iter().map(|piece| piece.len() + 1).sum();
             let mut text = Vec::with_capacity(head.len() + length + tail.len());
             text.extend_from_slice(head.as_bytes());
-            for piece in &sheet.pieces {
+            for (number, piece) in pieces.into_iter().enumerate() {
+                if number > 0 {
+                    text.push(b',');
+                }
                 text.extend_from_slice(piece);
             }
             text.extend_from_slice(tail.as_bytes());
@@ -125,6 +148,27 @@ impl Pages {
                 result: text.into(),
             }
         }))
+    }
+
+    /// The definitions of a page in pieces: commas are between those of one piece, and belong between two.
+    fn pieces<'a>(&'a self, definitions: &'a Definitions) -> Vec<&'a [u8]> {
+        let Range { start, end } = match definitions {
+            Definitions::Text(text) => return vec![text],
+            Definitions::Parts(range) => range,
+        };
+        let parts = self.parts.iter().enumerate().skip(start.part);
+        let parts = parts.take(end.part + 1 - start.part);
+        let pieces = parts.map(|(number, part)| {
+            let segment = part.list(self.kind);
+            let from = if number == start.part { start.at } else { 0 };
+            let to = if number == end.part {
+                end.at
+            } else {
+                segment.starts.len()
+            };
+            segment.slice(from, to)
+        });
+        pieces.filter(|piece| !piece.is_empty()).collect()
     }
 
     fn all(&self) -> impl Iterator<Item = &Page> {
@@ -170,20 +214,20 @@ fn hex(hash: Sha256) -> String {
 /// What one server has in a list: definitions with commas between them.
 #[derive(Debug)]
 pub(super) struct Segment {
-    text: Bytes,
+    text: Box<[u8]>,
     /// Where each definition begins.
-    starts: Vec<usize>,
+    pub(super) starts: Box<[usize]>,
     digest: OnceLock<[u8; 32]>,
 }
 
 impl Segment {
     /// The definitions from one to before another.
-    fn slice(&self, from: usize, to: usize) -> Bytes {
+    fn slice(&self, from: usize, to: usize) -> &[u8] {
         let start = |at: usize| self.starts.get(at).copied();
         let begin = start(from).unwrap_or(self.text.len());
         // Without the comma.
-        let end = start(to).map_or(self.text.len(), |next| next - 1);
-        self.text.slice(begin..end)
+        let end = start(to).map_or(self.text.len(), |next| next.saturating_sub(1));
+        self.text.get(begin..end).unwrap_or_default()
     }
 
     /// Of a list that was written under names with this prefix.
@@ -222,13 +266,10 @@ impl SegmentBuilder {
     }
 
     /// What was written of a list.
-    pub(super) fn finish(mut self) -> Segment {
-        // It stays as long as the server lists this.
-        self.text.shrink_to_fit();
-        self.starts.shrink_to_fit();
+    pub(super) fn finish(self) -> Segment {
         Segment {
             text: self.text.into(),
-            starts: self.starts,
+            starts: self.starts.into(),
             digest: OnceLock::new(),
         }
     }
@@ -238,7 +279,7 @@ impl SegmentBuilder {
 pub(super) struct PagesBuilder {
     kind: Kind,
     /// Full ones.
-    pages: Vec<Vec<Bytes>>,
+    pages: Vec<Definitions>,
     /// The one that is written, and how many are in it.
     page: Vec<u8>,
     count: usize,
@@ -269,7 +310,7 @@ impl PagesBuilder {
     pub(super) fn next(&mut self) -> &mut Vec<u8> {
         if self.count == self.page_size {
             let full = std::mem::take(&mut self.page);
-            self.pages.push(vec![full.into()]);
+            self.pages.push(Definitions::Text(full.into()));
             self.count = 0;
         }
         if self.count > 0 {
@@ -287,7 +328,7 @@ impl PagesBuilder {
     }
 
     pub(super) fn finish(mut self) -> Pages {
-        self.pages.push(vec![self.page.into()]);
+        self.pages.push(Definitions::Text(self.page.into()));
         let digest = OnceLock::from(hex(self.hash));
         Pages::made(self.kind, self.pages, digest, Arc::default())
     }

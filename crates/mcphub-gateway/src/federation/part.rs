@@ -1,9 +1,11 @@
 //! What one server adds to a snapshot. It is made when the server changes, and every snapshot until
 //! then shares it: a change of one server costs what that server has, however many others there are.
 
+use std::borrow::Borrow;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use mcphub_core::server::ServerName;
 
 use super::kind::Kind;
@@ -32,7 +34,53 @@ pub struct Part {
     pub(super) tools: Names,
     pub(super) prompts: Names,
     lists: [Segment; Kind::ALL.len()],
-    pub(super) origin: Arc<Origin>,
+    pub(super) origin: Origin,
+}
+
+/// The parts of all servers.
+#[derive(Debug)]
+pub(super) struct Parts {
+    /// In the order of their servers' names.
+    pub(super) all: Arc<[Arc<Part>]>,
+    by_name: AHashSet<Named>,
+}
+
+/// A part that is found by the name of its server.
+#[derive(Debug)]
+struct Named(Arc<Part>);
+
+impl Borrow<str> for Named {
+    fn borrow(&self) -> &str {
+        self.0.server.as_str()
+    }
+}
+
+impl Hash for Named {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.server.as_str().hash(state);
+    }
+}
+
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.server == other.0.server
+    }
+}
+
+impl Eq for Named {}
+
+impl Parts {
+    pub(super) fn new(parts: &[Arc<Part>]) -> Self {
+        let by_name = parts.iter().map(|part| Named(Arc::clone(part)));
+        Self {
+            all: parts.into(),
+            by_name: by_name.collect(),
+        }
+    }
+
+    pub(super) fn get(&self, server: &str) -> Option<&Arc<Part>> {
+        self.by_name.get(server).map(|Named(part)| part)
+    }
 }
 
 impl Part {
@@ -60,7 +108,7 @@ impl Part {
             tools,
             prompts,
             lists,
-            origin: Arc::new(Origin::new(member, instructions::line(member))),
+            origin: Origin::new(member, instructions::line(member)),
         }
     }
 
@@ -74,6 +122,11 @@ impl Part {
             };
             Arc::new(View::one(source, Arc::clone(&self.alone), self.page_size))
         })
+    }
+
+    /// What it was made of.
+    pub(crate) fn listing(&self) -> &Arc<Listing> {
+        &self.listing
     }
 
     pub(super) fn list(&self, kind: Kind) -> &Segment {

@@ -67,7 +67,7 @@ impl View {
             pages.finish()
         });
         let mut about = About::default();
-        for origin in &self.routes.origins {
+        for origin in self.routes.origins() {
             let whole = permissions.decide_whole(&origin.server, true).is_ok();
             if whole {
                 seen.insert(origin.server.clone());

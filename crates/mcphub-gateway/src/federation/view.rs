@@ -13,7 +13,7 @@ use super::kind::Kind;
 use super::name;
 use super::pages::{Page, Pages, PagesBuilder};
 use super::parameter::HeaderParameter;
-use super::part::{self, Names, Part, Source};
+use super::part::{self, Names, Part, Parts, Source};
 use super::restricted::Restricted;
 use super::search::Search;
 use super::snapshot::Member;
@@ -51,7 +51,8 @@ pub(super) struct Routes {
     selected: Option<Vec<Pattern>>,
     /// What is told to a model in place of what is said of the servers.
     told: Option<String>,
-    pub(super) origins: Vec<Arc<Origin>>,
+    /// Of an endpoint that has not all servers.
+    origins: Vec<Arc<Origin>>,
 }
 
 /// What an endpoint says of one of its servers.
@@ -67,7 +68,7 @@ pub(super) struct Origin {
 #[derive(Debug)]
 enum Servers {
     /// To the server that a URI names; names of tools and prompts begin with it, too.
-    All(AHashMap<ServerName, Arc<Part>>),
+    All(Parts),
     /// To the server that a URI names, of a virtual one.
     Chosen(AHashMap<ServerName, Arc<dyn Upstream>>),
     /// To the only one.
@@ -131,18 +132,15 @@ impl Route {
 impl View {
     /// The view of these servers, in their order, with prefixed names.
     pub(super) fn all(parts: &[Arc<Part>], page_size: usize) -> Self {
-        let shared: Arc<[Arc<Part>]> = parts.into();
-        let lists = Kind::ALL.map(|kind| Pages::of(kind, &shared, page_size));
-        let by_name = parts
-            .iter()
-            .map(|part| (part.server.clone(), Arc::clone(part)));
+        let parts = Parts::new(parts);
+        let lists = Kind::ALL.map(|kind| Pages::of(kind, &parts.all, page_size));
         Routes {
             tools: Names::default(),
             prompts: Names::default(),
-            servers: Servers::All(by_name.collect()),
+            servers: Servers::All(parts),
             selected: None,
             told: None,
-            origins: parts.iter().map(|part| Arc::clone(&part.origin)).collect(),
+            origins: Vec::new(),
         }
         .view(lists, page_size)
     }
@@ -254,7 +252,7 @@ impl View {
     /// The view of one of its servers, where it has all.
     pub(super) fn part(&self, server: &ServerName) -> Option<&Arc<Self>> {
         match &self.routes.servers {
-            Servers::All(parts) => parts.get(server).map(|part| part.one()),
+            Servers::All(parts) => parts.get(server.as_str()).map(|part| part.one()),
             Servers::Chosen(_) | Servers::One(..) => None,
         }
     }
@@ -286,7 +284,7 @@ impl View {
     /// How many tools there are, whoever may call them.
     pub(crate) fn tool_count(&self) -> usize {
         match &self.routes.servers {
-            Servers::All(parts) => parts.values().map(|part| part.tools.len()).sum(),
+            Servers::All(parts) => parts.all.iter().map(|part| part.tools.len()).sum(),
             Servers::Chosen(_) | Servers::One(..) => self.routes.tools.len(),
         }
     }
@@ -394,7 +392,10 @@ impl Routes {
 
     fn server(&self, name: &ServerName) -> Option<(&ServerName, &Arc<dyn Upstream>)> {
         match &self.servers {
-            Servers::All(parts) => parts.get(name).map(|part| (&part.server, &part.upstream)),
+            Servers::All(parts) => {
+                let part = parts.get(name.as_str())?;
+                Some((&part.server, &part.upstream))
+            }
             Servers::Chosen(servers) => servers.get_key_value(name),
             Servers::One(server, upstream) => (server == name).then_some((server, upstream)),
         }
@@ -402,7 +403,7 @@ impl Routes {
 
     fn view(self, lists: [Pages; Kind::ALL.len()], page_size: usize) -> View {
         let mut about = About::default();
-        for origin in &self.origins {
+        for origin in self.origins() {
             about.join(&origin.about);
         }
         let instructions = self.instructions(|_| true);
@@ -424,9 +425,19 @@ impl Routes {
         }
     }
 
+    /// What the endpoint says of each of its servers, in their order.
+    pub(super) fn origins(&self) -> impl Iterator<Item = &Origin> + Clone {
+        let all: &[Arc<Part>] = match &self.servers {
+            Servers::All(parts) => &parts.all,
+            Servers::Chosen(_) | Servers::One(..) => &[],
+        };
+        let of_parts = all.iter().map(|part| &part.origin);
+        of_parts.chain(self.origins.iter().map(|origin| &**origin))
+    }
+
     /// What the endpoint tells a model about those of its servers that are seen.
     pub(super) fn instructions(&self, sees: impl Fn(&ServerName) -> bool) -> String {
-        let mut seen = self.origins.iter().filter(|origin| sees(&origin.server));
+        let mut seen = self.origins().filter(|origin| sees(&origin.server));
         if let Some(told) = self.told.as_ref().filter(|_| seen.clone().next().is_some()) {
             return told.clone();
         }
@@ -434,7 +445,7 @@ impl Routes {
             Servers::One(..) => seen.next().map(|origin| origin.text.clone()),
             Servers::All(_) | Servers::Chosen(_) => {
                 let mut seen = seen.map(|origin| &*origin.text).peekable();
-                let none = self.origins.is_empty();
+                let none = self.origins().next().is_none();
                 (none || seen.peek().is_some()).then(|| instructions::all(seen))
             }
         }

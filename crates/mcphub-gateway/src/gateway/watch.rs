@@ -61,9 +61,11 @@ impl Inner {
                 let later = here.roster.listed(&name, connection, answer);
                 drop(here);
                 if let Some(later) = later {
-                    sleep(later).await;
+                    if !later.is_zero() {
+                        sleep(later).await;
+                    }
                     let Some(here) = inner.upgrade() else { return };
-                    here.roster.catch_up();
+                    here.catch_up().await;
                 }
                 let again = async {
                     let known = async {
@@ -122,7 +124,10 @@ async fn list(turns: &Semaphore, upstream: &dyn Upstream, limit: Duration) -> Re
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread::ThreadId;
 
     use async_trait::async_trait;
     use futures::stream::BoxStream;
@@ -144,11 +149,25 @@ mod tests {
     use crate::federation::Scope;
     use crate::upstream::{CallResult, Connect, UpstreamTool};
 
-    /// A catalogue of one server, and the server, with so many tools.
-    #[derive(Debug, Clone, Default)]
+    /// A catalogue of servers, and each of them, with so many tools.
+    #[derive(Debug, Clone)]
     struct Shop {
+        servers: usize,
         tools: Arc<AtomicUsize>,
         changed: Arc<Notify>,
+        /// Where servers were connected.
+        threads: Arc<Mutex<HashSet<ThreadId>>>,
+    }
+
+    impl Shop {
+        fn new(servers: usize, tools: usize) -> Self {
+            Self {
+                servers,
+                tools: Arc::new(AtomicUsize::new(tools)),
+                changed: Arc::default(),
+                threads: Arc::default(),
+            }
+        }
     }
 
     #[async_trait]
@@ -174,14 +193,15 @@ mod tests {
                 url: "http://shop.test/mcp".parse().unwrap(),
                 headers: Vec::new(),
             };
-            let server = CatalogServer {
-                name: ServerName::new("shop")?,
+            let tools = Arc::new(tools);
+            let server = |number: usize| CatalogServer {
+                name: ServerName::new(format!("shop-{number}")).unwrap(),
                 revision: CatalogVersion::default(),
-                tools: Arc::new(tools),
-                upstream: Target::Mcp(endpoint),
+                tools: Arc::clone(&tools),
+                upstream: Target::Mcp(endpoint.clone()),
             };
             Ok(Catalog {
-                servers: vec![Arc::new(server)],
+                servers: (0..self.servers).map(server).map(Arc::new).collect(),
                 ..Catalog::default()
             })
         }
@@ -189,6 +209,8 @@ mod tests {
 
     impl Connect for Shop {
         fn connect(&self, _server: &CatalogServer) -> Arc<dyn Upstream> {
+            let here = std::thread::current().id();
+            self.threads.lock().unwrap().insert(here);
             Arc::new(self.clone())
         }
     }
@@ -220,26 +242,33 @@ mod tests {
         }
     }
 
+    fn gateway(shop: &Shop) -> Gateway {
+        let gateway = Gateway::builder(Arc::new(shop.clone())).connector(Arc::new(shop.clone()));
+        gateway.build().unwrap()
+    }
+
+    fn served(gateway: &Gateway) -> usize {
+        gateway.inner.view(&Scope::All, None).unwrap().tool_count()
+    }
+
     /// After which time a change is served, where the snapshot before was made in `took`.
     async fn served_after(took: Duration) -> Duration {
-        let shop = Shop::default();
-        let gateway = Gateway::builder(Arc::new(shop.clone())).connector(Arc::new(shop.clone()));
-        let gateway = gateway.build().unwrap();
+        let shop = Shop::new(1, 0);
+        let gateway = gateway(&shop);
         gateway.refresh().await.unwrap();
-        let served = || gateway.inner.view(&Scope::All, None).unwrap().tool_count();
-        assert_eq!(served(), 0);
+        assert_eq!(served(&gateway), 0);
         gateway.inner.roster.made_in(took);
         let begun = Instant::now();
         shop.tools.store(3, Ordering::SeqCst);
         shop.changed.notify_one();
-        while served() == 0 {
+        while served(&gateway) == 0 {
             assert!(
                 begun.elapsed() < Duration::from_secs(60),
                 "it is never served"
             );
             sleep(Duration::from_millis(1)).await;
         }
-        assert_eq!(served(), 3);
+        assert_eq!(served(&gateway), 3);
         begun.elapsed()
     }
 
@@ -250,6 +279,29 @@ mod tests {
             let after = served_after(Duration::from_millis(took)).await;
             let wait = about(Duration::from_millis(wait));
             assert!(wait.contains(&after), "{took} ms: {after:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn many_servers_are_changed_where_no_request_waits_and_nothing_that_they_list_is_lost() {
+        let shop = Shop::new(300, 2);
+        let gateway = gateway(&shop);
+        gateway.refresh().await.unwrap();
+        assert_eq!(served(&gateway), 600);
+        let here = std::thread::current().id();
+        assert!(!shop.threads.lock().unwrap().contains(&here));
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_of_many_servers_is_dropped_after_a_while() {
+        let gateway = gateway(&Shop::new(300, 0));
+        gateway.refresh().await.unwrap();
+        let before = Arc::downgrade(&gateway.inner.roster.snapshot());
+        gateway.refresh().await.unwrap();
+        let begun = Instant::now();
+        while before.strong_count() > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it is kept");
+            sleep(Duration::from_millis(10)).await;
         }
     }
 

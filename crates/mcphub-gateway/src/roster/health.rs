@@ -1,9 +1,12 @@
 //! How the servers are, for people and probes.
 
+use mcphub_core::catalog::CatalogVersion;
 use mcphub_core::event::Circuit;
 use mcphub_core::server::ServerName;
 use serde::Serialize;
 
+use super::Roster;
+use crate::alerts::Vitals;
 use crate::upstream::ReplicaHealth;
 
 /// What is known about a server.
@@ -52,6 +55,48 @@ impl ServerHealth {
         is_closed(&self.circuit)
             && self.replicas.iter().all(ReplicaHealth::is_well)
             && !matches!(self.state, ServerState::Unreachable | ServerState::Down)
+    }
+}
+
+impl Roster {
+    /// The version of the catalogue that is served, and the servers by name.
+    pub(crate) fn health(&self) -> (CatalogVersion, Vec<ServerHealth>) {
+        let (version, servers) = {
+            let state = self.state();
+            (state.version.unwrap_or_default(), state.servers.clone())
+        };
+        let servers = servers.iter().map(|server| {
+            let (circuit, pause) = server.guard.circuit();
+            let standing = server.standing();
+            ServerHealth {
+                name: server.name.clone(),
+                state: standing.state,
+                tools: standing.listing.len(),
+                circuit,
+                waiting: standing.waiting,
+                retry_after: pause.map(|pause| pause.as_secs() + 1),
+                replicas: server.upstream.replicas(),
+            }
+        });
+        (version, servers.collect())
+    }
+
+    /// What alerts are made of.
+    pub(crate) fn vitals(&self) -> Vec<Vitals> {
+        let servers = self.servers();
+        let servers = servers.iter().map(|server| {
+            let (calls, failures) = server.guard.counts();
+            let standing = server.standing();
+            Vitals {
+                server: server.name.clone(),
+                down: matches!(standing.state, ServerState::Unreachable | ServerState::Down),
+                open: server.guard.circuit().0 != Circuit::Closed,
+                waiting: standing.waiting > 0,
+                calls,
+                failures,
+            }
+        });
+        servers.collect()
     }
 }
 
