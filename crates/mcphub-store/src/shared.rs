@@ -1,6 +1,7 @@
 //! State that the nodes of a hub share: which backend, by URL.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(not(all(feature = "redis", feature = "postgres")))]
@@ -9,6 +10,7 @@ use mcphub_core::shared::Shared;
 use mcphub_core::{Error, Result};
 use url::Url;
 
+use crate::memory::MemoryCache;
 use crate::scheme::scheme;
 
 /// Where the shared state of a hub is.
@@ -25,6 +27,9 @@ pub struct SharedSettings {
     pub prefix: String,
     /// Whose state it is: tenants share nothing with each other. Default `default`.
     pub tenant: String,
+    /// How many bytes of answers are kept; none without it, the default. In memory it is kept to at
+    /// once, in PostgreSQL within a minute; Redis has its own `maxmemory`.
+    pub cache: Option<u64>,
     /// How long one call may take. Default 1 s. After one that failed, others fail at once for 1 s.
     pub timeout: Duration,
 }
@@ -49,6 +54,13 @@ impl SharedSettings {
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<String>) -> Self {
         self.tenant = tenant.into();
+        self
+    }
+
+    /// Keeps so many bytes of answers.
+    #[must_use]
+    pub fn with_cache(mut self, size: u64) -> Self {
+        self.cache = Some(size);
         self
     }
 
@@ -114,6 +126,7 @@ impl Default for SharedSettings {
             url: "memory:".to_owned(),
             prefix: "mcphub".to_owned(),
             tenant: "default".to_owned(),
+            cache: None,
             timeout: Duration::from_secs(1),
         }
     }
@@ -129,6 +142,7 @@ impl fmt::Debug for SharedSettings {
             )
             .field("prefix", &self.prefix)
             .field("tenant", &self.tenant)
+            .field("cache", &self.cache)
             .field("timeout", &self.timeout)
             .finish()
     }
@@ -143,7 +157,10 @@ impl fmt::Debug for SharedSettings {
 pub async fn shared(settings: &SharedSettings) -> Result<Shared> {
     let settings = &settings.resolved()?;
     match scheme(&settings.url) {
-        Some("memory") => Ok(crate::memory::shared()),
+        Some("memory") => Ok(match settings.cache {
+            Some(size) => crate::memory::shared().with_cache(Arc::new(MemoryCache::new(size))),
+            None => crate::memory::shared(),
+        }),
         #[cfg(feature = "redis")]
         Some("redis" | "rediss" | "redis+unix" | "unix") => crate::redis::shared(settings).await,
         #[cfg(feature = "postgres")]

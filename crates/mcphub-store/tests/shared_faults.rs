@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use mcphub_core::event::Event;
 use mcphub_core::server::ServerName;
-use mcphub_core::shared::{Decision, Rate, SessionKey, Shared};
+use mcphub_core::shared::{CacheKey, Decision, Rate, SessionKey, Shared};
 use mcphub_store::{SharedSettings, shared};
 use tokio::time::{sleep, timeout};
 
@@ -202,7 +202,8 @@ impl Kind {
             Fault::Emptied => self.command(servers, match self {
                 Self::Redis | Self::RedisCluster => &["FLUSHALL", "SYNC"],
                 Self::Postgres => &[
-                    "TRUNCATE mcphub.shared_limits, mcphub.shared_ended_sessions, mcphub.shared_leases",
+                    "TRUNCATE mcphub.shared_limits, mcphub.shared_ended_sessions, mcphub.shared_leases, \
+                     mcphub.shared_cache",
                 ],
             }),
             Fault::Cut => match self {
@@ -315,9 +316,11 @@ struct Tally {
 async fn load(node: Shared, stop: Arc<AtomicBool>, number: usize) -> Tally {
     let rate: Rate = "1000000/s".parse().expect("a legal rate");
     let session = SessionKey::of("load");
+    let cache = node.cache.clone().expect("a cache was asked for");
+    let answer = CacheKey::of([&number.to_be_bytes()[..]]);
     let mut tally = Tally::default();
     while !stop.load(Ordering::Relaxed) {
-        for turn in 0..4 {
+        for turn in 0..6 {
             let begun = Instant::now();
             let outcome = match turn {
                 0 => node.limits.take("load", rate).await.map(drop),
@@ -329,6 +332,8 @@ async fn load(node: Shared, stop: Arc<AtomicBool>, number: usize) -> Tally {
                         .await
                         .map(drop)
                 }
+                3 => cache.put(&answer, "load".into(), OUTAGE).await,
+                4 => cache.get(&answer).await.map(drop),
                 _ => node.events.publish(Event::Lagged).await,
             };
             tally.longest = tally.longest.max(begun.elapsed());
@@ -350,6 +355,18 @@ async fn resumed(one: &Shared, other: &Shared) {
     let mut events = other.events.subscribe();
     let server = ServerName::new("after").expect("a legal name");
     let again = async {
+        let (ours, theirs) = (one.cache.as_ref(), other.cache.as_ref());
+        let answer = CacheKey::of([&b"after"[..]]);
+        let kept = async || {
+            ours?
+                .put(&answer, "after".into(), OUTAGE * 100)
+                .await
+                .ok()?;
+            theirs?.get(&answer).await.ok()?
+        };
+        while kept().await.is_none() {
+            sleep(Duration::from_millis(20)).await;
+        }
         for name in &names {
             let key = SessionKey::of(name);
             while one.sessions.end(&key, OUTAGE * 100).await.is_err()
@@ -420,7 +437,9 @@ async fn hold_while_set_back(clock: &clock::Clock, [one, other]: [&Shared; 2]) {
 }
 
 async fn suffers(kind: Kind, servers: &Servers, fault: Fault) {
-    let settings = SharedSettings::new(servers.url(kind.variable())).with_timeout(LIMIT);
+    let settings = SharedSettings::new(servers.url(kind.variable()))
+        .with_timeout(LIMIT)
+        .with_cache(8 << 20);
     let one = shared(&settings).await.expect("the server is there");
     let other = shared(&settings).await.expect("the server is there");
     let stop = Arc::new(AtomicBool::new(false));
@@ -518,7 +537,9 @@ async fn works_again_though_old_connections_hang(kind: Kind) {
     let address = url.split(['@', '/']).nth(3).expect("a host and a port");
     let network = relay::Relay::to(address.to_owned()).await;
     let through = url.replace(address, &network.address.to_string());
-    let settings = SharedSettings::new(through).with_timeout(LIMIT);
+    let settings = SharedSettings::new(through)
+        .with_timeout(LIMIT)
+        .with_cache(8 << 20);
     let node = shared(&settings).await.expect("the server is there");
     network.set(relay::Network::Silent);
     // After 4 s the node connects anew, and says so on the old connection, where it is lost.

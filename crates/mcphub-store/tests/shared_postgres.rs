@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use mcphub_core::ErrorKind;
 use mcphub_core::event::{Event, EventBus};
-use mcphub_core::shared::{Decision, Rate, SessionKey, Shared};
+use mcphub_core::shared::{Cache, CacheKey, Decision, Rate, SessionKey, Shared};
 use mcphub_store::{SharedSettings, shared};
 
 mod servers;
@@ -16,6 +16,14 @@ async fn nodes() -> Option<(Arc<[Shared; 2]>, ())> {
     let one = shared(&settings).await.expect("PostgreSQL is there");
     let other = shared(&settings).await.expect("PostgreSQL is there");
     Some((Arc::new([one, other]), ()))
+}
+
+async fn caches() -> Option<(Arc<[Arc<dyn Cache>; 2]>, ())> {
+    let settings = servers::postgres()?.with_cache(8 << 20);
+    let one = shared(&settings).await.expect("PostgreSQL is there");
+    let other = shared(&settings).await.expect("PostgreSQL is there");
+    let caches = [one, other].map(|node| node.cache.expect("a cache was asked for"));
+    Some((Arc::new(caches), ()))
 }
 
 async fn bus() -> Option<(Arc<dyn EventBus>, ())> {
@@ -28,6 +36,10 @@ mod state {
     mcphub_core::shared_conformance!(super::nodes);
 }
 
+mod cache {
+    mcphub_core::cache_conformance!(super::caches);
+}
+
 mod events {
     mcphub_core::event_bus_conformance!(super::bus);
 }
@@ -37,6 +49,7 @@ async fn hubs_in_different_schemas_share_nothing() {
     let (Some(one), Some(other)) = (servers::postgres(), servers::postgres()) else {
         return;
     };
+    let (one, other) = (one.with_cache(8 << 20), other.with_cache(8 << 20));
     let (one, other) = (shared(&one).await.unwrap(), shared(&other).await.unwrap());
     let key = SessionKey::of("session");
     one.sessions
@@ -45,6 +58,11 @@ async fn hubs_in_different_schemas_share_nothing() {
         .unwrap();
     assert!(one.sessions.has_ended(&key).await.unwrap());
     assert!(!other.sessions.has_ended(&key).await.unwrap());
+    let (cache, theirs) = (one.cache.unwrap(), other.cache.unwrap());
+    let answer = CacheKey::of([&b"answer"[..]]);
+    let minute = Duration::from_secs(60);
+    cache.put(&answer, "ours".into(), minute).await.unwrap();
+    assert_eq!(theirs.get(&answer).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -105,8 +123,16 @@ async fn tenants_share_nothing() {
     let Some(settings) = servers::postgres() else {
         return;
     };
+    let settings = settings.with_cache(8 << 20);
     let one = shared(&settings).await.unwrap();
     let other = shared(&settings.clone().with_tenant("acme")).await.unwrap();
+    let (cache, theirs) = (one.cache.clone().unwrap(), other.cache.clone().unwrap());
+    let answer = CacheKey::of([&b"answer"[..]]);
+    let minute = Duration::from_secs(60);
+    cache.put(&answer, "ours".into(), minute).await.unwrap();
+    assert_eq!(theirs.get(&answer).await.unwrap(), None);
+    theirs.remove(&answer).await.unwrap();
+    assert!(cache.get(&answer).await.unwrap().is_some());
     let mut events = other.events.subscribe();
     one.events.publish(Event::Lagged).await.unwrap();
     let rate: Rate = "1/d".parse().unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use mcphub_core::ErrorKind;
 use mcphub_core::event::{Event, EventBus};
-use mcphub_core::shared::{Decision, Rate, SessionKey, Shared};
+use mcphub_core::shared::{Cache, CacheKey, Decision, Rate, SessionKey, Shared};
 use mcphub_store::{SharedSettings, shared};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use servers::double::Double;
 
 type Nodes = (Arc<[Shared; 2]>, ());
 type Bus = (Arc<dyn EventBus>, ());
+type Caches = (Arc<[Arc<dyn Cache>; 2]>, ());
 
 async fn nodes(settings: Option<SharedSettings>) -> Option<Nodes> {
     let settings = settings?;
@@ -28,8 +29,20 @@ async fn bus(settings: Option<SharedSettings>) -> Option<Bus> {
     Some((node.events, ()))
 }
 
+async fn caches(settings: Option<SharedSettings>) -> Option<Caches> {
+    let settings = settings?.with_cache(8 << 20);
+    let one = shared(&settings).await.expect("Redis is there");
+    let other = shared(&settings).await.expect("Redis is there");
+    let caches = [one, other].map(|node| node.cache.expect("a cache was asked for"));
+    Some((Arc::new(caches), ()))
+}
+
 mod of_one_server {
     use super::*;
+
+    async fn caches() -> Option<Caches> {
+        super::caches(servers::redis()).await
+    }
 
     async fn nodes() -> Option<Nodes> {
         super::nodes(servers::redis()).await
@@ -41,10 +54,15 @@ mod of_one_server {
 
     mcphub_core::shared_conformance!(nodes);
     mcphub_core::event_bus_conformance!(bus);
+    mcphub_core::cache_conformance!(caches);
 }
 
 mod of_a_cluster {
     use super::*;
+
+    async fn caches() -> Option<Caches> {
+        super::caches(servers::redis_cluster()).await
+    }
 
     async fn nodes() -> Option<Nodes> {
         super::nodes(servers::redis_cluster()).await
@@ -56,6 +74,7 @@ mod of_a_cluster {
 
     mcphub_core::shared_conformance!(nodes);
     mcphub_core::event_bus_conformance!(bus);
+    mcphub_core::cache_conformance!(caches);
 }
 
 /// What `of_a_cluster` would fail at.
@@ -168,6 +187,7 @@ async fn hubs_with_different_prefixes_share_nothing() {
     };
     // A URL can name the prefix too.
     let other = SharedSettings::new(format!("{}?prefix={}", other.url, other.prefix));
+    let (one, other) = (one.with_cache(8 << 20), other.with_cache(8 << 20));
     let (one, other) = (shared(&one).await.unwrap(), shared(&other).await.unwrap());
     let key = SessionKey::of("session");
     one.sessions
@@ -176,6 +196,11 @@ async fn hubs_with_different_prefixes_share_nothing() {
         .unwrap();
     assert!(one.sessions.has_ended(&key).await.unwrap());
     assert!(!other.sessions.has_ended(&key).await.unwrap());
+    let (cache, theirs) = (one.cache.unwrap(), other.cache.unwrap());
+    let answer = CacheKey::of([&b"answer"[..]]);
+    let minute = Duration::from_secs(60);
+    cache.put(&answer, "ours".into(), minute).await.unwrap();
+    assert_eq!(theirs.get(&answer).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -228,8 +253,16 @@ async fn tenants_share_nothing() {
     let Some(settings) = servers::redis() else {
         return;
     };
+    let settings = settings.with_cache(8 << 20);
     let one = shared(&settings).await.unwrap();
     let other = shared(&settings.clone().with_tenant("acme")).await.unwrap();
+    let (cache, theirs) = (one.cache.clone().unwrap(), other.cache.clone().unwrap());
+    let answer = CacheKey::of([&b"answer"[..]]);
+    let minute = Duration::from_secs(60);
+    cache.put(&answer, "ours".into(), minute).await.unwrap();
+    assert_eq!(theirs.get(&answer).await.unwrap(), None);
+    theirs.remove(&answer).await.unwrap();
+    assert!(cache.get(&answer).await.unwrap().is_some());
     let mut events = other.events.subscribe();
     one.events.publish(Event::Lagged).await.unwrap();
     let rate: Rate = "1/d".parse().unwrap();

@@ -24,6 +24,7 @@ use mcphub_gateway::AllowedHost;
 use url::Url;
 
 use crate::config::ToolsSetting;
+use crate::size::Size;
 
 pub use add::{Add, Transport};
 pub use changes::Changes;
@@ -426,6 +427,11 @@ pub struct ServeArgs {
     /// chooses for itself with `?tools=all` or `?tools=search` in its URL [default: all]
     #[arg(long, value_enum, value_name = "HOW")]
     pub tools: Option<ToolsSetting>,
+
+    /// How much of answers is kept, to be given again as far as APIs and MCP servers allow that: a
+    /// number with KiB, MiB or GiB [default: none is]
+    #[arg(long, value_name = "SIZE")]
+    pub cache: Option<Size>,
 
     /// How often one client address may ask: COUNT/s, /m, /h or /d; more is answered with 429
     #[arg(long, value_name = "RATE")]

@@ -24,6 +24,7 @@ use crate::cli::{Auth, SharedArgs, StoreArgs};
 use crate::connected::Configured;
 use crate::discovering::Place;
 use crate::host::NOTHING_SHARED;
+use crate::size::Size;
 
 /// The file that is read when none is named.
 const DEFAULT_FILE: &str = "mcphub.toml";
@@ -71,6 +72,9 @@ pub struct Config {
     /// What gateways over one store share: `redis://…` or `postgres://…`. Default the store, when it
     /// is on a server, else nothing (`memory:`).
     pub shared: Option<String>,
+    /// How much of answers is kept, such as `64MiB`, to be given again as far as APIs and MCP servers
+    /// allow that. Default none is.
+    pub cache: Option<Size>,
     /// How often one client address may ask, such as `100/s`. Default without a limit.
     pub rate_limit: Option<Rate>,
     /// How many requests at once that may be. Default as many as the rate counts.
@@ -231,6 +235,7 @@ impl Default for Config {
             max_retry_wait: 10,
             propagators: vec![Propagator::TraceContext],
             shared: None,
+            cache: None,
             rate_limit: None,
             rate_burst: None,
             trusted_proxies: Vec::new(),

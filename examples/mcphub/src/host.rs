@@ -101,6 +101,10 @@ impl Host {
         let alerts = config.alerts.as_ref().map(Alerting::told).transpose()?;
         let store = Arc::new(mcphub_store::connect(settings).await?);
         let shared = SharedSettings::new(config.shared()).with_tenant(config.tenant.as_str());
+        let shared = match config.cache {
+            Some(size) => shared.with_cache(size.bytes()),
+            None => shared,
+        };
         let shared = mcphub_store::shared(&shared).await?;
         let builds = Arc::new(PythonBuilder::new(PythonSettings::new(config.cache_dir())));
         let runtime = ProcessRuntime {

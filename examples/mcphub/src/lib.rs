@@ -20,6 +20,7 @@ mod purge;
 mod redirect;
 mod running;
 mod serving;
+mod size;
 mod templates;
 
 use std::process::ExitCode;

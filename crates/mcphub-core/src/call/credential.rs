@@ -98,6 +98,16 @@ impl HttpRequest {
         self.headers.push((name, value));
     }
 
+    /// Whether it lets somebody in: by credentials that were added to it, by the URL's own, or by an
+    /// argument where such things are sent.
+    pub fn has_credentials(&self) -> bool {
+        let of_somebody = |name: &str| matches!(name, "authorization" | "cookie");
+        !self.secrets.is_empty()
+            || !self.url.username().is_empty()
+            || self.url.password().is_some()
+            || self.headers.iter().any(|(name, _)| of_somebody(name))
+    }
+
     /// The request as it may be shown: secrets are replaced by `[redacted]`.
     #[must_use]
     pub fn redacted(&self) -> Self {

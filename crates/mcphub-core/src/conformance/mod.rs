@@ -16,6 +16,7 @@
 //! its dev-dependencies; a check that takes longer than a minute has failed.
 
 pub mod builder;
+pub mod cache;
 pub mod deployer;
 pub mod event;
 pub mod key_provider;

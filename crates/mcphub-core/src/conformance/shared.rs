@@ -45,7 +45,7 @@ macro_rules! shared_conformance {
 }
 
 /// Asks again and again, without a clock of any runtime, until the answer is yes.
-async fn until<F: Future<Output = bool>>(limit: Duration, mut ask: impl FnMut() -> F) {
+pub(super) async fn until<F: Future<Output = bool>>(limit: Duration, mut ask: impl FnMut() -> F) {
     let begun = Instant::now();
     while !ask().await {
         assert!(begun.elapsed() < limit, "not within {limit:?}");

@@ -1,5 +1,6 @@
 //! State that the nodes of one hub share while they run: what they tell each other, how much each
-//! client has used, which sessions were ended, who does what has to be done once.
+//! client has used, which sessions were ended, who does what has to be done once, and answers that
+//! are kept.
 //!
 //! All of it may be lost. The [store](crate::store) is the truth about everything that has to last,
 //! the version of the registry included: that is counted up in the step that changes the registry,
@@ -11,16 +12,19 @@
 //! | [`RateLimiter`] | each node counts for itself |
 //! | [`Sessions`] | a session that was ended on one node goes on at the others |
 //! | [`Leases`] | work is done once by each node |
+//! | [`Cache`] | what is kept is asked for again |
 //!
 //! Every method that goes to another system ends within a bound that its backend documents. Its
 //! errors are then `Unavailable` or `Timeout`, which are retryable.
 
+pub mod cache;
 pub mod lease;
 pub mod limit;
 pub mod session;
 
 use std::sync::Arc;
 
+pub use self::cache::{Cache, CacheKey};
 pub use self::lease::{Lease, Leases};
 pub use self::limit::{Decision, Rate, RateLimiter};
 pub use self::session::{SessionKey, Sessions};
@@ -38,10 +42,12 @@ pub struct Shared {
     pub sessions: Arc<dyn Sessions>,
     /// Who does what has to be done once.
     pub leases: Arc<dyn Leases>,
+    /// Answers that are kept, where that is wanted.
+    pub cache: Option<Arc<dyn Cache>>,
 }
 
 impl Shared {
-    /// Shared state made of these parts.
+    /// Shared state made of these parts, without a cache.
     pub fn new(
         events: Arc<dyn EventBus>,
         limits: Arc<dyn RateLimiter>,
@@ -53,6 +59,14 @@ impl Shared {
             limits,
             sessions,
             leases,
+            cache: None,
         }
+    }
+
+    /// The same with a cache.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Arc<dyn Cache>) -> Self {
+        self.cache = Some(cache);
+        self
     }
 }

@@ -89,7 +89,8 @@ impl GatewayBuilder {
     }
 
     /// What this gateway shares with others over the same catalogue: [events](Self::events), sessions
-    /// that were ended, and what clients used of their rate.
+    /// that were ended, what clients used of their rate, and, where there is a
+    /// [cache](mcphub_core::shared::Cache), answers that may be given again.
     pub fn shared(mut self, shared: Shared) -> Self {
         self.events = Some(shared.events.clone());
         self.shared = Some(shared);
@@ -191,6 +192,8 @@ impl GatewayBuilder {
     /// # Errors
     /// `InvalidInput` for a rate without shared state to count in; otherwise as [`Connector::new`].
     pub fn build(self) -> Result<Gateway> {
+        let metrics = Arc::<Metrics>::default();
+        let cache = self.shared.as_ref().and_then(|shared| shared.cache.clone());
         let connector = match self.connector {
             Some(connector) => connector,
             None => {
@@ -201,6 +204,9 @@ impl GatewayBuilder {
                 }
                 if let Some(issuer) = &self.issuer {
                     connector = connector.issuing(issuer.clone());
+                }
+                if let Some(cache) = cache {
+                    connector = connector.caching(cache, Arc::clone(&metrics));
                 }
                 if let Some(launcher) = self.launcher {
                     connector = connector.launching(launcher);
@@ -222,7 +228,6 @@ impl GatewayBuilder {
             (None, _) => None,
         };
         let (teller, turns) = mpsc::channel(MAX_TURNS);
-        let metrics = Arc::<Metrics>::default();
         let inner = Inner {
             source: self.source,
             events: self.events,

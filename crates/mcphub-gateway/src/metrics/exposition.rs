@@ -116,6 +116,16 @@ fn requests(out: &mut Out<'_>, meters: &[(String, Arc<Meter>)]) -> fmt::Result {
         "How often servers were asked for what they have, by whether they said it",
         lists.filter(|(_, count)| *count > 0),
     )?;
+    let lookups = meters().flat_map(|(server, meter)| {
+        meter
+            .lookups()
+            .map(|(outcome, count)| ([("server", server), ("outcome", outcome)], count))
+    });
+    out.counters(
+        "mcphub_cache_lookups",
+        "How often it was looked for an answer that is kept, by what came of it",
+        lookups.filter(|(_, count)| *count > 0),
+    )?;
     let circuits = [Circuit::Closed, Circuit::Open, Circuit::HalfOpen];
     let turns = meters().flat_map(|(server, meter)| {
         circuits.map(|to| ([("server", server), ("to", word(to))], meter.turns(to)))

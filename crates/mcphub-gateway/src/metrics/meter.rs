@@ -58,6 +58,17 @@ pub(crate) enum Ended {
     Abandoned,
 }
 
+/// What came of looking for an answer that is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Looked {
+    /// It was given.
+    Hit,
+    /// It was given after the server had said that it is still right.
+    Revalidated,
+    /// The server was asked.
+    Miss,
+}
+
 /// What is counted of a server, or of those together that are not counted alone.
 #[derive(Debug, Default)]
 pub struct Meter {
@@ -67,6 +78,7 @@ pub struct Meter {
     not_listed: AtomicU64,
     /// How often its circuit turned to closed, open and half-open.
     turns: [AtomicU64; 3],
+    looked: [AtomicU64; Looked::ALL.len()],
 }
 
 #[derive(Debug, Default)]
@@ -124,6 +136,18 @@ impl Ended {
     }
 }
 
+impl Looked {
+    pub(crate) const ALL: [Self; 3] = [Self::Hit, Self::Revalidated, Self::Miss];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Revalidated => "revalidated",
+            Self::Miss => "miss",
+        }
+    }
+}
+
 impl Meter {
     /// A request has ended that took so long.
     fn ended(&self, kind: CallKind, ended: Ended, took: Duration) {
@@ -147,6 +171,22 @@ impl Meter {
     pub(crate) fn listed(&self, well: bool) {
         let counter = if well { &self.listed } else { &self.not_listed };
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It was looked for an answer of the server that is kept.
+    pub(crate) fn looked(&self, looked: Looked) {
+        if let Some(counter) = self.looked.get(looked as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How often that came to each.
+    pub(super) fn lookups(&self) -> [(&'static str, u64); Looked::ALL.len()] {
+        Looked::ALL.map(|looked| {
+            let counter = self.looked.get(looked as usize);
+            let count = counter.map_or(0, |counter| counter.load(Ordering::Relaxed));
+            (looked.as_str(), count)
+        })
     }
 
     /// The server's circuit turned.

@@ -25,7 +25,7 @@ use crate::gateway::Inner;
 use crate::health;
 
 pub use self::meter::Meter;
-pub(crate) use self::meter::{CallKind, Counted, Ended};
+pub(crate) use self::meter::{CallKind, Counted, Ended, Looked};
 
 /// The most servers that are counted each for itself, the first that come; the others are counted
 /// together.

@@ -8,6 +8,7 @@ use mcphub_core::connection::{Connection, Remote, Zone};
 use mcphub_core::launch::Launcher;
 use mcphub_core::secret::{Credentials, GrantKeeper};
 use mcphub_core::server::ServerName;
+use mcphub_core::shared::Cache;
 use mcphub_core::tool::{Tool, ToolSet};
 use mcphub_core::{Error, ErrorKind, Result};
 use url::Url;
@@ -18,9 +19,10 @@ use super::native::{NativeApi, NativeClient, NativeSettings};
 use super::oauth::{Keeper, Means};
 use super::replicas::{CheckSettings, Replica, ReplicaSettings, Replicas};
 use super::streamable_http::{McpClient, McpHttp, McpSettings};
-use super::{Connect, Down, Upstream};
+use super::{AnswerCache, Connect, Down, Upstream};
 use crate::guard::GuardSettings;
 use crate::issuer::TokenIssuer;
+use crate::metrics::Metrics;
 
 /// The most programs of one server that each belong to a client's session, where that is wanted.
 const MAX_PROGRAMS: u32 = 16;
@@ -60,6 +62,7 @@ pub struct Connector {
     zone: Option<Zone>,
     guard: GuardSettings,
     launcher: Option<Arc<dyn Launcher>>,
+    cache: Option<(Arc<dyn Cache>, Arc<Metrics>)>,
 }
 
 impl Connector {
@@ -78,6 +81,7 @@ impl Connector {
             zone: settings.zone,
             guard: GuardSettings::default(),
             launcher: None,
+            cache: None,
         })
     }
 
@@ -86,6 +90,20 @@ impl Connector {
     pub fn launching(mut self, launcher: Arc<dyn Launcher>) -> Self {
         self.launcher = Some(launcher);
         self
+    }
+
+    /// Keeps answers that may be given again, and counts how often they are.
+    #[must_use]
+    pub(crate) fn caching(mut self, cache: Arc<dyn Cache>, metrics: Arc<Metrics>) -> Self {
+        self.cache = Some((cache, metrics));
+        self
+    }
+
+    /// What keeps answers of a server.
+    fn answers(&self, server: &CatalogServer) -> Option<AnswerCache> {
+        let (cache, metrics) = self.cache.as_ref()?;
+        let meter = metrics.of(&server.name);
+        Some(AnswerCache::of(server, Arc::clone(cache), meter))
     }
 
     /// Guards each replica of a server like this. Default as [`GuardSettings`] are.
@@ -151,8 +169,12 @@ impl Connector {
             Some(grants) => api.keeping(server.name.clone(), grants.clone()),
             None => api,
         };
-        Ok(match &self.issuer {
+        let api = match &self.issuer {
             Some(issuer) => api.issuing(issuer.clone()),
+            None => api,
+        };
+        Ok(match self.answers(server) {
+            Some(answers) => api.caching(answers),
             None => api,
         })
     }

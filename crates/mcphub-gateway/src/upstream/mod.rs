@@ -4,6 +4,7 @@
 //! mapped in `federation`, the protocol of clients is spoken in `mcp`.
 
 mod access;
+mod cache;
 pub mod channel;
 mod client;
 mod connector;
@@ -48,6 +49,7 @@ use serde_json::value::RawValue;
 use crate::guard::Guard;
 use crate::metrics::Meter;
 
+pub(crate) use cache::AnswerCache;
 pub use client::ClientAbilities;
 pub use connector::{Connector, UpstreamSettings};
 pub use context::CallContext;

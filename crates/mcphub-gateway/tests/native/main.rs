@@ -14,6 +14,7 @@ mod recording_api;
 mod answer_table;
 mod arguments;
 mod bank;
+mod cached;
 mod certificates;
 mod connections;
 mod credentials;

@@ -1,5 +1,6 @@
 //! Roles that need not outlive the process. Nothing in here touches a file or another process.
 
+mod cache;
 mod event;
 mod lease;
 mod limit;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use mcphub_core::shared::Shared;
 
+pub use cache::MemoryCache;
 pub use event::MemoryEventBus;
 pub use lease::MemoryLeases;
 pub use limit::MemoryRateLimiter;

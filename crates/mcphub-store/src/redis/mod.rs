@@ -8,12 +8,14 @@
 //! | `PREFIX:limit:DIGEST` | string | when the burst of a key is whole again, in µs |
 //! | `PREFIX:ended:DIGEST` | string | a session that was ended |
 //! | `PREFIX:lease:DIGEST` | hash | `token` of the newest lease, and `until` when it lasts, in µs |
+//! | `PREFIX:cache:DIGEST` | string | an answer that is kept |
 //! | `PREFIX:events:DIGEST` | channel | [events](mcphub_core::event::Event) as JSON |
 //!
 //! All keys expire. Time is that of the server. What a server loses that is restarted or emptied, or whose
 //! replica takes over before it had everything: rates begin anew, sessions that were ended on another
 //! node can go on until they end by themselves, and leases are free.
 
+mod cache;
 mod cluster;
 mod event;
 mod lease;
@@ -30,6 +32,7 @@ use mcphub_core::{Error, ErrorKind, Result};
 use redis::{Cmd, FromRedisValue, RedisError, RedisResult, Script, ServerErrorKind, Value};
 use tokio::task::JoinHandle;
 
+use self::cache::RedisCache;
 use self::cluster::Cluster;
 use self::event::RedisLine;
 use self::lease::RedisLeases;
@@ -54,14 +57,18 @@ use crate::relay::Relay;
 pub async fn shared(settings: &SharedSettings) -> Result<Shared> {
     let server = Arc::new(Server::connect(settings).await?);
     let line = Arc::new(RedisLine::new(server.clone()));
-    Ok(Shared::new(
+    let shared = Shared::new(
         Arc::new(Relay::connect(line).await?),
         Arc::new(FallbackRateLimiter::new(Arc::new(RedisRateLimiter::new(
             server.clone(),
         )))),
         Arc::new(RedisSessions::new(server.clone())),
-        Arc::new(RedisLeases::new(server)),
-    ))
+        Arc::new(RedisLeases::new(server.clone())),
+    );
+    Ok(match settings.cache {
+        Some(_) => shared.with_cache(Arc::new(RedisCache::new(server))),
+        None => shared,
+    })
 }
 
 /// The servers, and what keys begin with.

@@ -26,6 +26,9 @@ pub async fn run(args: ServeArgs) -> Result<ExitCode> {
         config.rate_limit = args.rate_limit;
         config.rate_burst = args.rate_burst;
     }
+    if args.cache.is_some() {
+        config.cache = args.cache;
+    }
     if let Some(auth) = args.auth {
         config.auth = auth;
     }

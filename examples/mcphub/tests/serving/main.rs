@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod cached;
 mod cluster;
 mod connected_programs;
 mod connected_servers;

@@ -14,7 +14,7 @@ use crate::common::sandbox::Sandbox;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server that a variable names, with a corner of its own for this test.
-fn shared(variable: &str) -> Option<String> {
+pub fn shared(variable: &str) -> Option<String> {
     let Ok(url) = std::env::var(variable) else {
         println!("NOT RUN: set {variable}, as `scripts/test-servers.sh run` does");
         return None;

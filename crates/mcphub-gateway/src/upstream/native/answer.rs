@@ -66,6 +66,15 @@ impl Answer {
         }
     }
 
+    /// Whether it answers another URL than was asked, to which that led.
+    pub(super) fn is_of_another(&self, asked: &Url) -> bool {
+        match (&self.from, &self.body) {
+            (Some(from), _) => **from != *asked,
+            (None, Body::Client(answer)) => answer.url() != asked,
+            (None, Body::Direct(_)) => false,
+        }
+    }
+
     /// From where the answer to what was asked leads, and where to, if it is a redirect.
     pub(super) fn redirect<'a>(&'a self, asked: &'a Url) -> Option<(&'a Url, Url)> {
         if !self.status.is_redirection() {

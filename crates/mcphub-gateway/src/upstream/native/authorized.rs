@@ -76,6 +76,13 @@ impl Access {
         !self.tokens.is_empty()
     }
 
+    /// Whether a request says by its headers and its URL alone who makes it, and that is the same for
+    /// all callers.
+    pub(super) fn is_of_all(&self) -> bool {
+        let exchanges = &self.credentials.exchanges;
+        self.identified.is_none() && self.digests.is_empty() && exchanges.is_empty()
+    }
+
     /// Waits for logins that are being renewed, so that what comes back is kept.
     pub(super) async fn settle(&self) {
         self.tokens.settle().await;

@@ -5,9 +5,11 @@ use std::pin::pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures::future::Either;
 use mcphub_core::call::{HttpAnswer, HttpRequest};
 use mcphub_core::principal::Principal;
 use mcphub_core::tool::Tool;
+use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, LINK, RETRY_AFTER, WWW_AUTHENTICATE};
 use tokio::time::{Instant, timeout_at};
 
@@ -15,11 +17,13 @@ use super::Sent;
 use super::address::is_private_literal;
 use super::answer::{self, Answer, Failure};
 use super::budget::{FREE, Room};
+use super::cached;
 use super::rest::{self, Place, Source};
 use super::settings::NativeClient;
 use super::streamed::{self, Kind};
 use super::unanswered::Unanswered;
 use crate::trace::TraceContext;
+use crate::upstream::cache::AnswerCache;
 use crate::upstream::direct::Failed;
 use crate::upstream::http::{cause, host};
 use crate::upstream::{CallContext, Progress};
@@ -37,6 +41,30 @@ pub(super) struct Allowance<'a> {
     place: Option<&'a Place>,
     /// For whom it is, and whom to tell what comes of a stream.
     context: CallContext<'a>,
+    /// What keeps answers, where something does.
+    cache: Option<&'a AnswerCache>,
+}
+
+/// Where to put what is wanted of an answer besides itself.
+pub(super) struct Seen<'a> {
+    /// What the API asks for in order to let somebody in (RFC 9110, 11.6.1).
+    challenges: Option<&'a mut Vec<String>>,
+    /// Its headers, where it comes from the URL that was asked.
+    headers: Option<&'a mut Option<HeaderMap>>,
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn challenges(challenges: Option<&'a mut Vec<String>>) -> Self {
+        Self {
+            challenges,
+            headers: None,
+        }
+    }
+
+    pub(super) fn headers(self, headers: &'a mut Option<HeaderMap>) -> Self {
+        let headers = Some(headers);
+        Self { headers, ..self }
+    }
 }
 
 impl<'a> Allowance<'a> {
@@ -47,6 +75,7 @@ impl<'a> Allowance<'a> {
             tool: None,
             place: None,
             context: CallContext::default(),
+            cache: None,
         }
     }
 
@@ -73,6 +102,16 @@ impl<'a> Allowance<'a> {
 
     pub(super) fn within(self, context: CallContext<'a>) -> Self {
         Self { context, ..self }
+    }
+
+    /// The same where answers are kept.
+    pub(super) fn kept_by(self, cache: Option<&'a AnswerCache>) -> Self {
+        Self { cache, ..self }
+    }
+
+    /// Whether it is for a part of an answer.
+    pub(super) fn is_for_a_rest(self) -> bool {
+        self.place.is_some()
     }
 
     pub(super) fn tool(self) -> Option<&'a Tool> {
@@ -118,12 +157,31 @@ pub(super) fn send_and_see<'a>(
     allowance: Allowance<'a>,
     challenges: Option<&'a mut Vec<String>>,
 ) -> impl Future<Output = Sent> + 'a {
+    match allowance.cache {
+        None => {
+            let seen = Seen::challenges(challenges);
+            Either::Left(send_anew(client, request, allowance, seen))
+        }
+        // Boxed, so that calls of which nothing is kept carry none of it.
+        Some(cache) => Either::Right(Box::pin(cached::send(
+            cache, client, request, allowance, challenges,
+        ))),
+    }
+}
+
+/// As [`send`], whatever is kept.
+pub(super) fn send_anew<'a>(
+    client: &'a NativeClient,
+    request: HttpRequest,
+    allowance: Allowance<'a>,
+    seen: Seen<'a>,
+) -> impl Future<Output = Sent> + 'a {
     // Handed on at once, so that what waits for the answer does not carry the request.
     let begun = begin(client, request, allowance);
     async move {
         let (exchange, answer) = begun?;
         // One clock for all of it: connecting, redirects, and the answer to its last byte.
-        let work = pin!(exchange.run(answer, challenges));
+        let work = pin!(exchange.run(answer, seen));
         timeout_at(allowance.end, work).await.unwrap_or_else(|_| {
             Err(Unanswered::unfinished(format!(
                 "The API at {} did not answer within {}{}",
@@ -185,11 +243,11 @@ impl Exchange<'_> {
     async fn run(
         &self,
         answer: impl Future<Output = Result<Answer, Failure>>,
-        challenges: Option<&mut Vec<String>>,
+        seen: Seen<'_>,
     ) -> Sent {
         let unanswered = |failure| self.unanswered(&failure);
         let mut answer = answer.await.map_err(unanswered)?;
-        if answer.status.is_redirection() {
+        if answer.status.is_redirection() && answer.status != StatusCode::NOT_MODIFIED {
             let followed = Box::pin(answer::follow(self.client, &self.request, answer)).await;
             answer = followed.map_err(unanswered)?;
             if let Some(text) = self.redirect(&answer) {
@@ -197,9 +255,15 @@ impl Exchange<'_> {
             }
         }
         let (status, headers) = (answer.status.as_u16(), &answer.headers);
-        if let (401, Some(challenges)) = (status, challenges) {
+        if let (401, Some(challenges)) = (status, seen.challenges) {
             let asked = headers.get_all(WWW_AUTHENTICATE).iter();
             challenges.extend(asked.filter_map(|value| value.to_str().ok().map(str::to_owned)));
+        }
+        if let Some(seen) = seen
+            .headers
+            .filter(|_| !answer.is_of_another(&self.request.url))
+        {
+            *seen = Some(headers.clone());
         }
         let content_type = header(headers, &CONTENT_TYPE);
         let retry_after = header(headers, &RETRY_AFTER);

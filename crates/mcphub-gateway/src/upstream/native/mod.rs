@@ -9,9 +9,11 @@ mod address;
 mod answer;
 mod authorized;
 mod budget;
+mod cached;
 mod check;
 mod digest;
 mod exchange;
+mod kept;
 mod problem;
 mod propagators;
 mod rest;
@@ -45,6 +47,7 @@ pub(super) use self::budget::Room;
 use self::check::Check;
 use self::exchange::Allowance;
 use self::unanswered::Unanswered;
+use super::cache::AnswerCache;
 use super::oauth::Keeper;
 use super::{CallContext, CallResult, Upstream, UpstreamTool, planned_tools};
 use crate::issuer::TokenIssuer;
@@ -57,6 +60,7 @@ pub struct NativeApi {
     base_url: Url,
     client: NativeClient,
     access: Access,
+    cache: Option<Box<AnswerCache>>,
     /// By name.
     entries: HashMap<Box<str>, Entry, ahash::RandomState>,
 }
@@ -134,6 +138,7 @@ impl NativeApi {
             set,
             base_url,
             access,
+            cache: None,
             client,
         })
     }
@@ -151,6 +156,14 @@ impl NativeApi {
     #[must_use]
     pub fn issuing(mut self, issuer: Arc<TokenIssuer>) -> Self {
         self.access.issue(issuer);
+        self
+    }
+
+    /// Keeps answers of the API as far as it allows that to a cache which many share. None are kept
+    /// where it is shown a certificate, is answered by digest, or gets tokens of whoever calls.
+    #[must_use]
+    pub(super) fn caching(mut self, cache: AnswerCache) -> Self {
+        self.cache = self.access.is_of_all().then(|| Box::new(cache));
         self
     }
 
@@ -199,6 +212,7 @@ impl NativeApi {
         let url = request.url.clone();
         let allowance = Allowance::until(Instant::now() + self.client.settings.timeout)
             .of(tool)
+            .kept_by(self.cache.as_deref())
             .within(context);
         let sent = self.send(tool, request, allowance).await;
         let sent = self.in_the_end(tool, entry, arguments, sent, allowance);

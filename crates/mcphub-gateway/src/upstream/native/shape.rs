@@ -41,7 +41,10 @@ impl NativeApi {
         let request = self.request(tool, entry, arguments)?;
         let url = request.url.clone();
         let end = Instant::now() + self.client.settings.timeout;
-        let allowance = Allowance::until(end).within(context).of(tool);
+        let allowance = Allowance::until(end)
+            .within(context)
+            .of(tool)
+            .kept_by(self.cache.as_deref());
         let sent = if wanted.pages == 1 || place.is_some() {
             let allowance = allowance.from(place.as_ref());
             let sent = self.send(tool, request, allowance).await;

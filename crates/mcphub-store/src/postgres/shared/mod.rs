@@ -1,6 +1,6 @@
 //! State that nodes share, on a PostgreSQL server: so that several nodes need no other one.
 //!
-//! `NOTIFY` carries events. Three tables in the schema that the URL names hold the rest; they are
+//! `NOTIFY` carries events. Tables in the schema that the URL names hold the rest; they are
 //! unlogged, so that they cost little to write, and a server that crashed has them empty. What is
 //! over is removed once a minute.
 //!
@@ -9,9 +9,11 @@
 //! | `shared_limits` | when the burst of a key is whole again |
 //! | `shared_ended_sessions` | until when the end of a session is remembered |
 //! | `shared_leases` | the newest token of each lease, and until when it lasts |
+//! | `shared_cache` | answers that are kept, where that is wanted, and until when |
 //!
 //! All times are microseconds of the server's clock.
 
+mod cache;
 mod event;
 mod lease;
 mod limit;
@@ -27,6 +29,7 @@ use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Executor, PgPool, Postgres};
 use tokio::time::sleep;
 
+use self::cache::PostgresCache;
 use self::event::PostgresLine;
 use self::lease::PostgresLeases;
 use self::limit::PostgresRateLimiter;
@@ -66,14 +69,18 @@ pub async fn shared(settings: &SharedSettings) -> Result<Shared> {
     let server = Arc::new(Server::connect(settings).await?);
     tokio::spawn(clean(Arc::downgrade(&server)));
     let line = Arc::new(PostgresLine::new(server.clone()));
-    Ok(Shared::new(
+    let shared = Shared::new(
         Arc::new(Relay::connect(line).await?),
         Arc::new(FallbackRateLimiter::new(Arc::new(
             PostgresRateLimiter::new(server.clone()),
         ))),
         Arc::new(PostgresSessions::new(server.clone())),
-        Arc::new(PostgresLeases::new(server)),
-    ))
+        Arc::new(PostgresLeases::new(server.clone())),
+    );
+    Ok(match settings.cache {
+        Some(_) => shared.with_cache(Arc::new(PostgresCache::new(server))),
+        None => shared,
+    })
 }
 
 /// Connections that all clones share.
@@ -85,17 +92,21 @@ struct Server {
     options: PgConnectOptions,
     schema: String,
     tenant: String,
+    /// How many bytes of answers are kept, where some are.
+    cache: Option<u64>,
     reach: Reach,
 }
 
 impl Server {
     async fn connect(settings: &SharedSettings) -> Result<Self> {
         let at = PostgresSettings::from_url(&settings.url)?;
-        make_tables(&at).await.map_err(|Failure(error)| {
-            error
-                .during("shared::connect")
-                .with("server", at.location())
-        })?;
+        make_tables(&at, settings.cache.is_some())
+            .await
+            .map_err(|Failure(error)| {
+                error
+                    .during("shared::connect")
+                    .with("server", at.location())
+            })?;
         let pool = |connections| {
             PgPoolOptions::new()
                 .max_connections(connections)
@@ -109,6 +120,7 @@ impl Server {
             options,
             schema: at.schema().to_owned(),
             tenant: settings.tenant.clone(),
+            cache: settings.cache,
             reach: Reach::new("PostgreSQL", settings.timeout),
         })
     }
@@ -151,12 +163,12 @@ fn micros(time: Duration) -> Result<i64> {
     Ok(micros.max(1))
 }
 
-async fn make_tables(at: &PostgresSettings) -> Result<(), Failure> {
+async fn make_tables(at: &PostgresSettings, cache: bool) -> Result<(), Failure> {
     let mut connection = super::server::connect(at).await?;
     // One string is one transaction; the lock makes nodes that start together take turns. The name
     // of a schema was checked to need no quotes.
     let schema = at.schema();
-    let statements = format!(
+    let mut statements = format!(
         "SELECT pg_advisory_xact_lock(hashtextextended('mcphub shared {schema}', 0));
          CREATE SCHEMA IF NOT EXISTS {schema};
          CREATE UNLOGGED TABLE IF NOT EXISTS {schema}.shared_limits (
@@ -166,6 +178,14 @@ async fn make_tables(at: &PostgresSettings) -> Result<(), Failure> {
          CREATE UNLOGGED TABLE IF NOT EXISTS {schema}.shared_leases (
              key bytea PRIMARY KEY, token bigint NOT NULL, until bigint NOT NULL);"
     );
+    if cache {
+        statements.push_str(&format!(
+            "CREATE UNLOGGED TABLE IF NOT EXISTS {schema}.shared_cache (
+                 key bytea PRIMARY KEY, value bytea NOT NULL,
+                 size bigint NOT NULL, until bigint NOT NULL);
+             CREATE INDEX IF NOT EXISTS shared_cache_until ON {schema}.shared_cache (until);"
+        ));
+    }
     let making = connection.execute(sqlx::raw_sql(AssertSqlSafe(statements)));
     super::in_time(super::server::patience(at), making).await?;
     super::server::close(connection).await;
@@ -211,14 +231,17 @@ async fn clean_once(server: &Arc<Server>) -> Result<()> {
         let work = sqlx::query(statement).execute(&server.pool);
         work.await.map_err(failure)?;
     }
-    Ok(())
+    match server.cache {
+        Some(size) => cache::clean(server, size).await,
+        None => Ok(()),
+    }
 }
 
 #[cfg(test)]
 #[allow(clippy::print_stdout, reason = "it says when it does not run")]
 mod tests {
     use super::*;
-    use mcphub_core::shared::{Rate, RateLimiter, SessionKey, Sessions};
+    use mcphub_core::shared::{Cache, CacheKey, Rate, RateLimiter, SessionKey, Sessions};
 
     /// A node in a schema of its own.
     async fn server() -> Option<Arc<Server>> {
@@ -228,7 +251,7 @@ mod tests {
         };
         let began = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         let schema = format!("clean_{:x}_{:x}", std::process::id(), began.as_micros());
-        let settings = SharedSettings::new(format!("{url}?schema={schema}"));
+        let settings = SharedSettings::new(format!("{url}?schema={schema}")).with_cache(1_000);
         Some(Arc::new(Server::connect(&settings).await.unwrap()))
     }
 
@@ -252,6 +275,19 @@ mod tests {
                 .await
                 .unwrap();
         }
+        let cache = PostgresCache::new(server.clone());
+        let put = async |name: &str, size: usize, keep: Duration| {
+            let (key, value) = (CacheKey::of([name.as_bytes()]), vec![b'x'; size]);
+            cache.put(&key, value.into(), keep).await.unwrap();
+            key
+        };
+        put("over", 1, Duration::from_micros(1)).await;
+        // Of these there is room for two, and one of them ends first.
+        let first = put("first", 400, CLEANED).await;
+        let others = [
+            put("second", 400, CLEANED * 2).await,
+            put("third", 400, CLEANED * 3).await,
+        ];
         limits.take("used", slow).await.unwrap();
         sessions
             .end(&SessionKey::of("ended"), CLEANED)
@@ -261,6 +297,11 @@ mod tests {
         clean_once(&server).await.unwrap();
         assert_eq!(count(&server, "shared_limits").await, 1);
         assert_eq!(count(&server, "shared_ended_sessions").await, 1);
+        assert_eq!(count(&server, "shared_cache").await, 2);
+        assert_eq!(cache.get(&first).await.unwrap(), None);
+        for other in &others {
+            assert!(cache.get(other).await.unwrap().is_some());
+        }
 
         // Another node that comes at the same time has nothing to do.
         limits.take("over", brief).await.unwrap();
