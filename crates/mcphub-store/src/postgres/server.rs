@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use mcphub_core::{Error, ErrorKind};
-use sqlx::postgres::{PgConnection, PgPoolOptions, PgRow};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgConnection, PgPoolOptions, PgRow, Postgres};
 use sqlx::{Connection, PgPool};
 
 use super::{PostgresSettings, Transaction};
@@ -42,22 +43,34 @@ impl Server {
     }
 
     /// A transaction, begun with these statements, and the row that the last of them gives. They wait
-    /// for nobody, so that the answer has the time of a connection. One that is at hand is not tested
-    /// before: this is the test, and nothing is lost with it.
+    /// for nobody.
     pub(crate) async fn begin(
         &self,
         statements: String,
     ) -> Result<(Transaction, Option<PgRow>), Failure> {
+        self.first(|connection| Transaction::begin(connection, statements.clone()))
+            .await
+    }
+
+    /// The first that is done on a connection. It changes nothing and waits for nobody, so that the answer has the
+    /// time of a connection. One that is at hand is not tested before: this is the test, and nothing is
+    /// lost with it.
+    pub(crate) async fn first<T, F>(
+        &self,
+        work: impl Fn(PoolConnection<Postgres>) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = sqlx::Result<T>>,
+    {
         if let Some(connection) = self.pool.try_acquire() {
-            let begun = Transaction::begin(connection, statements.clone());
-            match tokio::time::timeout(self.connect_timeout, begun).await {
-                Ok(Ok(begun)) => return Ok(begun),
+            match tokio::time::timeout(self.connect_timeout, work(connection)).await {
+                Ok(Ok(done)) => return Ok(done),
                 Ok(Err(_)) => {}
                 Err(_) => return Err(silent()),
             }
         }
-        let begun = async { Transaction::begin(self.pool.acquire().await?, statements).await };
-        in_time(self.patience, begun).await
+        let connected = async { work(self.pool.acquire().await?).await };
+        in_time(self.patience, connected).await
     }
 
     /// Ends all connections. One whose server is gone without a word is left behind after 5 s.

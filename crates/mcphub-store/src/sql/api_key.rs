@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::failure::Failure;
 use super::statement::{Row, Statement};
-use super::{Dialect, Session, SqlStore, now, page_limit, role, user};
+use super::{Session, SqlStore, now, page_limit, role, user};
 
 const BY_DIGEST: &str = "
     SELECT api_key.name, api_key.account, api_key.permissions, api_key.created_at,
@@ -95,8 +95,17 @@ impl ApiKeyStore for SqlStore {
 impl SqlStore {
     async fn make_key(&self, key: &NewApiKey) -> Result<bool, Failure> {
         key.permissions.check()?;
-        let permissions = role::written(&key.permissions)?;
+        let mut detail = json!({ "permissions": key.permissions, "expiresAt": key.expires_at });
+        if let Some(user) = &key.user {
+            detail["user"] = json!(user);
+        }
         let now = now();
+        let steps = self.key_steps(key, now)?;
+        let target = target(&key.name);
+        let change = self.change_of(steps, Action::API_KEY_CREATE, target, &detail)?;
+        if self.change(change.clone()).await?.is_some() {
+            return Ok(true);
+        }
         let mut session = self.engine().write(self.tenant_id).await?;
         if let Some(user) = &key.user
             && self.membership(&mut session, user).await?.is_none()
@@ -104,74 +113,43 @@ impl SqlStore {
             let message = "there is no such member; `mcphub member set` makes a user one";
             return Err(Error::not_found(message).with("user", user).into());
         }
-        if !self
-            .insert_key(&mut session, key, &permissions, now)
-            .await?
-        {
-            // One that is over gives its name away.
-            let over = "DELETE FROM api_key
-                WHERE tenant_id = $1 AND name = $2
-                  AND (revoked_at IS NOT NULL OR expires_at <= $3)";
-            let over = Statement::new(over)
-                .bind(self.tenant_id)
-                .bind(key.name.as_str())
-                .bind(now);
-            if session.execute(over).await? == 0
-                || !self
-                    .insert_key(&mut session, key, &permissions, now)
-                    .await?
-            {
-                return Ok(false);
-            }
-        }
-        let mut detail = json!({ "permissions": key.permissions, "expiresAt": key.expires_at });
-        if let Some(user) = &key.user {
-            detail["user"] = json!(user);
-        }
-        self.record(
-            &mut session,
-            Action::API_KEY_CREATE,
-            target(&key.name),
-            detail,
-        )
-        .await?;
-        session.commit().await?;
-        Ok(true)
-    }
-
-    /// Writes a key with its token, unless its name is taken.
-    async fn insert_key(
-        &self,
-        session: &mut Session,
-        key: &NewApiKey,
-        permissions: &str,
-        now: i64,
-    ) -> Result<bool, Failure> {
-        let make = Statement::new(session.dialect().choose("", "WITH made AS ("))
-            .then(
-                "INSERT INTO api_key (tenant_id, name, permissions, created_at, expires_at, account)
-                 VALUES ($1, $2, $3, $4, $5, $6)
-                 ON CONFLICT (tenant_id, name) DO NOTHING
-                 RETURNING id",
-            )
+        // One that is over gives its name away.
+        let over = "DELETE FROM api_key
+            WHERE tenant_id = $1 AND name = $2
+              AND (revoked_at IS NOT NULL OR expires_at <= $3)";
+        let over = Statement::new(over)
             .bind(self.tenant_id)
             .bind(key.name.as_str())
-            .bind(permissions)
+            .bind(now);
+        session.execute(over).await?;
+        Ok(self.change_in(session, change).await?.is_some())
+    }
+
+    /// What makes a key with its token, unless its name is taken or its user is no member.
+    fn key_steps(&self, key: &NewApiKey, now: i64) -> Result<Vec<Statement>> {
+        let dialect = self.engine().dialect();
+        let make = Statement::new(
+            "INSERT INTO api_key (tenant_id, name, permissions, created_at, expires_at, account)
+             SELECT $1, $2, $3, $4, $5, $6
+             WHERE ($6 IS NULL
+                    OR EXISTS (SELECT 1 FROM membership WHERE tenant_id = $1 AND account = $6)) AND ",
+        );
+        let make = make
+            .then(dialect.held())
+            .then(" ON CONFLICT (tenant_id, name) DO NOTHING RETURNING id")
+            .bind(self.tenant_id)
+            .bind(key.name.as_str())
+            .bind(role::written(&key.permissions)?)
             .bind(now)
             .bind(key.expires_at)
             .bind(key.user.as_ref().map(UserName::as_str));
-        if session.dialect() == Dialect::Postgres {
-            // One way to the server and back for both.
-            let make = make
-                .then(") INSERT INTO api_key_token (digest, api_key_id, created_at)")
-                .then_with(" SELECT $?, id, $4 FROM made", key.digest.0.as_slice());
-            return Ok(session.execute(make).await? > 0);
-        }
-        let Some(row) = session.fetch_optional(make).await? else {
-            return Ok(false);
-        };
-        add_token(session, row.get("id")?, &key.digest, now).await?;
-        Ok(true)
+        let id = dialect.choose(
+            "SELECT $1, last_insert_rowid(), $2 WHERE changes() > 0",
+            "SELECT $1, id, $2 FROM made",
+        );
+        let token = Statement::new("INSERT INTO api_key_token (digest, api_key_id, created_at) ");
+        let token = token.then(id).bind(key.digest.0.as_slice()).bind(now);
+        Ok(vec![make, token])
     }
 
     async fn read_keys(&self, after: Option<&KeyName>, limit: u32) -> Result<KeyListing, Failure> {

@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 
 use super::failure::Failure;
 use super::server::number;
-use super::statement::{Row, Statement};
+use super::statement::{self, Row, Statement};
 use super::{Dialect, Session, SqlStore, now};
 
 /// What has to be known of a tenant before it is changed.
@@ -38,6 +38,8 @@ pub(crate) struct HeldTenant {
     version: i64,
     /// Where its log ends.
     head: AuditHead,
+    /// Where it ended when the row was read.
+    was: AuditHead,
     /// The time of the newest entry.
     at: i64,
     changed: bool,
@@ -54,6 +56,19 @@ impl HeldTenant {
         format!("BEGIN; {TENANT}{id} FOR UPDATE SKIP LOCKED")
     }
 
+    /// What begins a transaction on SQLite, where it waits for whoever else writes, and gives the row.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn begin_immediately(id: i64) -> Statement {
+        let begin = Statement::new("BEGIN IMMEDIATE; ");
+        begin.then(TENANT).then("$1").bind(id)
+    }
+
+    /// The row as it is now.
+    #[cfg(feature = "postgres")]
+    pub(super) fn look(id: i64) -> Statement {
+        Statement::new(TENANT).then("$1").bind(id)
+    }
+
     /// The row, once whoever changes the tenant has ended.
     pub(super) async fn wait(session: &mut Session, id: i64) -> Result<Row, Failure> {
         let held = session.dialect().choose("$1", "$1 FOR UPDATE");
@@ -62,10 +77,12 @@ impl HeldTenant {
     }
 
     pub(super) fn new(id: i64, row: &Row) -> Result<Self, Failure> {
+        let head = head_in(row)?;
         Ok(Self {
             id,
             version: row.get("version")?,
-            head: head_in(row)?,
+            was: head,
+            head,
             at: row.get("audit_at")?,
             changed: false,
             entries: Vec::new(),
@@ -80,7 +97,7 @@ impl HeldTenant {
     }
 
     /// Adds the next entry of its log.
-    fn note(&mut self, name: &TenantName, note: AuditNote) {
+    pub(super) fn note(&mut self, name: &TenantName, note: AuditNote) {
         let mut entry = AuditEntry {
             sequence: self.head.sequence + 1,
             // A clock that was set back takes no entry before the one that it follows.
@@ -97,10 +114,10 @@ impl HeldTenant {
         self.entries.push(entry);
     }
 
-    /// Writes what is left to be written of it.
-    pub(super) async fn settle(self, session: &mut Session) -> Result<(), Failure> {
+    /// Writes what is left to be written of it, but for the last of it, which it gives.
+    pub(super) async fn settle(self, session: &mut Session) -> Result<Vec<Statement>, Failure> {
         if !self.changed {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let mut last = Vec::new();
         let mut entries = self.entries.into_iter();
@@ -127,7 +144,44 @@ impl HeldTenant {
             .bind(self.head.hash.0.as_slice())
             .bind(self.at);
         last.push(head);
-        session.execute_all(last).await
+        Ok(last)
+    }
+
+    /// What gives a row, and holds it, unless it is another than the one that was read.
+    pub(super) fn held(&self) -> Statement {
+        let held = "SELECT id FROM tenant
+            WHERE id = $1 AND audit_sequence = $2 AND audit_hash = $3 FOR UPDATE";
+        Statement::new(held)
+            .bind(self.id)
+            .bind(i64::try_from(self.was.sequence).unwrap_or(i64::MAX))
+            .bind(self.was.hash.0.as_slice())
+    }
+
+    /// Adds what is written of it, if a change is made, to the steps of that.
+    pub(super) fn settle_if(
+        self,
+        dialect: Dialect,
+        mut steps: Vec<Statement>,
+    ) -> Result<Vec<Statement>, Failure> {
+        for entry in self.entries {
+            let add = "INSERT INTO audit
+                    (tenant_id, sequence, at, actor, action, target, detail, hash)
+                SELECT $1, $2, $3, $4, $5, $6, $7, $8 WHERE ";
+            let add = Statement::new(add).then(dialect.made());
+            let texts = (entry.actor.as_str().into(), entry.action.as_str().into());
+            let values = values(self.id, entry, texts)?;
+            steps.push(values.into_iter().fold(add, Statement::bind));
+        }
+        let head = "UPDATE tenant SET audit_sequence = $2, audit_hash = $3, audit_at = $4
+            WHERE id = $1 AND ";
+        let head = Statement::new(head)
+            .then(dialect.made())
+            .bind(self.id)
+            .bind(i64::try_from(self.head.sequence).unwrap_or(i64::MAX))
+            .bind(self.head.hash.0.as_slice())
+            .bind(self.at);
+        steps.push(head);
+        Ok(steps)
     }
 }
 
@@ -341,16 +395,26 @@ impl SqlStore {
         target: String,
         detail: Value,
     ) -> Result<(), Failure> {
+        let note = Self::note_of(actor, action, target, &detail)?;
+        session.tenant()?.note(&self.scope.tenant, note);
+        Ok(())
+    }
+
+    /// What is told in the log of a change that is made now.
+    pub(super) fn note_of(
+        actor: Actor,
+        action: Action,
+        target: String,
+        detail: &Value,
+    ) -> Result<AuditNote> {
         let detail = RawValue::from_string(detail.to_string()).map_err(unreadable)?;
-        let note = AuditNote {
+        Ok(AuditNote {
             at: now(),
             actor,
             action,
             target,
             detail,
-        };
-        session.tenant()?.note(&self.scope.tenant, note);
-        Ok(())
+        })
     }
 }
 
@@ -388,16 +452,9 @@ fn adding(
     // Most of many entries have these as the one before.
     let (mut actor, mut action) = (Repeated::default(), Repeated::default());
     let row = |entry: AuditEntry| {
-        Ok([
-            tenant_id.into(),
-            i64::try_from(entry.sequence).map_err(unreadable)?.into(),
-            entry.at.into(),
-            actor.next(entry.actor.as_str()).into(),
-            action.next(entry.action.as_str()).into(),
-            entry.target.into(),
-            String::from(Box::<str>::from(entry.detail)).into(),
-            entry.hash.0.into(),
-        ])
+        let actor = actor.next(entry.actor.as_str());
+        let action = action.next(entry.action.as_str());
+        values(tenant_id, entry, (actor, action))
     };
     let rows = entries.into_iter().map(row);
     let rows: Vec<_> = rows.collect::<Result<_, Failure>>()?;
@@ -406,6 +463,24 @@ fn adding(
         VALUES ",
     );
     Ok(add.then_rows(dialect, rows))
+}
+
+/// The columns of an entry, in the order of the table; of those with its actor and its action.
+fn values(
+    tenant_id: i64,
+    entry: AuditEntry,
+    (actor, action): (Arc<str>, Arc<str>),
+) -> Result<[statement::Value; 8], Failure> {
+    Ok([
+        tenant_id.into(),
+        i64::try_from(entry.sequence).map_err(unreadable)?.into(),
+        entry.at.into(),
+        actor.into(),
+        action.into(),
+        entry.target.into(),
+        String::from(Box::<str>::from(entry.detail)).into(),
+        entry.hash.0.into(),
+    ])
 }
 
 /// A text that is copied where it changes.

@@ -20,7 +20,7 @@ use super::statement::{Row, Statement};
 #[cfg(feature = "postgres")]
 use crate::postgres::{self, Server};
 #[cfg(feature = "sqlite")]
-use crate::sqlite::{OpenFile, Pools};
+use crate::sqlite::{self, OpenFile, Pools};
 
 /// A database with connections to it.
 #[derive(Debug)]
@@ -81,13 +81,26 @@ impl Engine {
         let (mut session, row): (Session, Option<Row>) = match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(pools) => {
-                pools.refuse_read_only_file().await?;
-                let transaction = pools.writer().begin_with("BEGIN IMMEDIATE").await?;
+                let file = pools.file().cloned();
+                // Beside the beginning, which changes nothing yet.
+                let checked = file
+                    .clone()
+                    .map(|file| blocking(move || file.refuse_read_only()));
+                let begun = async {
+                    let connection = pools.writer().acquire().await?;
+                    let begin = HeldTenant::begin_immediately(tenant_id);
+                    sqlite::Transaction::begin(connection, begin.for_sqlite()).await
+                };
+                let begun = begun.await;
+                if let Some(checked) = checked {
+                    checked.await?;
+                }
+                let (transaction, row) = begun?;
                 let session = Session {
-                    file: pools.file().cloned(),
+                    file,
                     ..Connected::Sqlite(Link::Transaction(transaction)).into()
                 };
-                (session, None)
+                (session, row.map(Row::Sqlite))
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(server) => {
@@ -106,15 +119,47 @@ impl Engine {
         Ok(session)
     }
 
+    /// A connection in no transaction, with the tenant as it is now, where a change of one statement can make
+    /// sure of it: on PostgreSQL.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        allow(unused_variables, reason = "a build may leave an engine out")
+    )]
+    pub(crate) async fn look_at(&self, tenant_id: i64) -> Result<Option<Session>, Failure> {
+        match self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(_) => Ok(None),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(server) => {
+                let look = HeldTenant::look(tenant_id);
+                let looked = server.first(|mut connection| {
+                    let look = look.clone().for_postgres();
+                    async move {
+                        let row = look.fetch_one(&mut *connection).await?;
+                        Ok((connection, row))
+                    }
+                });
+                let (connection, row) = looked.await?;
+                let connected = Connected::Postgres(Link::Plain(connection), server.patience());
+                let tenant = Some(HeldTenant::new(tenant_id, &Row::Postgres(row))?);
+                Ok(Some(Session {
+                    tenant,
+                    ..connected.into()
+                }))
+            }
+        }
+    }
+
     /// A transaction that only reads: all of it sees the database as it was at the first statement.
     pub(crate) async fn snapshot(&self) -> Result<Session, Failure> {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(pools) => {
-                let transaction = pools.readers().begin().await?;
-                Ok(Session::from(Connected::Sqlite(Link::Transaction(
-                    transaction,
-                ))))
+                let connection = pools.readers().acquire().await?;
+                let begin = Statement::new("BEGIN").for_sqlite();
+                let (transaction, _) = sqlite::Transaction::begin(connection, begin).await?;
+                let link = Link::Transaction(transaction);
+                Ok(Session::from(Connected::Sqlite(link)))
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(server) => {
@@ -165,6 +210,8 @@ pub(crate) struct Session {
     connected: Connected,
     /// The tenant that a transaction changes.
     tenant: Option<HeldTenant>,
+    /// What is run when the transaction is committed.
+    last: Vec<Statement>,
     /// The file that a transaction changes.
     #[cfg(feature = "sqlite")]
     file: Option<OpenFile>,
@@ -175,6 +222,7 @@ impl From<Connected> for Session {
         Self {
             connected,
             tenant: None,
+            last: Vec::new(),
             #[cfg(feature = "sqlite")]
             file: None,
         }
@@ -183,7 +231,7 @@ impl From<Connected> for Session {
 
 enum Connected {
     #[cfg(feature = "sqlite")]
-    Sqlite(Link<PoolConnection<Sqlite>, sqlx::Transaction<'static, Sqlite>>),
+    Sqlite(Link<PoolConnection<Sqlite>, sqlite::Transaction>),
     /// With how long an answer is waited for.
     #[cfg(feature = "postgres")]
     Postgres(
@@ -251,6 +299,12 @@ impl Session {
         Ok(())
     }
 
+    /// Has statements run when the transaction is committed, on the way that the log and the commit take.
+    /// None changes a row that another one, or any statement until then, reads or changes.
+    pub(crate) fn run_last(&mut self, statements: Vec<Statement>) {
+        self.last.extend(statements);
+    }
+
     /// Runs a statement that was made of what the schema says, and none of what anybody else says.
     pub(super) async fn run(&mut self, sql: String) -> Result<(), Failure> {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql));
@@ -315,33 +369,102 @@ impl Session {
 
     /// The tenant that this transaction changes.
     pub(super) fn tenant(&mut self) -> Result<&mut HeldTenant, Failure> {
-        let none = || Error::internal("a change outside of a transaction that writes");
-        Ok(self.tenant.as_mut().ok_or_else(none)?)
+        Ok(self.tenant.as_mut().ok_or_else(out_of_transaction)?)
     }
 
     /// Makes the transaction's changes last. They are on disk when this returns.
     pub(crate) async fn commit(mut self) -> Result<(), Failure> {
-        if let Some(tenant) = self.tenant.take() {
-            tenant.settle(&mut self).await?;
+        let mut last = match self.tenant.take() {
+            Some(tenant) => tenant.settle(&mut self).await?,
+            None => Vec::new(),
+        };
+        last.append(&mut self.last);
+        if self.dialect() == Dialect::Postgres {
+            self.execute_all(std::mem::take(&mut last)).await?;
+        }
+        self.end(last).await?;
+        Ok(())
+    }
+
+    /// Makes a change that is one step with those that follow from it, notes it, and makes it last with
+    /// all that was changed before, unless it changes nothing: the row that it gives. Nothing else is
+    /// noted in this transaction.
+    pub(super) async fn commit_if(mut self, steps: Vec<Statement>) -> Result<Option<Row>, Failure> {
+        debug_assert!(self.last.is_empty(), "they would be lost");
+        match self.dialect() {
+            Dialect::Sqlite => {
+                let tenant = self.held_tenant()?;
+                let steps = tenant.settle_if(Dialect::Sqlite, steps)?;
+                Ok(self.end(steps).await?.into_iter().next())
+            }
+            Dialect::Postgres => {
+                let made = self.make_if_held(steps).await?.flatten();
+                if made.is_some() {
+                    self.end(Vec::new()).await?;
+                }
+                Ok(made)
+            }
+        }
+    }
+
+    /// The same on PostgreSQL, also in no transaction. None where somebody has changed the tenant since
+    /// it was read: then nothing is changed.
+    pub(super) async fn make_if_held(
+        &mut self,
+        steps: Vec<Statement>,
+    ) -> Result<Option<Option<Row>>, Failure> {
+        let tenant = self.held_tenant()?;
+        let held = tenant.held();
+        let steps = tenant.settle_if(Dialect::Postgres, steps)?;
+        let others = (0..).map(|number| format!("step_{number}"));
+        let names = ["held", "made"].map(str::to_owned).into_iter();
+        let steps = names.chain(others).zip([held].into_iter().chain(steps));
+        let outcome = "SELECT made.*, (SELECT count(*) FROM made) AS changes
+            FROM held LEFT JOIN made ON TRUE";
+        let outcome = Statement::new(outcome).with(steps);
+        let Some(row) = self.fetch_optional(outcome).await? else {
+            return Ok(None);
+        };
+        let changes: i64 = row.get("changes")?;
+        Ok(Some((changes > 0).then_some(row)))
+    }
+
+    fn held_tenant(&mut self) -> Result<HeldTenant, Failure> {
+        Ok(self.tenant.take().ok_or_else(out_of_transaction)?)
+    }
+
+    /// Commits, on SQLite after these statements, whose rows it gives.
+    #[cfg_attr(not(test), allow(unused_mut, reason = "only tests look at the plans"))]
+    async fn end(mut self, last: Vec<Statement>) -> Result<Vec<Row>, Failure> {
+        #[cfg(test)]
+        for statement in &last {
+            super::plan::check(&mut self, statement).await;
         }
         match self.connected {
             #[cfg(feature = "sqlite")]
             Connected::Sqlite(Link::Transaction(transaction)) => {
-                transaction.commit().await?;
+                let last = Statement::in_turn(last).then("COMMIT");
+                let rows = transaction.finish(last.for_sqlite()).await?;
                 if let Some(file) = self.file {
                     blocking(move || file.refuse_broken_disk()).await?;
                 }
+                Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             #[cfg(feature = "postgres")]
             Connected::Postgres(Link::Transaction(transaction), patience) => {
+                debug_assert!(last.is_empty(), "they go before it");
                 postgres::in_time(patience, transaction.commit()).await?;
+                Ok(Vec::new())
             }
             // What was not in a transaction is committed already.
             #[cfg(feature = "sqlite")]
-            Connected::Sqlite(Link::Plain(_)) => {}
+            Connected::Sqlite(Link::Plain(_)) => Ok(Vec::new()),
             #[cfg(feature = "postgres")]
-            Connected::Postgres(Link::Plain(_), _) => {}
+            Connected::Postgres(Link::Plain(_), _) => Ok(Vec::new()),
         }
-        Ok(())
     }
+}
+
+fn out_of_transaction() -> Error {
+    Error::internal("a change outside of a transaction that writes")
 }

@@ -18,6 +18,7 @@
 //! | `api_key` | what programs are let in with |
 //! | `job` | work that is done once, by whichever node |
 //! | `audit` | what was changed, by whom |
+//! | `change` | changes of one step |
 //! | `plan` | that tests issue no statement that reads a whole table |
 //! | `failure` | what an engine says, in words that help |
 //!
@@ -30,6 +31,7 @@
 mod api_key;
 mod archive;
 mod audit;
+mod change;
 mod credential;
 mod document;
 mod engine;
@@ -158,15 +160,18 @@ impl fmt::Debug for SqlStore {
     }
 }
 
-/// Runs file access, hashing or (de)serialising of what may be megabytes off the async runtime.
-pub(crate) async fn blocking<T, F>(work: F) -> Result<T>
+/// Runs file access, hashing or (de)serialising of what may be megabytes off the async runtime. It
+/// begins at once.
+pub(crate) fn blocking<T, F>(work: F) -> impl Future<Output = Result<T>> + Send
 where
     T: Send + 'static,
     F: FnOnce() -> Result<T> + Send + 'static,
 {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        Err(error) => Err(Error::internal("the store's work was interrupted").caused_by(error)),
+    let work = tokio::task::spawn_blocking(work);
+    async {
+        let interrupted =
+            |error| Error::internal("the store's work was interrupted").caused_by(error);
+        work.await.map_err(interrupted)?
     }
 }
 

@@ -312,9 +312,11 @@ impl SqlStore {
             }
             rest.push(self.make_current(id, revision, rows));
         }
-        session.execute_all(rest).await?;
         if !same && document.is_some() {
+            session.execute_all(rest).await?;
             document::prune(session, self.tenant_id, id).await?;
+        } else {
+            session.run_last(rest);
         }
         if known.is_some_and(|known| known.sealed) {
             credential::forget(session, id).await?;

@@ -17,6 +17,9 @@ use super::{Session, SqlStore, now, page_limit, user};
 
 const ROLE: &str = "SELECT permissions, revision FROM role WHERE tenant_id = $1 AND name = $2";
 
+/// How often a role is saved that others change in between.
+const MEANWHILE: u32 = 8;
+
 const MEMBERSHIP: &str =
     "SELECT role, revision FROM membership WHERE tenant_id = $1 AND account = $2";
 
@@ -75,47 +78,55 @@ impl SqlStore {
     ) -> Result<Saved, Failure> {
         permissions.check()?;
         let text = written(permissions)?;
-        let mut session = self.engine().write(self.tenant_id).await?;
-        let write = "INSERT INTO role (tenant_id, name, permissions, revision)
-            VALUES ($1, $2, $3, 1)
-            ON CONFLICT (tenant_id, name)
-            DO UPDATE SET permissions = excluded.permissions, revision = role.revision + 1
-            WHERE role.permissions <> excluded.permissions
-              AND role.revision = coalesce($4, role.revision)
-            RETURNING revision";
-        let write = Statement::new(write)
+        // A role that was not there is not made where another revision is expected.
+        let write = Statement::new(
+            "INSERT INTO role (tenant_id, name, permissions, revision)
+             SELECT $1, $2, $3, 1
+             WHERE (coalesce($4, 0) = 0
+                    OR EXISTS (SELECT 1 FROM role WHERE tenant_id = $1 AND name = $2)) AND ",
+        );
+        let write = write
+            .then(self.engine().dialect().held())
+            .then(
+                " ON CONFLICT (tenant_id, name)
+                 DO UPDATE SET permissions = excluded.permissions, revision = role.revision + 1
+                 WHERE role.permissions <> excluded.permissions
+                   AND role.revision = coalesce($4, role.revision)
+                 RETURNING revision",
+            )
             .bind(self.tenant_id)
             .bind(name.as_str())
-            .bind(text)
+            .bind(&text)
             .bind(expected.map(|it| i64::try_from(it).unwrap_or(i64::MAX)));
-        let Some(row) = session.fetch_optional(write).await? else {
+        let detail = json!({ "permissions": permissions });
+        let target = format!("role:{name}");
+        let change = self.change_of(vec![write], Action::ROLE_SAVE, target, &detail)?;
+        for _ in 0..MEANWHILE {
+            if let Some(row) = self.change(change.clone()).await? {
+                return Ok(Saved {
+                    revision: number(row.get("revision")?)?,
+                    changed: true,
+                });
+            }
             let query = Statement::new(ROLE)
                 .bind(self.tenant_id)
                 .bind(name.as_str());
-            let row = session.fetch_one(query).await?;
-            let revision = number(row.get("revision")?)?;
+            let row = self.engine().read().await?.fetch_optional(query).await?;
+            let (known, revision): (Option<String>, u64) = match &row {
+                Some(row) => (row.get("permissions")?, number(row.get("revision")?)?),
+                None => (None, 0),
+            };
             expect(expected, revision, "role")?;
-            return Ok(Saved {
-                revision,
-                changed: false,
-            });
-        };
-        let revision: u64 = number(row.get("revision")?)?;
-        // A role that was not there is not made where another revision is expected.
-        expect(expected, revision - 1, "role")?;
-        let detail = json!({ "permissions": permissions });
-        self.record(
-            &mut session,
-            Action::ROLE_SAVE,
-            format!("role:{name}"),
-            detail,
-        )
-        .await?;
-        session.commit().await?;
-        Ok(Saved {
-            revision,
-            changed: true,
-        })
+            if known.as_ref() == Some(&text) {
+                return Ok(Saved {
+                    revision,
+                    changed: false,
+                });
+            }
+            // It was equal, and somebody has made it another one since.
+        }
+        let message = "others change the role all the time; try again";
+        Err(Error::new(ErrorKind::Conflict, message).into())
     }
 
     async fn read_roles(

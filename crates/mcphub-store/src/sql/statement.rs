@@ -87,22 +87,44 @@ impl Statement {
     /// database as it was before all of them.
     pub(super) fn joined(statements: Vec<Self>) -> Option<Self> {
         let mut statements = statements.into_iter();
-        let mut last = statements.next_back()?;
-        let mut steps = String::new();
+        let last = statements.next_back()?;
+        let names = (0..).map(|number| format!("step_{number}"));
+        Some(last.with(names.zip(statements)))
+    }
+
+    /// With others as its steps, which it and the steps after them know by these names.
+    pub(super) fn with(mut self, steps: impl IntoIterator<Item = (String, Self)>) -> Self {
+        let mut text = String::new();
         let mut values = Vec::new();
-        for (number, step) in statements.enumerate() {
+        for (name, step) in steps {
             let sql = step.places_after(values.len());
-            let begin = if number == 0 { "WITH" } else { "," };
+            let begin = if text.is_empty() { "WITH" } else { "," };
             // Writing to a String cannot fail.
-            let _ = write!(steps, "{begin} step_{number} AS ({sql})");
+            let _ = write!(text, "{begin} {name} AS ({sql})");
             values.extend(step.values);
         }
-        if !steps.is_empty() {
-            last.sql = format!("{steps} {}", last.places_after(values.len())).into();
-            values.append(&mut last.values);
-            last.values = values;
+        if !text.is_empty() {
+            self.sql = format!("{text} {}", self.places_after(values.len())).into();
+            values.append(&mut self.values);
+            self.values = values;
         }
-        Some(last)
+        self
+    }
+
+    /// All of them one after the other, as SQLite understands it, with a semicolon after each. Places
+    /// without numbers are those of the first.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn in_turn(statements: Vec<Self>) -> Self {
+        let mut all = Self::new("");
+        for next in statements {
+            let before = all.values.len();
+            debug_assert!(before == 0 || !next.sql.contains('?'));
+            let sql = next.places_after(before);
+            // Writing to a String cannot fail.
+            let _ = write!(all.sql.to_mut(), "{sql}; ");
+            all.values.extend(next.values);
+        }
+        all
     }
 
     /// Its text, for values that come after so many others.
@@ -303,5 +325,20 @@ mod tests {
             "WITH step_0 AS (DELETE FROM a) DELETE FROM b",
             "also without values"
         );
+    }
+
+    #[test]
+    fn statements_in_turn_have_the_values_of_each_in_their_places() {
+        let rows = Statement::new("INSERT INTO b VALUES ");
+        let rows = rows.then_rows(Dialect::Sqlite, [["one".into()], ["two".into()]]);
+        let set = Statement::new("UPDATE c SET d = $2 WHERE e = $1");
+        let set = set.bind("three").bind(4_i64);
+        let turns = Statement::in_turn(vec![rows, set.clone(), set]).then("COMMIT");
+        assert_eq!(
+            turns.sql(),
+            "INSERT INTO b VALUES (?), (?); UPDATE c SET d = $4 WHERE e = $3; \
+             UPDATE c SET d = $6 WHERE e = $5; COMMIT"
+        );
+        assert_eq!(turns.values.len(), 6);
     }
 }

@@ -36,21 +36,16 @@ impl Users for SqlStore {
 
 impl SqlStore {
     async fn add_user(&self, name: &UserName, kind: UserKind) -> Result<bool, Failure> {
-        let mut session = self.engine().write(self.tenant_id).await?;
-        let add = "INSERT INTO account (name, kind, created_at) VALUES ($1, $2, $3)
-            ON CONFLICT (name) DO NOTHING";
+        let add = "INSERT INTO account (name, kind, created_at) SELECT $1, $2, $3 WHERE ";
         let add = Statement::new(add)
+            .then(self.engine().dialect().held())
+            .then(" ON CONFLICT (name) DO NOTHING RETURNING name")
             .bind(name.as_str())
             .bind(kind.as_str())
             .bind(now());
-        if session.execute(add).await? == 0 {
-            return Ok(false);
-        }
         let detail = json!({ "kind": kind });
-        self.record(&mut session, Action::USER_CREATE, target(name), detail)
-            .await?;
-        session.commit().await?;
-        Ok(true)
+        let change = self.change_of(vec![add], Action::USER_CREATE, target(name), &detail)?;
+        Ok(self.change(change).await?.is_some())
     }
 
     async fn read_users(

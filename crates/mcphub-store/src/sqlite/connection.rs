@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions, SqlitePool};
 
 use super::BUSY_TIMEOUT;
 use super::file::OpenFile;
@@ -68,14 +68,6 @@ impl Pools {
         Ok(blocking(move || file.refuse_another()).await?)
     }
 
-    /// The same, and that the file may be written.
-    pub(crate) async fn refuse_read_only_file(&self) -> Result<(), Failure> {
-        let Some(file) = self.file.clone() else {
-            return Ok(());
-        };
-        Ok(blocking(move || file.refuse_read_only()).await?)
-    }
-
     /// None in memory.
     pub(crate) fn file(&self) -> Option<&OpenFile> {
         self.file.as_ref()
@@ -101,12 +93,8 @@ impl Pools {
 async fn connect_patiently(options: SqliteConnectOptions) -> Result<SqlitePool, Failure> {
     let deadline = Instant::now() + BUSY_TIMEOUT;
     loop {
-        let pool = pool(1).after_release(|connection, _| Box::pin(is_sound(connection)));
-        match pool
-            .connect_with(options.clone())
-            .await
-            .map_err(Failure::from)
-        {
+        let connected = pool(1).connect_with(options.clone()).await;
+        match connected.map_err(Failure::from) {
             Err(Failure(error)) if error.is_retryable() && Instant::now() < deadline => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -124,14 +112,6 @@ fn pool(connections: u32) -> SqlitePoolOptions {
         .idle_timeout(None)
         .max_lifetime(None)
         .test_before_acquire(false)
-}
-
-/// On some errors, such as a full disk, SQLite rolls back by itself. SQLx does not notice, fails to
-/// roll back again, and would refuse every later transaction on that connection: so it goes.
-async fn is_sound(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
-    // After whatever was still under way, such as the roll-back of what a caller left.
-    connection.ping().await?;
-    Ok(!connection.is_in_transaction())
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

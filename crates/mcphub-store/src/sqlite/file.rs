@@ -32,7 +32,7 @@ impl OpenFile {
 
     /// That it is still in its place, and may be written. Who opened it before somebody made it
     /// read-only could go on writing, against the wish of whoever did.
-    pub(super) fn refuse_read_only(&self) -> Result<()> {
+    pub(crate) fn refuse_read_only(&self) -> Result<()> {
         if self.in_its_place()?.permissions().readonly() {
             let message = "the database file is read-only; what is registered is served meanwhile, and \
                            changes work again when it may be written (chmod u+w)";

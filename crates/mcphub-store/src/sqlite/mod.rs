@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `file` | what has to be true of the path before SQLite sees it |
 //! | `connection` | the pools and their pragmas |
+//! | `transaction` | a transaction on one of their connections |
 //! | `migration` | the schema, brought up to date |
 //! | `failure` | what SQLite's result codes mean |
 //!
@@ -23,6 +24,7 @@ mod file;
 mod migration;
 #[cfg(test)]
 mod tests;
+mod transaction;
 
 use std::path::Path;
 use std::time::Duration;
@@ -36,6 +38,7 @@ use crate::sql::{Engine, Failure, Keys, SqlStore, blocking};
 pub(crate) use connection::Pools;
 pub(crate) use failure::explain;
 pub(crate) use file::OpenFile;
+pub(crate) use transaction::Transaction;
 
 /// How long a write waits for another process. After that it is an `Unavailable` error, which may
 /// be tried again.

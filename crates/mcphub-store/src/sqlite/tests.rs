@@ -7,6 +7,7 @@ mod damage;
 mod rotation;
 mod schema;
 mod sharing;
+mod transaction;
 
 use std::sync::Arc;
 

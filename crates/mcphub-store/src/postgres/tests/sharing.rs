@@ -4,7 +4,13 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use mcphub_core::ErrorKind;
-use mcphub_core::store::{CredentialStore, ServerStore};
+use mcphub_core::audit::{AuditQuery, Chain, Hash};
+use mcphub_core::key::{KeyName, NewApiKey};
+use mcphub_core::principal::{Permissions, ToolRule};
+use mcphub_core::role::RoleName;
+use mcphub_core::store::{ApiKeyStore, AuditStore, CredentialStore, RoleStore, ServerStore, Users};
+use mcphub_core::tenant::TenantName;
+use mcphub_core::user::{UserKind, UserName};
 
 use super::*;
 
@@ -22,6 +28,54 @@ async fn many_nodes_can_make_the_same_schema_at_once() {
         assert_eq!(bearer(&credentials), server);
     }
     assert_eq!(stores[0].registry_version().await.unwrap(), 8);
+}
+
+/// None of them begins with a lock: all but one at a time find that others were faster.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn changes_of_one_step_take_turns_with_all_others() {
+    let Some(place) = Place::new() else { return };
+    let stores = [place.open().await, place.open().await];
+    let store = |number: u8| &stores[usize::from(number % 2)];
+    let users = (0..32).map(|number| async move {
+        let user = UserName::new(format!("user-{number}")).unwrap();
+        let kind = UserKind::Person;
+        assert!(store(number).create_user(&user, kind).await.unwrap());
+        assert!(!store(number).create_user(&user, kind).await.unwrap());
+    });
+    let roles = (0..32).map(|number| async move {
+        let role = RoleName::new("one").unwrap();
+        let mut some = Permissions::default();
+        some.allow = vec![ToolRule::new(format!("shop-{number}")).unwrap()];
+        let saved = store(number).save_role(&role, &some, None).await.unwrap();
+        assert!(saved.changed);
+        saved.revision
+    });
+    let keys = (0..32).map(|number| async move {
+        let name = KeyName::new(format!("key-{}", number % 16)).unwrap();
+        let key = NewApiKey::new(name, Hash([number; 32]));
+        store(number).create_api_key(&key).await.unwrap()
+    });
+    let servers = (0..8).map(|number| async move {
+        let server = registration(&format!("api-{number}"), "secret");
+        store(number).save(&server).await.unwrap();
+    });
+    let ((), mut revisions, made, ()) = futures::join!(
+        async { join_all(users).await.clear() },
+        join_all(roles),
+        join_all(keys),
+        async { join_all(servers).await.clear() },
+    );
+    revisions.sort_unstable();
+    assert_eq!(revisions, (1..=32).collect::<Vec<u64>>());
+    assert_eq!(made.into_iter().filter(|made| *made).count(), 16);
+    let mut query = AuditQuery::default();
+    query.limit = 1_000;
+    let log = stores[0].audit(&query).await.unwrap().entries;
+    let mut chain = Chain::new(TenantName::default());
+    log.iter().for_each(|entry| chain.follow(entry));
+    assert_eq!(chain.findings(), []);
+    assert_eq!(chain.head(), stores[1].audit_head().await.unwrap());
+    assert_eq!(log.len(), 32 + 32 + 16 + 8);
 }
 
 #[tokio::test]
