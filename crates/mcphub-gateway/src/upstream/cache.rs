@@ -1,12 +1,12 @@
 //! Answers of one server that are kept, so that it is not asked again.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use mcphub_core::Result;
 use mcphub_core::catalog::CatalogServer;
 use mcphub_core::shared::{Cache, CacheKey};
-use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::metrics::{Looked, Meter};

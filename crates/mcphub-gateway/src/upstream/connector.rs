@@ -17,6 +17,7 @@ use super::access::Access;
 use super::channel::{ChannelSettings, McpChannel};
 use super::native::{NativeApi, NativeClient, NativeSettings};
 use super::oauth::{Keeper, Means};
+use super::reads::KeptReads;
 use super::replicas::{CheckSettings, Replica, ReplicaSettings, Replicas};
 use super::streamable_http::{McpClient, McpHttp, McpSettings};
 use super::{AnswerCache, Connect, Down, Upstream};
@@ -99,9 +100,13 @@ impl Connector {
         self
     }
 
-    /// What keeps answers of a server.
+    /// What keeps answers of a server. Of those that were discovered nothing is: their revisions are
+    /// this node's own.
     fn answers(&self, server: &CatalogServer) -> Option<AnswerCache> {
         let (cache, metrics) = self.cache.as_ref()?;
+        if server.revision.registry == 0 {
+            return None;
+        }
         let meter = metrics.of(&server.name);
         Some(AnswerCache::of(server, Arc::clone(cache), meter))
     }
@@ -139,12 +144,26 @@ impl Connector {
                 base_url,
                 credentials,
             } => Ok(Arc::new(self.native(server, base_url, credentials)?)),
-            Target::Mcp(endpoint) => Ok(Arc::new(McpHttp::new(endpoint.clone(), self.mcp.clone()))),
+            Target::Mcp(endpoint) => {
+                let upstream = McpHttp::new(endpoint.clone(), self.mcp.clone());
+                Ok(self.keeping_reads(server, Arc::new(upstream)))
+            }
             Target::Connected {
                 connection,
                 credentials,
                 ..
-            } => self.connected(&server.name, connection, credentials),
+            } => {
+                let upstream = self.connected(&server.name, connection, credentials)?;
+                let per_user = match connection {
+                    Connection::Http(remote) | Connection::Sse(remote) => remote.per_user,
+                    _ => false,
+                };
+                // Whoever has not been let in by the server gets nothing that others were given.
+                if per_user || !credentials.exchanges.is_empty() {
+                    return Ok(upstream);
+                }
+                Ok(self.keeping_reads(server, upstream))
+            }
             Target::Down(reason) => Err(Error::new(ErrorKind::Unavailable, reason.clone())),
             _ => Err(Error::new(
                 ErrorKind::Unsupported,
@@ -177,6 +196,18 @@ impl Connector {
             Some(answers) => api.caching(answers),
             None => api,
         })
+    }
+
+    /// The upstream, with what keeps its resources where answers are kept.
+    fn keeping_reads(
+        &self,
+        server: &CatalogServer,
+        upstream: Arc<dyn Upstream>,
+    ) -> Arc<dyn Upstream> {
+        match self.answers(server) {
+            Some(answers) => Arc::new(KeptReads::new(upstream, answers)),
+            None => upstream,
+        }
     }
 
     fn channel_settings(&self, connection: &Connection) -> ChannelSettings {

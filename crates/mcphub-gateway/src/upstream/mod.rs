@@ -25,6 +25,7 @@ mod owner;
 mod pending;
 mod planned;
 mod progress;
+mod reads;
 mod relay;
 mod replicas;
 mod response;

@@ -25,6 +25,7 @@ use tokio::net::TcpListener;
 use tower::ServiceExt;
 use url::Url;
 
+use crate::bank;
 use crate::bookshop;
 use crate::recording_api::{Recorded, RecordingApi, Reply};
 
@@ -539,6 +540,32 @@ async fn calls_go_on_without_a_cache_that_fails() {
             .await;
         assert_eq!(api.requests().len(), 3);
         assert_eq!(hub.lookups().await, [0, 0, 2]);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_kept_where_headers_do_not_say_who_asks() {
+    let secret = || [("login".to_owned(), "me:s3cret".into())].into();
+    let digest = Credentials {
+        schemes: secret(),
+        ..Credentials::default()
+    };
+    let exchange = Credentials {
+        clients: secret(),
+        exchanges: [("login".to_owned(), "gateway".parse().unwrap())].into(),
+        ..Credentials::default()
+    };
+    for (scheme, credentials) in [
+        (json!({"type": "digest"}), digest),
+        (json!({"type": "oAuth2", "tokenUrl": "/token"}), exchange),
+    ] {
+        let api = api("cache-control: public, max-age=600\r\n").await;
+        let mut bank = Arc::into_inner(server("bank", 1, &api.url, credentials)).unwrap();
+        let schemes = json!({"login": scheme.clone()});
+        let rates = [("rates", json!([]))];
+        bank.tools = Arc::new(bank::tools(&schemes, &rates));
+        let hub = Hub::open(Arc::new(bank), memory()).await;
+        assert_ne!(hub.call("rates").await, hub.call("rates").await, "{scheme}");
     }
 }
 

@@ -10,6 +10,7 @@ mod faulty_server;
 mod federation;
 mod found;
 mod hosts;
+mod kept;
 mod keys;
 mod limits;
 mod mcp_server;

@@ -155,7 +155,7 @@ impl McpServer {
             "resources/templates/list" => {
                 json!({"resourceTemplates": [{"uriTemplate": "test://t/{id}", "name": "t"}]})
             }
-            "resources/read" => json!({"contents": [{"uri": params["uri"], "text": "text"}]}),
+            "resources/read" => self.resource(params["uri"].as_str().unwrap()),
             "prompts/get" => json!({"messages": [{"role": "user", "content": {
                 "type": "resource", "resource": {"uri": "test://a", "text": params.to_string()}}}]}),
             "completion/complete" => json!({"completion": {"values": [params.to_string()]}}),
@@ -169,6 +169,18 @@ impl McpServer {
             }
             _ => return None,
         })
+    }
+
+    /// A resource. `test://kept/SCOPE/TTL/NAME` may be kept, and is another one each time.
+    fn resource(&self, uri: &str) -> Value {
+        let hints = uri.strip_prefix("test://kept/");
+        let mut hints = hints.into_iter().flat_map(|hints| hints.split('/'));
+        let (Some(scope), Some(ttl)) = (hints.next(), hints.next()) else {
+            return json!({"contents": [{"uri": uri, "text": "text"}]});
+        };
+        let text = format!("read {}", self.sent("resources/read").len());
+        json!({"resultType": "complete", "ttlMs": ttl.parse::<i64>().unwrap(), "cacheScope": scope,
+            "contents": [{"uri": uri, "text": text}]})
     }
 
     async fn call(
