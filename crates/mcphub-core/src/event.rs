@@ -66,6 +66,11 @@ pub enum Event {
         /// Which, without telling how to get in.
         session: SessionKey,
     },
+    /// What a client was asked to have its user open in a browser is done.
+    ElicitationCompleted {
+        /// What it was called when the client was asked, which tells nobody else anything.
+        elicitation: String,
+    },
     /// Events were lost: read everything again.
     Lagged,
 }

@@ -2,6 +2,7 @@
 
 mod exchange;
 mod grant;
+mod login;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,6 +12,7 @@ pub use secrecy::{ExposeSecret, SecretString};
 
 pub use exchange::{Subject, TokenExchange};
 pub use grant::{Grant, GrantKeeper};
+pub use login::LoginKeeper;
 
 use crate::{Error, Result};
 

@@ -29,6 +29,7 @@ use crate::guard::Turned;
 use crate::hosts::Hosts;
 use crate::issuer::TokenIssuer;
 use crate::listener::Listener;
+use crate::login::Logins;
 use crate::mcp;
 use crate::mcp::cancel::Cancellable;
 use crate::mcp::http::GatewayService;
@@ -101,6 +102,8 @@ pub(crate) struct Inner {
     pub(crate) gate: Option<Arc<Gate>>,
     /// How users sign in; without it nobody does.
     pub(crate) sign_ins: Option<Arc<SignIns>>,
+    /// How users log in to servers; without it nobody does here.
+    pub(crate) logins: Option<Arc<Logins>>,
     pub(crate) streams: Arc<Semaphore>,
     /// Turns of servers that are asked what they list.
     lists: Arc<Semaphore>,
@@ -151,7 +154,11 @@ impl Gateway {
         let mut alerts =
             alerts.map(|(settings, hook)| Alerts::new(settings.clone(), hook.as_ref()));
         loop {
-            self.inner.note(self.inner.update().await);
+            let updated = self.inner.update().await;
+            if let (Ok(()), Some(logins)) = (&updated, &self.inner.logins) {
+                logins.completed.tell();
+            }
+            self.inner.note(updated);
             self.inner.questions.expire();
             if self.inner.roster.look() {
                 self.inner.catch_up().await;
@@ -172,7 +179,8 @@ impl Gateway {
 
     /// The HTTP service: `/mcp` with all servers, `/mcp/{server}` with one, `GET /healthz`; `/sse` and
     /// `/sse/{server}` with `/messages` for clients that know HTTP+SSE of 2024-11-05 only; `/auth/…`
-    /// where users [sign in](GatewayBuilder::sign_ins).
+    /// where users [sign in](GatewayBuilder::sign_ins), and [log in to
+    /// servers](GatewayBuilder::user_logins).
     pub fn router(&self) -> Router {
         let hosts = Hosts::of_endpoint(&self.inner.settings, None);
         mcp::http::router_of(Arc::clone(&self.inner), hosts)
@@ -311,6 +319,11 @@ impl Inner {
                 self.sessions.note(session);
                 self.forget_session(session);
             }
+            Some(Ok(Event::ElicitationCompleted { elicitation })) => {
+                if let Some(logins) = &self.logins {
+                    logins.completed.heard(&elicitation);
+                }
+            }
             Some(Ok(Event::Lagged) | Err(_)) => self.sessions.doubt(),
             _ => {}
         }
@@ -390,6 +403,9 @@ impl Inner {
         })
         .await?;
         self.metrics.caught_up(begun.elapsed());
+        if let Some(logins) = &self.logins {
+            logins.caught_up();
+        }
         Ok(())
     }
 

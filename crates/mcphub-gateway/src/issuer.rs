@@ -53,20 +53,14 @@ impl TokenIssuer {
     /// `InvalidInput` for a URL that is not http(s), or has a user, a query or a fragment; `Internal`
     /// when the system gives no random numbers.
     pub fn new(url: &Url, tenant: TenantName, mut keys: Vec<DataKey>) -> Result<Self> {
-        let plain = url.query().is_none() && url.fragment().is_none();
-        let nobody = url.username().is_empty() && url.password().is_none();
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain || !nobody {
-            return Err(Error::invalid(
-                "the gateway is reached at an http(s) URL without a query, such as https://hub.example.com",
-            ));
-        }
+        let name = base(url)?;
         if keys.is_empty() {
             keys.push(DataKey::new(Box::new(random()?)));
         }
         let keys: Vec<Key> = keys.iter().map(Key::of).collect();
         let public: Vec<Value> = keys.iter().map(Key::public).collect();
         Ok(Self {
-            name: url.as_str().trim_end_matches('/').to_owned(),
+            name,
             tenant,
             set: json!({ "keys": public }).to_string().into(),
             keys,
@@ -152,6 +146,21 @@ impl Key {
         let (x, y) = self.point();
         json!({ "kty": "EC", "crv": "P-256", "x": x, "y": y, "kid": self.id, "use": "sig", "alg": "ES256" })
     }
+}
+
+/// The URL at which others reach the gateway, without a slash at its end.
+///
+/// # Errors
+/// `InvalidInput` for one that is not http(s), or has a user, a query or a fragment.
+pub(crate) fn base(url: &Url) -> Result<String> {
+    let plain = url.query().is_none() && url.fragment().is_none();
+    let nobody = url.username().is_empty() && url.password().is_none();
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain || !nobody {
+        return Err(Error::invalid(
+            "the gateway is reached at an http(s) URL without a query, such as https://hub.example.com",
+        ));
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
 fn random<const N: usize>() -> Result<[u8; N]> {

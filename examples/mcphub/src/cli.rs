@@ -404,7 +404,8 @@ pub struct ServeArgs {
     pub allow_hosts: Vec<AllowedHost>,
 
     /// The URL at which others reach the gateway, such as https://hub.example.com. It says who calls in
-    /// that name, with keys at /.well-known/jwks.json below it (`mcphub add --exchange`)
+    /// that name, with keys at /.well-known/jwks.json below it (`mcphub add --exchange`), and users log in
+    /// there to servers of `mcphub add --per-user`
     #[arg(long, value_name = "URL")]
     pub public_url: Option<Url>,
 

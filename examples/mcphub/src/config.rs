@@ -37,7 +37,8 @@ pub struct Config {
     /// The address to listen on. Default `127.0.0.1:8000`.
     pub listen: SocketAddr,
     /// The URL at which others reach the gateway, such as that of a proxy with TLS before it. Authorization
-    /// servers know it as the issuer of what it says of callers. Default none.
+    /// servers know it as the issuer of what it says of callers, and users log in below it to servers that
+    /// want a login of each. Default none.
     pub public_url: Option<Url>,
     /// Where metrics and the state of all servers are read, by whoever reaches it. Default nowhere.
     pub metrics_listen: Option<SocketAddr>,

@@ -10,7 +10,7 @@ use mcphub_codegen::plan::ToolPlanner;
 use mcphub_codegen::targets::python::PythonTarget;
 use mcphub_core::connection::Zone;
 use mcphub_core::launch::Launcher;
-use mcphub_core::platform::{Platform, ProcessRuntime};
+use mcphub_core::platform::{Platform, ProcessRuntime, TenantLogins};
 use mcphub_core::secret::DataKey;
 use mcphub_core::shared::{Rate, Shared};
 use mcphub_core::tenant::{Scope, TenantName};
@@ -23,7 +23,7 @@ use mcphub_gateway::upstream::native::Propagators;
 use mcphub_gateway::upstream::{Connector, UpstreamSettings};
 use mcphub_gateway::{
     AlertSettings, AllowedHost, BearerAuthenticator, CallAudit, Gateway, GatewaySettings,
-    GuardSettings, SignInSettings, SignIns, TokenIssuer, ToolsMode, Webhook,
+    GuardSettings, SignInSettings, SignIns, TokenIssuer, ToolsMode, UserLogins, Webhook,
 };
 use mcphub_store::{MasterKeys, SharedSettings, SqlStore, StoreSettings};
 use sha2::{Digest, Sha256};
@@ -188,6 +188,17 @@ impl Host {
             .transpose()
     }
 
+    /// What lets users log in to servers, where it is known how their browsers reach the gateway.
+    fn user_logins(&self) -> Result<Option<UserLogins>> {
+        let Some(url) = &self.public_url else {
+            return Ok(None);
+        };
+        let (platform, store) = (self.platform.clone(), self.store.clone());
+        let keeper = TenantLogins::new(platform, store, self.tenant.clone());
+        let (leases, keys) = (self.shared.leases.clone(), self.keys("logins of users"));
+        UserLogins::new(url, Arc::new(keeper), leases, keys).map(Some)
+    }
+
     fn sign_ins(&self) -> SignIns {
         let limits = self.shared.limits.clone();
         SignIns::new(self.store.clone(), limits, SignInSettings::default())
@@ -229,9 +240,15 @@ impl Host {
         };
         let gateway = match self.auth {
             Auth::None => gateway,
-            Auth::Keys => gateway
-                .authenticator(Arc::new(BearerAuthenticator::new(self.store.clone())))
-                .sign_ins(Arc::new(self.sign_ins())),
+            Auth::Keys => {
+                let gateway = gateway
+                    .authenticator(Arc::new(BearerAuthenticator::new(self.store.clone())))
+                    .sign_ins(Arc::new(self.sign_ins()));
+                match self.user_logins()? {
+                    Some(logins) => gateway.user_logins(logins),
+                    None => gateway,
+                }
+            }
         };
         let gateway = match self.audit {
             Some(audit) => gateway.audit(self.store.clone(), audit),

@@ -11,7 +11,7 @@ use crate::event::Event;
 use crate::secret::{Credentials, Grant, GrantKeeper};
 use crate::server::{self, Serve, ServerName, ServerRecord};
 use crate::spec::Document;
-use crate::store::Registration;
+use crate::store::{Registration, Store};
 use crate::tool::ToolSet;
 use crate::{Error, ErrorKind, Result};
 
@@ -50,7 +50,22 @@ impl Platform {
     /// `NotFound` for an unknown server, `Unsupported` for one that is a program or a generated
     /// project, `TooLarge` for one more than [`Credentials::MAX_LOGINS`], and those of the store.
     pub async fn log_in(&self, name: &ServerName, scheme: &str, grant: Grant) -> Result<()> {
-        self.change_logins(name, |grants| {
+        self.add_login(&*self.store, name, scheme, &grant, &|_| Ok(()))
+            .await
+    }
+
+    /// Adds a login by way of this store, whose actor is who does so, where the server's document is
+    /// what it has to be.
+    pub(super) async fn add_login(
+        &self,
+        store: &dyn Store,
+        name: &ServerName,
+        scheme: &str,
+        grant: &Grant,
+        check: &(impl Fn(&Document) -> Result<()> + Send + Sync),
+    ) -> Result<()> {
+        self.change_logins(store, name, |document, grants| {
+            check(document)?;
             if !grants.contains_key(scheme) && grants.len() >= Credentials::MAX_LOGINS {
                 let message = "a server keeps at most 1,000 logins; added again under another name, \
                                it keeps as many more";
@@ -68,7 +83,7 @@ impl Platform {
     /// # Errors
     /// `NotFound` for an unknown server, and where nobody is logged in so; and as [`Platform::log_in`].
     pub async fn log_out(&self, name: &ServerName, scheme: &str) -> Result<()> {
-        self.change_logins(name, |grants| {
+        self.change_logins(&*self.store, name, |_, grants| {
             let none = || Error::not_found("nobody is logged in so").with("server", name);
             grants
                 .remove(scheme)
@@ -80,13 +95,14 @@ impl Platform {
 
     async fn change_logins(
         &self,
+        store: &dyn Store,
         name: &ServerName,
-        change: impl Fn(&mut BTreeMap<String, Grant>) -> Result<()> + Send + Sync,
+        change: impl Fn(&Document, &mut BTreeMap<String, Grant>) -> Result<()> + Send + Sync,
     ) -> Result<()> {
         let mut tries = 3;
         loop {
             tries -= 1;
-            match self.try_change_logins(name, &change).await {
+            match try_change_logins(store, name, &change).await {
                 // Somebody else changed the server in between.
                 Err(error) if error.kind() == ErrorKind::Conflict && tries > 0 => {}
                 Err(error) => return Err(error),
@@ -97,37 +113,6 @@ impl Platform {
             server: name.clone(),
         })
         .await;
-        Ok(())
-    }
-
-    async fn try_change_logins(
-        &self,
-        name: &ServerName,
-        change: &(impl Fn(&mut BTreeMap<String, Grant>) -> Result<()> + Send + Sync),
-    ) -> Result<()> {
-        let gone = || Error::not_found("the server was removed").with("server", name);
-        let record = self.store.get(name).await?.ok_or_else(gone)?;
-        if !matches!(record.serve, Serve::Native | Serve::Remote) {
-            return Err(Error::new(
-                ErrorKind::Unsupported,
-                "only APIs that are served native and MCP servers at a URL have logins; a program takes a token from its environment",
-            )
-            .with("server", name));
-        }
-        let document = self.store.document(name).await?.ok_or_else(gone)?;
-        let mut credentials = self.store.credentials(name).await?;
-        change(&mut credentials.grants)?;
-        let registration = Registration {
-            name: record.name,
-            document,
-            serve: record.serve,
-            base_url: record.base_url,
-            choices: record.choices,
-            tools: record.tools,
-            artifact: record.artifact,
-            credentials,
-        };
-        self.store.replace(&registration, record.revision).await?;
         Ok(())
     }
 
@@ -242,4 +227,35 @@ impl GrantKeeper for Platform {
     ) -> Result<bool> {
         self.store.renew_grant(server, scheme, known, renewed).await
     }
+}
+
+async fn try_change_logins(
+    store: &dyn Store,
+    name: &ServerName,
+    change: &(impl Fn(&Document, &mut BTreeMap<String, Grant>) -> Result<()> + Send + Sync),
+) -> Result<()> {
+    let gone = || Error::not_found("the server was removed").with("server", name);
+    let record = store.get(name).await?.ok_or_else(gone)?;
+    if !matches!(record.serve, Serve::Native | Serve::Remote) {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            "only APIs that are served native and MCP servers at a URL have logins; a program takes a token from its environment",
+        )
+        .with("server", name));
+    }
+    let document = store.document(name).await?.ok_or_else(gone)?;
+    let mut credentials = store.credentials(name).await?;
+    change(&document, &mut credentials.grants)?;
+    let registration = Registration {
+        name: record.name,
+        document,
+        serve: record.serve,
+        base_url: record.base_url,
+        choices: record.choices,
+        tools: record.tools,
+        artifact: record.artifact,
+        credentials,
+    };
+    store.replace(&registration, record.revision).await?;
+    Ok(())
 }

@@ -7,6 +7,7 @@ mod catalog;
 mod login;
 mod publish;
 mod reconcile;
+mod tenant_logins;
 mod virtual_servers;
 
 use std::collections::{BTreeMap, HashMap};
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use publish::{Prepared, PublishRequest, Published};
 pub use reconcile::Reconciled;
+pub use tenant_logins::TenantLogins;
 
 use crate::artifact::Builder;
 use crate::catalog::CatalogServer;

@@ -15,4 +15,5 @@ pub use bearer::BearerAuthenticator;
 pub(crate) use gate::{Admission, Gate, Seen};
 pub use keys::KeyAuthenticator;
 pub use password::PasswordHasher;
+pub(crate) use sign_in::NotSignedIn;
 pub use sign_in::{SignInSettings, SignIns};

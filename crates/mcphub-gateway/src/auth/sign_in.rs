@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mcphub_core::password::PasswordHash;
-use mcphub_core::principal::Refusal;
+use mcphub_core::principal::{Permissions, Refusal};
 use mcphub_core::secret::SecretString;
 use mcphub_core::shared::{Decision, Rate, RateLimiter};
 use mcphub_core::sign_in::{AccessToken, NewSignIn, RefreshToken, Refreshed, TokenDigests};
@@ -119,8 +119,56 @@ impl SignIns {
         password: SecretString,
         from: Option<IpAddr>,
     ) -> Result<Tokens, NotSignedIn> {
+        let (user, password, _) = self.proved(name, password, from).await?;
+        let refresh = RefreshToken::from_entropy(random()?);
+        let (tokens, digests) = self.tokens(refresh)?;
+        let new = NewSignIn {
+            user,
+            password,
+            from,
+            tokens: digests,
+            ends_at: after(self.settings.life),
+        };
+        if !self.store.begin_sign_in(&new).await? {
+            // They were changed since they were read.
+            return Err(NotSignedIn::Wrong);
+        }
+        Ok(tokens)
+    }
+
+    /// Who gives the password of a user, and what they may do. It counts as an attempt to sign in, and
+    /// begins nothing.
+    pub(crate) async fn identify(
+        &self,
+        name: &str,
+        password: SecretString,
+        from: Option<IpAddr>,
+    ) -> Result<(UserName, Permissions), NotSignedIn> {
+        let (user, _, permissions) = self.proved(name, password, from).await?;
+        Ok((user, permissions))
+    }
+
+    /// Counts an attempt to say who one is in another way than with a password.
+    pub(crate) async fn count_attempt(&self, from: Option<IpAddr>) -> Result<(), NotSignedIn> {
         let address = format!("sign-in {}", limit::key(from));
-        self.count(&address, self.settings.per_address).await?;
+        self.count(&address, self.settings.per_address).await
+    }
+
+    /// What a user may do now.
+    pub(crate) async fn permissions(&self, user: &UserName) -> Result<Permissions, NotSignedIn> {
+        let account = self.store.account(user).await?;
+        let account = account.ok_or(NotSignedIn::Refused(Refusal::NoMember))?;
+        let allowed = account.standing.allowed().cloned();
+        allowed.map_err(NotSignedIn::Refused)
+    }
+
+    async fn proved(
+        &self,
+        name: &str,
+        password: SecretString,
+        from: Option<IpAddr>,
+    ) -> Result<(UserName, PasswordHash, Permissions), NotSignedIn> {
+        self.count_attempt(from).await?;
         // What is no name is nobody's, and takes as long.
         let user = UserName::new(name).ok();
         let account = match &user {
@@ -145,24 +193,16 @@ impl SignIns {
             Verdict::Right => known,
             Verdict::Outdated(renewed) => self.renew(&user, known, renewed).await,
         };
-        if let Err(refusal) = account.standing.allowed() {
-            self.note(Some(user), from);
-            return Err(NotSignedIn::Refused(refusal));
+        match account.standing.allowed() {
+            Ok(permissions) => {
+                let permissions = permissions.clone();
+                Ok((user, known, permissions))
+            }
+            Err(refusal) => {
+                self.note(Some(user), from);
+                Err(NotSignedIn::Refused(refusal))
+            }
         }
-        let refresh = RefreshToken::from_entropy(random()?);
-        let (tokens, digests) = self.tokens(refresh)?;
-        let new = NewSignIn {
-            user,
-            password: known,
-            from,
-            tokens: digests,
-            ends_at: after(self.settings.life),
-        };
-        if !self.store.begin_sign_in(&new).await? {
-            // They were changed since they were read.
-            return Err(NotSignedIn::Wrong);
-        }
-        Ok(tokens)
     }
 
     /// Exchanges a refresh token for the next tokens.

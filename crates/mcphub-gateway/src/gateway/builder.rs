@@ -19,6 +19,7 @@ use crate::alerts::{AlertSettings, Webhook};
 use crate::auth::{Gate, SignIns};
 use crate::call_log::{CallAudit, CallLog};
 use crate::issuer::TokenIssuer;
+use crate::login::{Logins, UserLogins};
 use crate::mcp::http::limit::Limit;
 use crate::mcp::http::load::Load;
 use crate::mcp::mark::Marks;
@@ -29,6 +30,7 @@ use crate::mcp::touched::Touched;
 use crate::metrics::Metrics;
 use crate::roster::Roster;
 use crate::settings::GatewaySettings;
+use crate::upstream::native::NativeClient;
 use crate::upstream::{Connect, Connector, UpstreamSettings};
 
 /// Makes a [`Gateway`].
@@ -46,6 +48,7 @@ pub struct GatewayBuilder {
     connector: Option<Arc<dyn Connect>>,
     authenticator: Option<Arc<dyn Authenticator>>,
     sign_ins: Option<Arc<SignIns>>,
+    user_logins: Option<UserLogins>,
     virtual_servers: Vec<VirtualServer>,
     audit: Option<(Arc<dyn AuditStore>, CallAudit)>,
     alerts: Option<(AlertSettings, Option<Webhook>)>,
@@ -67,6 +70,7 @@ impl GatewayBuilder {
             connector: None,
             authenticator: None,
             sign_ins: None,
+            user_logins: None,
             virtual_servers: Vec::new(),
             audit: None,
             alerts: None,
@@ -142,6 +146,15 @@ impl GatewayBuilder {
         self
     }
 
+    /// Lets users log in to MCP servers of which each has a login of their own, by a URL that whoever calls
+    /// without one is given: the error of 2025-11-25 for that, the question of 2026-07-28, or a text.
+    /// Who opens it says who they are, with the password of a [sign-in](Self::sign_ins) or a token that
+    /// the [authenticator](Self::authenticator) knows, so it needs both. Default nobody can.
+    pub fn user_logins(mut self, logins: UserLogins) -> Self {
+        self.user_logins = Some(logins);
+        self
+    }
+
     /// Virtual servers beside those of the catalogue, each at `/mcp/{name}` in place of a server, or
     /// of a virtual one of the catalogue, of its name. Default none.
     pub fn virtual_servers(mut self, servers: Vec<VirtualServer>) -> Self {
@@ -190,10 +203,25 @@ impl GatewayBuilder {
     /// The gateway, serving nothing until its first refresh.
     ///
     /// # Errors
-    /// `InvalidInput` for a rate without shared state to count in; otherwise as [`Connector::new`].
+    /// `InvalidInput` for a rate without shared state to count in, and for logins of users where nobody
+    /// is asked who they are; otherwise as [`Connector::new`].
     pub fn build(self) -> Result<Gateway> {
         let metrics = Arc::<Metrics>::default();
         let cache = self.shared.as_ref().and_then(|shared| shared.cache.clone());
+        let gate = self.authenticator.map(|it| Arc::new(Gate::new(it)));
+        let logins = match (self.user_logins, &gate, &self.sign_ins) {
+            (None, ..) => None,
+            (Some(offered), Some(gate), Some(sign_ins)) => {
+                let http = NativeClient::new(self.upstreams.native.clone())?;
+                let (gate, sign_ins) = (Arc::clone(gate), Arc::clone(sign_ins));
+                Some(Arc::new(Logins::new(offered, http, gate, sign_ins)))
+            }
+            _ => {
+                return Err(Error::invalid(
+                    "users log in to servers only where they are asked who they are",
+                ));
+            }
+        };
         let connector = match self.connector {
             Some(connector) => connector,
             None => {
@@ -259,7 +287,8 @@ impl GatewayBuilder {
             limit,
             load: Load::new(self.settings.max_requests),
             sign_ins: self.sign_ins,
-            gate: self.authenticator.map(|it| Arc::new(Gate::new(it))),
+            gate,
+            logins,
             streams: Arc::new(Semaphore::new(
                 self.settings.max_streams.min(Semaphore::MAX_PERMITS),
             )),

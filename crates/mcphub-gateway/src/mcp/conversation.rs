@@ -26,6 +26,7 @@ use super::cancel::Cancellation;
 use super::error::RpcError;
 use super::gathering::Gathering;
 use super::level::Level;
+use super::login::Asking;
 use super::message::{Request, members};
 use super::methods::{self, TOOLS_CALL};
 use super::questions::{Call, Question, WAITING};
@@ -77,8 +78,10 @@ pub(crate) struct Conversation {
     pub(super) counted: Counted<Arc<Meter>>,
     /// Who asks, until it is noted that they do.
     asker: Option<Option<Arc<Principal>>>,
+    /// How its caller is asked to log in.
+    pub(super) asking: Asking,
     /// While the server is at it.
-    permit: Option<Permit<Arc<Guard>>>,
+    pub(super) permit: Option<Permit<Arc<Guard>>>,
     /// How much longer the server may take, besides the time in which clients are asked.
     left: Duration,
     /// The time within which each step of it ends by itself, where it does.
@@ -138,6 +141,7 @@ impl Conversation {
             forward.log_level = asked.map(|level| level.as_str().to_owned());
             forward.choice = !modern && level.is_none();
         }
+        let asking = Asking::of(gateway, request, caller, &forward.abilities);
         let kind = match &tool {
             Some(_) => CallKind::of_tool(routed.route.reads),
             None => CallKind::Other,
@@ -167,6 +171,7 @@ impl Conversation {
             rounds: 0,
             counted,
             asker: gateway.calls.as_ref().map(|_| caller.who.cloned()),
+            asking,
             permit: None,
             left,
             step,
@@ -264,7 +269,7 @@ impl Conversation {
                 }
                 match opened {
                     Ok(exchange) => self.state = State::Talking(exchange),
-                    Err(error) => return ended(self.failed(&error)),
+                    Err(error) => return self.broke(&error).await,
                 }
                 Ok(None)
             }
@@ -278,7 +283,7 @@ impl Conversation {
             State::Talking(mut exchange) => {
                 match within(&mut self.left, self.step, exchange.next()).await {
                     Ok(said) => self.heard(exchange, said),
-                    Err(error) => ended(self.failed(&error)),
+                    Err(error) => self.broke(&error).await,
                 }
             }
             State::Asking(exchange, id, mut question) => {
@@ -505,11 +510,17 @@ impl Conversation {
     }
 
     /// The server did not answer. A model can act on that where it called a tool.
-    fn failed(&mut self, error: &Error) -> Result<Outcome, RpcError> {
+    pub(super) fn failed(&mut self, error: &Error) -> Result<Outcome, RpcError> {
         self.counted.ended(methods::ended_by(error));
         if let Some(permit) = &mut self.permit {
             permit.refused(error);
         }
+        let login = self.to_log_in(error);
+        login.unwrap_or_else(|| self.said(error))
+    }
+
+    /// An error as the client gets it.
+    pub(super) fn said(&self, error: &Error) -> Result<Outcome, RpcError> {
         if let Some(tool) = &self.tool {
             let result = methods::failure(tool, &self.route, error)?;
             return Ok(methods::finished(result, self.modern));

@@ -9,6 +9,10 @@ use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::revision::Revision;
+use crate::login::Offer;
+
+/// What 2025-11-25 alone has.
+const URL_ELICITATION_REQUIRED: ErrorCode = ErrorCode(-32_042);
 
 /// A JSON-RPC error, and the HTTP status that carries it.
 ///
@@ -123,6 +127,20 @@ impl RpcError {
         Self {
             status: 200,
             ..Self::refused(499, "The request was cancelled")
+        }
+    }
+
+    /// Whoever calls has to open a URL first (2025-11-25, Elicitation, URL Elicitation Required Error).
+    pub(crate) fn url_elicitation_required(offer: &Offer) -> Self {
+        let elicitation = json!({
+            "mode": "url",
+            "elicitationId": offer.elicitation,
+            "url": offer.url,
+            "message": offer.message,
+        });
+        Self {
+            data: to_raw_value(&json!({ "elicitations": [elicitation] })).ok(),
+            ..Self::new(URL_ELICITATION_REQUIRED, 200, offer.message.clone())
         }
     }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use futures::stream::{self, Stream};
 use mcphub_core::shared::SessionKey;
 use serde_json::value::RawValue;
-use tokio::sync::watch;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, watch};
 
 use super::error::RpcError;
 use super::memory::{MAX_WATCHED, Memory};
@@ -28,6 +29,8 @@ pub(crate) enum Change {
     Resources,
     /// A resource, by its public URI.
     Resource(String),
+    /// What the client's user was asked to open is done: what that was called. Nothing is to be read.
+    Elicitation(Arc<str>),
 }
 
 impl Change {
@@ -37,6 +40,7 @@ impl Change {
             Self::Prompts => "notifications/prompts/list_changed",
             Self::Resources => "notifications/resources/list_changed",
             Self::Resource(_) => "notifications/resources/updated",
+            Self::Elicitation(_) => "notifications/elicitation/complete",
         }
     }
 
@@ -47,6 +51,12 @@ impl Change {
             Self::Resource(uri) => {
                 let uri = quoted(uri);
                 format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"uri":{uri}}}}}"#)
+            }
+            Self::Elicitation(id) => {
+                let id = quoted(id);
+                format!(
+                    r#"{{"jsonrpc":"2.0","method":"{method}","params":{{"elicitationId":{id}}}}}"#
+                )
             }
             _ => format!(r#"{{"jsonrpc":"2.0","method":"{method}"}}"#),
         }
@@ -65,6 +75,8 @@ pub(crate) struct Changes {
     /// To be told next, last first.
     ahead: Vec<Change>,
     watching: Watching,
+    /// Whose elicitations are told, and all that are completed.
+    completed: Option<(SessionKey, broadcast::Receiver<Arc<str>>)>,
 }
 
 /// Where a digest of a view has which list.
@@ -94,7 +106,16 @@ impl Changes {
             admission,
             seen: digest.to_owned(),
             ahead: Vec::new(),
+            completed: None,
         }
+    }
+
+    /// The same, and which elicitations are completed that this session was told (2025-11-25,
+    /// Elicitation, Completion Notifications for URL Mode Elicitation).
+    pub(crate) fn with_elicitations(mut self, session: SessionKey) -> Self {
+        let logins = self.gateway.logins.as_ref();
+        self.completed = logins.map(|logins| (session, logins.completed.listen()));
+        self
     }
 
     /// Changes for a session of the old era, with what it watches.
@@ -109,7 +130,11 @@ impl Changes {
             Some(session) => gateway.memories.of(session).watched(),
             None => Memory::default().watched(),
         };
-        Self::since(gateway, scope, admission, digest, watched)
+        let changes = Self::since(gateway, scope, admission, digest, watched);
+        match session {
+            Some(session) => changes.with_elicitations(session),
+            None => changes,
+        }
     }
 
     /// Waits for the next change. `None` when there will be none: the server is gone, whoever listens
@@ -143,13 +168,32 @@ impl Changes {
                     None => std::future::pending().await,
                 }
             };
+            let completed = completed(&self.gateway, &mut self.completed);
             tokio::select! {
                 changed = self.signals.changed() => changed.ok()?,
+                elicitation = completed => return Some(Change::Elicitation(elicitation)),
                 uri = self.watching.next() => return Some(Change::Resource(uri)),
                 () = refused => return None,
             }
         }
     }
+}
+
+/// The next elicitation that is completed of those that a session was told. Nothing is lost when it is
+/// given up.
+async fn completed(
+    gateway: &Inner,
+    listening: &mut Option<(SessionKey, broadcast::Receiver<Arc<str>>)>,
+) -> Arc<str> {
+    while let (Some((session, told)), Some(logins)) = (&mut *listening, &gateway.logins) {
+        match told.recv().await {
+            Ok(elicitation) if logins.is_of(&elicitation, *session) => return elicitation,
+            // Those that were missed are found by trying again.
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => break,
+        }
+    }
+    std::future::pending().await
 }
 
 /// A `subscriptions/listen` request (2026-07-28, Subscriptions).
@@ -217,6 +261,7 @@ impl Subscription {
             Change::Prompts => self.prompts,
             Change::Resources => self.resources,
             Change::Resource(_) => true,
+            Change::Elicitation(_) => false,
         }
     }
 

@@ -14,6 +14,7 @@ mod gathering;
 pub(crate) mod http;
 mod level;
 mod listen;
+mod login;
 pub(crate) mod mark;
 pub(crate) mod memory;
 mod message;

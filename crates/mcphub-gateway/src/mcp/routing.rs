@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::caller::{Caller, parameters};
 use super::error::RpcError;
+use super::login;
 use super::mark::{Marked, Marks};
 use super::message::{Request, members};
 use super::methods::{TOOLS_CALL, tool_name};
@@ -144,10 +145,13 @@ impl Routed {
             // No question could reach the client.
             abilities = ClientAbilities::default();
         }
+        // What the gateway itself has asked for is no business of the server.
+        let ours = modern && login::accepted(request).is_some();
+        let left_out = |name: &str| name == "_meta" || (ours && name == "inputResponses");
         Ok(Forward {
             method: request.method.to_string(),
             name: self.name.clone(),
-            params: joined(&request.params, edited, |name| name == "_meta"),
+            params: joined(&request.params, edited, left_out),
             meta: match caller.trace {
                 Some(headers) => trace::added(own_meta, headers),
                 None => own_meta,

@@ -4,6 +4,7 @@
 //! A token that was shown to the gateway goes no further, ever: the ones here were given for the
 //! server.
 
+use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,6 +22,25 @@ use super::http;
 use super::native::NativeClient;
 use super::oauth::{Asked, Authority, Granted, Means, Tokens, is_challenged, nobody};
 use super::response::HttpResponse;
+
+/// Says of an error, as what caused it, that whoever calls has to log in to the server.
+#[derive(Debug)]
+pub(crate) struct LoginNeeded;
+
+impl fmt::Display for LoginNeeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a login is needed")
+    }
+}
+
+impl StdError for LoginNeeded {}
+
+impl LoginNeeded {
+    /// Whether it is what is wrong.
+    pub(crate) fn is_cause(error: &Error) -> bool {
+        StdError::source(error).is_some_and(|cause| cause.is::<Self>())
+    }
+}
 
 /// On whose behalf a request goes. `None`: the gateway's own.
 pub(super) type Whose = Option<Arc<Principal>>;
@@ -106,11 +126,28 @@ impl Access {
         };
         self.tokens.load().forget(&login, whose, &token);
         if !cached {
-            return Ok(response);
+            return self.unless_refused(response, &login, whose);
         }
         tracing::debug!(server = %self.server, login, "a token was refused; another one is got");
         let (_, second) = self.token(whose).await?;
-        self.send_with(again, second.as_ref(), reconnect).await
+        let response = self.send_with(again, second.as_ref(), reconnect).await?;
+        self.unless_refused(response, &login, whose)
+    }
+
+    /// The response, unless it says that a user's new token lets in no more than the old one did.
+    fn unless_refused(
+        &self,
+        response: Response,
+        login: &str,
+        whose: Option<&Principal>,
+    ) -> Result<Response> {
+        let user = whose.filter(|user| self.per_user && user.actor.as_str() == login);
+        match user {
+            Some(user) if response.status() == StatusCode::UNAUTHORIZED => {
+                Err(self.no_login(user, "'s login is refused by this server"))
+            }
+            _ => Ok(response),
+        }
     }
 
     async fn send_with(
@@ -167,26 +204,38 @@ impl Access {
             None => tokens.get(&asked, &self.http).await,
         };
         let granted = got.map_err(|why| {
-            Error::new(ErrorKind::Upstream, why)
+            let error = Error::new(ErrorKind::Upstream, why)
                 .with("server", &self.server)
                 // The server is well.
-                .set_fault(Fault::Caller)
+                .set_fault(Fault::Caller);
+            match user {
+                Some(user) if tokens.is_over(user.actor.as_str()) => error.caused_by(LoginNeeded),
+                _ => error,
+            }
         })?;
         Ok((name, Some(granted)))
     }
 
     fn not_logged_in(&self, user: &Principal) -> Error {
+        self.no_login(user, " has not logged in to this server")
+    }
+
+    fn no_login(&self, user: &Principal, why: &str) -> Error {
         let name = user.actor.to_string();
-        let text = match name.strip_prefix("user:") {
-            Some(user) => format!(
-                "{user} has not logged in to this server: `mcphub login {} --user {user}`",
-                self.server
-            ),
-            None => "each user logs in to this server, and this key is no user's".to_owned(),
+        let denied = |text| Error::new(ErrorKind::PermissionDenied, text);
+        let error = match name.strip_prefix("user:") {
+            Some(user) => {
+                let server = &self.server;
+                denied(format!(
+                    "{user}{why}: `mcphub login {server} --user {user}`"
+                ))
+                .caused_by(LoginNeeded)
+            }
+            None => {
+                denied("each user logs in to this server, and this key is no user's".to_owned())
+            }
         };
-        Error::new(ErrorKind::PermissionDenied, text)
-            .with("server", &self.server)
-            .set_fault(Fault::Caller)
+        error.with("server", &self.server).set_fault(Fault::Caller)
     }
 }
 

@@ -19,12 +19,15 @@ const ABILITIES: [(u8, &str, Option<&str>); 8] = [
     (1, "roots", None),
     (2, "sampling", None),
     (4, "elicitation", None),
-    (8, "elicitation", Some("url")),
+    (OPENS_URLS, "elicitation", Some("url")),
     (16, "sampling", Some("tools")),
     (32, "sampling", Some("context")),
     (64, "elicitation", Some("form")),
     (128, "roots", Some(LIST_CHANGED)),
 ];
+
+/// Opens a URL where its user is asked for that.
+const OPENS_URLS: u8 = 8;
 
 /// Says with `true`, and not with an object, that changes are told.
 const LIST_CHANGED: &str = "listChanged";
@@ -98,6 +101,11 @@ impl ClientAbilities {
         ABILITIES
             .iter()
             .any(|(bit, known, _)| *known == capability && self.bits & bit != 0)
+    }
+
+    /// Whether a client has its user open a URL.
+    pub(crate) fn opens_urls(&self) -> bool {
+        self.bits & OPENS_URLS != 0
     }
 
     /// The capabilities as a client of the modern era wrote them.

@@ -50,6 +50,7 @@ use serde_json::value::RawValue;
 use crate::guard::Guard;
 use crate::metrics::Meter;
 
+pub(crate) use access::LoginNeeded;
 pub(crate) use cache::AnswerCache;
 pub use client::ClientAbilities;
 pub use connector::{Connector, UpstreamSettings};

@@ -335,7 +335,8 @@ impl Client {
             "notifications/initialized" if self.revision.is_some() && !self.announcing => {
                 self.announcing = true;
                 let watched = self.gateway.memories.of(self.key).watched();
-                let (mut changes, output) = (self.changes(watched), self.output.clone());
+                let changes = self.changes(watched).with_elicitations(self.key);
+                let (mut changes, output) = (changes, self.output.clone());
                 self.background.spawn(async move {
                     while let Some(change) = changes.next().await {
                         if output.send(change.announcement()).await.is_err() {

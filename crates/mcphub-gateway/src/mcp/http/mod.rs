@@ -45,6 +45,7 @@ use crate::gateway::Inner;
 use crate::health::{self, Seen};
 use crate::hosts::{Hosts, NotHere};
 use crate::issuer::KEYS;
+use crate::login;
 use crate::settings::ToolsMode;
 
 /// Up to this many bytes an answer is sent in one piece; more is not copied together.
@@ -98,12 +99,19 @@ pub(crate) fn router(gateway: Arc<Inner>) -> Router {
     if gateway.limit.is_some() {
         endpoints = endpoints.layer(from_fn_with_state(Arc::clone(&gateway), limit::within));
     }
-    endpoints
-        .layer(OriginLayer::new(
-            &gateway.settings.allowed_origins,
-            Arc::clone(&gateway.metrics),
-        ))
-        .with_state(gateway)
+    let mut endpoints = endpoints.layer(OriginLayer::new(
+        &gateway.settings.allowed_origins,
+        Arc::clone(&gateway.metrics),
+    ));
+    if gateway.logins.is_some() {
+        // Their pages are the gateway's own, of whatever name.
+        let mut pages = login::http::routes();
+        if gateway.limit.is_some() {
+            pages = pages.layer(from_fn_with_state(Arc::clone(&gateway), limit::within));
+        }
+        endpoints = endpoints.merge(pages);
+    }
+    endpoints.with_state(gateway)
 }
 
 async fn post_message(

@@ -123,14 +123,31 @@ impl Exchange {
             authority: Authority::None,
             base_url: of.base_url,
         };
-        let held = logins.get(&login, http).await.map_err(Failure::new)?;
-        let given = self.given_for(&held.token, ACCESS_TOKEN, &server, &place);
+        let given = self.of_login(&login, http, logins, &server, &place).await;
+        let over = matches!(&given, Err(failure) if failure.is("invalid_grant"));
+        if over || given.is_ok() {
+            logins.set_over(login.name, over);
+        }
+        given
+    }
+
+    /// The token that is given for that of a login.
+    async fn of_login(
+        &self,
+        login: &Asked<'_>,
+        http: &NativeClient,
+        logins: &Tokens,
+        server: &Server<'_>,
+        place: &Place,
+    ) -> Result<(SecretString, Instant), Failure> {
+        let held = logins.get(login, http).await.map_err(Failure::new)?;
+        let given = self.given_for(&held.token, ACCESS_TOKEN, server, place);
         match given.await {
             // It may have been revoked since it was got.
             Err(failure) if held.cached && failure.is("invalid_grant") => {
                 logins.forget(login.name, None, &held.token);
-                let held = logins.get(&login, http).await.map_err(Failure::new)?;
-                self.given_for(&held.token, ACCESS_TOKEN, &server, &place)
+                let held = logins.get(login, http).await.map_err(Failure::new)?;
+                self.given_for(&held.token, ACCESS_TOKEN, server, place)
                     .await
             }
             given => given,

@@ -72,14 +72,16 @@ pub struct Login {
     pub(super) http: NativeClient,
     pub(super) base_url: Url,
     pub(super) settings: LoginSettings,
-    browser: Option<Place>,
+    pub(super) browser: Option<Place>,
     pub(super) device: Option<Place>,
     /// Who sends the person back, where that is known, and whether it always says so.
-    issuer: Option<(String, bool)>,
+    pub(super) issuer: Option<(String, bool)>,
     /// What the tokens are for (RFC 8707), where they are for one thing.
     pub(super) resource: Option<String>,
     /// Where clients register themselves.
     pub(super) registration: Option<Url>,
+    /// Whether clients may describe themselves at a URL.
+    pub(super) describes: bool,
 }
 
 impl Login {
@@ -139,6 +141,7 @@ impl Login {
             issuer,
             resource: None,
             registration: None,
+            describes: false,
             http,
             base_url,
             settings,
@@ -176,6 +179,7 @@ impl Login {
             registration.map(|url| server.url(url, "endpoint for registering clients"));
         let registration = registration.transpose().map_err(upstream)?;
         let issuer = Some(metadata.who());
+        let describes = metadata.client_id_metadata_document_supported;
         let (browser, device) = described(metadata, true)?;
         if browser.is_none() && device.is_none() {
             return Err(Error::new(
@@ -190,6 +194,7 @@ impl Login {
             issuer,
             resource: Some(resource),
             registration,
+            describes,
             http,
             base_url: url,
             settings,
@@ -227,6 +232,17 @@ impl Login {
     /// `Unsupported` when the server has no such login; `Internal` when the operating system gives
     /// no randomness.
     pub fn with_browser(self, redirect: Url) -> Result<BrowserLogin> {
+        let secrets = (random()?, random()?);
+        self.with_browser_as(redirect, secrets)
+    }
+
+    /// As [`Login::with_browser`], with a state and a verifier (RFC 7636, 4.1) of the caller's, so that
+    /// the same login can be made again where the browser comes back to.
+    pub(crate) fn with_browser_as(
+        self,
+        redirect: Url,
+        (state, verifier): (SecretString, SecretString),
+    ) -> Result<BrowserLogin> {
         let Some(place) = self.browser.clone() else {
             return Err(Error::new(
                 ErrorKind::Unsupported,
@@ -234,7 +250,6 @@ impl Login {
             ));
         };
         let mut url = place.url.clone();
-        let (state, verifier) = (random()?, random()?);
         let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.expose_secret()));
         {
             let (id, _) = id_and_password(self.client()?);
@@ -462,7 +477,7 @@ pub(super) fn denied(code: &str) -> Error {
 }
 
 /// A value of a query that is there once.
-fn value(query: &str, name: &str) -> Option<String> {
+pub(crate) fn value(query: &str, name: &str) -> Option<String> {
     let mut values = form_urlencoded::parse(query.as_bytes()).filter(|(key, _)| key == name);
     let value = values.next()?.1.into_owned();
     values.next().is_none().then_some(value)

@@ -27,6 +27,9 @@ pub(super) struct Metadata {
     pub(super) registration_endpoint: Option<String>,
     #[serde(default)]
     pub(super) scopes_supported: Vec<String>,
+    /// Whether clients may describe themselves at a URL (OAuth Client ID Metadata Document).
+    #[serde(default)]
+    pub(super) client_id_metadata_document_supported: bool,
 }
 
 impl Metadata {

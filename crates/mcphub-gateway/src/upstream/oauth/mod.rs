@@ -11,6 +11,7 @@
 //! | `renewal` | those of logins, renewed (RFC 6749, 6) |
 //! | `client` | tokens of a client of its own (RFC 6749, 4.4) |
 //! | `exchange` | tokens for whoever calls (RFC 8693) |
+//! | `web` | a login that comes back to the gateway |
 //! | `login`, `device` | how a person lets the gateway have tokens (RFC 6749, 4.1; RFC 8628) |
 //!
 //! Forms and JSON answers, so there is no OAuth library here: `oauth2` 5 would bring older versions
@@ -27,11 +28,14 @@ mod resource;
 mod server;
 mod slot;
 mod token;
+mod web;
 
 pub(super) use client::{Asked, Authority};
 pub use device::DeviceLogin;
 pub(super) use exchange::nobody;
+pub(crate) use login::value;
 pub use login::{BrowserLogin, Login, LoginSettings};
 pub(super) use resource::is_challenged;
 pub(super) use slot::Granted;
 pub(super) use token::{Keeper, Means, Tokens};
+pub(crate) use web::Web;

@@ -26,14 +26,32 @@ impl Login {
         if self.settings.client.is_some() {
             return Ok(());
         }
-        let Some(url) = self.registration.clone() else {
-            return self.client().map(drop);
-        };
         // MCP 2026-07-28, Client Registration: without its type it would be taken for a web
         // application, which does not come back to this machine.
+        let (id, secret) = match self.registered("native", redirect).await? {
+            Some(client) => client,
+            None => return self.client().map(drop),
+        };
+        let client = match secret {
+            Some(secret) => SecretString::from(format!("{id}:{secret}")),
+            None => id.into(),
+        };
+        self.settings.client = Some(client);
+        Ok(())
+    }
+
+    /// Registers a client of this type, where the server does that by itself: its name and its secret.
+    pub(super) async fn registered(
+        &self,
+        kind: &str,
+        redirect: Option<&Url>,
+    ) -> Result<Option<(String, Option<String>)>> {
+        let Some(url) = self.registration.clone() else {
+            return Ok(None);
+        };
         let mut client = json!({
             "client_name": "mcphub",
-            "application_type": "native",
+            "application_type": kind,
             "token_endpoint_auth_method": "none",
         });
         match redirect {
@@ -68,11 +86,6 @@ impl Login {
             let text = "the client that was registered has a name with a colon, or none";
             return Err(upstream(Failure::new(text)));
         }
-        let client = match secret {
-            Some(secret) => SecretString::from(format!("{id}:{secret}")),
-            None => id.into(),
-        };
-        self.settings.client = Some(client);
-        Ok(())
+        Ok(Some((id, secret)))
     }
 }

@@ -1,5 +1,6 @@
 //! A login and its access token, which is renewed before it ends (RFC 6749, 6).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -24,6 +25,8 @@ const OTHERS: [Duration; 3] = [
 pub(super) struct Login {
     grant: Mutex<Grant>,
     slot: Slot,
+    /// Whether it lets in no more, so that its person has to log in anew.
+    over: AtomicBool,
 }
 
 impl Login {
@@ -31,7 +34,17 @@ impl Login {
         Self {
             slot: Slot::new(lasting(&grant)),
             grant: Mutex::new(grant),
+            over: AtomicBool::new(false),
         }
+    }
+
+    /// Whether it lets in no more, as far as is known.
+    pub(super) fn is_over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_over(&self, over: bool) {
+        self.over.store(over, Ordering::Relaxed);
     }
 
     pub(super) fn slot(&self) -> &Slot {
@@ -92,14 +105,14 @@ impl Renewal {
         let kept = self.current().await;
         if let Some(kept) = kept.filter(|kept| !kept.same_as(&known)) {
             if fresh(&kept) {
-                return Ok(adopt(held, kept));
+                return Ok(self.adopt(kept));
             }
             // It has ended too by now, and what renews it is the newer one.
             lock(held).clone_from(&kept);
             known = kept;
         }
         let Some(refresh_token) = &known.refresh_token else {
-            return Err(ended(scheme, "its server gave nothing to renew it with"));
+            return Err(self.ended("its server gave nothing to renew it with"));
         };
         let mut form = vec![
             ("grant_type", "refresh_token"),
@@ -118,7 +131,7 @@ impl Renewal {
                 grant.scopes = grant.scopes.or(known.scopes.clone());
                 grant.resource.clone_from(&known.resource);
                 self.keep(&known, &grant).await;
-                Ok(adopt(held, grant))
+                Ok(self.adopt(grant))
             }
             Err(failure) if failure.is("invalid_grant") => {
                 // Perhaps another process was first, by a moment, and has not kept it yet.
@@ -127,10 +140,10 @@ impl Renewal {
                     tokio::time::sleep(pause).await;
                     let kept = self.current().await;
                     if let Some(kept) = kept.filter(|kept| !kept.same_as(&known) && lasts(kept)) {
-                        return Ok(adopt(held, kept));
+                        return Ok(self.adopt(kept));
                     }
                 }
-                Err(ended(scheme, &failure.text))
+                Err(self.ended(&failure.text))
             }
             // It was asked ahead of time: what is there still lasts.
             Err(failure) => match known.remaining() {
@@ -156,6 +169,19 @@ impl Renewal {
                 None
             }
         }
+    }
+
+    fn adopt(&self, grant: Grant) -> (SecretString, Instant) {
+        let used = used(&grant);
+        self.login.set_over(false);
+        *lock(&self.login.grant) = grant;
+        used
+    }
+
+    fn ended(&self, why: &str) -> String {
+        self.login.set_over(true);
+        let scheme = &self.scheme;
+        format!("The login of `{scheme}` has ended ({why}); log in again with `mcphub login`")
     }
 
     async fn keep(&self, known: &Grant, renewed: &Grant) {
@@ -190,14 +216,4 @@ fn lasting(grant: &Grant) -> State {
             State::Token(token, until)
         }
     }
-}
-
-fn adopt(held: &Mutex<Grant>, grant: Grant) -> (SecretString, Instant) {
-    let used = used(&grant);
-    *lock(held) = grant;
-    used
-}
-
-fn ended(scheme: &str, why: &str) -> String {
-    format!("The login of `{scheme}` has ended ({why}); log in again with `mcphub login`")
 }

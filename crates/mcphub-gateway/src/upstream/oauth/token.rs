@@ -228,6 +228,18 @@ impl Tokens {
         }
     }
 
+    /// Whether a login lets in no more, as far as is known.
+    pub(in crate::upstream) fn is_over(&self, login: &str) -> bool {
+        matches!(self.held.get(login).map(|held| &**held), Some(Held::Login(login)) if login.is_over())
+    }
+
+    /// Notes whether a login lets in no more.
+    pub(super) fn set_over(&self, login: &str, over: bool) {
+        if let Some(Held::Login(login)) = self.held.get(login).map(|held| &**held) {
+            login.set_over(over);
+        }
+    }
+
     /// Drops a token that was refused where it was shown, for a call of `who`.
     pub(in crate::upstream) fn forget(
         &self,

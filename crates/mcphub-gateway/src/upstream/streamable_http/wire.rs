@@ -27,7 +27,7 @@ use super::exchange::{HttpExchange, Source};
 use super::session::Session;
 use super::sessions::UpstreamSessions;
 use super::settings::McpClient;
-use crate::upstream::access::{Access, Whose, how_to_get_in};
+use crate::upstream::access::{Access, LoginNeeded, Whose, how_to_get_in};
 use crate::upstream::direct::{self, Origin};
 use crate::upstream::events::{Events, broken, is_events};
 use crate::upstream::message::{self, Call, Params};
@@ -358,7 +358,13 @@ impl Wire {
         let value = HeaderValue::from_str(last_id)
             .map_err(|_| broken("the stream ended before the answer"))?;
         headers.insert(LAST_EVENT_ID, value);
-        let response = self.send(Method::GET, headers, None, whose).await?;
+        let response = match self.send(Method::GET, headers, None, whose).await {
+            // A login would not bring the answer: the request would be made twice.
+            Err(error) if LoginNeeded::is_cause(&error) => {
+                return Err(broken("the stream ended before the answer"));
+            }
+            response => response?,
+        };
         if response.status().is_success() && is_events(&response) {
             return Ok(Events::new(response, self.client.settings.max_message));
         }

@@ -1,6 +1,9 @@
 //! MCP servers, and an API, that access tokens let in to: `mcphub add`, `mcphub login`, and calls.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod browser;
+mod by_url;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,6 +40,8 @@ struct World {
     asked: Mutex<Vec<Parameters>>,
     /// How often somebody who is let in met the server.
     met: AtomicUsize,
+    /// Whether clients may describe themselves.
+    reads_clients: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -107,12 +112,13 @@ async fn resource(headers: HeaderMap) -> Json<Value> {
     Json(json!({"resource": format!("{here}/mcp"), "authorization_servers": [here]}))
 }
 
-async fn metadata(headers: HeaderMap) -> Json<Value> {
+async fn metadata(State(world): State<Arc<World>>, headers: HeaderMap) -> Json<Value> {
     let here = here(&headers);
     Json(
         json!({"issuer": here, "authorization_endpoint": format!("{here}/authorize"),
         "token_endpoint": format!("{here}/token"), "registration_endpoint": format!("{here}/register"),
         "code_challenge_methods_supported": ["S256"],
+        "client_id_metadata_document_supported": world.reads_clients.load(Ordering::SeqCst),
         "authorization_response_iss_parameter_supported": true}),
     )
 }
