@@ -23,6 +23,7 @@ use mcphub_core::tenant::{Actor, TenantName};
 use mcphub_core::{ErrorKind, Result};
 use mcphub_gateway::upstream::{Connector, UpstreamSettings};
 use mcphub_gateway::{Gateway, Listener, TokenIssuer};
+use mcphub_store::memory::{MemoryCache, shared};
 use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -156,9 +157,13 @@ impl World {
         let message: Value = serde_json::from_str(&request.body).unwrap_or_default();
         let result = match message["method"].as_str() {
             Some("server/discover") => json!({"resultType": "complete",
-                "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}}),
+                "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}, "resources": {}}}),
             Some("tools/list") => json!({"tools": [{"name": "whoami",
                 "description": format!("Listed with {token}"), "inputSchema": {"type": "object"}}]}),
+            Some("resources/list") => json!({"resources": []}),
+            Some("resources/templates/list") => json!({"resourceTemplates": []}),
+            Some("resources/read") => json!({"resultType": "complete", "cacheScope": "public",
+                "ttlMs": 600_000, "contents": [{"uri": "who://ami", "text": token}]}),
             Some("tools/call") => json!({"content": [{"type": "text", "text": token}]}),
             _ => return Reply::Whole(404, "", Vec::new()),
         };
@@ -178,7 +183,10 @@ fn entry(name: &str, schemes: &Value, upstream: Target) -> Arc<CatalogServer> {
     let tools = bank::tools(schemes, &[("whoami", json!([["login"]]))]);
     Arc::new(CatalogServer {
         name: ServerName::new(name).unwrap(),
-        revision: CatalogVersion::default(),
+        revision: CatalogVersion {
+            registry: 1,
+            deployments: 0,
+        },
         tools: Arc::new(tools),
         upstream,
     })
@@ -257,7 +265,8 @@ impl Hub {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let mut gateway = Gateway::builder(servers);
+        let cache = Arc::new(MemoryCache::new(1 << 20));
+        let mut gateway = Gateway::builder(servers).shared(shared().with_cache(cache));
         if asks {
             gateway = gateway.authenticator(Arc::new(Credulous));
         }
@@ -291,16 +300,29 @@ impl Hub {
 
     /// What a call of a server's tool gives to this user.
     async fn call(&self, server: &str, user: &str) -> Value {
+        let params = json!({"name": "whoami", "arguments": {}});
+        self.ask(server, user, ("tools/call", "whoami"), params)
+            .await
+    }
+
+    /// What a request is answered for this user.
+    async fn ask(
+        &self,
+        server: &str,
+        user: &str,
+        (method, name): (&str, &str),
+        mut params: Value,
+    ) -> Value {
         let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {}});
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
-            "params": {"name": "whoami", "arguments": {}, "_meta": meta}});
+        params["_meta"] = meta;
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
         let request = self.http.post(format!("{}/mcp/{server}", self.url));
         let request = request
             .header("accept", "application/json, text/event-stream")
             .header("mcp-protocol-version", "2026-07-28")
-            .header("mcp-method", "tools/call")
-            .header("mcp-name", "whoami")
+            .header("mcp-method", method)
+            .header("mcp-name", name)
             .bearer_auth(user)
             .json(&body);
         request.send().await.unwrap().json().await.unwrap()
@@ -457,6 +479,20 @@ async fn what_the_authorization_server_refuses_is_told_with_what_mends_it() {
                 .any(|it| it.body.contains("tools/call") || it.target == "/whoami");
             assert!(!called, "no call goes without a token");
         }
+    }
+}
+
+#[tokio::test]
+async fn what_one_caller_reads_is_not_given_to_another_whatever_the_server_says_of_it() {
+    let (server, world) = World::open().await;
+    let hub = Hub::trusted(&server, &world, "gateway").await;
+    for user in ["ada", "bob", "ada"] {
+        let params = json!({"uri": "who://ami"});
+        let asked = ("resources/read", "who://ami");
+        let answer = hub.ask("tracker", user, asked, params).await;
+        let text = answer["result"]["contents"][0]["text"].as_str();
+        let text = text.unwrap_or_else(|| panic!("{answer}"));
+        assert!(text.starts_with(&format!("user:{user}/")), "{text}");
     }
 }
 
