@@ -1,21 +1,33 @@
 //! The connections of a port, each with a task of its own.
 
-use std::pin::{Pin, pin};
+mod at_once;
+mod io;
+mod watched;
+
+use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
+use axum::body::Body;
+use axum::http::{Request, Response};
 use axum::serve::Listener as _;
-use futures::task::AtomicWaker;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::TokioExecutor;
+use hyper_util::server::conn::auto;
 use tokio::sync::watch;
+use tokio::time::sleep;
 
-use crate::listener::{ClientAddress, Connection, Listener};
-use crate::mcp::http::{ConnectionService, GatewayService};
+use self::at_once::AtOnce;
+use self::io::Io;
+use self::watched::{Activity, Watched};
+use crate::listener::{ClientAddress, Listener};
+use crate::mcp::http::GatewayService;
 
-/// How often in a row a task is run that is woken while it runs, before others have their turn.
-const ROUNDS: usize = 4;
+/// After how long without a request a connection gives up what it has for requests, at least; and at
+/// most twice that.
+const QUIET: Duration = Duration::from_millis(500);
 
 /// Serves all connections until `stop` ends. Then it takes no more, and ends with the last of them.
 pub(crate) async fn serve(
@@ -31,7 +43,7 @@ pub(crate) async fn serve(
             accepted = listener.accept() => accepted,
         };
         let service = service.of(ClientAddress::new(address));
-        let work = connection(stream, service, stopped.clone());
+        let work = connection(Io::new(stream), service, stopped.clone());
         tokio::spawn(AtOnce::new(Box::pin(work)));
     }
     drop((listener, stopped));
@@ -40,13 +52,74 @@ pub(crate) async fn serve(
 }
 
 /// Serves one client; once the gateway stops, up to the end of the requests that are open.
-async fn connection(
-    stream: Connection,
-    service: ConnectionService,
-    mut stopping: watch::Receiver<()>,
-) {
-    let builder = Builder::new(TokioExecutor::new());
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+///
+/// Most connections do nothing most of the time. What HTTP needs, buffers above all, is there while
+/// there are requests: before the first, and some time after the last, there is nothing but the socket.
+async fn connection<S>(mut io: Io, mut service: S, mut stopping: watch::Receiver<()>)
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Send + 'static,
+    S::Future: Unpin + Send + 'static,
+{
+    loop {
+        let first = tokio::select! {
+            biased;
+            first = io.first() => first,
+            _ = stopping.changed() => return,
+        };
+        match first {
+            Ok(io::First::Http1) => {}
+            Ok(io::First::Http2) => return Box::pin(http2(io, service, stopping)).await,
+            Ok(io::First::Nothing) | Err(_) => return,
+        }
+        match Box::pin(http1(io, service, &mut stopping)).await {
+            Some(quiet) => (io, service) = quiet,
+            None => return,
+        }
+    }
+}
+
+/// Serves requests over HTTP/1.1 until there were none for a while: then it gives back what it was given.
+async fn http1<S>(io: Io, service: S, stopping: &mut watch::Receiver<()>) -> Option<(Io, S)>
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    S::Future: Unpin,
+{
+    let activity = Arc::<Activity>::default();
+    let service = Watched::new(service, &activity);
+    let mut connection = http1::Builder::new().serve_connection(io.noting(&activity), service);
+    let mut seen = None;
+    let outcome = loop {
+        tokio::select! {
+            biased;
+            outcome = &mut connection => break outcome,
+            _ = stopping.changed() => {
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+                break connection.await;
+            }
+            () = sleep(QUIET) => {
+                let now = activity.quiet();
+                if now.is_some() && now == seen {
+                    let parts = connection.into_parts();
+                    return Some((parts.io.before(parts.read_buf), parts.service.into_inner()));
+                }
+                seen = now;
+            }
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::trace!(%error, "a connection of a client broke");
+    }
+    None
+}
+
+async fn http2<S>(io: Io, service: S, mut stopping: watch::Receiver<()>)
+where
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Send + 'static,
+    S::Future: Unpin + Send + 'static,
+{
+    let service = Watched::new(service, &Arc::default());
+    let builder = auto::Builder::new(TokioExecutor::new()).http2_only();
+    let mut connection = pin!(builder.serve_connection(io, service));
     let outcome = tokio::select! {
         biased;
         outcome = connection.as_mut() => outcome,
@@ -60,132 +133,163 @@ async fn connection(
     }
 }
 
-/// A task that is run again at once when it is woken while it runs. The scheduler would put it into
-/// its queue and wake another thread for it; and a connection of hyper wakes its own task whenever
-/// somebody takes what it has read, which is twice a call.
-struct AtOnce<F> {
-    work: Pin<Box<F>>,
-    turn: Arc<Turn>,
-    /// Tells `turn`.
-    waker: Waker,
-}
-
-/// Whether the task runs, and how it is woken where it does not.
-#[derive(Default)]
-struct Turn {
-    state: AtomicU8,
-    task: AtomicWaker,
-}
-
-const RESTS: u8 = 0;
-const RUNS: u8 = 1;
-const RUNS_AGAIN: u8 = 2;
-
-impl<F: Future> AtOnce<F> {
-    fn new(work: Pin<Box<F>>) -> Self {
-        let turn = Arc::<Turn>::default();
-        let waker = Waker::from(Arc::clone(&turn));
-        Self { work, turn, waker }
-    }
-}
-
-impl<F: Future> Future for AtOnce<F> {
-    type Output = F::Output;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let Self { work, turn, waker } = &mut *self;
-        turn.task.register(cx.waker());
-        for _ in 0..ROUNDS {
-            turn.state.store(RUNS, Ordering::Release);
-            if let Poll::Ready(output) = work.as_mut().poll(&mut Context::from_waker(waker)) {
-                return Poll::Ready(output);
-            }
-            // Whoever wakes it from here on finds that it rests.
-            if turn.state.swap(RESTS, Ordering::AcqRel) == RUNS {
-                return Poll::Pending;
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-}
-
-impl Wake for Turn {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        let (success, failure) = (Ordering::AcqRel, Ordering::Acquire);
-        let told = self
-            .state
-            .compare_exchange(RUNS, RUNS_AGAIN, success, failure);
-        if told == Err(RESTS) {
-            self.task.wake();
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::future::poll_fn;
-    use std::sync::atomic::AtomicUsize;
+    use futures::stream;
+    use hyper::service::service_fn;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::JoinHandle;
+    use tokio::time::timeout;
 
     use super::*;
 
-    /// Counts how often it is woken.
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
+    const PATIENCE: Duration = Duration::from_secs(60);
+    const LARGE: usize = 32 << 20;
 
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
+    /// A client, and its connection at the server.
+    async fn connected() -> (TcpStream, Io) {
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(tcp.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = Listener::new(tcp).accept().await;
+        (client, Io::new(stream))
+    }
+
+    /// Answers with the path, or with what the path names.
+    fn service()
+    -> impl Service<
+        Request<Body>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future: Unpin + Send,
+    > + Send {
+        service_fn(|request: Request<Body>| {
+            Box::pin(async move {
+                let body = match request.uri().path() {
+                    "/large" => Body::from(vec![b'x'; LARGE]),
+                    "/endless" => {
+                        Body::from_stream(stream::pending::<Result<String, Infallible>>())
+                    }
+                    path => Body::from(path.to_owned()),
+                };
+                Ok(Response::new(body))
+            })
+        })
+    }
+
+    /// Serves until the connection is quiet; whether it was.
+    fn served(io: Io, stopping: &watch::Sender<()>) -> JoinHandle<Option<Io>> {
+        let mut stopping = stopping.subscribe();
+        tokio::spawn(async move {
+            let quiet = http1(io, service(), &mut stopping).await;
+            quiet.map(|(io, _)| io)
+        })
+    }
+
+    /// Reads up to an answer that ends so.
+    async fn answered(client: &mut TcpStream, end: &str) {
+        let mut read = Vec::new();
+        while !read.ends_with(end.as_bytes()) {
+            let reading = timeout(PATIENCE, client.read_buf(&mut read));
+            assert!(reading.await.unwrap().unwrap() > 0, "it is closed");
         }
     }
 
-    impl Woken {
-        fn times(&self) -> usize {
-            self.0.load(Ordering::SeqCst)
+    #[tokio::test]
+    async fn a_quiet_connection_gives_up_what_it_had_and_goes_on_with_what_was_read() {
+        let (mut client, io) = connected().await;
+        let stopping = watch::Sender::new(());
+        let quiet = served(io, &stopping);
+        let requests = b"GET /a HTTP/1.1\r\nhost: h\r\n\r\nGET /b HTTP/1.1\r\nho";
+        client.write_all(requests).await.unwrap();
+        answered(&mut client, "/a").await;
+        let io = timeout(PATIENCE, quiet).await.unwrap().unwrap().unwrap();
+        assert_eq!(io.first().await.unwrap(), io::First::Http1);
+        tokio::spawn(connection(io, service(), stopping.subscribe()));
+        client.write_all(b"st: h\r\n\r\n").await.unwrap();
+        answered(&mut client, "/b").await;
+        // All that was read is answered, so that from here on there is nothing but the socket.
+        sleep(QUIET * 3).await;
+        client
+            .write_all(b"GET /c HTTP/1.1\r\nhost: h\r\n\r\n")
+            .await
+            .unwrap();
+        answered(&mut client, "/c").await;
+        stopping.send_replace(());
+        assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_not_quiet_until_its_client_has_taken_the_answer() {
+        let (mut client, io) = connected().await;
+        let stopping = watch::Sender::new(());
+        let quiet = served(io, &stopping);
+        client
+            .write_all(b"GET /large HTTP/1.1\r\nhost: h\r\n\r\n")
+            .await
+            .unwrap();
+        sleep(QUIET * 4).await;
+        assert!(!quiet.is_finished());
+        let mut read = vec![0; LARGE];
+        timeout(PATIENCE, client.read_exact(&mut read))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(timeout(PATIENCE, quiet).await.unwrap().unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_connection_with_an_open_answer_is_not_quiet() {
+        let (mut client, io) = connected().await;
+        let stopping = watch::Sender::new(());
+        let quiet = served(io, &stopping);
+        client
+            .write_all(b"GET /endless HTTP/1.1\r\nhost: h\r\n\r\n")
+            .await
+            .unwrap();
+        answered(&mut client, "\r\n\r\n").await;
+        sleep(QUIET * 4).await;
+        assert!(!quiet.is_finished());
+        drop(client);
+        assert!(timeout(PATIENCE, quiet).await.unwrap().unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn the_rest_of_a_body_that_nobody_read_is_no_request() {
+        let (mut client, io) = connected().await;
+        let stopping = watch::Sender::new(());
+        tokio::spawn(connection(io, service(), stopping.subscribe()));
+        let early = b"POST /early HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\nbegin";
+        client.write_all(early).await.unwrap();
+        answered(&mut client, "/early").await;
+        sleep(QUIET * 4).await;
+        // It may be closed by now.
+        let _ = client
+            .write_all(b"GET /smuggled HTTP/1.1\r\nhost: h\r\n\r\n")
+            .await;
+        stopping.send_replace(());
+        let mut read = Vec::new();
+        let _ = timeout(PATIENCE, client.read_to_end(&mut read))
+            .await
+            .unwrap();
+        let read = String::from_utf8(read).unwrap();
+        assert!(!read.contains("/smuggled"), "{read}");
+    }
+
+    #[tokio::test]
+    async fn a_client_of_http_2_is_known_by_how_it_begins() {
+        for (bytes, first) in [
+            (&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], io::First::Http2),
+            (b"PRI", io::First::Http2),
+            (b"PRIVATE / HTTP/1.1\r\n", io::First::Http1),
+            (b"P", io::First::Http1),
+            (b"POST /mcp HTTP/1.1\r\n", io::First::Http1),
+            (b"", io::First::Nothing),
+        ] {
+            let (mut client, io) = connected().await;
+            client.write_all(bytes).await.unwrap();
+            client.shutdown().await.unwrap();
+            assert_eq!(timeout(PATIENCE, io.first()).await.unwrap().unwrap(), first);
         }
-    }
-
-    /// Runs a task once that wakes itself the first `wakes` times. How often it ran, how often it was
-    /// woken from outside, and its waker.
-    fn run(wakes: usize) -> (usize, usize, Waker, Arc<Woken>) {
-        let (runs, inner) = (AtomicUsize::new(0), std::sync::Mutex::new(None));
-        let work = poll_fn(|cx| {
-            if runs.fetch_add(1, Ordering::SeqCst) < wakes {
-                cx.waker().wake_by_ref();
-            }
-            *inner.lock().unwrap() = Some(cx.waker().clone());
-            Poll::<()>::Pending
-        });
-        let mut task = AtOnce::new(Box::pin(work));
-        let woken = Arc::<Woken>::default();
-        let waker = Waker::from(Arc::clone(&woken));
-        let polled = Pin::new(&mut task).poll(&mut Context::from_waker(&waker));
-        assert!(polled.is_pending());
-        drop(task);
-        let inner = inner.into_inner().unwrap().unwrap();
-        (runs.into_inner(), woken.times(), inner, woken)
-    }
-
-    #[test]
-    fn a_task_that_is_woken_while_it_runs_is_run_again_and_nobody_is_woken() {
-        let (runs, woken, ..) = run(2);
-        assert_eq!((runs, woken), (3, 0));
-    }
-
-    #[test]
-    fn a_task_that_wakes_itself_for_ever_gives_others_their_turn() {
-        let (runs, woken, ..) = run(usize::MAX);
-        assert_eq!((runs, woken), (ROUNDS, 1));
-    }
-
-    #[test]
-    fn a_task_that_rests_is_woken() {
-        let (_, before, inner, woken) = run(0);
-        inner.wake();
-        assert_eq!((before, woken.times()), (0, 1));
     }
 }

@@ -35,7 +35,7 @@ use rmcp::transport::common::http_header::{EVENT_STREAM_MIME_TYPE, JSON_MIME_TYP
 
 pub(crate) use self::headers::has_json;
 use self::origin::OriginLayer;
-pub(crate) use self::service::{ConnectionService, GatewayService};
+pub(crate) use self::service::GatewayService;
 use super::error::RpcError;
 use super::message::Rejected;
 use super::reply::Reply;

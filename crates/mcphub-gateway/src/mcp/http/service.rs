@@ -9,7 +9,6 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Method, Request, header};
 use axum::response::{IntoResponse, Response};
-use hyper::body::Incoming;
 use hyper::service::Service;
 use tower::Service as _;
 
@@ -52,13 +51,13 @@ impl GatewayService {
     }
 }
 
-impl Service<Request<Incoming>> for ConnectionService {
+impl Service<Request<Body>> for ConnectionService {
     type Response = Response;
     type Error = Infallible;
     type Future = Answering;
 
-    fn call(&self, request: Request<Incoming>) -> Answering {
-        let (client, mut request) = (self.client, request.map(Body::new));
+    fn call(&self, mut request: Request<Body>) -> Answering {
+        let client = self.client;
         let GatewayService {
             gateway,
             hosts,
