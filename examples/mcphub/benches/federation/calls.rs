@@ -20,7 +20,7 @@ pub async fn report(turns: Turns) {
         let routing = Gateway::start(&upstreams, SERVERS, era, Duties::Routing).await;
         let all = Gateway::start(&upstreams, SERVERS, era, Duties::All).await;
         let parties = [
-            (&proxy, direct(proxy.address, era)),
+            (&proxy, direct(proxy.address, era, SERVERS)),
             (&routing.party, through(&routing, era, SERVERS)),
             (&all.party, through(&all, era, SERVERS)),
         ];
@@ -83,9 +83,10 @@ impl Cost {
     }
 }
 
-fn direct(proxy: SocketAddr, era: &str) -> Script {
+/// Calls of so many servers through the proxy.
+pub fn direct(proxy: SocketAddr, era: &str, servers: usize) -> Script {
     let requests =
-        (0..SERVERS).map(|server| call(&format!("/{era}/{server}/mcp"), "tool_7", era, ""));
+        (0..servers).map(|server| call(&format!("/{era}/{server}/mcp"), "tool_7", era, ""));
     Script {
         server: proxy,
         opening: None,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use crate::calls::{modern, through};
+use crate::calls::{direct, modern, through};
 use crate::client::Client;
 use crate::load::{self, Script};
 use crate::party::{Duties, Gateway, Party};
@@ -41,23 +41,20 @@ pub async fn start(turns: Turns) {
     );
 }
 
-/// What calls and changes cost by the number of servers.
+/// What calls and changes cost by the number of servers. What the machine makes of so many is seen in
+/// the same calls through the plain proxy, and while the servers of another gateway change.
 pub async fn report(turns: Turns, numbers: Vec<usize>, tools: usize) {
     println!(
-        "| servers with {tools} tools | memory | processor time of a call, first row = 1 | a change is served after | first list after it, more than others | p99 of calls while servers change |\n|--:|--:|--:|--:|--:|--:|"
+        "| servers with {tools} tools | memory | processor time of a call, first row = 1 | without lists | of the proxy | a change is served after | first list after it, more than others | p99 of calls while servers change | while those of another gateway do |\n|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     );
     let mut first = None;
     for servers in numbers {
         let upstreams = Party::start(&["servers", &tools.to_string()]);
+        let proxy = Party::start(&["proxy", &upstreams.address.to_string()]);
         let (gateway, seed) = Gateway::seeded(&upstreams, servers).await;
         let calls = through(&gateway, "modern", servers);
-        load::run(&calls, 32, turns.time).await;
-        let (mut number, before) = (0, gateway.party.work());
-        for _ in 0..turns.rounds {
-            number += load::run(&calls, 32, turns.time).await.calls;
-        }
-        let each = (gateway.party.work() - before) / number as f64;
-        let ratio = each / *first.get_or_insert(each);
+        let costs = Costs::of(turns, &gateway, &calls, &proxy, servers).await;
+        let [ours, alone, theirs] = costs.beside(first.get_or_insert(costs));
         let memory = gateway.party.memory() / 1024.0;
         let mut changes = Changes {
             gateway: &gateway,
@@ -68,13 +65,78 @@ pub async fn report(turns: Turns, numbers: Vec<usize>, tools: usize) {
         };
         let (served, list) = changes.alone(turns).await;
         let p99 = changes.under(turns, &calls).await;
+        let (other, seed) = Gateway::seeded(&upstreams, servers).await;
+        let mut changes = Changes {
+            gateway: &other,
+            seed,
+            made: 0,
+            ..changes
+        };
+        let elsewhere = changes.under(turns, &calls).await;
         println!(
-            "| {servers} | {memory:.1} MiB | {ratio:.2} | {:.1} ms | {:.1} ms | {p99:.2} |",
+            "| {servers} | {memory:.1} MiB | {ours:.2} | {alone:.2} | {theirs:.2} | {:.1} ms | {:.1} ms | {p99:.2} | {elsewhere:.2} |",
             served * 1e3,
             list * 1e3
         );
     }
     println!();
+}
+
+/// The processor time of a call, in seconds.
+#[derive(Clone, Copy)]
+struct Costs {
+    ours: f64,
+    /// The same without what the gateway does while nobody calls: it asks servers what they list.
+    alone: f64,
+    /// Of the proxy, over as many places.
+    theirs: f64,
+}
+
+impl Costs {
+    async fn of(
+        turns: Turns,
+        gateway: &Gateway,
+        calls: &Script,
+        proxy: &Party,
+        servers: usize,
+    ) -> Self {
+        let direct = direct(proxy.address, "modern", servers);
+        // The first turn warms up connections, caches and the allocator.
+        for script in [calls, &direct] {
+            load::run(script, 32, turns.time).await;
+        }
+        let (idle, before) = (turns.time * 8, gateway.party.work());
+        tokio::time::sleep(idle).await;
+        let idle = (gateway.party.work() - before) / idle.as_secs_f64();
+        let [mut ours, mut theirs] = [(0.0, 0.0, 0.0); 2];
+        for _ in 0..turns.rounds {
+            for (party, script, (work, number, wall)) in [
+                (&gateway.party, calls, &mut ours),
+                (proxy, &direct, &mut theirs),
+            ] {
+                let before = party.work();
+                let run = load::run(script, 32, turns.time).await;
+                *work += party.work() - before;
+                *number += run.calls as f64;
+                *wall += run.wall;
+            }
+        }
+        let (work, number, wall) = ours;
+        Self {
+            ours: work / number,
+            alone: (work - idle * wall) / number,
+            theirs: theirs.0 / theirs.1,
+        }
+    }
+
+    /// As multiples of others.
+    fn beside(&self, other: &Self) -> [f64; 3] {
+        [
+            self.ours / other.ours,
+            self.alone / other.alone,
+            self.theirs / other.theirs,
+        ]
+    }
 }
 
 /// Changes of one server each.
@@ -135,8 +197,8 @@ impl Changes<'_> {
         (median(&mut served), median(&mut more))
     }
 
-    /// The 99th percentile of the time of calls while one server after another changes, beside that of
-    /// the same calls while none does.
+    /// The 99th percentile of the time of calls, of this gateway or of another, while one server after
+    /// another changes, beside that of the same calls while none does.
     async fn under(&mut self, turns: Turns, calls: &Script) -> f64 {
         // As long as it takes for several changes to be noticed.
         let time = turns.time * 4;
