@@ -176,7 +176,7 @@ impl Engine {
         match self {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(pools) => {
-                let connection = pools.writer().acquire().await?;
+                let connection = pools.apart().await?;
                 Ok(Session::from(Connected::Sqlite(Link::Plain(connection))))
             }
             #[cfg(feature = "postgres")]

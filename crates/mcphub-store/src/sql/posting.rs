@@ -11,8 +11,9 @@ use super::statement::Statement;
 /// Tools of a block: as many as an integer has bits.
 pub(super) const BLOCK: i64 = 64;
 
-/// Rows that are written in one statement.
-const AT_ONCE: usize = 20_000;
+/// Rows that are written in one statement. SQLite keeps in memory what it would undo, a page of 4 KiB
+/// for each at most.
+const AT_ONCE: usize = 5_000;
 
 /// A list of `[term, block, tools, cleared]`, as rows of `given`.
 macro_rules! given {

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, SqlitePool};
+use sqlx::{ConnectOptions, Sqlite, SqlitePool};
 
 use super::BUSY_TIMEOUT;
 use super::file::OpenFile;
@@ -37,6 +38,8 @@ impl Pools {
             .clone()
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            // What a statement would undo if it failed half-way: else a file for each that writes many rows.
+            .pragma("temp_store", "MEMORY")
             .pragma("journal_size_limit", log_limit);
         let writer = connect_patiently(writing).await?;
         let readers = pool(READERS).connect_lazy_with(options.pragma("query_only", "ON"));
@@ -79,6 +82,19 @@ impl Pools {
 
     pub(crate) fn readers(&self) -> &SqlitePool {
         &self.readers
+    }
+
+    /// A connection that writes, for what cannot be in a transaction. It keeps in files what may be as
+    /// large as the database, as VACUUM does, and is not used again.
+    pub(crate) async fn apart(&self) -> Result<PoolConnection<Sqlite>, Failure> {
+        let mut connection = self.writer.acquire().await?;
+        // One in memory is the database.
+        if self.file.is_some() {
+            connection.close_on_drop();
+            let files = sqlx::raw_sql("PRAGMA temp_store = FILE");
+            files.execute(&mut *connection).await?;
+        }
+        Ok(connection)
     }
 
     /// Readers first: the last connection to close folds the log in, and only a writer can.

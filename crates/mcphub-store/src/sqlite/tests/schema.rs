@@ -230,3 +230,16 @@ async fn commits_reach_the_disk_before_they_are_acknowledged() {
         "1"
     );
 }
+
+#[tokio::test]
+async fn only_what_may_be_as_large_as_the_database_is_kept_in_files() {
+    let (store, _folder) = file_store().await;
+    let kept = || sqlx::query_scalar::<_, i64>("SELECT temp_store FROM pragma_temp_store");
+    let (files, memory) = (1, 2);
+    let writer = pools(&store).writer();
+    assert_eq!(kept().fetch_one(writer).await.unwrap(), memory);
+    let mut apart = pools(&store).apart().await.unwrap();
+    assert_eq!(kept().fetch_one(&mut *apart).await.unwrap(), files);
+    drop(apart);
+    assert_eq!(kept().fetch_one(writer).await.unwrap(), memory);
+}
