@@ -1,8 +1,7 @@
 //! The servers of a Redis: one, or those of a cluster, each with the keys of its slots.
 //!
-//! The client's own cluster connection is not used: it follows no failover of a server that hangs or
-//! whose machine is gone, holds up the calls of all servers while it asks for the slots, and what it
-//! says before a key of a slot that moves (`ASKING`) can be taken by another call.
+//! The client's own cluster connection (redis 1.8) is not used: while a server hangs, it goes on sending to
+//! it although a replica has taken over.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
