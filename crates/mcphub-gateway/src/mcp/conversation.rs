@@ -28,11 +28,11 @@ use super::gathering::Gathering;
 use super::level::Level;
 use super::login::Asking;
 use super::message::{Request, members};
-use super::methods::{self, TOOLS_CALL};
 use super::questions::{Call, Question, WAITING};
 use super::reply::Outcome;
+use super::result;
 use super::roots;
-use super::routing::{RESOURCES_READ, Routed, unknown_state};
+use super::routing::{self, RESOURCES_READ, Routed, TOOLS_CALL, unknown_state};
 use super::wording::STATE;
 use crate::call_log::NoRoom;
 use crate::federation::{Route, View};
@@ -127,7 +127,7 @@ impl Conversation {
         let modern = caller.revision.is_modern();
         let meta = request.meta()?;
         let tool = (request.method == TOOLS_CALL)
-            .then(|| methods::tool_name(request).map(Cow::into_owned))
+            .then(|| routing::tool_name(request).map(Cow::into_owned))
             .transpose()?;
         let level = if modern {
             meta.level()?
@@ -236,7 +236,7 @@ impl Conversation {
                 Ok(note) => self.counted.noted(note),
                 Err(NoRoom) => {
                     self.counted.ended(How::Refused);
-                    return ended(Err(methods::not_noted()));
+                    return ended(Err(result::not_noted()));
                 }
             }
         }
@@ -487,7 +487,7 @@ impl Conversation {
             return Ok(Outcome(vec![text]));
         }
         let cacheable = self.forward.method == RESOURCES_READ;
-        Ok(methods::complete(text, given, cacheable))
+        Ok(result::complete(text, given, cacheable))
     }
 
     /// The server did its part of the conversation.
@@ -500,18 +500,18 @@ impl Conversation {
     /// The server is not called now.
     fn refused(&self, refused: &Refused) -> Result<Outcome, RpcError> {
         if let Some(tool) = &self.tool {
-            let result = methods::refusal(tool, &self.route, refused)?;
-            return Ok(methods::finished(result, self.modern));
+            let result = result::refusal(tool, &self.route, refused)?;
+            return Ok(result::finished(result, self.modern));
         }
         let mut error = self.unanswered(&refused.error());
-        let after = serde_json::json!({methods::RETRY_AFTER: refused.seconds()});
+        let after = serde_json::json!({result::RETRY_AFTER: refused.seconds()});
         error.data = serde_json::value::to_raw_value(&after).ok();
         Err(error)
     }
 
     /// The server did not answer. A model can act on that where it called a tool.
     pub(super) fn failed(&mut self, error: &Error) -> Result<Outcome, RpcError> {
-        self.counted.ended(methods::ended_by(error));
+        self.counted.ended(result::ended_by(error));
         if let Some(permit) = &mut self.permit {
             permit.refused(error);
         }
@@ -522,8 +522,8 @@ impl Conversation {
     /// An error as the client gets it.
     pub(super) fn said(&self, error: &Error) -> Result<Outcome, RpcError> {
         if let Some(tool) = &self.tool {
-            let result = methods::failure(tool, &self.route, error)?;
-            return Ok(methods::finished(result, self.modern));
+            let result = result::failure(tool, &self.route, error)?;
+            return Ok(result::finished(result, self.modern));
         }
         tracing::debug!(server = %self.route.server, method = self.forward.method, error = %error.report(), "a request failed");
         if error.kind() == ErrorKind::Internal {
@@ -537,7 +537,7 @@ impl Conversation {
         RpcError::unanswered(format!(
             "The server {} did not answer this request: {}",
             self.route.server,
-            methods::clipped(&error.to_string())
+            result::clipped(&error.to_string())
         ))
     }
 

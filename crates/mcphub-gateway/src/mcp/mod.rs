@@ -5,6 +5,9 @@
 //! [`conversation`]. The transports ([`http`], [`stdio`], and what keeps a client's [`connection`]) only carry
 //! messages: everything that is the same on both is above them.
 
+mod answer;
+mod batch;
+mod call;
 mod caller;
 pub(crate) mod cancel;
 mod connection;
@@ -22,6 +25,7 @@ mod meta;
 mod methods;
 pub(crate) mod questions;
 mod reply;
+mod result;
 mod revision;
 pub(crate) mod roots;
 mod routing;

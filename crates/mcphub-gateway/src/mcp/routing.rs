@@ -10,7 +10,6 @@ use super::error::RpcError;
 use super::login;
 use super::mark::{Marked, Marks};
 use super::message::{Request, members};
-use super::methods::{TOOLS_CALL, tool_name};
 use super::questions::WAITING;
 use super::trace;
 use super::wording::{self, STATE};
@@ -18,6 +17,7 @@ use crate::federation::{HeaderParameter, NoRoute, Route, View};
 use crate::members::{Members, quoted, string};
 use crate::upstream::{ClientAbilities, Forward, encoded};
 
+pub(crate) const TOOLS_CALL: &str = "tools/call";
 pub(crate) const PROMPTS_GET: &str = "prompts/get";
 pub(crate) const RESOURCES_READ: &str = "resources/read";
 pub(super) const COMPLETE: &str = "completion/complete";
@@ -320,4 +320,27 @@ pub(super) fn nowhere(what: &str, name: &str, why: NoRoute) -> RpcError {
 
 fn clipped(text: &str) -> String {
     text.chars().take(256).collect()
+}
+
+/// The name in a `tools/call` or `prompts/get`.
+pub(crate) fn tool_name<'a>(request: &Request<'a>) -> Result<Cow<'a, str>, RpcError> {
+    let Ok(Some(name)) = request.params.string("name") else {
+        return Err(RpcError::malformed_params(
+            "Invalid params: `name` is not a string",
+        ));
+    };
+    Ok(name)
+}
+
+/// What `Mcp-Name` has to repeat (2026-07-28, Streamable HTTP, Standard Headers).
+pub(crate) fn mirrored<'a>(request: &Request<'a>) -> Result<Option<Cow<'a, str>>, RpcError> {
+    match &*request.method {
+        TOOLS_CALL | PROMPTS_GET => tool_name(request).map(Some),
+        RESOURCES_READ => resource_uri(request).map(Some),
+        method if method.starts_with(TASKS) => request
+            .params
+            .string("taskId")
+            .map_err(|_| RpcError::malformed_params("Invalid params: `taskId` is not a string")),
+        _ => Ok(None),
+    }
 }

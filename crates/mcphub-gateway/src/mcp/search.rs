@@ -6,10 +6,13 @@ use mcphub_core::call::ToolResult;
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::answer::Answer;
+use super::call;
 use super::caller::Caller;
 use super::error::RpcError;
 use super::message::Request;
-use super::methods::{self, Answer, tool_name};
+use super::result;
+use super::routing::tool_name;
 use crate::federation::{CALL_TOOL, DESCRIBE_TOOL, FIND_TOOLS, NoRoute, Search, Tools, View};
 use crate::gateway::Inner;
 use crate::members::{Members, is_object};
@@ -68,7 +71,7 @@ pub(super) async fn answer(
                         headers: None,
                         ..*caller
                     };
-                    return Box::pin(methods::call(gateway, view, &inner, &caller)).await;
+                    return Box::pin(call::call(gateway, view, &inner, &caller)).await;
                 }
                 let tools = search.tools().await;
                 Err(unknown(&tools, &name))
@@ -79,7 +82,7 @@ pub(super) async fn answer(
     let result = result.map_or_else(ToolResult::error, ToolResult::text);
     let result = CallResult::of(&result).map_err(|_| RpcError::internal())?;
     let modern = caller.revision.is_modern();
-    Ok(Answer::Whole(methods::finished(result, modern)))
+    Ok(Answer::Whole(result::finished(result, modern)))
 }
 
 /// The call that a `call_tool` asks for, where it asks for one.

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::conversation::{Conversation, INPUT_REQUIRED};
 use super::mark::{Marked, Marker};
-use super::methods::TOOLS_CALL;
+use super::routing::TOOLS_CALL;
 use super::routing::{self, COMPLETE, PROMPTS_GET, RESOURCES_READ};
 use crate::federation::links;
 use crate::members::{Members, place, quoted, splice, string};

@@ -21,13 +21,15 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use self::running::Running;
+use super::answer::Answer;
+use super::batch;
 use super::caller::Caller;
 use super::conversation::Turn;
 use super::error::RpcError;
 use super::listen::{Changes, Subscription};
 use super::message::{Message, Notification, Payload, Request};
 use super::meta::Meta;
-use super::methods::{self, Answer, INITIALIZE, LISTEN};
+use super::methods::{self, INITIALIZE, LISTEN};
 use super::reply::Reply;
 use super::revision::Revision;
 use super::roots;
@@ -362,7 +364,7 @@ impl Client {
 
     async fn batch(&self, messages: &[&RawValue]) -> Vec<Reply> {
         match self.view() {
-            Some(view) => methods::batch(&self.gateway, &view, self.who().as_ref(), messages).await,
+            Some(view) => batch::answers(&self.gateway, &view, self.who().as_ref(), messages).await,
             None => vec![Reply::error(None, &no_server())],
         }
     }

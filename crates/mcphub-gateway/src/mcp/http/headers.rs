@@ -12,8 +12,9 @@ use crate::gateway::Inner;
 use crate::mcp::error::RpcError;
 use crate::mcp::message::Request;
 use crate::mcp::meta::Meta;
-use crate::mcp::methods::{self, INITIALIZE};
+use crate::mcp::methods::INITIALIZE;
 use crate::mcp::revision::Revision;
+use crate::mcp::routing;
 use crate::mcp::session::SessionId;
 
 /// MCP's own headers, in the form in which they are found soonest.
@@ -179,7 +180,7 @@ fn mirrored(request: &Request<'_>, headers: &HeaderMap) -> Result<(), RpcError> 
     if method != Some(&*request.method) {
         return Err(mismatch(METHOD, method, &request.method));
     }
-    if let Some(name) = methods::mirrored(request)? {
+    if let Some(name) = routing::mirrored(request)? {
         let stated = single(headers, NAME)?;
         let decoded = stated.map(decoded).transpose()?;
         if decoded.as_deref() != Some(&*name) {

@@ -12,7 +12,7 @@ use serde_json::value::to_raw_value;
 use super::Refusal;
 use crate::gateway::Inner;
 use crate::mcp::error::RpcError;
-use crate::mcp::methods::RETRY_AFTER;
+use crate::mcp::result::RETRY_AFTER;
 
 /// When to come again, in seconds: by then some requests have ended.
 const AFTER: u64 = 1;

@@ -22,15 +22,19 @@ use super::headers::{self, Accepts};
 use super::{Refusal, bearer, event, json, progress, status};
 use crate::federation::{Scope, View};
 use crate::gateway::Inner;
+use crate::mcp::answer::Answer;
+use crate::mcp::batch;
+use crate::mcp::call::is_relayed;
 use crate::mcp::caller::{Caller, owner};
 use crate::mcp::conversation::Turn;
 use crate::mcp::error::RpcError;
 use crate::mcp::listen::Subscription;
 use crate::mcp::message::{Message, Notification, Payload, Request};
-use crate::mcp::methods::{self, Answer, INITIALIZE, LISTEN, TOOLS_CALL};
+use crate::mcp::methods::{self, INITIALIZE, LISTEN};
 use crate::mcp::reply::Reply;
 use crate::mcp::revision::Revision;
 use crate::mcp::roots;
+use crate::mcp::routing::TOOLS_CALL;
 use crate::mcp::session::SessionId;
 use crate::mcp::trace;
 use crate::upstream::ClientAbilities;
@@ -189,7 +193,7 @@ async fn one(
     if accepts.events
         && request.method == TOOLS_CALL
         && let Some(token) = request.meta()?.progress
-        && !methods::is_relayed(view, request)?
+        && !is_relayed(view, request)?
     {
         let (gateway, view, bytes) = (Arc::clone(gateway), Arc::clone(view), bytes.clone());
         let who = who.cloned();
@@ -305,7 +309,7 @@ async fn batch(
         )
         .into());
     }
-    let replies = methods::batch(gateway, view, asker.who, messages).await;
+    let replies = batch::answers(gateway, view, asker.who, messages).await;
     if replies.is_empty() {
         return Ok(StatusCode::ACCEPTED.into_response());
     }
