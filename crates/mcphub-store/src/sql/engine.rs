@@ -433,6 +433,14 @@ impl Session {
         Ok(self.tenant.take().ok_or_else(out_of_transaction)?)
     }
 
+    /// Ends without a change, where what was wanted is there already. It may be there by a change that was
+    /// refused because its disk broke, and then it is not on the disk.
+    pub(crate) async fn leave_as_it_is(self) -> Result<(), Failure> {
+        #[cfg(feature = "sqlite")]
+        refuse_broken_disk(self.file).await?;
+        Ok(())
+    }
+
     /// Commits, on SQLite after these statements, whose rows it gives.
     #[cfg_attr(not(test), allow(unused_mut, reason = "only tests look at the plans"))]
     async fn end(mut self, last: Vec<Statement>) -> Result<Vec<Row>, Failure> {
@@ -445,9 +453,7 @@ impl Session {
             Connected::Sqlite(Link::Transaction(transaction)) => {
                 let last = Statement::in_turn(last).then("COMMIT");
                 let rows = transaction.finish(last.for_sqlite()).await?;
-                if let Some(file) = self.file {
-                    blocking(move || file.refuse_broken_disk()).await?;
-                }
+                refuse_broken_disk(self.file).await?;
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             #[cfg(feature = "postgres")]
@@ -462,6 +468,14 @@ impl Session {
             #[cfg(feature = "postgres")]
             Connected::Postgres(Link::Plain(_), _) => Ok(Vec::new()),
         }
+    }
+}
+
+#[cfg(feature = "sqlite")]
+async fn refuse_broken_disk(file: Option<OpenFile>) -> Result<(), Failure> {
+    match file {
+        Some(file) => Ok(blocking(move || file.refuse_broken_disk()).await?),
+        None => Ok(()),
     }
 }
 

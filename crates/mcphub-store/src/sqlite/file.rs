@@ -4,6 +4,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use mcphub_core::{Error, ErrorKind, Result};
 
@@ -42,12 +43,15 @@ impl OpenFile {
     }
 
     /// That the disk took what it said that it took. ext4 that turns read-only after an error can answer
-    /// a sync that is under way as if all were written, but opens no file for writing from then on. It
-    /// is the log that is opened, because the process's locks are on the other files, and closing one of those
-    /// would give them up.
+    /// a sync that is under way as if all were written, and gives up its journal before it refuses to open
+    /// files for writing. So a time is noted, which makes it look at its journal, and then a file is opened. It
+    /// is the log, because the process's locks are on the other files, and closing one of those would give
+    /// them up.
     pub(crate) fn refuse_broken_disk(&self) -> Result<()> {
-        let opened = OpenOptions::new().write(true).open(log(&self.path));
-        if opened.is_err_and(|error| error.kind() == io::ErrorKind::ReadOnlyFilesystem) {
+        let open = || OpenOptions::new().write(true).open(log(&self.path));
+        let noted = open().and_then(|log| log.set_modified(SystemTime::now()));
+        let is_broken = |error: io::Error| error.kind() == io::ErrorKind::ReadOnlyFilesystem;
+        if noted.is_err_and(is_broken) || open().is_err_and(is_broken) {
             let message = "the disk turned read-only while the change was being saved, and it may be \
                            lost; changes work again when the disk is mended and mounted again, and \
                            mcphub restarted";
