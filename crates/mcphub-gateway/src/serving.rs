@@ -276,6 +276,27 @@ mod tests {
         assert!(!read.contains("/smuggled"), "{read}");
     }
 
+    /// Whether a connection is quiet once it has answered this request and ended.
+    async fn is_quiet_after(request: &[u8]) -> bool {
+        let (mut client, io) = connected().await;
+        let activity = Arc::<Activity>::default();
+        let watched = Watched::new(service(), &activity);
+        let serving = http1::Builder::new().serve_connection(io.noting(&activity), watched);
+        let serving = tokio::spawn(serving);
+        client.write_all(request).await.unwrap();
+        answered(&mut client, "/a").await;
+        drop(client);
+        let _ = timeout(PATIENCE, serving).await.unwrap().unwrap();
+        activity.quiet().is_some()
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_not_quiet_that_has_a_body_which_nobody_read() {
+        assert!(is_quiet_after(b"GET /a HTTP/1.1\r\nhost: h\r\n\r\n").await);
+        let rest = b"POST /a HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\nbegin";
+        assert!(!is_quiet_after(rest).await);
+    }
+
     #[tokio::test]
     async fn a_client_of_http_2_is_known_by_how_it_begins() {
         for (bytes, first) in [
