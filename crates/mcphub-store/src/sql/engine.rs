@@ -82,18 +82,16 @@ impl Engine {
             #[cfg(feature = "sqlite")]
             Self::Sqlite(pools) => {
                 let file = pools.file().cloned();
-                // Beside the beginning, which changes nothing yet.
-                let checked = file
-                    .clone()
-                    .map(|file| blocking(move || file.refuse_read_only()));
                 let begun = async {
                     let connection = pools.writer().acquire().await?;
                     let begin = HeldTenant::begin_immediately(tenant_id);
                     sqlite::Transaction::begin(connection, begin.for_sqlite()).await
                 };
                 let begun = begun.await;
-                if let Some(checked) = checked {
-                    checked.await?;
+                // Afterwards: what is read from here on may be there by a change that was refused because
+                // the disk broke, and then nobody may be told that it is there.
+                if let Some(file) = file.clone() {
+                    blocking(move || file.refuse_read_only()).await?;
                 }
                 let (transaction, row) = begun?;
                 let session = Session {
@@ -433,14 +431,6 @@ impl Session {
         Ok(self.tenant.take().ok_or_else(out_of_transaction)?)
     }
 
-    /// Ends without a change, where what was wanted is there already. It may be there by a change that was
-    /// refused because its disk broke, and then it is not on the disk.
-    pub(crate) async fn leave_as_it_is(self) -> Result<(), Failure> {
-        #[cfg(feature = "sqlite")]
-        refuse_broken_disk(self.file).await?;
-        Ok(())
-    }
-
     /// Commits, on SQLite after these statements, whose rows it gives.
     #[cfg_attr(not(test), allow(unused_mut, reason = "only tests look at the plans"))]
     async fn end(mut self, last: Vec<Statement>) -> Result<Vec<Row>, Failure> {
@@ -453,7 +443,9 @@ impl Session {
             Connected::Sqlite(Link::Transaction(transaction)) => {
                 let last = Statement::in_turn(last).then("COMMIT");
                 let rows = transaction.finish(last.for_sqlite()).await?;
-                refuse_broken_disk(self.file).await?;
+                if let Some(file) = self.file {
+                    blocking(move || file.refuse_broken_disk()).await?;
+                }
                 Ok(rows.into_iter().map(Row::Sqlite).collect())
             }
             #[cfg(feature = "postgres")]
@@ -468,14 +460,6 @@ impl Session {
             #[cfg(feature = "postgres")]
             Connected::Postgres(Link::Plain(_), _) => Ok(Vec::new()),
         }
-    }
-}
-
-#[cfg(feature = "sqlite")]
-async fn refuse_broken_disk(file: Option<OpenFile>) -> Result<(), Failure> {
-    match file {
-        Some(file) => Ok(blocking(move || file.refuse_broken_disk()).await?),
-        None => Ok(()),
     }
 }
 

@@ -185,7 +185,6 @@ impl SqlStore {
             .same(&mut session, &before, &rows, registration)
             .await?
         {
-            session.leave_as_it_is().await?;
             return Ok(Saved {
                 revision,
                 changed: false,

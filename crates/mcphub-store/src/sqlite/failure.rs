@@ -5,6 +5,10 @@ use mcphub_core::ErrorKind;
 use super::BUSY_TIMEOUT;
 use crate::sql::Explained;
 
+pub(super) const DISK_TAKES_NO_WRITES: &str = "the disk takes no writes, as one that turned \
+     read-only after an error (see dmesg); what is registered is served meanwhile, and changes work \
+     again when the disk is mended, after a restart where it was mounted again";
+
 /// Result codes: <https://www.sqlite.org/rescode.html>. The low byte is the primary one.
 pub(crate) fn explain(code: i32) -> Explained {
     let (kind, message) = match code & 0xff {
@@ -21,12 +25,7 @@ pub(crate) fn explain(code: i32) -> Explained {
         ),
         7 => (ErrorKind::Unavailable, "there is no memory left"),
         // Of writing, syncing and cutting back: what a disk gives that turned read-only after an error.
-        10 if matches!(code >> 8, 3..=6) => (
-            ErrorKind::Unavailable,
-            "the disk takes no writes, as one that turned read-only after an error (see dmesg); what is \
-             registered is served meanwhile, and changes work again when the disk is mended, after a \
-             restart where it was mounted again",
-        ),
+        10 if matches!(code >> 8, 3..=6) => (ErrorKind::Unavailable, DISK_TAKES_NO_WRITES),
         10 => (
             ErrorKind::Unavailable,
             "the disk failed to read or write the database; see whether it is there and may be written",

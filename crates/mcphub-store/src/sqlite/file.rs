@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use mcphub_core::{Error, ErrorKind, Result};
 
+use super::failure::DISK_TAKES_NO_WRITES;
 use crate::master_key::folder;
 
 /// The first bytes of every database (SQLite file format, section 1.2).
@@ -31,33 +32,40 @@ impl OpenFile {
         self.in_its_place().map(drop)
     }
 
-    /// That it is still in its place, and may be written. Who opened it before somebody made it
-    /// read-only could go on writing, against the wish of whoever did.
+    /// That it is still in its place, and that it and its disk may be written. Who opened it before somebody
+    /// made it read-only could go on writing, against the wish of whoever did.
     pub(crate) fn refuse_read_only(&self) -> Result<()> {
         if self.in_its_place()?.permissions().readonly() {
             let message = "the database file is read-only; what is registered is served meanwhile, and \
                            changes work again when it may be written (chmod u+w)";
             return Err(Error::new(ErrorKind::PermissionDenied, message));
         }
+        if self.is_on_a_broken_disk() {
+            return Err(Error::new(ErrorKind::Unavailable, DISK_TAKES_NO_WRITES));
+        }
         Ok(())
     }
 
-    /// That the disk took what it said that it took. ext4 that turns read-only after an error can answer
-    /// a sync that is under way as if all were written, and gives up its journal before it refuses to open
-    /// files for writing. So a time is noted, which makes it look at its journal, and then a file is opened. It
-    /// is the log, because the process's locks are on the other files, and closing one of those would give
-    /// them up.
+    /// That the disk took what it said that it took.
     pub(crate) fn refuse_broken_disk(&self) -> Result<()> {
-        let open = || OpenOptions::new().write(true).open(log(&self.path));
-        let noted = open().and_then(|log| log.set_modified(SystemTime::now()));
-        let is_broken = |error: io::Error| error.kind() == io::ErrorKind::ReadOnlyFilesystem;
-        if noted.is_err_and(is_broken) || open().is_err_and(is_broken) {
+        if self.is_on_a_broken_disk() {
             let message = "the disk turned read-only while the change was being saved, and it may be \
                            lost; changes work again when the disk is mended and mounted again, and \
                            mcphub restarted";
             return Err(Error::new(ErrorKind::Unavailable, message));
         }
         Ok(())
+    }
+
+    /// ext4 that turns read-only after an error can answer a sync that is under way as if all were written,
+    /// and gives up its journal before it refuses to open files for writing. So a time is noted, which makes
+    /// it look at its journal, and then a file is opened. It is the log, because the process's locks are on
+    /// the other files, and closing one of those would give them up.
+    fn is_on_a_broken_disk(&self) -> bool {
+        let open = || OpenOptions::new().write(true).open(log(&self.path));
+        let noted = open().and_then(|log| log.set_modified(SystemTime::now()));
+        let is_broken = |error: io::Error| error.kind() == io::ErrorKind::ReadOnlyFilesystem;
+        noted.is_err_and(is_broken) || open().is_err_and(is_broken)
     }
 
     fn in_its_place(&self) -> Result<fs::Metadata> {
